@@ -1,0 +1,231 @@
+"""New tensors: from data, constants, ranges, random numbers. float32 unless the data or `dtype` say otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import _random, ops
+from minicnn._tensor import Tensor
+from minicnn._tensor_methods import _numbers
+from minicnn._types import check_device, dtype, float32, int64
+from minicnn.autograd.tensor_base import TensorBase
+
+
+def _finish(array: np.ndarray, kind: dtype | None, device: Any, requires_grad: bool) -> Tensor:
+    check_device(device)
+    tensor = TensorBase.wrap(array if kind is None else array.astype(kind.numpy, copy=False))
+    if requires_grad:
+        if not tensor.dtype.is_floating_point and not tensor.dtype.is_complex:
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+        tensor.requires_grad = True
+    return tensor
+
+
+def _array(data: Any) -> np.ndarray:
+    """Numbers, nested lists, arrays or tensors as an array; Python floats become the default type."""
+    if isinstance(data, TensorBase):
+        return data.array
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.asarray(data)
+    if isinstance(data, (list, tuple)) and any(isinstance(item, TensorBase) for item in data):
+        return np.stack([_array(item) for item in data])
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ValueError(f"expected a sequence of equal length at every dimension: {error}") from None
+    if array.dtype.kind == "f":
+        return array.astype(ops.default_dtype())
+    if array.dtype.kind == "c":
+        return array.astype(np.result_type(ops.default_dtype(), np.complex64))
+    if array.size == 0 and array.dtype.kind == "f":
+        return array.astype(ops.default_dtype())
+    return array
+
+
+def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A copy of the data: numbers, nested lists, a NumPy array."""
+    return _finish(np.array(_array(data)), dtype, device, requires_grad)
+
+
+def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
+    """The data as a tensor, without a copy where that is possible."""
+    check_device(device)
+    if isinstance(data, TensorBase):
+        return data if dtype is None else data.to(dtype)
+    return _finish(_array(data), dtype, device, False)
+
+
+asarray = as_tensor
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """A tensor over the memory of the array. TypeError for anything else."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    dtype.of(ndarray.dtype)
+    if any(stride < 0 for stride in ndarray.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
+            "supported. (You can probably work around this by making a copy of your array  with array.copy().) "
+        )
+    return TensorBase.wrap(ndarray)
+
+
+def is_tensor(obj: Any) -> bool:
+    return isinstance(obj, TensorBase)
+
+
+def _float(kind: dtype | None) -> np.dtype:
+    return kind.numpy if kind is not None else ops.default_dtype()
+
+
+def zeros(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.zeros(_numbers(size), _float(dtype)), None, device, requires_grad)
+
+
+def ones(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.ones(_numbers(size), _float(dtype)), None, device, requires_grad)
+
+
+def empty(
+    *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
+    """Undefined content."""
+    return _finish(np.empty(_numbers(size), _float(dtype)), None, device, requires_grad)
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """One number everywhere; its type decides unless `dtype` is given."""
+    return _finish(np.full(size, _array(fill_value)), dtype, device, requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.eye(n, m, dtype=_float(dtype)), None, None, requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """start, start + step, ... below end: int64 if all three are integers."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (n.item() if isinstance(n, TensorBase) else n for n in (start, end, step))
+    if (end - start) / step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
+    kind = dtype.numpy if dtype is not None else np.dtype(np.int64) if whole else ops.default_dtype()
+    return _finish(np.arange(start, end, step).astype(kind), None, device, requires_grad)
+
+
+def linspace(
+    start: float, end: float, steps: int, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """`steps` numbers from start to end, both included."""
+    return _finish(np.linspace(start, end, steps).astype(_float(dtype)), None, device, requires_grad)
+
+
+def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: dtype | None = None) -> Tensor:
+    return _finish(np.logspace(start, end, steps, base=base).astype(_float(dtype)), None, None, False)
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    grids = np.meshgrid(*(t.array for t in _numbers(tensors)), indexing=indexing)
+    return tuple(TensorBase.wrap(grid) for grid in grids)
+
+
+# --- random numbers ---------------------------------------------------------------------------------------------------
+
+
+def _draw_type(kind: np.dtype) -> type:
+    return np.float64 if kind == np.float64 else np.float32
+
+
+def rand(
+    *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, generator: Any = None
+) -> Tensor:
+    """Uniform in [0, 1)."""
+    kind = _float(dtype)
+    drawn = _random.generator(generator).random(_numbers(size), _draw_type(kind))
+    return _finish(drawn.astype(kind, copy=False), None, device, requires_grad)
+
+
+def randn(
+    *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, generator: Any = None
+) -> Tensor:
+    """Normal, mean 0 and standard deviation 1."""
+    kind = _float(dtype)
+    drawn = _random.generator(generator).standard_normal(_numbers(size), _draw_type(kind))
+    return _finish(np.asarray(drawn, kind), None, device, requires_grad)
+
+
+def randint(low: int, high: Any = None, size: Any = None, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
+    """Integers in [low, high); `randint(high, size)` starts at 0."""
+    if size is None:
+        low, high, size = 0, low, high
+    return _finish(_random.generator(generator).integers(low, high, size), dtype, None, False)
+
+
+def randperm(n: int, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
+    """The numbers 0 ... n - 1 in random order."""
+    return _finish(_random.generator(generator).permutation(n), dtype, None, False)
+
+
+def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> Tensor:
+    """Normal numbers with mean and standard deviation as numbers (with `size`) or tensors."""
+    shape = size if size is not None else np.broadcast_shapes(*(getattr(n, "shape", ()) for n in (mean, std)))
+    return randn(*shape, generator=generator) * std + mean
+
+
+def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
+    """1 with the probability that each element gives, else 0."""
+    drawn = _random.generator(generator).random(input.array.shape) < input.array
+    return TensorBase.wrap(drawn.astype(input.array.dtype))
+
+
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False) -> Tensor:
+    return input.multinomial(num_samples, replacement)
+
+
+# --- like another tensor ------------------------------------------------------------------------------------------------
+
+
+def zeros_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.zeros_like(input.array), dtype, device, requires_grad)
+
+
+def ones_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.ones_like(input.array), dtype, device, requires_grad)
+
+
+def empty_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.empty_like(input.array), dtype, device, requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    return _finish(np.full_like(input.array, fill_value), dtype, device, requires_grad)
+
+
+def rand_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return rand(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return randn(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
+# --- legacy constructors ------------------------------------------------------------------------------------------------
+
+
+def FloatTensor(*data: Any) -> Tensor:  # noqa: N802
+    """`tensor(data, dtype=float32)`, or undefined content of a shape; an old name that scripts still use."""
+    return Tensor(*data).to(float32)
+
+
+def LongTensor(*data: Any) -> Tensor:  # noqa: N802
+    return tensor(data[0], dtype=int64) if len(data) == 1 and not isinstance(data[0], int) else Tensor(*data).to(int64)

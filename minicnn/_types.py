@@ -1,0 +1,115 @@
+"""The small value types that every layer shares: `dtype`, `Size`, `device`. They print as PyTorch's do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+class dtype:
+    """An element type. `minicnn.float32.numpy` is the NumPy type behind it; prints `torch.float32` as in PyTorch."""
+
+    _by_numpy: dict[np.dtype, dtype] = {}
+
+    def __init__(self, name: str, numpy_type: type, tensor_type: str) -> None:
+        self.name = name
+        self.numpy = np.dtype(numpy_type)
+        self.tensor_type = tensor_type  # the legacy class name that PyTorch's error texts use, such as FloatTensor
+        dtype._by_numpy[self.numpy] = self
+
+    @staticmethod
+    def of(numpy_type: np.dtype) -> dtype:
+        """The dtype of a NumPy array's type; TypeError for types that tensors do not have (object, str ...)."""
+        try:
+            return dtype._by_numpy[numpy_type]
+        except KeyError:
+            known = ", ".join(d.name for d in dtype._by_numpy.values())
+            raise TypeError(
+                f"can't convert np.ndarray of type {numpy_type}. The only supported types are: {known}."
+            ) from None
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.numpy.kind == "f"
+
+    @property
+    def is_complex(self) -> bool:
+        return self.numpy.kind == "c"
+
+    @property
+    def itemsize(self) -> int:
+        return self.numpy.itemsize
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name  # a module-level name: pickling and copying give the same object back
+
+
+float16 = dtype("float16", np.float16, "HalfTensor")
+float32 = dtype("float32", np.float32, "FloatTensor")
+float64 = dtype("float64", np.float64, "DoubleTensor")
+complex64 = dtype("complex64", np.complex64, "ComplexFloatTensor")
+complex128 = dtype("complex128", np.complex128, "ComplexDoubleTensor")
+uint8 = dtype("uint8", np.uint8, "ByteTensor")
+int8 = dtype("int8", np.int8, "CharTensor")
+int16 = dtype("int16", np.int16, "ShortTensor")
+int32 = dtype("int32", np.int32, "IntTensor")
+int64 = dtype("int64", np.int64, "LongTensor")
+bool_ = dtype("bool", np.bool_, "BoolTensor")
+
+
+class Size(tuple):
+    """A tensor's shape: a tuple of ints that prints `torch.Size([1, 16, 32, 32])`."""
+
+    def __repr__(self) -> str:
+        return f"torch.Size([{', '.join(map(str, self))}])"
+
+    def numel(self) -> int:
+        count = 1
+        for length in self:
+            count *= length
+        return count
+
+    def __getitem__(self, index):  # a slice of a Size is a Size
+        result = super().__getitem__(index)
+        return Size(result) if isinstance(index, slice) else result
+
+    def __add__(self, other: Iterable[int]) -> Size:
+        return Size(super().__add__(tuple(other)))
+
+
+class device:
+    """Where a tensor lives: `cpu` is the only place there is."""
+
+    _known = ("cpu", "cuda", "mps", "xpu", "meta")
+
+    def __init__(self, type: str | device = "cpu", index: int | None = None) -> None:
+        name = type.type if isinstance(type, device) else type
+        kind, _, number = str(name).partition(":")
+        if kind not in self._known:
+            raise RuntimeError(
+                f"Expected one of {', '.join(self._known)} device type at start of device string: {kind}"
+            )
+        self.type = kind
+        self.index = int(number) if number else index
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+
+def check_device(where: device | str | None) -> None:
+    """RuntimeError unless `where` is None or the CPU."""
+    if where is not None and device(where).type != "cpu":
+        raise RuntimeError(f"minicnn computes on the CPU only: device '{device(where)}' is not available")

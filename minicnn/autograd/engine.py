@@ -1,0 +1,409 @@
+"""The backward pass: visits the nodes, from the roots to the leaves, and adds up what meets.
+
+Iterative, in the calling thread. A node is ready when all nodes that feed it have run; of the ready ones the one that
+was created last runs first, and leaves run at once. Each node: tensor hooks, `retain_grad`, node pre-hooks, the node
+itself, node post-hooks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn.autograd import grad_mode
+from minicnn.autograd.graph import AccumulateGrad, Node
+from minicnn.autograd.tensor_base import TensorBase
+
+__all__ = ["backward", "grad", "current_task"]
+
+Grads = list  # of TensorBase | None, one for each output of a node
+
+_running = threading.local()
+_task_ids = itertools.count()
+
+
+def current_task() -> Task:
+    """The backward pass that is running in this thread; RuntimeError if there is none."""
+    stack = getattr(_running, "stack", None)
+    if not stack:
+        raise RuntimeError("no backward pass is running")
+    return stack[-1]
+
+
+def backward(
+    tensors: TensorBase | Sequence[TensorBase],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: TensorBase | Sequence[TensorBase] | None = None,
+) -> None:
+    """Add the gradients of `tensors` (weighted with `grad_tensors`; 1 for a scalar) to the leaves' `.grad`.
+
+    Only to those of `inputs`, if given. The graph is freed unless `retain_graph`. RuntimeError for a non-scalar without
+    a gradient, for a tensor that does not require grad, for a second pass through a freed graph, and for
+    `create_graph=True`: minicnn computes first derivatives.
+    """
+    tensors = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
+    if inputs is not None:
+        inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
+        if not inputs:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        for i, tensor in enumerate(inputs):
+            if not tensor.requires_grad:
+                raise RuntimeError(f"One of the differentiated Tensors does not require grad (input {i})")
+            tensor.retain_grad()
+    _refuse_create_graph(create_graph)
+    seeds = _seeds(tensors, grad_tensors)
+    edges = [tensor.gradient_edge() for tensor in inputs] if inputs is not None else None
+    Task(bool(retain_graph)).execute(tensors, seeds, edges, capture=False)
+
+
+def grad(
+    outputs: TensorBase | Sequence[TensorBase],
+    inputs: TensorBase | Sequence[TensorBase],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[TensorBase | None, ...]:
+    """The gradients of `outputs` with respect to `inputs`, of their shapes; no `.grad` of a leaf is touched.
+
+    RuntimeError for an input that does not require grad, or that is not part of the graph (None with
+    `allow_unused=True`, zeros with `materialize_grads=True`).
+    """
+    outputs = (outputs,) if isinstance(outputs, TensorBase) else tuple(outputs)
+    inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
+    if is_grads_batched:
+        raise NotImplementedError("minicnn has no vmap: compute the gradients one after the other")
+    if allow_unused is None:
+        allow_unused = materialize_grads
+    elif not allow_unused and materialize_grads:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
+    _refuse_create_graph(create_graph)
+    seeds = _seeds(outputs, grad_outputs)
+    if not all(tensor.requires_grad for tensor in inputs):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    edges = [tensor.gradient_edge() for tensor in inputs]
+    found = Task(bool(retain_graph)).execute(outputs, seeds, edges, capture=True)
+    for i, value in enumerate(found):
+        if value is None and not allow_unused:
+            raise RuntimeError(
+                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set "
+                "allow_unused=True if this is the desired behavior."
+            )
+        if value is None and materialize_grads:
+            found[i] = TensorBase.wrap(np.zeros_like(inputs[i].array))
+    return tuple(found)
+
+
+def _refuse_create_graph(create_graph: bool) -> None:
+    if create_graph:
+        raise NotImplementedError(
+            "create_graph=True: minicnn computes first derivatives only; the backward pass is not recorded"
+        )
+
+
+def _seeds(tensors: tuple[TensorBase, ...], grads: Any) -> list[TensorBase | None]:
+    """The gradient that each root starts with."""
+    if grads is None or isinstance(grads, TensorBase):
+        grads = (grads,) if isinstance(grads, TensorBase) else (None,) * len(tensors)
+    if len(grads) != len(tensors):
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(grads)} gradients")
+    seeds = []
+    for i, (tensor, value) in enumerate(zip(tensors, grads, strict=True)):
+        if value is not None:
+            if value.array.shape != tensor.array.shape:
+                raise RuntimeError(
+                    f"Mismatch in shape: grad_output[{i}] has a shape of {value.shape} and output[{i}] has a shape of "
+                    f"{tensor.shape}."
+                )
+            seeds.append(value)
+        elif not tensor.requires_grad:
+            seeds.append(None)
+        elif tensor.array.size != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        else:
+            seeds.append(TensorBase.wrap(np.ones_like(tensor.array)))
+    for i, tensor in enumerate(tensors):
+        if not tensor.requires_grad:
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    return seeds
+
+
+class Task:
+    """One backward pass."""
+
+    def __init__(self, keep_graph: bool) -> None:
+        self.id = next(_task_ids)
+        self.keep_graph = keep_graph
+        self.dependencies: dict[Node, int] = {}  # how many edges into the node have not delivered yet
+        self.waiting: dict[Node, Grads] = {}  # what has arrived at nodes that are not ready
+        self.ready = _ReadyQueue()
+        self.selective = False  # True: only what leads to `inputs` runs
+        self.needed: set[Node] = set()  # nodes that have to run (if selective)
+        self.captures: dict[Node, list[tuple[int, int]]] = {}  # node -> (its input number, index of the result)
+
+    def will_execute(self, node: Node) -> bool:
+        """Whether the gradients of this node's tensors will be known in this pass."""
+        if self.selective:
+            return node in self.needed or node in self.captures
+        return node in self.seen
+
+    def execute(
+        self,
+        roots: tuple[TensorBase, ...],
+        seeds: list[TensorBase | None],
+        edges: list[tuple[Node | None, int]] | None,
+        capture: bool,
+    ) -> list[TensorBase | None]:
+        starts = [tensor.gradient_edge() for tensor in roots]
+        order = self._discover([node for node, _ in starts])
+        if edges is not None:
+            self._select(order, edges, capture)
+        self.captured: list[TensorBase | None] = [None] * (len(edges) if capture else 0)
+        stack = _running.__dict__.setdefault("stack", [])
+        stack.append(self)
+        previous = grad_mode.mode.enabled
+        grad_mode.mode.enabled = False
+        try:
+            for (node, nr), seed in zip(starts, seeds, strict=True):
+                self._deliver(node, nr, seed)
+            while self.ready:
+                node, grads = self.ready.pop()
+                self._evaluate(node, grads)
+        finally:
+            grad_mode.mode.enabled = previous
+            stack.pop()
+        return self.captured
+
+    def _discover(self, starts: list[Node]) -> list[Node]:
+        """Count the edges into each node that can be reached; return the nodes in the order of discovery."""
+        order: list[Node] = []
+        self.seen: set[Node] = set()
+        for node in starts:
+            self.dependencies[node] = self.dependencies.get(node, 0) + 1  # the edge from outside
+        stack = list(starts)
+        while stack:
+            node = stack.pop()
+            if node in self.seen:
+                continue
+            self.seen.add(node)
+            order.append(node)
+            for successor, _ in node.next_functions:
+                if successor is not None:
+                    self.dependencies[successor] = self.dependencies.get(successor, 0) + 1
+                    if successor not in self.seen:
+                        stack.append(successor)
+        return order
+
+    def _select(self, order: list[Node], edges: list[tuple[Node | None, int]], capture: bool) -> None:
+        """Mark the nodes that lie on a way to one of the edges."""
+        self.selective = True
+        for index, (node, nr) in enumerate(edges):
+            if capture:
+                self.captures.setdefault(node, []).append((nr, index))
+            else:
+                self.needed.add(node)
+        # A node was created after those that it points to: in the order of creation a single sweep is enough.
+        for node in sorted(order, key=_priority_of_creation):
+            if any(n is not None and (n in self.needed or n in self.captures) for n, _ in node.next_functions):
+                self.needed.add(node)
+
+    def _deliver(self, node: Node, nr: int, value: TensorBase | None) -> None:
+        """A gradient arrives at input `nr` of the node; the last one makes it ready."""
+        self.dependencies[node] -= 1
+        if self.selective and node not in self.needed and node not in self.captures:
+            return
+        grads = self.waiting.get(node)
+        if grads is None:
+            grads = self.waiting[node] = [None] * len(node.input_metadata)
+        if value is not None:
+            held = grads[nr]
+            grads[nr] = value if held is None else TensorBase.wrap(held.array + value.array)
+        if self.dependencies[node] == 0:
+            self.ready.push(node, self.waiting.pop(node))
+
+    def _evaluate(self, node: Node, grads: Grads) -> None:
+        must_run = not self.selective or node in self.needed
+        if node in self.captures:
+            # PyTorch's rule: the result is taken after the tensor's hooks if the node need not run, before them if it must.
+            if not must_run:
+                grads = _tensor_hooks(node, grads)
+            for nr, index in self.captures[node]:
+                self.captured[index] = grads[nr]
+            if not must_run:
+                return
+        results = self._call(node, grads)
+        if not self.keep_graph:
+            node.release_saved()
+        for (successor, nr), value in zip(node.next_functions, results, strict=False):
+            if successor is not None:
+                self._deliver(successor, nr, value)
+
+    def _call(self, node: Node, grads: Grads) -> tuple[TensorBase | None, ...]:
+        grads = _tensor_hooks(node, grads)
+        if node._pre_hooks:
+            grads = _node_pre_hooks(node, grads)
+        arrived = tuple(grads) if node._post_hooks else ()
+        results = _validated(node, node.run(grads))
+        if node._post_hooks:
+            results = _node_post_hooks(node, results, arrived)
+        return results
+
+
+def _priority_of_creation(node: Node) -> float:
+    return -1.0 if isinstance(node, AccumulateGrad) else node._order
+
+
+# --- hooks --------------------------------------------------------------------------------------------------------------
+
+
+def _tensor_hooks(node: Node, grads: Grads) -> Grads:
+    for hooks, nr in node.tensor_hooks():
+        for hook in tuple(hooks.values()):
+            result = hook(grads[nr])
+            if result is not None and result is not grads[nr]:
+                grads[nr] = _checked(hook, result, grads[nr])
+    if node._retains_grad:
+        for nr, reference in tuple(node._retains_grad.items()):
+            tensor = reference()
+            if tensor is None or grads[nr] is None:
+                continue
+            if tensor._grad is None:
+                tensor._grad = TensorBase.wrap(grads[nr].array.copy())
+            else:
+                tensor._grad = TensorBase.wrap(tensor._grad.array + grads[nr].array)
+    return grads
+
+
+def _checked(hook: Any, result: Any, original: TensorBase | None) -> TensorBase:
+    name = getattr(hook, "__name__", "<unknown>")
+    if not isinstance(result, TensorBase):
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+    if original is None:
+        raise RuntimeError("can't replace a None gradient with a non-None value")
+    if result.array.dtype != original.array.dtype:
+        was, got = original.dtype.tensor_type, result.dtype.tensor_type
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was torch.{was} got torch.{got})")
+    if result.array.shape != original.array.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    return result
+
+
+def _node_pre_hooks(node: Node, grads: Grads) -> Grads:
+    for hook in tuple(node._pre_hooks.values()):
+        result = hook(tuple(grads))
+        if result is not None:
+            grads = _replacement(hook, result, tuple(grads))
+    return list(grads)
+
+
+def _node_post_hooks(node: Node, results: tuple, arrived: tuple) -> tuple:
+    for hook in tuple(node._post_hooks.values()):
+        result = hook(results, arrived)
+        if result is not None:
+            results = tuple(_replacement(hook, result, results))
+    return results
+
+
+def _replacement(hook: Any, result: Any, original: tuple) -> list:
+    """What a node hook returned, checked against what it was given."""
+    name = getattr(hook, "__name__", "<unknown>")
+    if not isinstance(result, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type(result).__name__}'")
+    if len(result) != len(original):
+        raise RuntimeError(
+            f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but expected {len(original)})"
+        )
+    return [
+        new if new is None or new is old else _checked(hook, new, old) for new, old in zip(result, original, strict=True)
+    ]
+
+
+def _validated(node: Node, results: tuple) -> tuple:
+    """Each gradient in the shape and type of the tensor that it belongs to."""
+    checked = list(results)
+    for i, ((successor, nr), value) in enumerate(zip(node.next_functions, results, strict=False)):
+        if successor is None or value is None:
+            continue
+        shape, dtype = successor.input_metadata[nr]
+        array = value.array
+        if array.shape != shape:
+            try:
+                array = sum_to(array, shape)
+            except ValueError:
+                raise RuntimeError(
+                    f"Function {node.name()} returned an invalid gradient at index {i} - got {list(array.shape)} but "
+                    f"expected shape compatible with {list(shape)}"
+                ) from None
+        if array.dtype != dtype:
+            array = array.astype(dtype)
+        if array is not value.array:
+            checked[i] = TensorBase.wrap(array)
+    return tuple(checked)
+
+
+def sum_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Undo broadcasting: sum over the axes along which `shape` was stretched. ValueError if it was not."""
+    if array.shape == shape:
+        return array
+    extra = array.ndim - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, array.shape[extra:], strict=True)):
+        raise ValueError(f"{array.shape} was not broadcast from {shape}")
+    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and array.shape[extra + i] != 1)
+    return array.sum(axis=axes, keepdims=True, dtype=array.dtype).reshape(shape)
+
+
+# --- the queue ----------------------------------------------------------------------------------------------------------
+
+
+class _ReadyQueue:
+    """A binary heap of nodes, the last created on top and leaves above all.
+
+    Leaves are equal among themselves. Which of them comes first is then up to the heap; this one moves its elements as
+    `std::push_heap` and `std::pop_heap` of libstdc++ do, so that event logs can be compared with PyTorch's.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, Node, Grads]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def push(self, node: Node, grads: Grads) -> None:
+        key = float("inf") if isinstance(node, AccumulateGrad) else node._order
+        self._heap.append((key, node, grads))
+        self._rise(len(self._heap) - 1, 0)
+
+    def pop(self) -> tuple[Node, Grads]:
+        heap = self._heap
+        top, last = heap[0], heap.pop()
+        if heap:
+            hole, n = 0, len(heap)
+            while 2 * hole + 2 < n:  # the hole sinks to the bottom along the larger children; of equals, the right one
+                child = 2 * hole + 2
+                if heap[child][0] < heap[child - 1][0]:
+                    child -= 1
+                heap[hole] = heap[child]
+                hole = child
+            if 2 * hole + 2 == n:
+                heap[hole] = heap[n - 1]
+                hole = n - 1
+            heap[hole] = last
+            self._rise(hole, 0)
+        return top[1], top[2]
+
+    def _rise(self, hole: int, top: int) -> None:
+        heap = self._heap
+        item = heap[hole]
+        while hole > top and heap[(hole - 1) // 2][0] < item[0]:
+            heap[hole] = heap[(hole - 1) // 2]
+            hole = (hole - 1) // 2
+        heap[hole] = item

@@ -1,0 +1,259 @@
+"""`Function`: an operation with its forward and its backward, and `apply`, which puts it into the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn.autograd import grad_mode, inplace
+from minicnn.autograd.graph import FREED, Node, SavedTensor
+from minicnn.autograd.tensor_base import TensorBase
+
+
+class FunctionCtx(Node):
+    """The ctx that `forward` and `backward` receive: it is the node of the graph.
+
+    What `forward` sets on it (`ctx.stride = stride`) is there in `backward`; tensors go through `save_for_backward`,
+    so that a later write to them is noticed.
+    """
+
+    function: type[Function]  # set by the subclass that each Function gets
+    needs_input_grad: tuple[bool, ...] = ()
+    materialize_grads = True
+    _to_save: tuple[TensorBase | None, ...] = ()
+    _dirty: tuple[TensorBase, ...] = ()
+    _non_differentiable: tuple[TensorBase, ...] = ()
+    _saved: tuple[SavedTensor | None, ...] | None = ()
+
+    def save_for_backward(self, *tensors: TensorBase | None) -> None:
+        """Keep inputs or outputs of `forward` for `backward`, where `ctx.saved_tensors` gives them back."""
+        self._to_save = tensors
+
+    def mark_dirty(self, *tensors: TensorBase) -> None:
+        """These inputs were written in place; they are to be returned as outputs."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: TensorBase) -> None:
+        """No gradient goes through these outputs."""
+        self._non_differentiable = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """False: outputs without a gradient reach `backward` as None instead of zeros."""
+        self.materialize_grads = value
+
+    @property
+    def saved_tensors(self) -> tuple[TensorBase | None, ...]:
+        """What `save_for_backward` kept. RuntimeError after the graph was freed, or if the memory was written since."""
+        if self._saved is None:
+            raise RuntimeError(FREED)
+        return tuple(saved and saved.unpack(self) for saved in self._saved)
+
+    def release_saved(self) -> None:
+        if self._saved:
+            self._saved = None
+
+    def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
+        if self.materialize_grads:
+            if self.function.skips_without_gradient and all(grad is None for grad in grads):
+                return (None,) * len(self.next_functions)
+            for i, grad in enumerate(grads):
+                if grad is None:
+                    shape, dtype = self.input_metadata[i]
+                    grads[i] = TensorBase.wrap(np.zeros(shape, dtype))
+        result = self.function.backward(self, *grads)
+        result = result if isinstance(result, tuple) else (result,)
+        return self.function.match_inputs(self, result)
+
+
+class Function:
+    """An operation: subclass it with static methods `forward(ctx, *args)` and `backward(ctx, *grads)`.
+
+    `forward` receives the arguments of `apply` and returns a tensor or array, or a tuple of them; `backward` receives
+    one gradient for each output and returns one for each argument of `forward` (None for what is no tensor).
+
+        class Square(Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.save_for_backward(x)
+                return x * x
+
+            @staticmethod
+            def backward(ctx, grad):
+                (x,) = ctx.saved_tensors
+                return 2 * x * grad
+
+        y = Square.apply(x)     # y.grad_fn is <SquareBackward object>
+    """
+
+    node_suffix = "Backward"
+    skips_without_gradient = False
+    _node_class: type[FunctionCtx] = FunctionCtx
+
+    def __init_subclass__(cls, node_name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._node_class = type(node_name or cls.__name__ + cls.node_suffix, (FunctionCtx,), {"function": cls})
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        """With this method, `forward` takes no ctx: it computes, and this sets up what `backward` needs."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+            "backward mode AD."
+        )
+
+    @classmethod
+    def tensor_slots(cls, args: tuple) -> list[int]:
+        """The positions of the arguments that have an edge in `next_functions`."""
+        return [i for i, arg in enumerate(args) if isinstance(arg, TensorBase)]
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Compute forward; if a gradient may be wanted, leave a node behind: the outputs' `grad_fn`."""
+        ctx = cls._node_class()
+        tensors = [arg for arg in args if isinstance(arg, TensorBase)]
+        ctx.needs_input_grad = tuple(isinstance(arg, TensorBase) and arg.requires_grad for arg in args)
+        recorded = grad_mode.mode.enabled and any(ctx.needs_input_grad)
+        with grad_mode.no_grad():
+            if cls.setup_context is Function.setup_context:
+                result = cls.forward(ctx, *args)
+            else:
+                result = cls.forward(*args)
+                cls.setup_context(ctx, args, result)
+        outputs = result if isinstance(result, tuple) else (result,)
+        outputs = [out if isinstance(out, TensorBase) or out is None else TensorBase.wrap(out) for out in outputs]
+        if recorded:
+            slots = cls.tensor_slots(args)
+            ctx._slots, ctx._n_args = slots, len(args)
+            ctx.next_functions = tuple(
+                args[i].gradient_edge() if isinstance(args[i], TensorBase) else (None, 0) for i in slots
+            )
+            ctx.input_metadata = [((), None) if out is None else (out.array.shape, out.array.dtype) for out in outputs]
+            # Inputs are saved before the outputs get their place in the graph: one may be the other, written in place.
+            saved = cls._save(ctx, tensors)
+        outputs = [cls._place(ctx, out, i, tensors, recorded, len(outputs)) for i, out in enumerate(outputs)]
+        if recorded:
+            ctx._saved = saved
+            for tensor in ctx._dirty:
+                for kept in saved:
+                    if kept is not None and kept.is_output and kept._array is tensor.array:
+                        kept.moved_to(tensor)
+        ctx._to_save = ctx._dirty = ctx._non_differentiable = ()  # held by the node they would make a cycle
+        return tuple(outputs) if isinstance(result, tuple) else outputs[0]
+
+    @classmethod
+    def _save(cls, ctx: FunctionCtx, inputs: list[TensorBase]) -> tuple[SavedTensor | None, ...]:
+        dirty = {id(tensor) for tensor in ctx._dirty}
+        untouched = {id(tensor) for tensor in inputs} - dirty
+        return tuple(
+            None if tensor is None else SavedTensor(tensor, is_output=id(tensor) not in untouched and _is_new(tensor, dirty))
+            for tensor in ctx._to_save
+        )
+
+    @classmethod
+    def _place(
+        cls, ctx: FunctionCtx, out: TensorBase | None, nr: int, inputs: list[TensorBase], recorded: bool, count: int
+    ) -> TensorBase | None:
+        """Give one output its place in the graph."""
+        if out is None:
+            return None
+        differentiable = out.array.dtype.kind in "fc" and not any(out is t for t in ctx._non_differentiable)
+        if any(out is t for t in ctx._dirty):
+            inplace.check(out)
+            return inplace.written(out, ctx if recorded and differentiable else None, nr)
+        if any(out is t for t in inputs):  # returned as it came: the caller gets a view of it
+            source, out = out, out.alias()
+            out._base = source._base if source._base is not None else source
+        if not recorded or not differentiable:
+            return out
+        out._grad_fn, out._output_nr = ctx, nr
+        if out._base is not None:
+            out._view_version = out._version_counter.value
+            out._view_origin = "multi" if count > 1 else "custom"
+        return out
+
+    @classmethod
+    def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[TensorBase | None, ...]:
+        """One gradient for each edge, out of what `backward` returned for each argument."""
+        expected = ctx._n_args
+        if len(result) > expected and all(grad is None for grad in result[expected:]):
+            result = result[:expected]
+        if len(result) != expected:
+            raise RuntimeError(
+                f"function {ctx.name()} returned an incorrect number of gradients (expected {expected}, got {len(result)})"
+            )
+        for i, grad in enumerate(result):
+            if i not in ctx._slots and grad is not None:
+                raise RuntimeError(
+                    f"function {ctx.name()} returned a gradient different than None at position {i + 1}, but the "
+                    "corresponding forward input was not a Variable"
+                )
+        return tuple(_as_tensor(result[i], ctx, i) for i in ctx._slots)
+
+
+def _is_new(tensor: TensorBase, dirty: set[int]) -> bool:
+    return tensor._grad_fn is None or id(tensor) in dirty
+
+
+def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> TensorBase | None:
+    if grad is None or isinstance(grad, TensorBase):
+        return grad
+    if isinstance(grad, (np.ndarray, np.generic)):
+        return TensorBase.wrap(grad)
+    raise TypeError(
+        f"{ctx.name()} returned an object of type {type(grad).__name__} at position {position}: expected a Tensor or None"
+    )
+
+
+class Op(Function):
+    """A built-in operation, in `minicnn.ops`. Differs from a user's Function in what PyTorch's own operations do:
+    the node is called `...Backward0`, the first `slots` arguments have an edge even when they are numbers or None,
+    `backward` may leave out the Nones at the end, and without any gradient it is not called.
+    """
+
+    node_suffix = "Backward0"
+    skips_without_gradient = True
+    slots = 1
+
+    @classmethod
+    def tensor_slots(cls, args: tuple) -> list[int]:
+        return list(range(min(cls.slots, len(args))))
+
+    @classmethod
+    def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[TensorBase | None, ...]:
+        grads = [_as_tensor(result[i], ctx, i) if i < len(result) else None for i in ctx._slots]
+        return tuple(grad if ctx.needs_input_grad[i] else None for i, grad in zip(ctx._slots, grads, strict=True))
+
+
+class ViewOp(Op):
+    """An operation whose result shows the memory of its first argument: `forward` returns a NumPy view of it."""
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        source = args[0]
+        out = super().apply(*args)
+        for view in out if isinstance(out, tuple) else (out,):
+            as_view(view, source, "multi" if isinstance(out, tuple) else None)
+        return out
+
+
+def as_view(view: TensorBase, source: TensorBase, origin: str | None = None) -> None:
+    """Note that `view` shows the memory of `source`: one version for both, and writes to one reach the other."""
+    view._version_counter = source._version_counter
+    view._base = source._base if source._base is not None else source
+    view._view_version = view._version_counter.value
+    view._view_origin = origin or source._view_origin if source._base is not None else origin
+
+
+def once_differentiable(fn: Callable) -> Callable:
+    """Marks a `backward` that cannot be differentiated again. Nothing here can be, so it changes nothing."""
+    return fn

@@ -1,0 +1,373 @@
+"""The graph: its nodes, their hooks, and what a node keeps of the forward pass.
+
+A node is the ctx of the operation that made a tensor: `y.grad_fn`. It points backwards, to the nodes that made the
+operation's inputs (`next_functions`); a leaf ends in an `AccumulateGrad`, which is the only node that holds the leaf.
+Nobody points forwards, so a graph dies with its last output, by reference counting alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minicnn.autograd import grad_mode
+from minicnn.utils.hooks import RemovableHandle
+
+if TYPE_CHECKING:
+    from minicnn.autograd.tensor_base import TensorBase
+
+_sequence = itertools.count()
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+    "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+    "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
+    "saved tensors after calling backward."
+)
+
+
+class GradientEdge(NamedTuple):
+    """Where the gradient of a tensor enters the graph: input number `output_nr` of `node`."""
+
+    node: Node | None
+    output_nr: int
+
+
+class Node:
+    """One operation in the graph. Its inputs in the backward pass are the gradients of its outputs.
+
+    `next_functions` has one (node or None, input number) for each tensor argument of the operation. Nodes that were
+    created later run earlier (`_sequence_nr`).
+    """
+
+    _pre_hooks: OrderedDict | None = None
+    _post_hooks: OrderedDict | None = None
+    _tensor_hooks: tuple[tuple[OrderedDict, int], ...] = ()  # (hook dict of an output tensor, its output number)
+    _retains_grad: dict[int, weakref.ref] | None = None  # output number -> the tensor that wants its gradient
+
+    def __init__(self) -> None:
+        self.next_functions: tuple[tuple[Node | None, int], ...] = ()
+        self.input_metadata: list[tuple[tuple[int, ...], np.dtype]] = []  # (shape, dtype) of each output's gradient
+        self._order = next(_sequence)
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def metadata(self) -> dict:
+        """A place for the user's notes on this node."""
+        return self.__dict__.setdefault("_metadata", {})
+
+    def _sequence_nr(self) -> int:
+        return self._order
+
+    def _input_metadata(self) -> list[tuple[tuple[int, ...], np.dtype]]:
+        return self.input_metadata
+
+    def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
+        """The gradients of the operation's inputs, one for each of `next_functions`, from those of its outputs."""
+        raise NotImplementedError
+
+    def __call__(self, *grads: TensorBase | None) -> Any:
+        result = self.run(list(grads))
+        return result[0] if len(result) == 1 else result
+
+    def release_saved(self) -> None:
+        """Called when the node has run and the graph is not retained."""
+
+    def register_hook(self, fn: Callable) -> RemovableHandle:
+        """`fn(grad_inputs, grad_outputs)` after the node has run; a tuple that it returns replaces grad_inputs."""
+        if self._post_hooks is None:
+            self._post_hooks = OrderedDict()
+        return _register(self._post_hooks, fn)
+
+    def register_prehook(self, fn: Callable) -> RemovableHandle:
+        """`fn(grad_outputs)` before the node runs; a tuple that it returns replaces grad_outputs."""
+        if self._pre_hooks is None:
+            self._pre_hooks = OrderedDict()
+        return _register(self._pre_hooks, fn)
+
+    def add_tensor_hooks(self, hooks: OrderedDict, output_nr: int) -> None:
+        self._tensor_hooks = (*self._tensor_hooks, (hooks, output_nr))
+
+    def tensor_hooks(self) -> tuple[tuple[OrderedDict, int], ...]:
+        return self._tensor_hooks
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object at {id(self):#x}>"
+
+
+def _register(hooks: OrderedDict, hook: Callable) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+class AccumulateGrad(Node):
+    """Adds the gradient that arrives to `variable.grad`. One for each leaf, alive while a graph ends in it."""
+
+    def __init__(self, variable: TensorBase) -> None:
+        super().__init__()
+        self.variable = variable
+        self.input_metadata = [(variable.array.shape, variable.array.dtype)]
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    def tensor_hooks(self) -> tuple[tuple[OrderedDict, int], ...]:
+        hooks = self.variable._backward_hooks
+        return ((hooks, 0),) if hooks else ()
+
+    def run(self, grads: list[TensorBase | None]) -> tuple:
+        variable, grad = self.variable, grads[0]
+        if grad is None or not variable.requires_grad:
+            return ()
+        if variable._grad is None:
+            variable._grad = grad.wrap(grad.array.copy())  # a copy: other tensors may share the incoming array
+        else:
+            variable._grad.array += grad.array
+            variable._grad._version_counter.value += 1
+        hooks = variable._post_accumulate_grad_hooks
+        if hooks:
+            for hook in tuple(hooks.values()):
+                check_post_accumulate(hook(variable), variable)
+        return ()
+
+
+def check_post_accumulate(result: Any, variable: TensorBase) -> None:
+    if result is None or result is variable:
+        return
+    if not isinstance(result, _tensor_base()):
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+    raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+
+
+# --- saving tensors for the backward pass ---------------------------------------------------------------------------
+
+
+class _SavedTensorHooks(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[tuple[Callable, Callable]] = []
+        self.disabled: str | None = None
+
+
+_saved_hooks = _SavedTensorHooks()
+
+
+class saved_tensors_hooks:
+    """Inside, `pack(tensor)` stands for each tensor that a node saves, and `unpack(packed)` gives it back.
+
+    The innermost pair alone is used. RuntimeError if `pack` changes the tensor in place; TypeError, in the backward
+    pass, if `unpack` does not return a tensor.
+    """
+
+    def __init__(self, pack_hook: Callable, unpack_hook: Callable) -> None:
+        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
+
+    def __enter__(self) -> None:
+        if _saved_hooks.disabled is not None:
+            raise RuntimeError(_saved_hooks.disabled)
+        _saved_hooks.stack.append((self.pack_hook, self.unpack_hook))
+
+    def __exit__(self, *error: object) -> None:
+        _saved_hooks.stack.pop()
+
+
+@contextmanager
+def disable_saved_tensors_hooks(error_message: str):
+    """Inside, entering `saved_tensors_hooks` raises RuntimeError with this message."""
+    if _saved_hooks.stack:
+        raise RuntimeError(error_message)
+    previous, _saved_hooks.disabled = _saved_hooks.disabled, error_message
+    try:
+        yield
+    finally:
+        _saved_hooks.disabled = previous
+
+
+class save_on_cpu(saved_tensors_hooks):
+    """Keeps a copy of what is saved, so that a later change in place does no harm. (There is no other device.)"""
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cpu") -> None:
+        super().__init__(lambda tensor: tensor.detach().clone(), lambda packed: packed)
+
+
+class SavedTensor:
+    """One tensor that a node keeps: its array and its place in the graph, and the version that it had.
+
+    An output of the node is kept without its `grad_fn`, which is the node itself: that would be a cycle.
+    """
+
+    __slots__ = ("_array", "_counter", "_edge", "_leaf", "_original", "_output_nr", "_packed", "_unpack", "_version", "is_output")
+
+    def __init__(self, tensor: TensorBase, is_output: bool) -> None:
+        self.is_output = is_output
+        self._unpack = None
+        self._output_nr = tensor._output_nr
+        self._counter = tensor._version_counter
+        self._version = self._counter.value
+        self._leaf = tensor if tensor._grad_fn is None and not is_output else None
+        self._edge = None if is_output else tensor.grad_fn
+        self._original = weakref.ref(tensor)
+        if _saved_hooks.stack:
+            pack, self._unpack = _saved_hooks.stack[-1]
+            self._pack(pack, tensor)
+        else:
+            self._array = tensor.array
+
+    def _pack(self, pack: Callable, tensor: TensorBase) -> None:
+        given = tensor.alias() if self.is_output else tensor
+        with grad_mode.no_grad():
+            self._packed = pack(given)
+        self._array = self._leaf = None
+        if self._counter.value != self._version:
+            raise RuntimeError(
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can "
+                "not be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
+                "issue if you need to perform in-place operations on the input to a pack hook."
+            )
+
+    def moved_to(self, tensor: TensorBase) -> None:
+        """The output was written into `tensor`, in place: keep that memory, at its present version."""
+        self._array, self._counter, self._version = tensor.array, tensor._version_counter, tensor._version
+
+    def unpack(self, node: Node) -> TensorBase:
+        """The tensor as it was saved. RuntimeError if its memory has been written since."""
+        base = _tensor_base()
+        if self._unpack is not None:
+            tensor = self._unpack(self._packed)
+            if not isinstance(tensor, base):
+                raise TypeError(
+                    "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                    f"{type(tensor).__name__}"
+                )
+            return tensor
+        if self._counter.value != self._version:
+            raise RuntimeError(self._modified(node))
+        if self._leaf is not None:
+            return self._leaf
+        tensor = base.wrap(self._array)
+        tensor._version_counter = self._counter
+        tensor._grad_fn = node if self.is_output else self._edge
+        tensor._output_nr = self._output_nr
+        return tensor
+
+    def _modified(self, node: Node) -> str:
+        from minicnn._types import dtype
+
+        original = self._original()
+        maker = node if self.is_output else self._edge if original is None else original.grad_fn
+        kind = dtype.of(self._array.dtype).tensor_type
+        made_by = f", which is output {self._output_nr} of {strip_backward(maker)}," if maker else ""
+        return (
+            "one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"[torch.{kind} {list(self._array.shape)}]{made_by} is at version {self._counter.value}; expected version "
+            f"{self._version} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
+            "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
+        )
+
+
+def strip_backward(node: Node) -> str:
+    """`MulBackward0` -> `Mul`: the name that error texts use."""
+    return node.name().rstrip("0123456789").removesuffix("Backward")
+
+
+def _tensor_base() -> type[TensorBase]:
+    from minicnn.autograd.tensor_base import TensorBase
+
+    return TensorBase
+
+
+# --- hooks on several tensors ---------------------------------------------------------------------------------------
+
+
+class _MultiHandle(RemovableHandle):
+    """The handle of `register_multi_grad_hook`: removes the hook from all its tensors."""
+
+    handles: tuple[RemovableHandle, ...]
+
+    def __init__(self, handles: tuple[RemovableHandle, ...]) -> None:
+        self.handles = handles
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def __getstate__(self) -> tuple[RemovableHandle, ...]:
+        return self.handles
+
+    def __setstate__(self, state: tuple[RemovableHandle, ...]) -> None:
+        self.handles = state
+
+
+def get_gradient_edge(tensor: TensorBase) -> GradientEdge:
+    """Where the gradient of `tensor` enters the graph. ValueError if it does not require grad."""
+    if not tensor.requires_grad:
+        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
+    return GradientEdge(*tensor.gradient_edge())
+
+
+def register_multi_grad_hook(
+    tensors: Iterable[TensorBase], fn: Callable, *, mode: str = "all"
+) -> RemovableHandle:
+    """Calls `fn` once in a backward pass: with the list of all gradients when the last one is there ("all"; None for
+    tensors that get none), or with the first gradient that arrives ("any")."""
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    tensors = tuple(tensors)
+    return _register_all(tensors, fn) if mode == "all" else _register_any(tensors, fn)
+
+
+def _register_all(tensors: tuple[TensorBase, ...], fn: Callable) -> RemovableHandle:
+    from minicnn.autograd import engine
+
+    lock = threading.Lock()
+    counts: dict[int, int] = {}
+    expected: dict[int, int] = {}
+    buffers: dict[int, list] = {}
+    nodes = [tensor.gradient_edge()[0] for tensor in tensors]
+    assert all(node is not None for node in nodes), "Expected gradient function to be set"
+
+    def inner_hook(index: int) -> Callable:
+        def hook(grad):
+            task = engine.current_task()
+            with lock:
+                if task.id not in counts:
+                    counts[task.id] = 0
+                    expected[task.id] = sum(task.will_execute(node) for node in nodes)
+                    buffers[task.id] = [None] * len(tensors)
+                buffers[task.id][index] = grad
+                counts[task.id] += 1
+                if counts[task.id] < expected[task.id]:
+                    return
+                del counts[task.id], expected[task.id]
+                gradients = buffers.pop(task.id)
+            fn(gradients)
+
+        return hook
+
+    return _MultiHandle(tuple(tensor.register_hook(inner_hook(i)) for i, tensor in enumerate(tensors)))
+
+
+def _register_any(tensors: tuple[TensorBase, ...], fn: Callable) -> RemovableHandle:
+    from minicnn.autograd import engine
+
+    lock = threading.Lock()
+    ran_in: set[int] = set()
+
+    def hook(grad):
+        task = engine.current_task()
+        with lock:
+            if task.id in ran_in:
+                return
+            ran_in.add(task.id)
+        fn(grad)
+
+    return _MultiHandle(tuple(tensor.register_hook(hook) for tensor in tensors if tensor.requires_grad))

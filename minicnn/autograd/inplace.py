@@ -1,0 +1,178 @@
+"""Writing into a tensor that autograd follows.
+
+A write gives the tensor a new place in the graph and raises the version of its memory, which its views share. A write
+to a view changes the base as well: the base's new node, `CopySlices`, passes the gradient of the written part through
+the operation and the rest around it; the view's own `grad_fn` is then made afresh from the base (`AsStrided`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minicnn.autograd import grad_mode
+from minicnn.autograd.graph import Node, strip_backward
+
+if TYPE_CHECKING:
+    from minicnn.autograd.tensor_base import TensorBase
+
+_ADVICE = {
+    "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
+    "logic to handle view+inplace would override the custom backward associated with the custom Function, leading to "
+    "incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.",
+    "multi": "This view is the output of a function that returns multiple views. Such functions do not allow the output "
+    "views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+}
+
+
+def refuse(view: TensorBase, what: str = "is being") -> None:
+    raise RuntimeError(
+        f"Output {view._output_nr} of {strip_backward(view._grad_fn)} is a view and {what} modified inplace. "
+        f"{_ADVICE[view._view_origin]}"
+    )
+
+
+def check(tensor: TensorBase) -> None:
+    """RuntimeError if this tensor must not be written in place now."""
+    if not grad_mode.mode.enabled:
+        return
+    if tensor._base is not None:
+        if tensor._view_origin is not None and tensor.requires_grad:
+            refuse(tensor)
+        if tensor._base._requires_grad and tensor._base._grad_fn is None:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    elif tensor._requires_grad and tensor._grad_fn is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def written(tensor: TensorBase, node: Node | None, output_nr: int = 0) -> TensorBase:
+    """Tell autograd that `tensor` has been written: by `node`, or outside of the graph if that is None."""
+    tensor._version_counter.value += 1
+    if node is None:
+        return tensor
+    if tensor._base is not None:
+        base = tensor._base
+        copied = CopySlices(base, tensor, node)
+        _move(base, copied, 0)
+        refresh_view(tensor)
+    else:
+        _move(tensor, node, output_nr)
+    return tensor
+
+
+def _move(tensor: TensorBase, node: Node, output_nr: int) -> None:
+    """Give the tensor its new node. Hooks set so far stay with the old one; `retain_grad` goes along."""
+    retained = tensor._retained_by
+    if retained is not None:
+        retained._retains_grad.pop(tensor._output_nr, None)
+    tensor._grad_fn, tensor._output_nr = node, output_nr
+    tensor._backward_hooks = None
+    tensor._retained_by = None
+    if retained is not None:
+        tensor.retain_grad()
+
+
+def refresh_view(view: TensorBase) -> None:
+    """The base was written: make the view's grad_fn anew, from the base."""
+    node = AsStridedBackward0(view._base, view)
+    view._view_version = view._version_counter.value
+    _move(view, node, 0)
+
+
+class _Window:
+    """Where a view lies in the memory of its base, so that the same window can be cut out of a gradient."""
+
+    def __init__(self, base: np.ndarray, view: np.ndarray) -> None:
+        low, high = np.lib.array_utils.byte_bounds(base)
+        self.nbytes = high - low
+        self.dtype = base.dtype
+        self.base = base.shape, base.strides, base.__array_interface__["data"][0] - low
+        self.view = view.shape, view.strides, view.__array_interface__["data"][0] - low
+
+    def zeros(self) -> tuple[np.ndarray, np.ndarray]:
+        """(zeros laid out like the base, the window of the view in them)."""
+        memory = np.zeros(self.nbytes, np.uint8)
+        return tuple(
+            np.ndarray(shape, self.dtype, memory, offset, strides) for shape, strides, offset in (self.base, self.view)
+        )
+
+
+class AsStridedBackward0(Node):
+    """view -> base: the view's gradient in its place, zeros around it."""
+
+    def __init__(self, base: TensorBase, view: TensorBase) -> None:
+        super().__init__()
+        self.next_functions = (base.gradient_edge(),)
+        self.input_metadata = [(view.array.shape, view.array.dtype)]
+        self._window = _Window(base.array, view.array)
+
+    def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
+        if grads[0] is None:
+            return (None,)
+        whole, part = self._window.zeros()
+        np.add.at(part, ..., grads[0].array) if _overlaps(part) else np.copyto(part, grads[0].array)
+        return (grads[0].wrap(whole),)
+
+
+class CopySlices(Node):
+    """The write of `node`'s result into a view of `base`: next are the old base, then `node`'s other inputs."""
+
+    def __init__(self, base: TensorBase, view: TensorBase, node: Node) -> None:
+        super().__init__()
+        self.input_metadata = [(base.array.shape, base.array.dtype)]
+        self._window = _Window(base.array, view.array)
+        self._node: Node | None = node
+        self.next_functions = (base.gradient_edge(), *node.next_functions[1:])
+
+    def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
+        if grads[0] is None:
+            return (None,) * len(self.next_functions)
+        if self._node is None:
+            from minicnn.autograd.graph import FREED
+
+            raise RuntimeError(FREED)
+        whole, part = self._window.zeros()
+        np.copyto(whole, grads[0].array)
+        through = self._node.run([grads[0].wrap(part.copy())])
+        part[...] = 0 if through[0] is None else through[0].array
+        return (grads[0].wrap(whole), *through[1:])
+
+    def release_saved(self) -> None:
+        if self._node is not None:
+            self._node.release_saved()
+        self._node = None
+
+
+def _overlaps(array: np.ndarray) -> bool:
+    return any(stride == 0 and length > 1 for stride, length in zip(array.strides, array.shape, strict=True))
+
+
+def assign(tensor: TensorBase, result: TensorBase) -> TensorBase:
+    """Write into `tensor` what an operation made of it, and take over the operation's place in the graph.
+
+    RuntimeError if the result's shape is another one, its type of a higher category, or if several elements of
+    `tensor` are one memory location (after `expand`).
+    """
+    if result is tensor:
+        return tensor
+    to, new = tensor.array, result.array
+    if new.shape != to.shape:
+        raise RuntimeError(
+            f"output with shape {list(to.shape)} doesn't match the broadcast shape {list(new.shape)}"
+        )
+    if not np.can_cast(new.dtype, to.dtype, "same_kind"):
+        source, target = (t.dtype.tensor_type.removesuffix("Tensor") for t in (result, tensor))
+        raise RuntimeError(f"result type {source} can't be cast to the desired output type {target}")
+    if _overlaps(to):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+    np.copyto(to, new, casting="same_kind")
+    node = result._grad_fn
+    written(tensor, node, result._output_nr)
+    for kept in getattr(node, "_saved", None) or ():
+        if kept is not None and kept.is_output and kept._array is new:
+            kept.moved_to(tensor)
+    return tensor

@@ -1,0 +1,307 @@
+"""Convolution, fast: the same results as the loops in `reference.py`, by matrix products.
+
+Three algorithms, and a table (`ALGORITHMS`) that says when each is used:
+
+* ``pointwise``: a 1x1 kernel mixes the channels of each pixel, which is one matrix product and needs no copy.
+* ``winograd``: 3x3 and 5x5 kernels at stride 1 in float32, with 4 and 2.8 times fewer multiplications (`winograd.py`).
+* ``columns``: everything else. The pixels under the kernel at each output position are copied into a column (im2col), and
+  the convolution becomes weight (O, C*KH*KW) @ columns (C*KH*KW, OH*OW), which is what a BLAS library does best.
+
+Nothing larger than a few megabytes of columns exists at a time, whatever the size of the batch.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from . import winograd
+from .parallel import jit, run
+from .shapes import output_size
+
+COLUMNS = 2**20  # numbers in one block of columns: it should stay in the processor's cache until it has been used
+
+Pair = tuple[int, int]
+
+
+class Geometry(NamedTuple):
+    """Everything about a convolution but its numbers. Pairs are (height, width)."""
+
+    input_shape: tuple[int, int, int, int]  # N, C, H, W
+    weight_shape: tuple[int, int, int, int]  # O, C / groups, KH, KW
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+    dtype: np.dtype
+
+    @property
+    def output_size(self) -> Pair:
+        """OH, OW."""
+        return tuple(map(output_size, self.input_shape[2:], self.weight_shape[2:], self.stride, self.padding, self.dilation))
+
+
+def conv2d(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    geometry = Geometry(x.shape, weight.shape, stride, padding, dilation, groups, x.dtype)
+    return plan(geometry).forward(geometry, np.require(x, requirements="CW"), weight, bias)
+
+
+def conv2d_grad_input(
+    grad: np.ndarray,
+    weight: np.ndarray,
+    input_shape: tuple[int, int, int, int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    geometry = Geometry(tuple(input_shape), weight.shape, stride, padding, dilation, groups, grad.dtype)
+    return plan(geometry).grad_input(geometry, np.require(grad, requirements="CW"), weight)
+
+
+def conv2d_grad_weight(
+    grad: np.ndarray,
+    x: np.ndarray,
+    weight_shape: tuple[int, int, int, int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    geometry = Geometry(x.shape, tuple(weight_shape), stride, padding, dilation, groups, x.dtype)
+    total = np.zeros((groups, weight_shape[0] // groups, np.prod(weight_shape[1:], dtype=int)), x.dtype)
+    for images, rows, columns in _columns(geometry, np.require(x, requirements="CW")):
+        part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
+        total += part.reshape(groups, total.shape[1], -1) @ _by_group(columns, groups).swapaxes(1, 2)
+    return total.reshape(weight_shape)
+
+
+# ---------------------------------------------------------------------------------------------------------- pointwise
+
+
+def _is_pointwise(geometry: Geometry) -> bool:
+    return geometry.weight_shape[2:] == (1, 1) == geometry.stride and geometry.padding == (0, 0)
+
+
+def _pointwise_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    N, C, H, W = x.shape
+    groups, O = geometry.groups, weight.shape[0]
+    pixels = x.reshape(N, groups, C // groups, H * W)
+    return _add_bias((weight.reshape(groups, O // groups, C // groups) @ pixels).reshape(N, O, H, W), bias)
+
+
+def _pointwise_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    N, O, H, W = grad.shape
+    groups = geometry.groups
+    matrix = weight.reshape(groups, O // groups, -1).swapaxes(1, 2)
+    return (matrix @ grad.reshape(N, groups, O // groups, H * W)).reshape(geometry.input_shape)
+
+
+# ----------------------------------------------------------------------------------------------------------- winograd
+
+
+def _suits_winograd(geometry: Geometry) -> bool:
+    """Whether Winograd's algorithm may be used (only in float32: it rounds more) and wins over the columns."""
+    (N, C, _, _), (O, _, KH, KW) = geometry.input_shape, geometry.weight_shape
+    OH, OW = geometry.output_size
+    if not (geometry.dtype == np.float32 and geometry.groups == 1 and KH == KW and KH in winograd.OUTPUTS):
+        return False
+    if geometry.stride != (1, 1) or geometry.dilation != (1, 1) or min(C, O) < 16 or max(geometry.padding) >= KH:
+        return False
+    m = winograd.OUTPUTS[KH]
+    return N * -(-OH // m) * -(-OW // m) >= 32  # tiles: fewer do not repay the transform of the weight
+
+
+def _winograd_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    out = winograd.convolve(x, winograd.transform_weight(weight), geometry.padding, weight.shape[2], bias)
+    return out if _all_finite(out) else _columns_forward(geometry, x, weight, bias)
+
+
+def _winograd_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The gradient is a convolution of `grad` with the kernels turned by 180 degrees, inputs and outputs exchanged."""
+    K = weight.shape[2]
+    transformed = winograd.transform_weight(weight, turned=True).swapaxes(1, 2)
+    out = winograd.convolve(grad, transformed, tuple(K - 1 - p for p in geometry.padding), K, None)
+    return out if _all_finite(out) else _columns_grad_input(geometry, grad, weight)
+
+
+def _all_finite(array: np.ndarray) -> bool:
+    """Winograd's sums would carry one infinite or NaN pixel to outputs that do not see it; such data takes the exact path."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()))
+
+
+# ------------------------------------------------------------------------------------------------------------ columns
+
+
+def _columns_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    N, O, groups = len(x), weight.shape[0], geometry.groups
+    out = np.empty((N, O, *geometry.output_size), x.dtype)
+    matrix = weight.reshape(groups, O // groups, -1)
+    for images, rows, columns in _columns(geometry, x):
+        target = out[images, :, rows]  # n, O, r, OW
+        n, _, r, OW = target.shape
+        product = matrix @ _by_group(columns, groups).reshape(groups, -1, n, r * OW).transpose(2, 0, 1, 3)
+        target[...] = product.reshape(target.shape)
+    return _add_bias(out, bias)
+
+
+def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    groups, O = geometry.groups, weight.shape[0]
+    N, C, H, _ = geometry.input_shape
+    _, _, KH, KW = weight.shape
+    result = np.zeros(geometry.input_shape, grad.dtype)
+    matrix = weight.reshape(groups, O // groups, -1).swapaxes(1, 2)
+    for images, rows in _blocks(geometry):
+        part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
+        columns = (matrix @ part.reshape(groups, O // groups, -1)).reshape(C * KH * KW, *part.shape[1:])
+        target = result[images]
+        steps = (*geometry.stride, *geometry.padding, *geometry.dilation)
+        run(_fold, target.shape[0] * C * H, columns.size, columns, target, KH, KW, rows.start, *steps)
+    return result
+
+
+def _blocks(geometry: Geometry) -> Iterator[tuple[slice, slice]]:
+    """Cut the output into blocks of about `COLUMNS` numbers: several whole images each, or rows of one image."""
+    N = geometry.input_shape[0]
+    OH, OW = geometry.output_size
+    _, C, KH, KW = geometry.weight_shape
+    rows = max(1, COLUMNS // max(1, geometry.groups * C * KH * KW * OW))
+    images = max(1, rows // OH)
+    rows = min(rows, OH)
+    for n in range(0, N, images):
+        for r in range(0, OH, rows):
+            yield slice(n, min(n + images, N)), slice(r, min(r + rows, OH))
+
+
+def _columns(geometry: Geometry, x: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Blocks of the output with the input pixels that each of their elements sees: images, rows, columns (C*KH*KW, n, r, OW).
+
+    The array is reused for the next block.
+    """
+    (SH, SW), (PH, PW), (DH, DW) = geometry.stride, geometry.padding, geometry.dilation
+    _, C, H, W = x.shape
+    _, _, KH, KW = geometry.weight_shape
+    OW = geometry.output_size[1]
+    buffer = np.empty(0, x.dtype)
+    images = slice(0, 0)
+    for block, rows in _blocks(geometry):
+        if block != images:
+            images, n = block, block.stop - block.start
+            phases = np.empty((n, C, H + 2 * PH, SW, -(-(W + 2 * PW) // SW)), x.dtype)
+            run(_split, n * C, phases.size, x[images], phases, PH, PW)
+        r = rows.stop - rows.start
+        size = C * KH * KW * n * r * OW
+        buffer = buffer if buffer.size >= size else np.empty(size, x.dtype)
+        columns = buffer[:size].reshape(C * KH * KW, n, r, OW)
+        run(_unfold, C * KH * KW * n, size, phases, columns, KH, KW, rows.start, SH, DH, DW)
+        yield images, rows, columns
+
+
+def _by_group(columns: np.ndarray, groups: int) -> np.ndarray:
+    """(C*KH*KW, n, r, OW) -> (groups, C/groups*KH*KW, n*r*OW), without a copy."""
+    return columns.reshape(groups, len(columns) // groups, -1)
+
+
+def _add_bias(out: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    if bias is not None:
+        out += bias[:, None, None]
+    return out
+
+
+@jit
+def _split(x, phases, PH, PW, start, stop):
+    """Pad the planes and sort their columns by phase: phases[n, c, y, p, q] = padded x[n, c, y, q * SW + p].
+
+    Afterwards the pixels that a stride of SW visits lie side by side. Unit: one plane (n, c).
+    """
+    _, C, H, _ = x.shape
+    SW = phases.shape[3]
+    for unit in range(start, stop):
+        n, c = unit // C, unit % C
+        phases[n, c] = 0
+        for h in range(H):
+            for p in range(SW):
+                skipped = max(0, (PW - p + SW - 1) // SW)  # places q that are padding on the left
+                source = x[n, c, h, skipped * SW + p - PW :]
+                target = phases[n, c, h + PH, p, skipped:]
+                for q in range((len(source) + SW - 1) // SW):
+                    target[q] = source[q * SW]
+
+
+@jit
+def _unfold(phases, columns, KH, KW, first, SH, DH, DW, start, stop):
+    """columns[(c, kh, kw), n, r, ow] = padded x[n, c, (first + r) * SH + kh * DH, ow * SW + kw * DW]. Unit: ((c, kh, kw), n)."""
+    _, N, R, OW = columns.shape
+    SW = phases.shape[3]
+    for unit in range(start, stop):
+        k, n = unit // N, unit % N
+        c, kh, kw = k // (KH * KW), k // KW % KH, k % KW
+        p, q = kw * DW % SW, kw * DW // SW
+        for r in range(R):
+            source = phases[n, c, (first + r) * SH + kh * DH, p, q : q + OW]
+            target = columns[k, n, r]
+            for ow in range(OW):
+                target[ow] = source[ow]
+
+
+@jit
+def _fold(columns, grad, KH, KW, first, SH, SW, PH, PW, DH, DW, start, stop):
+    """The adjoint of split and unfold: add each column's elements to the pixels that they were copied from.
+
+    Unit: one row (n, c, h) of the gradient, which collects from all output rows that saw it.
+    """
+    _, C, H, W = grad.shape
+    _, _, R, OW = columns.shape
+    width = max((W + 2 * PW + SW - 1) // SW, (KW - 1) * DW // SW + OW)
+    phases = np.zeros((SW, width), grad.dtype)
+    for unit in range(start, stop):
+        n, c, h = unit // (C * H), unit // H % C, unit % H
+        phases[:] = 0
+        for kh in range(KH):
+            y = h + PH - kh * DH  # the row where a window would start
+            r = y // SH - first
+            if y % SH == 0 and 0 <= r < R:
+                for kw in range(KW):
+                    source = columns[(c * KH + kh) * KW + kw, n, r]
+                    target = phases[kw * DW % SW, kw * DW // SW :]
+                    for ow in range(OW):
+                        target[ow] += source[ow]
+        for p in range(SW):
+            skipped = max(0, (PW - p + SW - 1) // SW)
+            source = phases[p, skipped:]
+            target = grad[n, c, h, skipped * SW + p - PW :]
+            for q in range((len(target) + SW - 1) // SW):
+                target[q * SW] += source[q]
+
+
+# -------------------------------------------------------------------------------------------------------- the planner
+
+
+class Algorithm(NamedTuple):
+    """A way to convolve: when to take it, how to go forward, and the gradient with respect to the input."""
+
+    name: str
+    suits: Callable[[Geometry], bool]
+    forward: Callable[..., np.ndarray]  # geometry, x, weight, bias
+    grad_input: Callable[..., np.ndarray]  # geometry, grad, weight
+
+
+ALGORITHMS = (
+    Algorithm("pointwise", _is_pointwise, _pointwise_forward, _pointwise_grad_input),
+    Algorithm("winograd", _suits_winograd, _winograd_forward, _winograd_grad_input),
+    Algorithm("columns", lambda geometry: True, _columns_forward, _columns_grad_input),
+)
+
+
+def plan(geometry: Geometry) -> Algorithm:
+    """The first algorithm of the table that suits."""
+    return next(algorithm for algorithm in ALGORITHMS if algorithm.suits(geometry))

@@ -1,0 +1,53 @@
+"""What a file of weights says about itself: architecture, class names, normalisation, input size, accuracy."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from minicnn.serialization import WeightsError
+
+
+@dataclass(frozen=True)
+class ModelMeta:
+    """What must travel with the weights, so that a photograph can be prepared and a prediction be named.
+
+    A pixel enters the network as `(value / 255 - mean) / std`, channel by channel.
+    """
+
+    architecture: str
+    """Name of the architecture, as `minicnn.models.get_model` takes it."""
+    mean: tuple[float, ...]
+    """Mean of the pixels / 255, one number for each input channel (R, G, B)."""
+    std: tuple[float, ...]
+    """Standard deviation of the pixels / 255, one number for each input channel."""
+    input_size: tuple[int, int, int]
+    """(C, H, W) of the training images; a network that ends in an adaptive average takes other H and W too."""
+    categories: tuple[str, ...] = ()
+    """Class names in the order of the outputs; empty if nobody stated them."""
+    accuracy: float | None = None
+    """Top-1 accuracy on the validation images as a fraction in [0, 1]; None if it was not measured."""
+    note: str = ""
+    """One line: what the network was trained on, what the accuracy was measured on."""
+
+    def to_metadata(self) -> dict[str, str]:
+        """Strings only, which is what a `.safetensors` header holds: each value but a string as JSON."""
+        return {k: v if isinstance(v, str) else json.dumps(v) for k, v in asdict(self).items() if v is not None}
+
+    def updated(self, metadata: Mapping[str, str], file: str) -> "ModelMeta":
+        """This, with everything that the metadata of `file` states in its place; unknown entries are passed over."""
+        stated: dict[str, Any] = {}
+        for name in asdict(self):
+            if name not in metadata:
+                continue
+            if name in ("architecture", "note"):
+                stated[name] = metadata[name]
+                continue
+            try:
+                value = json.loads(metadata[name])
+            except json.JSONDecodeError as error:
+                raise WeightsError(
+                    f"{file}: the metadata entry {name!r} is not JSON: {metadata[name][:60]!r}"
+                ) from error
+            stated[name] = tuple(value) if isinstance(value, list) else value
+        return replace(self, **stated)

@@ -1,0 +1,1 @@
+"""The families of `minicnn.nn.functional`, one file each."""

@@ -1,0 +1,41 @@
+"""Arguments that a user gives as one number or a pair, and checks that several functions share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minicnn._tensor import Tensor
+
+def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
+    """TypeError unless `value` is a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+        )
+
+
+def pair(value: Any) -> tuple:
+    """(v, v) for a number v, the two entries of a sequence otherwise. For (height, width)."""
+    return tuple(value) if isinstance(value, Sequence) else (value, value)
+
+
+def conv_pair(value: Any, name: str) -> tuple[int, int]:
+    """A convolution's stride, padding, ... as (height, width). RuntimeError for a sequence of another length."""
+    values = tuple(value) if isinstance(value, Sequence) else (value,)
+    for entry in values:
+        if isinstance(entry, float):
+            raise TypeError(f"conv2d(): argument '{name}' must be tuple of ints, not {type(value).__name__}")
+    if len(values) == 1:
+        return values * 2
+    if len(values) != 2:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of 2 values to match the convolution dimensions, "
+            f"but got {name}={list(values)}"
+        )
+    return values
+
+
+def list_text(values: Sequence[int]) -> str:
+    """A shape as C++ prints it: [1, 3, 8, 8]."""
+    return str(list(values))

@@ -1,0 +1,277 @@
+"""Convolution layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import minicnn.nn.functional as F
+from minicnn._tensor import Tensor
+from minicnn.nn import init
+from minicnn.nn._functional.arguments import pair
+from minicnn.nn.modules._new import new_parameter
+from minicnn.nn.modules.module import Module
+
+__all__ = ["Conv2d", "ConvTranspose2d"]
+
+# Lists, not sets: the texts below print them, and the order of a set of strings changes from run to run.
+_PADDING_NAMES = ["same", "valid"]
+_PADDING_MODES = ["zeros", "reflect", "replicate", "circular"]
+
+
+class _ConvNd(Module):
+    """What a convolution and its transpose share: the numbers, the parameters, their first values."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int] | str,
+        dilation: tuple[int, int],
+        transposed: bool,
+        output_padding: tuple[int, int],
+        groups: int,
+        bias: bool,
+        padding_mode: str,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        _check(in_channels, out_channels, stride, padding, groups, padding_mode)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.dilation = dilation
+        self.transposed = transposed
+        self.output_padding = output_padding
+        self.groups = groups
+        self.padding_mode = padding_mode
+        self._reversed_padding_repeated_twice = _border(padding, kernel_size, dilation)
+
+        ends = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
+        self.weight = new_parameter((*ends, *kernel_size), device, dtype)
+        if bias:
+            self.bias = new_parameter((out_channels,), device, dtype)
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Uniform numbers between -1/sqrt(fan_in) and 1/sqrt(fan_in), where fan_in = C / groups KH KW."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
+            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+            init.uniform_(self.bias, -bound, bound)
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        if self.padding != (0,) * len(self.padding):
+            text += f", padding={self.padding}"
+        if self.dilation != (1,) * len(self.dilation):
+            text += f", dilation={self.dilation}"
+        if self.output_padding != (0,) * len(self.output_padding):
+            text += f", output_padding={self.output_padding}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        if self.bias is None:
+            text += ", bias=False"
+        if self.padding_mode != "zeros":
+            text += f", padding_mode={self.padding_mode}"
+        return text
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.__dict__.setdefault("padding_mode", "zeros")
+
+
+def _check(
+    in_channels: int, out_channels: int, stride: tuple, padding: tuple | str, groups: int, padding_mode: str
+) -> None:
+    if groups <= 0:
+        raise ValueError("groups must be a positive integer")
+    if in_channels % groups != 0:
+        raise ValueError("in_channels must be divisible by groups")
+    if out_channels % groups != 0:
+        raise ValueError("out_channels must be divisible by groups")
+    if isinstance(padding, str):
+        if padding not in _PADDING_NAMES:
+            raise ValueError(f"Invalid padding string {padding!r}, should be one of {_as_set(_PADDING_NAMES)}")
+        if padding == "same" and any(step != 1 for step in stride):
+            raise ValueError("padding='same' is not supported for strided convolutions")
+    if padding_mode not in _PADDING_MODES:
+        raise ValueError(
+            f"padding_mode must be one of {_as_set(_PADDING_MODES)}, but got padding_mode='{padding_mode}'"
+        )
+
+
+def _as_set(names: list[str]) -> str:
+    return "{" + ", ".join(map(repr, names)) + "}"
+
+
+def _border(padding: tuple | str, kernel_size: tuple, dilation: tuple) -> list[int]:
+    """The padding as `F.pad` takes it: two numbers for each dimension, the last dimension first."""
+    border: list[int] = []
+    for i in reversed(range(len(kernel_size))):
+        if isinstance(padding, str):
+            total = dilation[i] * (kernel_size[i] - 1) if padding == "same" else 0
+            border += [total // 2, total - total // 2]
+        else:
+            border += [padding[i]] * 2
+    return border
+
+
+class Conv2d(_ConvNd):
+    """Filters over an image: (N, C, H, W) -> (N, O, OH, OW), also without N.
+
+    `weight` is (O, C / groups, KH, KW), `bias` (O,). OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1.
+
+    Args:
+        in_channels: C.
+        out_channels: O, the number of filters.
+        kernel_size: one number or (KH, KW); so are stride, padding and dilation.
+        stride: the distance between neighbouring windows.
+        padding: rows and columns added on each side; 'valid' for none; 'same' for as many as keep the size.
+        dilation: the distance between neighbouring points of a filter.
+        groups: the channels are cut into this many groups, and the filters with them.
+        bias: whether a learned number is added to each output channel.
+        padding_mode: 'zeros', 'reflect', 'replicate' or 'circular': what the padding is filled with.
+        device: the CPU.
+        dtype: of the parameters.
+
+    Raises:
+        ValueError: the numbers do not fit together.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        padding = padding if isinstance(padding, str) else pair(padding)
+        super().__init__(
+            in_channels,
+            out_channels,
+            pair(kernel_size),
+            pair(stride),
+            padding,
+            pair(dilation),
+            False,
+            (0, 0),
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padding = (0, 0)
+        return F.conv2d(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+
+class ConvTranspose2d(_ConvNd):
+    """The transpose of a convolution, for upsampling: (N, C, H, W) -> (N, O, OH, OW), also without N.
+
+    `weight` is (C, O / groups, KH, KW), `bias` (O,). OH = (H - 1) SH - 2 PH + DH (KH - 1) + output_padding + 1.
+
+    Args:
+        in_channels: C.
+        out_channels: O.
+        kernel_size: one number or (KH, KW); so are stride, padding, output_padding and dilation.
+        stride: of the convolution that this is the transpose of.
+        padding: of the convolution that this is the transpose of: it makes the result smaller.
+        output_padding: rows and columns added at the far edge of the result.
+        groups: the channels are cut into this many groups.
+        bias: whether a learned number is added to each output channel.
+        dilation: the distance between neighbouring points of a filter.
+        padding_mode: 'zeros'.
+        device: the CPU.
+        dtype: of the parameters.
+
+    Raises:
+        ValueError: the numbers do not fit together.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, int] = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+        super().__init__(
+            in_channels,
+            out_channels,
+            pair(kernel_size),
+            pair(stride),
+            pair(padding),
+            pair(dilation),
+            True,
+            pair(output_padding),
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """`output_size`, the height and width of the result, decides where several sizes are possible."""
+        output_padding = self.output_padding
+        if output_size is not None:
+            output_padding = self._output_padding_for(input, list(output_size))
+        return F.conv_transpose2d(
+            input, self.weight, self.bias, self.stride, self.padding, output_padding, self.groups, self.dilation
+        )
+
+    def _output_padding_for(self, input: Tensor, output_size: list[int]) -> list[int]:
+        channel_dims = input.dim() - 2
+        if len(output_size) == channel_dims + 2:
+            output_size = output_size[channel_dims:]
+        if len(output_size) != 2:
+            raise ValueError(
+                f"ConvTranspose2D: for {input.dim()}D input, output_size must have 2 or {channel_dims + 2} elements "
+                f"(got {len(output_size)})"
+            )
+        numbers = zip(
+            input.shape[channel_dims:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+        )
+        smallest = [(size - 1) * step - 2 * pad + gap * (k - 1) + 1 for size, step, pad, gap, k in numbers]
+        largest = [size + step - 1 for size, step in zip(smallest, self.stride, strict=True)]
+        if not all(low <= size <= high for low, size, high in zip(smallest, output_size, largest, strict=True)):
+            raise ValueError(
+                f"requested an output size of {output_size}, but valid sizes range from {smallest} to {largest} "
+                f"(for an input of {input.size()[2:]})"
+            )
+        return [size - low for size, low in zip(output_size, smallest, strict=True)]

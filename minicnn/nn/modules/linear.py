@@ -1,0 +1,65 @@
+"""The fully connected layer, and the layer that does nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import minicnn.nn.functional as F
+from minicnn._tensor import Tensor
+from minicnn.nn import init
+from minicnn.nn.modules._new import new_parameter
+from minicnn.nn.modules.module import Module
+
+__all__ = ["Identity", "Linear"]
+
+
+class Identity(Module):
+    """Returns its input. Takes any arguments and ignores them, so that it can stand in for another layer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Any) -> Any:
+        return input
+
+
+class Linear(Module):
+    """x weight^T + bias: (..., in_features) -> (..., out_features).
+
+    `weight` is (out_features, in_features), `bias` (out_features,).
+
+    Args:
+        in_features: the length of an input vector.
+        out_features: the length of an output vector.
+        bias: whether a learned number is added to each output.
+        device: the CPU.
+        dtype: of the parameters.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = new_parameter((out_features, in_features), device, dtype)
+        if bias:
+            self.bias = new_parameter((out_features,), device, dtype)
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Uniform numbers between -1/sqrt(in_features) and 1/sqrt(in_features)."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
+            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

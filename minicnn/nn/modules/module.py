@@ -1,0 +1,452 @@
+"""`Module`, the base of all layers: what a call does, and the hooks around it.
+
+The class has three further parts in files of their own: `_registration` (attributes), `_traversal` (the tree of
+submodules) and `_state_dict` (saving and loading).
+
+One call of a module with hooks goes through the phases of `_HookedCall.run`, top to bottom:
+
+    global forward pre-hooks, then the module's own          may change the arguments
+    arguments through the input side of full backward hooks
+    forward
+    global forward hooks, then the module's own              may change the result
+    result through the output side of full backward hooks
+    legacy backward hooks on the result's graph node
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from minicnn._tensor import Tensor
+from minicnn.nn.modules._registration import (
+    Registration,
+    _add_hook,
+    _global_buffer_registration_hooks,
+    _global_module_registration_hooks,
+    _global_parameter_registration_hooks,
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
+from minicnn.nn.modules._state_dict import _EXTRA_STATE_KEY_SUFFIX, StateDict, _IncompatibleKeys, _WrappedHook
+from minicnn.nn.modules._traversal import Traversal
+from minicnn.utils._warnings import warn_user
+from minicnn.utils.hooks import BackwardHook, RemovableHandle
+
+__all__ = [
+    "register_module_forward_pre_hook",
+    "register_module_forward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_backward_hook",
+    "register_module_full_backward_hook",
+    "register_module_buffer_registration_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+    "Module",
+]
+
+# Hooks for all modules. They run before a module's own.
+_global_backward_pre_hooks: dict[int, Callable] = OrderedDict()
+_global_backward_hooks: dict[int, Callable] = OrderedDict()
+_global_is_full_backward_hook: bool | None = None  # None until the first backward hook is registered; then it stays
+_global_forward_pre_hooks: dict[int, Callable] = OrderedDict()
+_global_forward_hooks: dict[int, Callable] = OrderedDict()
+_global_forward_hooks_always_called: dict[int, bool] = OrderedDict()
+_global_forward_hooks_with_kwargs: dict[int, bool] = OrderedDict()
+
+_MIXED_BACKWARD_HOOKS = (
+    "Cannot use both regular backward hooks and full backward hooks {}. Please use only one of them."
+)
+
+
+def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, args)` before the forward of every module. See `Module.register_forward_pre_hook`."""
+    return _add_hook(_global_forward_pre_hooks, hook)
+
+
+def register_module_forward_hook(
+    hook: Callable, *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Call `hook(module, args, output)` after the forward of every module. See `Module.register_forward_hook`."""
+    # The handle knows one side dictionary only: removing a hook with kwargs leaves its flag behind, as in PyTorch 2.13.0.
+    handle = RemovableHandle(_global_forward_hooks, extra_dict=_global_forward_hooks_always_called)
+    _global_forward_hooks[handle.id] = hook
+    if with_kwargs:
+        _global_forward_hooks_with_kwargs[handle.id] = True
+    if always_call:
+        _global_forward_hooks_always_called[handle.id] = True
+    return handle
+
+
+def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, grad_output)` for every module. See `Module.register_full_backward_pre_hook`."""
+    return _add_hook(_global_backward_pre_hooks, hook)
+
+
+def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, grad_input, grad_output)` for every module. See `Module.register_full_backward_hook`.
+
+    Raises:
+        RuntimeError: a legacy global backward hook has been registered at any time before.
+    """
+    global _global_is_full_backward_hook
+    if _global_is_full_backward_hook is False:
+        raise RuntimeError(_MIXED_BACKWARD_HOOKS.format("as a global Module hook"))
+    _global_is_full_backward_hook = True
+    return _add_hook(_global_backward_hooks, hook)
+
+
+def register_module_backward_hook(hook: Callable) -> RemovableHandle:
+    """Legacy: `hook(module, grad_input, grad_output)` for every module. See `Module.register_backward_hook`.
+
+    Raises:
+        RuntimeError: a full global backward hook has been registered at any time before.
+    """
+    global _global_is_full_backward_hook
+    if _global_is_full_backward_hook is True:
+        raise RuntimeError(_MIXED_BACKWARD_HOOKS.format("as a global Module hook"))
+    _global_is_full_backward_hook = False
+    return _add_hook(_global_backward_hooks, hook)
+
+
+class _HookedCall:
+    """One call of a module that has hooks. `args`, `kwargs` and `result` are what the hooks have made of them so far."""
+
+    __slots__ = ("module", "args", "kwargs", "result", "started", "backward_pre_hooks", "full_hooks", "legacy_hooks")
+
+    def __init__(self, module: Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        self.module = module
+        self.args = args
+        self.kwargs = kwargs
+        self.result: Any = None
+        self.started: set[int] = set()  # the always_call hooks that have been called, even if they raised
+
+    def run(self) -> Any:
+        module = self.module
+        self.collect_backward_hooks()
+        if _global_forward_pre_hooks or module._forward_pre_hooks:
+            self.run_forward_pre_hooks()
+        edges = None
+        if self.full_hooks or self.backward_pre_hooks:
+            edges = BackwardHook(module, self.full_hooks, self.backward_pre_hooks)
+            self.args = edges.setup_input_hook(self.args)
+        self.result = module.forward(*self.args, **self.kwargs)
+        if _global_forward_hooks or module._forward_hooks:
+            self.run_forward_hooks()
+        if edges is not None:
+            self.wrap_result(edges)
+        if self.legacy_hooks:
+            self.attach_legacy_hooks()
+        return self.result
+
+    def collect_backward_hooks(self) -> None:
+        """Copy the lists of backward hooks: for this call's graph they are final from here on."""
+        module = self.module
+        self.backward_pre_hooks = self.full_hooks = self.legacy_hooks = ()
+        if module._backward_pre_hooks or _global_backward_pre_hooks:
+            self.backward_pre_hooks = module._get_backward_pre_hooks()
+        if module._backward_hooks or _global_backward_hooks:
+            self.full_hooks, self.legacy_hooks = module._get_backward_hooks()
+
+    def run_forward_pre_hooks(self) -> None:
+        # The tuple is a snapshot: hooks added or removed by a hook of this phase change the next call.
+        module = self.module
+        for hook_id, hook in (*_global_forward_pre_hooks.items(), *module._forward_pre_hooks.items()):
+            if hook_id in module._forward_pre_hooks_with_kwargs:
+                changed = hook(module, self.args, self.kwargs)
+                if changed is None:
+                    continue
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                        f"but got {changed}."
+                    )
+                self.args, self.kwargs = changed
+            else:
+                changed = hook(module, self.args)
+                if changed is not None:
+                    self.args = changed if isinstance(changed, tuple) else (changed,)
+
+    def run_forward_hooks(self) -> None:
+        module = self.module
+        for hook_id, hook in (*_global_forward_hooks.items(), *module._forward_hooks.items()):
+            if hook_id in module._forward_hooks_always_called or hook_id in _global_forward_hooks_always_called:
+                self.started.add(hook_id)
+            # The flag is looked up now, not in the snapshot: a hook with kwargs that an earlier hook of this phase has
+            # removed is still called, but without kwargs. PyTorch 2.13.0 does the same.
+            if hook_id in module._forward_hooks_with_kwargs or hook_id in _global_forward_hooks_with_kwargs:
+                changed = hook(module, self.args, self.kwargs, self.result)
+            else:
+                changed = hook(module, self.args, self.result)
+            if changed is not None:
+                self.result = changed
+
+    def wrap_result(self, edges: BackwardHook) -> None:
+        if not isinstance(self.result, (Tensor, tuple)):
+            warn_user(
+                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
+                f"{type(self.result)}"
+            )
+        self.result = edges.setup_output_hook(self.result)
+
+    def attach_legacy_hooks(self) -> None:
+        grad_fn = _first_tensor(self.result).grad_fn
+        if grad_fn is None:
+            return
+        for hook in self.legacy_hooks:
+            grad_fn.register_hook(_WrappedHook(hook, self.module))
+        _warn_of_legacy_hooks(self.args, self.result, grad_fn)
+
+    def rescue(self) -> None:
+        """After an exception: the always_call hooks that have not been started, with what there is of the result.
+
+        Two defects of PyTorch 2.13.0 are kept: a global hook is called without kwargs even if it wants them, and the
+        live dictionaries are iterated, so that a hook that adds or removes one ends in a RuntimeError.
+        """
+        module = self.module
+        for hook_id, hook in _global_forward_hooks.items():
+            if hook_id in _global_forward_hooks_always_called and hook_id not in self.started:
+                self.run_rescue_hook("global module", hook, (module, self.args, self.result))
+        for hook_id, hook in module._forward_hooks.items():
+            if hook_id in module._forward_hooks_always_called and hook_id not in self.started:
+                if hook_id in module._forward_hooks_with_kwargs:
+                    self.run_rescue_hook("module", hook, (module, self.args, self.kwargs, self.result))
+                else:
+                    self.run_rescue_hook("module", hook, (module, self.args, self.result))
+
+    def run_rescue_hook(self, kind: str, hook: Callable, hook_args: tuple) -> None:
+        try:
+            changed = hook(*hook_args)
+        except Exception as error:
+            warn_user(
+                f"{kind} forward hook with ``always_call=True`` raised an exception that was silenced as another error "
+                f"was raised in forward: {error}"
+            )
+            return
+        if changed is not None:
+            self.result = changed
+
+
+def _first_tensor(value: Any) -> Tensor:
+    """The first tensor in nested dictionaries, lists and tuples. Raises if there is none, as each of them does."""
+    while not isinstance(value, Tensor):
+        if isinstance(value, dict):
+            value = next(entry for entry in value.values() if isinstance(entry, Tensor))
+        else:
+            value = value[0]
+    return value
+
+
+def _warn_of_legacy_hooks(inputs: tuple, result: Any, grad_fn: Any) -> None:
+    """Say in which way a legacy backward hook on the node `grad_fn` does not see the gradients of the module."""
+    deprecated = "is deprecated and will be removed in future versions. This hook will be missing some"
+    advice = " Please use register_full_backward_hook to get the documented behavior."
+    results = (result,) if isinstance(result, Tensor) else result
+    if not _is_tuple_of_tensors(results):
+        problem = "Using non-full backward hooks on a Module that does not return a single Tensor or a tuple of Tensors"
+        warn_user(f"{problem} {deprecated} of the grad_output.{advice}", FutureWarning)
+        return
+    if not _is_tuple_of_tensors(inputs):
+        problem = (
+            "Using non-full backward hooks on a Module that does not take as input a single Tensor or a tuple of Tensors"
+        )
+        warn_user(f"{problem} {deprecated} of the grad_input.{advice}", FutureWarning)
+        return
+    output_nodes = {tensor.grad_fn for tensor in results if tensor.grad_fn is not None}
+    if len(output_nodes) > 1:
+        problem = "Using a non-full backward hook when outputs are generated by different autograd Nodes"
+        warn_user(f"{problem} {deprecated} grad_output.{advice}", FutureWarning)
+        return
+    if grad_fn not in output_nodes:
+        problem = "Using a non-full backward hook when outputs are nested in python data structure"
+        warn_user(f"{problem} {deprecated} grad_output.", FutureWarning)
+        return
+    input_nodes = {tensor.grad_fn for tensor in inputs if tensor.grad_fn is not None}
+    if input_nodes != {node for node, _ in grad_fn.next_functions}:
+        problem = "Using a non-full backward hook when the forward contains multiple autograd Nodes"
+        warn_user(f"{problem} {deprecated} grad_input.{advice}", FutureWarning)
+
+
+def _is_tuple_of_tensors(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(entry, Tensor) for entry in value)
+
+
+# What `__init__` gives every module, besides `training`. `__setstate__` adds what an older pickle lacks.
+_HOOK_DICTS = (
+    "_backward_pre_hooks",
+    "_backward_hooks",
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
+
+
+class Module(Traversal, StateDict):
+    """The base of all layers and networks: parameters, buffers, submodules, and a call with hooks around it.
+
+    A subclass calls `super().__init__()`, assigns its parts as attributes, and defines `forward`. Its users call the
+    module itself, `module(x)`: that runs `forward` and the hooks.
+    """
+
+    training: bool
+    call_super_init: bool = False  # True passes __init__'s arguments on to the next class in the order of resolution
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not self.call_super_init and kwargs:
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'"
+            )
+        if not self.call_super_init and args:
+            raise TypeError(
+                f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
+            )
+        state = self.__dict__  # directly: __setattr__ looks for the three dictionaries that are only made here
+        state["training"] = True
+        state["_parameters"] = {}
+        state["_buffers"] = {}
+        state["_non_persistent_buffers_set"] = set()
+        state["_is_full_backward_hook"] = None
+        for name in _HOOK_DICTS:
+            state[name] = OrderedDict()
+        state["_modules"] = {}
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
+
+    def forward(self, *input: Any) -> Any:
+        """Compute the result. Every subclass defines this; callers call the module instead."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        if not (
+            self._backward_hooks
+            or self._backward_pre_hooks
+            or self._forward_hooks
+            or self._forward_pre_hooks
+            or _global_backward_pre_hooks
+            or _global_backward_hooks
+            or _global_forward_hooks
+            or _global_forward_pre_hooks
+        ):
+            return self.forward(*args, **kwargs)
+        call = _HookedCall(self, args, kwargs)
+        try:
+            return call.run()
+        except Exception:
+            call.rescue()
+            raise
+
+    __call__ = _call_impl
+
+    # Forward hooks ------------------------------------------------------------------------------------------------
+
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before `forward`. What it returns becomes the arguments; None leaves them.
+
+        A tuple is the new arguments, anything else is wrapped in one. With `with_kwargs` the hook is
+        `hook(module, args, kwargs)` and returns None or a tuple `(new_args, new_kwargs)`. `prepend` puts the hook before
+        the module's other pre-hooks; global ones come first all the same.
+        """
+        handle = RemovableHandle(self._forward_pre_hooks, extra_dict=self._forward_pre_hooks_with_kwargs)
+        self._forward_pre_hooks[handle.id] = hook
+        if with_kwargs:
+            self._forward_pre_hooks_with_kwargs[handle.id] = True
+        if prepend:
+            self._forward_pre_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args, output)` after `forward`. What it returns, except None, replaces the output.
+
+        With `with_kwargs` the hook is `hook(module, args, kwargs, output)`. With `always_call` it runs even if the call
+        raises an Exception. `prepend` puts it before the module's other hooks; global ones come first all the same.
+        """
+        handle = RemovableHandle(
+            self._forward_hooks, extra_dict=[self._forward_hooks_with_kwargs, self._forward_hooks_always_called]
+        )
+        self._forward_hooks[handle.id] = hook
+        if with_kwargs:
+            self._forward_hooks_with_kwargs[handle.id] = True
+        if always_call:
+            self._forward_hooks_always_called[handle.id] = True
+        if prepend:
+            self._forward_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    # Backward hooks -----------------------------------------------------------------------------------------------
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_output)` in the backward pass, before the module's own backward.
+
+        `grad_output` is a tuple with one entry for each output. The hook may return a sequence of the same length to
+        replace it.
+        """
+        return _add_hook(self._backward_pre_hooks, hook, prepend=prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` in the backward pass, after the module's own backward.
+
+        Both are tuples, with one entry for each positional argument and each output, None where that is no tensor. The
+        hook may return a sequence of the same length as `grad_input` to replace it. If no positional argument requires
+        grad, the hook runs before the module's own backward, with None for each gradient.
+
+        Raises:
+            RuntimeError: the module has had a legacy backward hook.
+        """
+        if self._is_full_backward_hook is False:
+            raise RuntimeError(_MIXED_BACKWARD_HOOKS.format("on a single Module"))
+        self._is_full_backward_hook = True
+        return _add_hook(self._backward_hooks, hook, prepend=prepend)
+
+    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """Legacy: call `hook(module, grad_input, grad_output)` when the last graph node of the output has run.
+
+        `grad_input` holds the gradients of that node's inputs, which are not the module's inputs unless the module is a
+        single operation. Use `register_full_backward_hook`.
+
+        Raises:
+            RuntimeError: the module has had a full backward hook.
+        """
+        if self._is_full_backward_hook is True:
+            raise RuntimeError(_MIXED_BACKWARD_HOOKS.format("on a single Module"))
+        self._is_full_backward_hook = False
+        return _add_hook(self._backward_hooks, hook)
+
+    def _get_backward_hooks(self) -> tuple[list[Callable], list[Callable]]:
+        """The full and the legacy backward hooks, global before own."""
+        hooks: dict[bool, list[Callable]] = {True: [], False: []}
+        for is_full, registered in (
+            (_global_is_full_backward_hook, _global_backward_hooks),
+            (self._is_full_backward_hook, self._backward_hooks),
+        ):
+            if is_full is not None:
+                hooks[is_full] += registered.values()
+        return hooks[True], hooks[False]
+
+    def _get_backward_pre_hooks(self) -> list[Callable]:
+        return [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+
+    # Pickling -----------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name in _HOOK_DICTS:
+            # PyTorch does not add these two, since even its oldest pickles have them.
+            if name not in ("_forward_hooks", "_backward_hooks"):
+                self.__dict__.setdefault(name, OrderedDict())
+        self.__dict__.setdefault("_non_persistent_buffers_set", set())
+        self.__dict__.setdefault("_is_full_backward_hook", None)

@@ -1,0 +1,142 @@
+"""Pooling layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import minicnn.nn.functional as F
+from minicnn._tensor import Tensor
+from minicnn.nn.modules.module import Module
+
+__all__ = ["MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"]
+
+Pair = Any  # an int, or two of them for height and width
+
+
+class MaxPool2d(Module):
+    """The maximum of each window: (N, C, H, W) -> (N, C, OH, OW), also without N.
+
+    Args:
+        kernel_size: of the window.
+        stride: the distance between windows; the kernel size if not given.
+        padding: rows and columns of minus infinity on each side; at most half a window.
+        dilation: the distance between neighbouring points of a window.
+        return_indices: return (maxima, indices), where index y W + x is the place of the first maximum in its plane.
+        ceil_mode: also take windows that begin inside but reach over the far edge.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = stride if stride is not None else kernel_size
+        self.padding = padding
+        self.dilation = dilation
+        self.return_indices = return_indices
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Any:
+        return F.max_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+
+
+class AvgPool2d(Module):
+    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW), also without N.
+
+    Args:
+        kernel_size: of the window.
+        stride: the distance between windows; the kernel size if not given.
+        padding: rows and columns of zeros on each side; at most half a window.
+        ceil_mode: also take windows that begin inside but reach over the far edge.
+        count_include_pad: divide by the number of places in the window, those in the padding included.
+        divisor_override: divide the sum by this number instead.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = stride if stride is not None else kernel_size
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+        )
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AdaptiveAvgPool2d(Module):
+    """The means of windows that divide the image evenly: (N, C, H, W) -> (N, C, *output_size), also without N.
+
+    Args:
+        output_size: one number or (OH, OW); None keeps the input's size.
+    """
+
+    def __init__(self, output_size: Pair) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveMaxPool2d(Module):
+    """The maxima of windows that divide the image evenly: (N, C, H, W) -> (N, C, *output_size), also without N.
+
+    Args:
+        output_size: one number or (OH, OW); None keeps the input's size.
+        return_indices: return (maxima, indices), where index y W + x is the place of the first maximum in its plane.
+    """
+
+    def __init__(self, output_size: Pair, return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.return_indices = return_indices
+
+    def forward(self, input: Tensor) -> Any:
+        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"

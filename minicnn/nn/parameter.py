@@ -1,0 +1,89 @@
+"""Tensors that a module notices when they are assigned to it: `Parameter` (learned) and `Buffer` (state)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn._tensor import Tensor
+from minicnn.autograd.tensor_base import TensorBase
+
+__all__ = ["Parameter", "Buffer"]
+
+
+class Parameter(Tensor):
+    """A leaf tensor that requires grad. It shares the memory of `data`.
+
+    Args:
+        data: a tensor; its place in a graph is left behind. Without it, an empty tensor.
+        requires_grad: whether autograd computes its gradient.
+
+    Raises:
+        RuntimeError: `data` is not of a floating-point type, and `requires_grad` is set.
+    """
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        if data is None:
+            data = _empty()
+        if requires_grad and not data.detach().is_floating_point():
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+        parameter = _sharing_memory(cls, data)
+        parameter.requires_grad = requires_grad
+        return parameter
+
+    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
+        pass  # all is done in __new__
+
+    def __deepcopy__(self, memo: dict) -> Parameter:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.data.clone(), self.requires_grad)
+        return memo[id(self)]
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        # Hooks are dropped without a warning, unlike those of other tensors.
+        state = {name: value for name, value in self.__dict__.items() if not name.startswith("_") and name != "array"}
+        return _rebuild_parameter, (type(self), self.data, self.requires_grad, state)
+
+
+class Buffer(Tensor):
+    """A tensor that is state of a module, not learned. It shares the memory of `data`.
+
+    Args:
+        data: a tensor. Without it, an empty tensor.
+        persistent: whether `state_dict` contains it.
+    """
+
+    persistent: bool
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
+        if data is None:
+            data = _empty()
+        buffer = _sharing_memory(cls, data)
+        buffer.requires_grad = data.requires_grad
+        buffer.persistent = persistent
+        return buffer
+
+    def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
+        pass  # all is done in __new__
+
+
+def _empty() -> Tensor:
+    return TensorBase.wrap(np.empty(0, np.float32))
+
+
+def _sharing_memory(cls: type, data: Tensor) -> Any:
+    """A leaf of class `cls` with the memory and the version counter of `data`."""
+    source = data.detach()
+    tensor = object.__new__(cls)
+    tensor.array, tensor._version_counter = source.array, source._version_counter
+    return tensor
+
+
+def _rebuild_parameter(cls: type, data: Tensor, requires_grad: bool, state: dict) -> Parameter:
+    parameter = cls(data, requires_grad)
+    parameter.__dict__.update(state)
+    return parameter

@@ -1,0 +1,131 @@
+"""What the families share: type promotion, dimension numbers, operands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn._types import dtype
+from minicnn.autograd.tensor_base import TensorBase
+
+Number = (bool, int, float, complex, np.number, np.bool_)
+
+_default_dtype = np.dtype(np.float32)
+
+
+def default_dtype() -> np.dtype:
+    return _default_dtype
+
+
+def set_default_dtype(d: dtype) -> None:
+    """float32 at the start; float64 makes new tensors, and parameters, double throughout."""
+    global _default_dtype
+    if not d.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+    _default_dtype = d.numpy
+
+
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+def promote(a: np.dtype, b: np.dtype) -> np.dtype:
+    """PyTorch's rule for two tensors: the higher category (bool, integer, float, complex) decides."""
+    if a == b:
+        return a
+    first, second = _CATEGORY[a.kind], _CATEGORY[b.kind]
+    if first == second or {first, second} == {2, 3}:
+        return np.promote_types(a, b)
+    return a if first > second else b
+
+
+def result_type(*operands: Any) -> np.dtype:
+    """The type of an operation's result: tensors decide, then 0-d tensors, then Python numbers, each lower rank only if
+    its category (bool, integer, float, complex) is higher."""
+    ranks: list[np.dtype | None] = [None, None, None]
+    for operand in operands:
+        if isinstance(operand, TensorBase):
+            rank, kind = (0 if operand.array.ndim else 1), operand.array.dtype
+        else:
+            rank, kind = 2, _number_dtype(operand)
+        ranks[rank] = kind if ranks[rank] is None else promote(ranks[rank], kind)
+    result: np.dtype | None = None
+    for kind in ranks:
+        if kind is not None and (result is None or _CATEGORY[kind.kind] > _CATEGORY[result.kind]):
+            result = kind if result is None or kind.kind != "c" or result.kind != "f" else np.result_type(result, kind)
+    return result
+
+
+def _number_dtype(value: Any) -> np.dtype:
+    if isinstance(value, (bool, np.bool_)):
+        return np.dtype(np.bool_)
+    if isinstance(value, (int, np.integer)):
+        return np.dtype(np.int64)
+    if isinstance(value, (float, np.floating)):
+        return _default_dtype
+    if isinstance(value, complex):
+        return np.result_type(_default_dtype, np.complex64)
+    raise TypeError(f"expected a Tensor or a number, but got {type(value).__name__}")
+
+
+def floating(kind: np.dtype) -> np.dtype:
+    """The type of exp, sqrt, a true division ... of this type."""
+    return kind if kind.kind in "fc" else _default_dtype
+
+
+def operand(value: Any, kind: np.dtype) -> np.ndarray:
+    """A tensor or a number as an array of this type."""
+    return value.array.astype(kind, copy=False) if isinstance(value, TensorBase) else np.asarray(value, kind)
+
+
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape; RuntimeError with both lengths and the dimension if there is none."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        pass
+    a, b = shapes[0], shapes[-1]
+    n = max(len(a), len(b))
+    padded = [(1,) * (n - len(s)) + tuple(s) for s in (a, b)]
+    for i in reversed(range(n)):
+        x, y = padded[0][i], padded[1][i]
+        if x != y and 1 not in (x, y):
+            raise RuntimeError(
+                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton dimension {i}"
+            )
+    raise RuntimeError(f"shapes {[list(s) for s in shapes]} cannot be broadcast together")
+
+
+def pair(a: Any, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Both operands as arrays of this type. RuntimeError if their shapes do not broadcast."""
+    x, y = operand(a, kind), operand(b, kind)
+    if x.ndim and y.ndim and x.shape != y.shape:
+        broadcast_shapes(x.shape, y.shape)
+    return x, y
+
+
+def wrap_dim(dim: int, ndim: int) -> int:
+    """A dimension number that may count from the end, as a number from 0. IndexError out of range."""
+    n = max(ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim + n if dim < 0 else dim
+
+
+def wrap_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """None or () means all dimensions."""
+    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+        return tuple(range(ndim))
+    if isinstance(dim, (int, np.integer)):
+        dim = (int(dim),)
+    dims = tuple(wrap_dim(d, ndim) for d in dim)
+    if len(set(dims)) != len(dims):
+        duplicate = next(d for d in dims if dims.count(d) > 1)
+        raise RuntimeError(f"dim {duplicate} appears multiple times in the list of dims")
+    return dims if ndim else ()
+
+
+def need_tensor(value: Any, name: str, position: str = "input") -> None:
+    if not isinstance(value, TensorBase):
+        raise TypeError(f"{name}(): argument '{position}' (position 1) must be Tensor, not {type(value).__name__}")

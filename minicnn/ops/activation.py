@@ -1,0 +1,416 @@
+"""Activations: element by element, and softmax along a dimension."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops._common import floating, operand, wrap_dim
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+class Relu(Op):
+    """max(a, 0); the gradient passes where the result is positive, so not at 0"""
+
+    @staticmethod
+    def forward(ctx, a):
+        out = TensorBase.wrap(np.maximum(a.array, a.array.dtype.type(0)))
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (out,) = ctx.saved_tensors
+        return grad.array * (out.array > 0)
+
+
+class Threshold(Op):
+    """a where a > threshold, else value"""
+
+    @staticmethod
+    def forward(ctx, a, threshold, value):
+        ctx.threshold = threshold
+        ctx.save_for_backward(a)
+        return np.where(a.array > threshold, a.array, a.array.dtype.type(value))
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        return grad.array * (a.array > ctx.threshold)
+
+
+class LeakyRelu(Op):
+    """a where a > 0, else slope a"""
+
+    @staticmethod
+    def forward(ctx, a, slope):
+        ctx.slope = a.array.dtype.type(slope)
+        ctx.save_for_backward(a)
+        return np.where(a.array > 0, a.array, a.array * ctx.slope)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        return np.where(a.array > 0, grad.array, grad.array * ctx.slope)
+
+
+class PreluKernel(Op):
+    """a where a > 0, else weight a, with one learned weight or one for each channel (dimension 1)"""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, weight):
+        ctx.save_for_backward(a, weight)
+        return np.where(a.array > 0, a.array, a.array * weight.array)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, weight = (t.array for t in ctx.saved_tensors)
+        g = grad.array
+        return np.where(a > 0, g, g * weight), np.where(a > 0, g.dtype.type(0), g * a)
+
+
+class Elu(Op):
+    """scale a where a > 0, else scale alpha (exp(a) - 1)"""
+
+    @staticmethod
+    def forward(ctx, a, alpha, scale):
+        ctx.alpha, ctx.scale = alpha, scale
+        ctx.save_for_backward(a)
+        x = a.array
+        return (scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))).astype(x.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        x = a.array
+        slope = ctx.scale * np.where(x > 0, 1, ctx.alpha * np.exp(np.minimum(x, 0)))
+        return (grad.array * slope).astype(x.dtype, copy=False)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), without overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+class Sigmoid(Op):
+    @staticmethod
+    def forward(ctx, a):
+        out = TensorBase.wrap(_sigmoid(operand(a, floating(a.array.dtype))))
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (out,) = ctx.saved_tensors
+        return grad.array * (1 - out.array) * out.array
+
+
+class Tanh(Op):
+    @staticmethod
+    def forward(ctx, a):
+        out = TensorBase.wrap(np.tanh(operand(a, floating(a.array.dtype))))
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (out,) = ctx.saved_tensors
+        return grad.array * (1 - out.array * out.array)
+
+
+class Silu(Op):
+    """a sigmoid(a)"""
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return a.array * _sigmoid(a.array)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        s = _sigmoid(a.array)
+        return grad.array * (s * (1 + a.array * (1 - s)))
+
+
+class Mish(Op):
+    """a tanh(softplus(a))"""
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return a.array * np.tanh(np.logaddexp(a.array, 0))
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        t = np.tanh(np.logaddexp(a.array, 0))
+        return grad.array * (t + a.array * (1 - t * t) * _sigmoid(a.array))
+
+
+class Softplus(Op):
+    """log(1 + exp(beta a)) / beta, and a itself above the threshold"""
+
+    @staticmethod
+    def forward(ctx, a, beta, threshold):
+        ctx.beta, ctx.threshold = beta, threshold
+        ctx.save_for_backward(a)
+        scaled = a.array * a.array.dtype.type(beta)
+        return np.where(scaled > threshold, a.array, np.logaddexp(scaled, 0) / a.array.dtype.type(beta))
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        scaled = a.array * a.array.dtype.type(ctx.beta)
+        return np.where(scaled > ctx.threshold, grad.array, grad.array * _sigmoid(scaled))
+
+
+class LogSigmoid(Op):
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return -np.logaddexp(-a.array, 0)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        return grad.array * _sigmoid(-a.array)
+
+
+class Hardtanh(Op):
+    """a cut off at low and high; no gradient at the bounds themselves"""
+
+    @staticmethod
+    def forward(ctx, a, low, high):
+        ctx.low, ctx.high = low, high
+        ctx.save_for_backward(a)
+        return np.clip(a.array, a.array.dtype.type(low), a.array.dtype.type(high))
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        return grad.array * ((a.array > ctx.low) & (a.array < ctx.high))
+
+
+class Hardsigmoid(Op):
+    """min(max(a + 3, 0), 6) / 6"""
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return np.clip(a.array + 3, 0, 6) / 6
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        return grad.array * ((a.array > -3) & (a.array < 3)) / 6
+
+
+class Hardswish(Op):
+    """a min(max(a + 3, 0), 6) / 6"""
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return a.array * np.clip(a.array + 3, 0, 6) / 6
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        x = a.array
+        slope = np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1)).astype(x.dtype, copy=False)
+        return grad.array * slope
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf_array(x: np.ndarray) -> np.ndarray:
+    return np.asarray(_erf(x.astype(np.float64)), np.float64).astype(x.dtype)
+
+
+class Erf(Op):
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return _erf_array(operand(a, floating(a.array.dtype)))
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        return grad.array * (a.array.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-a.array * a.array))
+
+
+class Gelu(Op):
+    """a Phi(a), Phi the normal distribution function; "tanh": its usual approximation (Hendrycks & Gimpel 2016)"""
+
+    @staticmethod
+    def forward(ctx, a, approximate):
+        ctx.approximate = approximate
+        ctx.save_for_backward(a)
+        x = a.array
+        if approximate == "tanh":
+            return x * (1 + np.tanh(Gelu.inner(x))) / 2
+        return x * (1 + _erf_array(x / x.dtype.type(math.sqrt(2)))) / 2
+
+    @staticmethod
+    def inner(x: np.ndarray) -> np.ndarray:
+        return x.dtype.type(math.sqrt(2 / math.pi)) * (x + x.dtype.type(0.044715) * x**3)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        x = a.array
+        if ctx.approximate == "tanh":
+            t = np.tanh(Gelu.inner(x))
+            bend = x.dtype.type(math.sqrt(2 / math.pi)) * (1 + x.dtype.type(3 * 0.044715) * x * x)
+            return grad.array * ((1 + t) / 2 + x * (1 - t * t) * bend / 2)
+        below = (1 + _erf_array(x / x.dtype.type(math.sqrt(2)))) / 2
+        density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
+        return grad.array * (below + x * density)
+
+
+class Softmax(Op):
+    """exp(a) / sum of exp(a) along a dimension"""
+
+    @staticmethod
+    def forward(ctx, a, dim):
+        ctx.dim = dim
+        e = np.exp(a.array - a.array.max(axis=dim, keepdims=True)) if a.array.size else a.array
+        out = TensorBase.wrap(e / e.sum(axis=dim, keepdims=True))
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (out,) = ctx.saved_tensors
+        weighted = grad.array * out.array
+        return weighted - out.array * weighted.sum(axis=ctx.dim, keepdims=True)
+
+
+class LogSoftmax(Op):
+    """a - log of the sum of exp(a) along a dimension"""
+
+    @staticmethod
+    def forward(ctx, a, dim):
+        ctx.dim = dim
+        shifted = a.array - a.array.max(axis=dim, keepdims=True)
+        out = TensorBase.wrap(shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True)))
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (out,) = ctx.saved_tensors
+        return grad.array - np.exp(out.array) * grad.array.sum(axis=ctx.dim, keepdims=True)
+
+
+def relu(input: TensorBase) -> TensorBase:
+    return Relu.apply(input)
+
+
+def threshold(input: TensorBase, threshold: float, value: float) -> TensorBase:
+    return Threshold.apply(input, threshold, value)
+
+
+def leaky_relu(input: TensorBase, negative_slope: float = 0.01) -> TensorBase:
+    return LeakyRelu.apply(input, negative_slope)
+
+
+def prelu(input: TensorBase, weight: TensorBase) -> TensorBase:
+    """RuntimeError unless `weight` has one number, or one for each channel (dimension 1 of input)."""
+    n = weight.array.size
+    channels = input.array.shape[1] if input.array.ndim > 1 else 1
+    if n not in (1, channels):
+        raise RuntimeError(
+            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {n} and channel size = "
+            f"{channels}."
+        )
+    if weight.array.ndim != 0 and input.array.ndim != 1:
+        weight = weight.view(*(-1 if i == 1 else 1 for i in range(input.array.ndim)))
+    return PreluKernel.apply(input, weight)
+
+
+def elu(input: TensorBase, alpha: float = 1.0) -> TensorBase:
+    return Elu.apply(input, alpha, 1.0)
+
+
+def selu(input: TensorBase) -> TensorBase:
+    """Klambauer et al. 2017, with their two constants."""
+    return Elu.apply(input, SELU_ALPHA, SELU_SCALE)
+
+
+def sigmoid(input: TensorBase) -> TensorBase:
+    return Sigmoid.apply(input)
+
+
+def tanh(input: TensorBase) -> TensorBase:
+    return Tanh.apply(input)
+
+
+def silu(input: TensorBase) -> TensorBase:
+    return Silu.apply(input)
+
+
+def mish(input: TensorBase) -> TensorBase:
+    return Mish.apply(input)
+
+
+def softplus(input: TensorBase, beta: float = 1.0, threshold: float = 20.0) -> TensorBase:
+    return Softplus.apply(input, beta, threshold)
+
+
+def logsigmoid(input: TensorBase) -> TensorBase:
+    return LogSigmoid.apply(input)
+
+
+def hardtanh(input: TensorBase, min_val: float = -1.0, max_val: float = 1.0) -> TensorBase:
+    return Hardtanh.apply(input, min_val, max_val)
+
+
+def hardsigmoid(input: TensorBase) -> TensorBase:
+    return Hardsigmoid.apply(input)
+
+
+def hardswish(input: TensorBase) -> TensorBase:
+    return Hardswish.apply(input)
+
+
+def erf(input: TensorBase) -> TensorBase:
+    return Erf.apply(input)
+
+
+def gelu(input: TensorBase, approximate: str = "none") -> TensorBase:
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    return Gelu.apply(input, approximate)
+
+
+def _need_float(input: TensorBase, name: str) -> None:
+    if input.array.dtype.kind not in "fc":
+        kind = input.dtype.tensor_type.removesuffix("Tensor")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{kind}'")
+
+
+def softmax(input: TensorBase, dim: int) -> TensorBase:
+    """Positive numbers that sum to 1 along `dim`."""
+    _need_float(input, "softmax_lastdim_kernel_impl")
+    return Softmax.apply(input, _axis(input, dim))
+
+
+def log_softmax(input: TensorBase, dim: int) -> TensorBase:
+    """log(softmax(input)), computed without overflow."""
+    _need_float(input, "log_softmax_lastdim_kernel_impl")
+    return LogSoftmax.apply(input, _axis(input, dim))
+
+
+def _axis(input: TensorBase, dim: int) -> int | tuple:
+    dim = wrap_dim(dim, input.array.ndim)
+    return dim if input.array.ndim else ()

@@ -1,0 +1,249 @@
+"""Copies: of a tensor, into a tensor, of several tensors side by side, in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops._common import promote, wrap_dim
+from minicnn.ops.elementwise import to_dtype
+
+
+class Clone(Op):
+    @staticmethod
+    def forward(ctx, a, order):
+        return a.array.copy(order)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+class Copy(Op, node_name="CopyBackwards"):
+    """What `copy_` leaves: the source's values in the target's shape and type."""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, target, source):
+        values = source.array if isinstance(source, TensorBase) else np.asarray(source, target.array.dtype)
+        try:
+            return np.broadcast_to(values, target.array.shape).astype(target.array.dtype)
+        except ValueError:
+            raise RuntimeError(
+                f"The expanded size of the tensor {list(target.array.shape)} must match the existing size "
+                f"{list(values.shape)}: the source cannot be broadcast to the target"
+            ) from None
+
+    @staticmethod
+    def backward(ctx, grad):
+        return np.zeros_like(grad.array), grad
+
+
+class Fill(Op):
+    """A constant in place of the old values: no gradient goes to them."""
+
+    @staticmethod
+    def forward(ctx, a, value):
+        return np.full_like(a.array, value)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return np.zeros_like(grad.array)
+
+
+class Zero(Fill):
+    pass
+
+
+class Cat(Op):
+    @classmethod
+    def tensor_slots(cls, args: tuple) -> list[int]:
+        return list(range(1, len(args)))
+
+    @staticmethod
+    def forward(ctx, dim, *tensors):
+        ctx.dim = dim
+        ctx.ends = np.cumsum([t.array.shape[dim] for t in tensors])[:-1]
+        return np.concatenate([t.array for t in tensors], axis=dim)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return (None, *np.split(grad.array, ctx.ends, axis=ctx.dim))
+
+
+class Stack(Op):
+    @classmethod
+    def tensor_slots(cls, args: tuple) -> list[int]:
+        return list(range(1, len(args)))
+
+    @staticmethod
+    def forward(ctx, dim, *tensors):
+        ctx.dim = dim
+        return np.stack([t.array for t in tensors], axis=dim)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return (None, *np.moveaxis(grad.array, ctx.dim, 0))
+
+
+class Repeat(Op):
+    """Copies laid side by side, as often as `repeats` says for each dimension."""
+
+    @staticmethod
+    def forward(ctx, a, repeats):
+        ctx.shape = (1,) * (len(repeats) - a.array.ndim) + a.array.shape
+        ctx.repeats = repeats
+        return np.tile(a.array, repeats)
+
+    @staticmethod
+    def backward(ctx, grad):
+        pairs = [n for pair in zip(ctx.repeats, ctx.shape, strict=True) for n in pair]
+        return grad.array.reshape(pairs).sum(axis=tuple(range(0, len(pairs), 2)))
+
+
+class Flip(Op):
+    @staticmethod
+    def forward(ctx, a, dims):
+        ctx.dims = dims
+        return np.flip(a.array, dims).copy()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return np.flip(grad.array, ctx.dims)
+
+
+class Roll(Op):
+    @staticmethod
+    def forward(ctx, a, shifts, dims):
+        ctx.shifts, ctx.dims = shifts, dims
+        return np.roll(a.array, shifts, dims)
+
+    @staticmethod
+    def backward(ctx, grad):
+        back = -ctx.shifts if isinstance(ctx.shifts, int) else tuple(-s for s in ctx.shifts)
+        return np.roll(grad.array, back, ctx.dims)
+
+
+class Rot90(Op):
+    @staticmethod
+    def forward(ctx, a, k, dims):
+        ctx.k, ctx.dims = k, dims
+        return np.rot90(a.array, k, dims).copy()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return np.rot90(grad.array, -ctx.k, ctx.dims)
+
+
+class Tril(Op):
+    @staticmethod
+    def forward(ctx, a, diagonal):
+        ctx.diagonal = diagonal
+        return np.tril(a.array, diagonal)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return np.tril(grad.array, ctx.diagonal)
+
+
+class Triu(Op):
+    @staticmethod
+    def forward(ctx, a, diagonal):
+        ctx.diagonal = diagonal
+        return np.triu(a.array, diagonal)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return np.triu(grad.array, ctx.diagonal)
+
+
+# --- the functions ----------------------------------------------------------------------------------------------------
+
+
+def clone(input: TensorBase, order: str = "K") -> TensorBase:
+    """A copy that is part of the graph."""
+    return Clone.apply(input, order)
+
+
+def contiguous(input: TensorBase) -> TensorBase:
+    """The tensor itself if its elements lie one after the other, else a copy for which that holds."""
+    return input if input.array.flags.c_contiguous else clone(input, "C")
+
+
+def cat(tensors: Sequence[TensorBase], dim: int = 0) -> TensorBase:
+    """Tensors joined along an existing dimension."""
+    tensors = [t for t in tensors if t.array.shape != (0,)] or list(tensors[:1])
+    if not tensors:
+        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+    first = tensors[0].array
+    if first.ndim == 0:
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    dim = wrap_dim(dim, first.ndim)
+    for i, other in enumerate(tensors):
+        shape = other.array.shape
+        if len(shape) != first.ndim:
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {len(shape)}")
+        for d, (n, m) in enumerate(zip(first.shape, shape, strict=True)):
+            if d != dim and n != m:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but got size {m} for "
+                    f"tensor number {i} in the list."
+                )
+    return Cat.apply(dim, *_same_type(tensors))
+
+
+def _same_type(tensors: Sequence[TensorBase]) -> list[TensorBase]:
+    kind = tensors[0].array.dtype
+    for other in tensors[1:]:
+        kind = promote(kind, other.array.dtype)
+    return [to_dtype(tensor, kind) for tensor in tensors]
+
+
+def stack(tensors: Sequence[TensorBase], dim: int = 0) -> TensorBase:
+    """Tensors of one shape joined along a new dimension."""
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    for i, other in enumerate(tensors):
+        if other.array.shape != tensors[0].array.shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(tensors[0].array.shape)} at entry 0 and "
+                f"{list(other.array.shape)} at entry {i}"
+            )
+    return Stack.apply(wrap_dim(dim, tensors[0].array.ndim + 1), *_same_type(tensors))
+
+
+def repeat(input: TensorBase, repeats: Sequence[int]) -> TensorBase:
+    """Copies laid side by side, as often as `repeats` says for each dimension."""
+    if len(repeats) < input.array.ndim:
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+        )
+    return Repeat.apply(input, tuple(repeats))
+
+
+def flip(input: TensorBase, dims: Sequence[int]) -> TensorBase:
+    return Flip.apply(input, tuple(wrap_dim(d, input.array.ndim) for d in dims))
+
+
+def roll(input: TensorBase, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> TensorBase:
+    """Shifted along the dimensions; what leaves at one end comes in at the other."""
+    return Roll.apply(
+        input, shifts if isinstance(shifts, int) else tuple(shifts), tuple(dims) if isinstance(dims, list) else dims
+    )
+
+
+def rot90(input: TensorBase, k: int = 1, dims: Sequence[int] = (0, 1)) -> TensorBase:
+    return Rot90.apply(input, k, tuple(dims))
+
+
+def tril(input: TensorBase, diagonal: int = 0) -> TensorBase:
+    return Tril.apply(input, diagonal)
+
+
+def triu(input: TensorBase, diagonal: int = 0) -> TensorBase:
+    return Triu.apply(input, diagonal)

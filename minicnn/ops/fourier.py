@@ -1,0 +1,104 @@
+"""Discrete Fourier transforms of the last two dimensions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+
+
+def _half_weights(width: int, columns: int, dtype: np.dtype) -> np.ndarray:
+    """How often a column of the half spectrum stands for a column of the whole one: twice, but once at its ends."""
+    weights = np.full(columns, 2, dtype)
+    weights[0] = 1
+    if width % 2 == 0:
+        weights[-1] = 1
+    return weights
+
+
+class FftC2R(Op):
+    """Half a spectrum (..., H, W // 2 + 1) -> real image (..., H, W): irfft2.
+
+    The gradient is the transform of the incoming one; a column that stands for two counts twice.
+    """
+
+    @staticmethod
+    def forward(ctx, spectrum, height, width, norm):
+        ctx.size, ctx.norm = (height, width), norm
+        ctx.kind = spectrum.array.dtype
+        out = np.fft.irfft2(spectrum.array, s=ctx.size, norm=norm)
+        return out.astype(np.float32 if ctx.kind == np.complex64 else np.float64, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        back = {"ortho": "ortho", "backward": "forward", "forward": "backward"}[ctx.norm]
+        spectrum = np.fft.rfft2(grad.array, norm=back)
+        weights = _half_weights(ctx.size[1], spectrum.shape[-1], grad.array.dtype)
+        return (spectrum * weights).astype(ctx.kind, copy=False)
+
+
+class FftR2C(Op):
+    """Real image (..., H, W) -> half its spectrum (..., H, W // 2 + 1): rfft2"""
+
+    @staticmethod
+    def forward(ctx, image, norm):
+        ctx.size, ctx.norm, ctx.kind = image.array.shape[-2:], norm, image.array.dtype
+        out = np.fft.rfft2(image.array, norm=norm)
+        return out.astype(np.complex64 if ctx.kind == np.float32 else np.complex128, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        back = {"ortho": "ortho", "backward": "forward", "forward": "backward"}[ctx.norm]
+        weights = _half_weights(ctx.size[1], grad.array.shape[-1], ctx.kind)
+        return np.fft.irfft2(grad.array / weights, s=ctx.size, norm=back).astype(ctx.kind, copy=False)
+
+
+class ViewAsComplex(Op):
+    """(..., 2) real and imaginary parts -> (...) complex"""
+
+    @staticmethod
+    def forward(ctx, parts):
+        return parts.array[..., 0] + parts.array.dtype.type(1) * 1j * parts.array[..., 1]
+
+    @staticmethod
+    def backward(ctx, grad):
+        return np.stack([grad.array.real, grad.array.imag], axis=-1)
+
+
+class ViewAsReal(Op):
+    """(...) complex -> (..., 2) real and imaginary parts"""
+
+    @staticmethod
+    def forward(ctx, z):
+        return np.stack([z.array.real, z.array.imag], axis=-1)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.array[..., 0] + 1j * grad.array[..., 1]
+
+
+def rfft2(input: TensorBase, norm: str | None = None) -> TensorBase:
+    """Half the spectrum of real images: (..., H, W) -> complex (..., H, W // 2 + 1)."""
+    return FftR2C.apply(input, norm or "backward")
+
+
+def irfft2(input: TensorBase, s: tuple[int, int] | None = None, norm: str | None = None) -> TensorBase:
+    """Real images from half their spectrum: complex (..., H, W // 2 + 1) -> (..., H, W), s = (H, W)."""
+    height, width = s or (input.array.shape[-2], 2 * (input.array.shape[-1] - 1))
+    return FftC2R.apply(input, height, width, norm or "backward")
+
+
+def view_as_complex(input: TensorBase) -> TensorBase:
+    if input.array.shape[-1:] != (2,):
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    return ViewAsComplex.apply(input)
+
+
+def view_as_real(input: TensorBase) -> TensorBase:
+    return ViewAsReal.apply(input)
+
+
+def fourier_to_image(spectrum: TensorBase, size: tuple[int, int]) -> TensorBase:
+    """Real and imaginary parts (N, C, H, W // 2 + 1, 2) -> images (N, C, H, W), orthonormal."""
+    return irfft2(view_as_complex(spectrum), size, "ortho")

@@ -1,0 +1,208 @@
+"""`x[...]` and `x[...] = v`: numbers, slices, None and ... give views; tensors, lists and masks pick elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn.autograd import inplace
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops import shape
+from minicnn.ops._common import wrap_dim
+from minicnn.ops.copying import Copy
+from minicnn.ops.shape import Alias, Slice
+
+
+class Index(Op):
+    """Elements picked by index arrays or masks; one picked twice gets both gradients."""
+
+    @staticmethod
+    def forward(ctx, a, key):
+        ctx.key, ctx.shape = key, a.array.shape
+        return a.array[key]
+
+    @staticmethod
+    def backward(ctx, grad):
+        out = np.zeros(ctx.shape, grad.array.dtype)
+        np.add.at(out, ctx.key, grad.array)
+        return out
+
+
+class IndexPut(Op):
+    """The tensor with other values at the picked places."""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, values, key, accumulate):
+        ctx.key, ctx.accumulate = key, accumulate
+        out = a.array.copy()
+        new = values.array if isinstance(values, TensorBase) else np.asarray(values, out.dtype)
+        ctx.values_shape = new.shape
+        if accumulate:
+            np.add.at(out, key, new)
+        else:
+            out[key] = new
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        to_values = grad.array[ctx.key]
+        if ctx.accumulate:
+            return grad, to_values
+        rest = grad.array.copy()
+        rest[ctx.key] = 0
+        return rest, to_values
+
+
+class IndexSelect(Index):
+    """Whole slices of one dimension."""
+
+
+class Gather(Op):
+    """out[i][j] = a[index[i][j]][j] for dim 0, and so on."""
+
+    @staticmethod
+    def forward(ctx, a, dim, index):
+        ctx.shape = a.array.shape
+        places = list(np.indices(index.shape, sparse=True))
+        if places:
+            places[dim] = index
+        ctx.key = tuple(places)
+        return a.array[ctx.key]
+
+    @staticmethod
+    def backward(ctx, grad):
+        out = np.zeros(ctx.shape, grad.array.dtype)
+        np.add.at(out, ctx.key, grad.array)
+        return out
+
+
+# --- the functions ----------------------------------------------------------------------------------------------------
+
+
+def index(input: TensorBase, key: Any) -> TensorBase:
+    """input[key]. IndexError for an index out of range or of the wrong type, with the dimension and its size."""
+    view, picks = _basic(input, key)
+    if picks is not None:
+        return Index.apply(view, _check(view, picks))
+    return view if view is not input else Alias.apply(input)
+
+
+def index_put_(input: TensorBase, key: Any, value: Any) -> TensorBase:
+    """input[key] = value, in place; the graph follows."""
+    view, picks = _basic(input, key)
+    inplace.check(view)
+    if picks is None:
+        if isinstance(value, TensorBase) and value.array.ndim > view.array.ndim:  # leading ones are dropped, as in torch
+            value = shape.reshape(value, value.array.shape[value.array.ndim - view.array.ndim :])
+        inplace.assign(view, Copy.apply(view, value))
+    else:
+        inplace.assign(view, IndexPut.apply(view, value, _check(view, picks), False))
+    return input
+
+
+def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
+    """Apply the numbers, slices, None and `...` of the key; return the view and what is left for index arrays."""
+    items = [_item(item) for item in (key if isinstance(key, tuple) else (key,))]
+    used = sum(item.ndim if _is_mask(item) else item is not None and item is not Ellipsis for item in items)
+    missing = input.array.ndim - used
+    if missing < 0:
+        raise IndexError(f"too many indices for tensor of dimension {input.array.ndim}")
+    dim, picks, view = 0, [], input
+    for item in items:
+        if item is Ellipsis:
+            dim += missing
+            picks += [slice(None)] * missing
+        elif item is None:
+            view = shape.unsqueeze(view, dim)
+            dim += 1
+            picks.append(slice(None))
+        elif isinstance(item, int):
+            view = shape.select(view, dim, item) if view.array.ndim else _scalar_index()
+        elif isinstance(item, slice):
+            if item.step is not None and item.step <= 0:
+                raise ValueError("step must be greater than zero")
+            if item != slice(None):
+                view = Slice.apply(view, dim, slice(*item.indices(view.array.shape[dim])))
+            dim += 1
+            picks.append(slice(None))
+        else:
+            dim += item.ndim if _is_mask(item) else 1
+            picks.append(item)
+    return view, tuple(picks) if any(isinstance(pick, np.ndarray) for pick in picks) else None
+
+
+def _item(item: Any) -> Any:
+    """One part of a key: None, ..., int, slice of ints, or an index array."""
+    if item is None or item is Ellipsis:
+        return item
+    if isinstance(item, slice):
+        return slice(*(part if part is None else int(part) for part in (item.start, item.stop, item.step)))
+    if isinstance(item, TensorBase):
+        item = item.array
+    elif isinstance(item, (list, range)):
+        item = np.asarray(item)
+        item = item.astype(np.int64) if item.size == 0 else item
+    elif isinstance(item, (bool, np.bool_)):
+        item = np.asarray(item)
+    elif isinstance(item, (int, np.integer)):
+        return int(item)
+    if not isinstance(item, np.ndarray) or item.dtype.kind not in "biu":
+        kind = item.dtype if isinstance(item, np.ndarray) else type(item).__name__
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+            f"{kind})"
+        )
+    return int(item) if item.ndim == 0 and item.dtype.kind != "b" else item
+
+
+def _is_mask(item: Any) -> bool:
+    return isinstance(item, np.ndarray) and item.dtype.kind == "b"
+
+
+def _scalar_index() -> None:
+    raise IndexError(
+        "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
+        "tensor to a number"
+    )
+
+
+def _check(view: TensorBase, picks: tuple) -> tuple:
+    """IndexError for a mask of another shape or an index out of range, with PyTorch's words."""
+    dim = 0
+    for pick in picks:
+        if _is_mask(pick):
+            for i, (n, m) in enumerate(zip(pick.shape, view.array.shape[dim:], strict=False)):
+                if n != m:
+                    raise IndexError(
+                        f"The shape of the mask {list(pick.shape)} at index {i} does not match the shape of the indexed "
+                        f"tensor {list(view.array.shape)} at index {dim + i}"
+                    )
+            dim += pick.ndim
+            continue
+        if isinstance(pick, np.ndarray) and pick.size:
+            n = view.array.shape[dim]
+            wrong = [int(i) for i in (pick.min(), pick.max()) if not -n <= i < n]
+            if wrong:
+                raise IndexError(f"index {wrong[0]} is out of bounds for dimension {dim} with size {n}")
+        dim += 1
+    return picks
+
+
+def index_select(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
+    """The slices of a dimension that `index` names, in its order."""
+    dim = wrap_dim(dim, input.array.ndim)
+    return IndexSelect.apply(input, (slice(None),) * dim + (index.array,))
+
+
+def gather(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
+    """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on; of index's shape."""
+    dim = wrap_dim(dim, input.array.ndim)
+    length = input.array.shape[dim] if input.array.ndim else 1
+    if index.array.size and not (0 <= index.array.min() and index.array.max() < length):
+        wrong = index.array.max() if index.array.max() >= length else index.array.min()
+        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {length}")
+    return Gather.apply(input, dim, index.array)

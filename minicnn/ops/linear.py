@@ -1,0 +1,170 @@
+"""Matrix products. The gradient of a product goes to each factor through the other one, transposed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops import shape
+
+
+class Mm(Op):
+    """(n, k) @ (k, m) -> (n, m)"""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        return a.array @ b.array
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = (t.array for t in ctx.saved_tensors)
+        to_a = grad.array @ b.swapaxes(-1, -2) if ctx.needs_input_grad[0] else None
+        to_b = a.swapaxes(-1, -2) @ grad.array if ctx.needs_input_grad[1] else None
+        return to_a, to_b
+
+
+class Bmm(Mm):
+    """(N, n, k) @ (N, k, m) -> (N, n, m)"""
+
+
+class Mv(Op):
+    """(n, k) @ (k,) -> (n,)"""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, v):
+        ctx.save_for_backward(a, v)
+        return a.array @ v.array
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, v = (t.array for t in ctx.saved_tensors)
+        return np.outer(grad.array, v), a.T @ grad.array
+
+
+class Dot(Op):
+    """(k,) @ (k,) -> ()"""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        return a.array @ b.array
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = (t.array for t in ctx.saved_tensors)
+        return grad.array * b, grad.array * a
+
+
+class Addmm(Op):
+    """bias + a @ b: (n, m) or (m,), (n, k), (k, m) -> (n, m)"""
+
+    slots = 3
+
+    @staticmethod
+    def forward(ctx, bias, a, b):
+        ctx.save_for_backward(a, b)
+        return a.array @ b.array + bias.array
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = (t.array for t in ctx.saved_tensors)
+        to_a = grad.array @ b.T if ctx.needs_input_grad[1] else None
+        to_b = a.T @ grad.array if ctx.needs_input_grad[2] else None
+        return grad, to_a, to_b
+
+
+def _same_dtype(a: TensorBase, b: TensorBase) -> None:
+    if a.array.dtype != b.array.dtype:
+        kinds = [t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (a, b)]
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {kinds[0]} != {kinds[1]}")
+
+
+def _check_inner(a: TensorBase, b: TensorBase) -> None:
+    _same_dtype(a, b)
+    if a.array.shape[-1] != b.array.shape[-2]:
+        (n, k), (j, m) = a.array.shape[-2:], b.array.shape[-2:]
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({n}x{k} and {j}x{m})")
+
+
+def mm(input: TensorBase, mat2: TensorBase) -> TensorBase:
+    """Matrix product of two matrices: (n, k), (k, m) -> (n, m)."""
+    if input.array.ndim != 2 or mat2.array.ndim != 2:
+        raise RuntimeError("self must be a matrix" if input.array.ndim != 2 else "mat2 must be a matrix")
+    _check_inner(input, mat2)
+    return Mm.apply(input, mat2)
+
+
+def bmm(input: TensorBase, mat2: TensorBase) -> TensorBase:
+    """Matrix products of a batch: (N, n, k), (N, k, m) -> (N, n, m)."""
+    if input.array.ndim != 3 or mat2.array.ndim != 3:
+        raise RuntimeError("batch1 must be a 3D tensor" if input.array.ndim != 3 else "batch2 must be a 3D tensor")
+    a, b = input.array.shape, mat2.array.shape
+    if a[0] != b[0] or a[2] != b[1]:
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {a[2]}] but got: [{b[0]}, {b[1]}]."
+        )
+    _same_dtype(input, mat2)
+    return Bmm.apply(input, mat2)
+
+
+def matmul(input: TensorBase, other: TensorBase) -> TensorBase:
+    """The product of vectors, matrices or batches of matrices (leading dimensions broadcast), by their dimensions."""
+    a, b = input.array.ndim, other.array.ndim
+    if a == 0 or b == 0:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D"
+        )
+    _same_dtype(input, other)
+    if a == 1 and b == 1:
+        if input.array.shape != other.array.shape:
+            raise RuntimeError(
+                f"inconsistent tensor size, expected tensor {list(input.array.shape)} and src "
+                f"{list(other.array.shape)} to have the same number of elements, but got {input.array.size} and "
+                f"{other.array.size} elements respectively"
+            )
+        return Dot.apply(input, other)
+    if a == 2 and b == 1:
+        if input.array.shape[1] != other.array.shape[0]:
+            (n, k), m = input.array.shape, other.array.shape[0]
+            raise RuntimeError(f"size mismatch, got input ({n}), mat ({n}x{k}), vec ({m})")
+        return Mv.apply(input, other)
+    if a == 1:
+        return shape.squeeze(matmul(shape.unsqueeze(input, 0), other), -2)
+    if b == 1:
+        return shape.squeeze(matmul(input, shape.unsqueeze(other, 1)), -1)
+    _check_inner(input, other)
+    if a == 2 and b == 2:
+        return Mm.apply(input, other)
+    if b == 2:  # every row of the batch meets the same matrix: one large product
+        rows = shape.reshape(input, (-1, input.array.shape[-1]))
+        return shape.UnsafeView.apply(Mm.apply(rows, other), (*input.array.shape[:-1], other.array.shape[-1]))
+    batch = np.broadcast_shapes(input.array.shape[:-2], other.array.shape[:-2])
+    stacked = [
+        shape.reshape(shape.expand(x, (*batch, *x.array.shape[-2:])), (-1, *x.array.shape[-2:])) for x in (input, other)
+    ]
+    return shape.UnsafeView.apply(Bmm.apply(*stacked), (*batch, input.array.shape[-2], other.array.shape[-1]))
+
+
+def addmm(input: TensorBase, mat1: TensorBase, mat2: TensorBase) -> TensorBase:
+    """input + mat1 @ mat2"""
+    _check_inner(mat1, mat2)
+    return Addmm.apply(input, mat1, mat2)
+
+
+def linear(input: TensorBase, weight: TensorBase, bias: TensorBase | None = None) -> TensorBase:
+    """(*, in_features), (out_features, in_features), (out_features) -> (*, out_features): input @ weight.T + bias."""
+    turned = shape.t(weight)
+    if bias is None:
+        return matmul(input, turned)
+    if input.array.ndim == 2:
+        return addmm(bias, input, turned)
+    rows = shape.reshape(input, (-1, input.array.shape[-1]))
+    return shape.reshape(addmm(bias, rows, turned), (*input.array.shape[:-1], weight.array.shape[0]))

@@ -1,0 +1,81 @@
+"""Batch normalisation (Ioffe and Szegedy 2015)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+
+
+class NativeBatchNorm(Op):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, for each channel (dimension 1).
+
+    In training, mean and var are the batch's own and depend on x; in evaluation they are constants.
+    """
+
+    slots = 3
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, mean, inverse_std, training):
+        ctx.save_for_backward(x, weight)
+        ctx.mean, ctx.inverse_std, ctx.training = mean, inverse_std, training
+        scale = inverse_std if weight is None else inverse_std * weight.array
+        shift = -mean * scale if bias is None else bias.array - mean * scale
+        return x.array * _by_channel(scale, x) + _by_channel(shift, x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        g = grad.array
+        axes = (0, *range(2, g.ndim))
+        normalized = (x.array - _by_channel(ctx.mean, x)) * _by_channel(ctx.inverse_std, x)
+        to_bias = g.sum(axis=axes)
+        to_weight = (g * normalized).sum(axis=axes)
+        scale = _by_channel(ctx.inverse_std if weight is None else ctx.inverse_std * weight.array, x)
+        if not ctx.training:
+            return g * scale, to_weight, to_bias
+        # The batch's mean and variance follow x: take out of g what they undo.
+        n = g.dtype.type(g.size // g.shape[1])
+        to_x = scale * (g - _by_channel(to_bias / n, x) - normalized * _by_channel(to_weight / n, x))
+        return to_x, to_weight, to_bias
+
+
+def _by_channel(values: np.ndarray, x: TensorBase) -> np.ndarray:
+    return values.reshape(1, -1, *(1,) * (x.array.ndim - 2))
+
+
+def batch_norm(
+    input: TensorBase,
+    weight: TensorBase | None,
+    bias: TensorBase | None,
+    running_mean: TensorBase | None,
+    running_var: TensorBase | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> TensorBase:
+    """(N, C, *) -> the same shape. In training the running statistics (C,) move by `momentum` towards the batch's.
+
+    RuntimeError without running statistics in evaluation, or if a statistic or parameter does not have C elements.
+    """
+    x = input.array
+    C = x.shape[1]
+    for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+        if t is not None and t.array.size != C:
+            raise RuntimeError(f"{name} should contain {C} elements not {t.array.size}")
+    if training:
+        axes = (0, *range(2, x.ndim))
+        mean = x.mean(axis=axes)
+        var = np.square(x - _by_channel(mean, input)).mean(axis=axes)
+        n = x.size // C
+        for running, new in ((running_mean, mean), (running_var, var * (n / max(n - 1, 1)))):
+            if running is not None:
+                running.array[...] = (1 - momentum) * running.array + momentum * new
+                running._version_counter.value += 1
+    elif running_mean is None or running_var is None:
+        raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
+    else:
+        mean, var = running_mean.array.copy(), running_var.array
+    inverse_std = (1 / np.sqrt(var + x.dtype.type(eps))).astype(x.dtype, copy=False)
+    return NativeBatchNorm.apply(input, weight, bias, mean.astype(x.dtype, copy=False), inverse_std, training)

@@ -1,0 +1,119 @@
+"""A frame around a tensor: of a constant, or of the tensor's own values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+
+
+class ConstantPadNd(Op):
+    """A frame of a constant around the tensor; negative widths cut off."""
+
+    @staticmethod
+    def forward(ctx, a, widths, value):
+        ctx.shape = a.array.shape
+        lengths = [lo + n + hi for (lo, hi), n in zip(widths, a.array.shape, strict=True)]
+        if min(lengths) < 0:
+            raise RuntimeError(
+                f"The input size {list(a.array.shape)}, plus negative padding {[list(w) for w in widths]}, resulted in a "
+                "negative output size"
+            )
+        # Where the input lies in the output, and which part of the input that is.
+        ctx.there = tuple(slice(max(lo, 0), m - max(hi, 0)) for (lo, hi), m in zip(widths, lengths, strict=True))
+        ctx.here = tuple(
+            slice(max(-lo, 0), n - max(-hi, 0)) for (lo, hi), n in zip(widths, a.array.shape, strict=True)
+        )
+        out = np.full(lengths, value, a.array.dtype)
+        out[ctx.there] = a.array[ctx.here]
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        out = np.zeros(ctx.shape, grad.array.dtype)
+        out[ctx.here] = grad.array[ctx.there]
+        return out
+
+
+class _BorderPad(Op):
+    """A frame made of the tensor's own values; they get the gradients of their copies."""
+
+    mode: str
+
+    @classmethod
+    def forward(cls, ctx, a, widths):
+        ctx.shape, ctx.widths = a.array.shape, widths
+        return np.pad(a.array, widths, mode=cls.mode)
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        out = grad.array
+        for axis, (n, width) in enumerate(zip(ctx.shape, ctx.widths, strict=True)):
+            if width != (0, 0):  # which element of the axis each element of the padded axis was copied from
+                source = np.pad(np.arange(n), width, mode=cls.mode)
+                folded = np.zeros((n, *np.delete(out.shape, axis)), out.dtype)
+                np.add.at(folded, source, np.moveaxis(out, axis, 0))
+                out = np.moveaxis(folded, 0, axis)
+        return out
+
+
+class ReflectionPad1D(_BorderPad):
+    mode = "reflect"
+
+
+class ReflectionPad2D(_BorderPad):
+    mode = "reflect"
+
+
+class ReplicationPad1D(_BorderPad):
+    mode = "edge"
+
+
+class ReplicationPad2D(_BorderPad):
+    mode = "edge"
+
+
+class CircularPad(_BorderPad):
+    mode = "wrap"
+
+
+_BORDERS = {
+    ("reflect", 1): ReflectionPad1D,
+    ("reflect", 2): ReflectionPad2D,
+    ("replicate", 1): ReplicationPad1D,
+    ("replicate", 2): ReplicationPad2D,
+    ("circular", 1): CircularPad,
+    ("circular", 2): CircularPad,
+}
+
+
+def pad(input: TensorBase, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> TensorBase:
+    """A frame around the last dimensions: pad = (left, right, top, bottom, ...), the last dimension first."""
+    ndim = input.array.ndim
+    if len(pad) % 2:
+        raise RuntimeError("Padding length must be divisible by 2")
+    if len(pad) // 2 > ndim:
+        raise RuntimeError(
+            f"Padding length should be less than or equal to two times the input dimension but got padding length {len(pad)} "
+            f"and input of dimension {ndim}"
+        )
+    widths = [(0, 0)] * ndim
+    for i in range(len(pad) // 2):
+        widths[ndim - 1 - i] = (int(pad[2 * i]), int(pad[2 * i + 1]))
+    if mode == "constant":
+        return ConstantPadNd.apply(input, tuple(widths), 0 if value is None else value)
+    if (mode, len(pad) // 2) not in _BORDERS:
+        raise NotImplementedError(f"padding mode '{mode}' pads the last one or two dimensions, got {list(pad)}")
+    for axis, (lo, hi) in enumerate(widths):
+        n = input.array.shape[axis]
+        if mode == "reflect" and max(lo, hi) >= n and (lo, hi) != (0, 0):
+            raise RuntimeError(
+                "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+                f"({lo}, {hi}) at dimension {axis} of input {list(input.array.shape)}"
+            )
+        if mode == "circular" and max(lo, hi) > n:
+            raise RuntimeError("Padding value causes wrapping around more than once.")
+    return _BORDERS[mode, len(pad) // 2].apply(input, tuple(widths))

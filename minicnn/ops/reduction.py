@@ -1,0 +1,438 @@
+"""From many numbers to few: sums, means, extremes, norms."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops import arithmetic, comparison, elementwise
+from minicnn.ops._common import floating, wrap_dim, wrap_dims
+
+Dims = int | Sequence[int] | None
+
+
+class ValuesIndices(NamedTuple):
+    """What max, min, sort and topk along a dimension return."""
+
+    values: TensorBase
+    indices: TensorBase
+
+
+def _spread(reduced: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:
+    """Put the reduced dimensions back, with length 1, so that the array broadcasts against the input."""
+    return reduced if keepdim or not dims else np.expand_dims(reduced, dims)
+
+
+class Sum(Op, node_name="SumBackward1"):
+    """Sum over dims: every summand gets the gradient of its sum."""
+
+    @staticmethod
+    def forward(ctx, a, dims, keepdim):
+        ctx.dims, ctx.keepdim, ctx.shape = dims, keepdim, a.array.shape
+        kind = np.dtype(np.int64) if a.array.dtype.kind in "biu" else a.array.dtype
+        return a.array.sum(axis=dims, keepdims=keepdim, dtype=kind)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return np.broadcast_to(_spread(grad.array, ctx.dims, ctx.keepdim), ctx.shape)
+
+
+class SumAll(Sum, node_name="SumBackward0"):
+    """Sum of all elements."""
+
+
+class Mean(Op, node_name="MeanBackward1"):
+    """Sum over dims divided by the number of summands."""
+
+    @staticmethod
+    def forward(ctx, a, dims, keepdim):
+        ctx.dims, ctx.keepdim, ctx.shape = dims, keepdim, a.array.shape
+        ctx.count = int(np.prod([a.array.shape[d] for d in dims], dtype=np.int64))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = a.array.sum(axis=dims, keepdims=keepdim)
+            return (total / a.array.dtype.type(ctx.count)).astype(a.array.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        share = grad.array / grad.array.dtype.type(ctx.count or 1)
+        return np.broadcast_to(_spread(share, ctx.dims, ctx.keepdim), ctx.shape)
+
+
+class MeanAll(Mean, node_name="MeanBackward0"):
+    """Mean of all elements."""
+
+
+class Prod(Op, node_name="ProdBackward1"):
+    """Product over one dimension, or over all (dims = all): each factor gets the product of the others."""
+
+    @staticmethod
+    def forward(ctx, a, dims, keepdim):
+        ctx.dims, ctx.keepdim = dims, keepdim
+        ctx.save_for_backward(a)
+        return a.array.prod(axis=dims, keepdims=keepdim)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        x = a.array
+        zeros = (x == 0).sum(axis=ctx.dims, keepdims=True)
+        others = np.where(x == 0, 1, x).prod(axis=ctx.dims, keepdims=True)  # the product without its zeros
+        without_me = np.where(x == 0, np.where(zeros == 1, others, 0), np.where(zeros == 0, others / np.where(x == 0, 1, x), 0))
+        return (_spread(grad.array, ctx.dims, ctx.keepdim) * without_me).astype(x.dtype, copy=False)
+
+
+class ProdAll(Prod, node_name="ProdBackward0"):
+    """Product of all elements."""
+
+
+class _Pick(Op):
+    """One element of each line along a dimension, with its index; the gradient goes to that element."""
+
+    @staticmethod
+    def choose(array: np.ndarray, dim: int) -> np.ndarray:
+        raise NotImplementedError
+
+    @classmethod
+    def forward(cls, ctx, a, dim, keepdim):
+        ctx.dim, ctx.keepdim, ctx.shape = dim, keepdim, a.array.shape
+        if a.array.ndim == 0:
+            ctx.index = None
+            return a.array.copy(), np.zeros((), np.int64)
+        index = np.expand_dims(cls.choose(a.array, dim), dim)
+        values = np.take_along_axis(a.array, index, dim)
+        ctx.index = index
+        return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        if ctx.index is None:
+            return grad
+        out = np.zeros(ctx.shape, grad.array.dtype)
+        np.put_along_axis(out, ctx.index, grad.array if ctx.keepdim else np.expand_dims(grad.array, ctx.dim), ctx.dim)
+        return out
+
+
+class Max(_Pick):
+    """The largest along a dimension, the first of several."""
+
+    choose = staticmethod(lambda array, dim: array.argmax(axis=dim))
+
+
+class Min(_Pick):
+    """The smallest along a dimension, the first of several."""
+
+    choose = staticmethod(lambda array, dim: array.argmin(axis=dim))
+
+
+class Median(_Pick):
+    """The lower median along a dimension."""
+
+    choose = staticmethod(
+        lambda array, dim: np.take(np.argsort(array, axis=dim, kind="stable"), (array.shape[dim] - 1) // 2, axis=dim)
+    )
+
+
+class _Extreme(Op):
+    """The extreme values over dims; equal ones share the gradient."""
+
+    @staticmethod
+    def extreme(array: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:
+        raise NotImplementedError
+
+    @classmethod
+    def forward(cls, ctx, a, dims, keepdim):
+        ctx.dims, ctx.keepdim = dims, keepdim
+        out = TensorBase.wrap(cls.extreme(a.array, dims, keepdim))
+        ctx.save_for_backward(a, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, out = (t.array for t in ctx.saved_tensors)
+        best = _spread(out, ctx.dims, ctx.keepdim)
+        chosen = (a == best) | (np.isnan(a) & np.isnan(best))
+        share = _spread(grad.array, ctx.dims, ctx.keepdim) / chosen.sum(axis=ctx.dims, keepdims=True)
+        return (chosen * share).astype(a.dtype, copy=False)
+
+
+class Amax(_Extreme):
+    extreme = staticmethod(lambda array, dims, keepdim: array.max(axis=dims, keepdims=keepdim))
+
+
+class Amin(_Extreme):
+    extreme = staticmethod(lambda array, dims, keepdim: array.min(axis=dims, keepdims=keepdim))
+
+
+class MaxAll(Amax, node_name="MaxBackward1"):
+    """The largest of all elements; equal ones share the gradient."""
+
+
+class MinAll(Amin, node_name="MinBackward1"):
+    """The smallest of all elements; equal ones share the gradient."""
+
+
+class Var(Op):
+    """Mean squared distance from the mean, with n - correction in the denominator."""
+
+    @staticmethod
+    def forward(ctx, a, dims, correction, keepdim):
+        ctx.dims, ctx.keepdim, ctx.correction = dims, keepdim, correction
+        ctx.save_for_backward(a)
+        return _variance(a.array, dims, correction, keepdim)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved_tensors
+        x = a.array
+        degrees = _count(x, ctx.dims) - ctx.correction
+        centred = x - x.mean(axis=ctx.dims, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _spread(grad.array, ctx.dims, ctx.keepdim) * (x.dtype.type(2) / x.dtype.type(degrees)) * centred
+
+
+class Std(Op):
+    """Square root of the variance; no gradient where it is 0."""
+
+    @staticmethod
+    def forward(ctx, a, dims, correction, keepdim):
+        ctx.dims, ctx.keepdim, ctx.correction = dims, keepdim, correction
+        out = TensorBase.wrap(np.sqrt(_variance(a.array, dims, correction, keepdim)))
+        ctx.save_for_backward(a, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, out = (t.array for t in ctx.saved_tensors)
+        degrees = _count(a, ctx.dims) - ctx.correction
+        centred = a - a.mean(axis=ctx.dims, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.where(out == 0, 0, grad.array / (out * degrees)).astype(a.dtype, copy=False)
+        return _spread(scale, ctx.dims, ctx.keepdim) * centred
+
+
+def _count(array: np.ndarray, dims: tuple[int, ...]) -> int:
+    return int(np.prod([array.shape[d] for d in dims], dtype=np.int64))
+
+
+def _variance(array: np.ndarray, dims: tuple[int, ...], correction: float, keepdim: bool) -> np.ndarray:
+    centred = array - array.mean(axis=dims, keepdims=True)
+    total = (centred * centred).sum(axis=dims, keepdims=keepdim)
+    degrees = builtins.max(_count(array, dims) - correction, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(total / array.dtype.type(degrees), array.dtype)
+
+
+class LinalgVectorNorm(Op):
+    """(sum |a|^p)^(1/p); p = inf: the largest |a|. No gradient where the norm is 0."""
+
+    @staticmethod
+    def forward(ctx, a, p, dims, keepdim):
+        ctx.p, ctx.dims, ctx.keepdim = p, dims, keepdim
+        x = np.abs(a.array)
+        if p == 2:
+            out = np.sqrt((x * x).sum(axis=dims, keepdims=keepdim))
+        elif p == np.inf:
+            out = x.max(axis=dims, keepdims=keepdim)
+        elif p == -np.inf:
+            out = x.min(axis=dims, keepdims=keepdim)
+        elif p == 0:
+            out = (x != 0).sum(axis=dims, keepdims=keepdim).astype(x.dtype)
+        else:
+            out = (x**p).sum(axis=dims, keepdims=keepdim) ** x.dtype.type(1 / p)
+        out = TensorBase.wrap(np.asarray(out, x.dtype))
+        ctx.save_for_backward(a, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, out = (t.array for t in ctx.saved_tensors)
+        g, norm = _spread(grad.array, ctx.dims, ctx.keepdim), _spread(out, ctx.dims, ctx.keepdim)
+        size, p = np.abs(a), ctx.p
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if p == 0:
+                slope = np.zeros_like(a)
+            elif p == 1:
+                slope = np.sign(a)
+            elif p == 2:
+                slope = np.where(norm == 0, 0, a / norm)
+            elif abs(p) == np.inf:
+                chosen = size == norm
+                slope = np.sign(a) * chosen / chosen.sum(axis=ctx.dims, keepdims=True)
+            else:
+                slope = np.where((norm == 0) | (a == 0), 0, np.sign(a) * (size / norm) ** (p - 1))
+        return (g * slope).astype(a.dtype, copy=False)
+
+
+class Logsumexp(Op):
+    """log of the sum of exp(a), without overflow; the gradient is the softmax."""
+
+    @staticmethod
+    def forward(ctx, a, dims, keepdim):
+        ctx.dims, ctx.keepdim = dims, keepdim
+        top = a.array.max(axis=dims, keepdims=True)
+        top = np.where(np.isfinite(top), top, 0).astype(a.array.dtype)
+        with np.errstate(divide="ignore"):
+            total = np.log(np.exp(a.array - top).sum(axis=dims, keepdims=True)) + top
+        out = TensorBase.wrap(total if keepdim else total.squeeze(dims))
+        ctx.save_for_backward(a, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, out = (t.array for t in ctx.saved_tensors)
+        return _spread(grad.array, ctx.dims, ctx.keepdim) * np.exp(a - _spread(out, ctx.dims, ctx.keepdim))
+
+
+# --- the functions ----------------------------------------------------------------------------------------------------
+
+
+def sum(input: TensorBase, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> TensorBase:
+    """Sum over the dimensions `dim`, or over all. Integers add up in int64."""
+    if dtype is not None:
+        input = elementwise.to_dtype(input, dtype.numpy)
+    dims = wrap_dims(dim, input.array.ndim)
+    return (SumAll if dim is None else Sum).apply(input, dims, keepdim)
+
+
+def nansum(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
+    """The sum with NaN counted as 0."""
+    return sum(arithmetic.masked_fill(input, comparison.isnan(input), 0), dim, keepdim)
+
+
+def mean(input: TensorBase, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> TensorBase:
+    """Mean over the dimensions `dim`, or over all. RuntimeError for integers, unless `dtype` is given."""
+    if dtype is not None:
+        input = elementwise.to_dtype(input, dtype.numpy)
+    if input.array.dtype.kind not in "fc":
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
+            f"{input.dtype.tensor_type.removesuffix('Tensor')}"
+        )
+    return (MeanAll if dim is None else Mean).apply(input, wrap_dims(dim, input.array.ndim), keepdim)
+
+
+def prod(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase:
+    dims = wrap_dims(dim, input.array.ndim)
+    return (ProdAll if dim is None else Prod).apply(input, dims, keepdim)
+
+
+def _pick(
+    name: str, one: type[Op], everything: type[Op], input: TensorBase, dim: int | None, keepdim: bool
+) -> TensorBase | ValuesIndices:
+    if dim is None:
+        if input.array.size == 0:
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+                "the 'dim' argument."
+            )
+        return everything.apply(input, tuple(range(input.array.ndim)), False)
+    dim = wrap_dim(dim, input.array.ndim)
+    if input.array.ndim and input.array.shape[dim] == 0:
+        raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+    return ValuesIndices(*one.apply(input, dim, keepdim))
+
+
+def max(input: TensorBase, dim: Any = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
+    """The largest element; with `dim`, (values, indices) along it; with a second tensor, `maximum` of both."""
+    if isinstance(dim, TensorBase):
+        return arithmetic.maximum(input, dim)
+    return _pick("max", Max, MaxAll, input, dim, keepdim)
+
+
+def min(input: TensorBase, dim: Any = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
+    """The smallest element; with `dim`, (values, indices) along it; with a second tensor, `minimum` of both."""
+    if isinstance(dim, TensorBase):
+        return arithmetic.minimum(input, dim)
+    return _pick("min", Min, MinAll, input, dim, keepdim)
+
+
+def median(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
+    """The lower median of all, or (values, indices) along `dim`."""
+    if dim is None:
+        return Median.apply(input.reshape(-1), 0, False)[0]
+    return ValuesIndices(*Median.apply(input, wrap_dim(dim, input.array.ndim), keepdim))
+
+
+def amax(input: TensorBase, dim: Dims = (), keepdim: bool = False) -> TensorBase:
+    """The largest over `dim`; equal ones share the gradient."""
+    return Amax.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
+
+
+def amin(input: TensorBase, dim: Dims = (), keepdim: bool = False) -> TensorBase:
+    """The smallest over `dim`; equal ones share the gradient."""
+    return Amin.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
+
+
+def _arg(name: str, input: TensorBase, dim: int | None, keepdim: bool) -> TensorBase:
+    if input.array.size == 0:
+        raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+    if dim is not None:
+        dim = wrap_dim(dim, input.array.ndim)
+        if input.array.ndim == 0:
+            return TensorBase.wrap(np.zeros((), np.int64))
+    return TensorBase.wrap(np.asarray(getattr(np, name)(input.array, axis=dim, keepdims=keepdim), np.int64))
+
+
+def argmax(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase:
+    """The index of the largest, the first of several; without `dim` in the flattened tensor."""
+    return _arg("argmax", input, dim, keepdim)
+
+
+def argmin(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase:
+    """The index of the smallest, the first of several; without `dim` in the flattened tensor."""
+    return _arg("argmin", input, dim, keepdim)
+
+
+def _correction(unbiased: bool, correction: float | None) -> float:
+    return float(unbiased) if correction is None else correction
+
+
+def var(
+    input: TensorBase, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> TensorBase:
+    """Variance over `dim`, or over all; the denominator is n - 1, or n - correction."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return Var.apply(input, wrap_dims(dim, input.array.ndim), _correction(unbiased, correction), keepdim)
+
+
+def std(
+    input: TensorBase, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> TensorBase:
+    """Square root of the variance."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return Std.apply(input, wrap_dims(dim, input.array.ndim), _correction(unbiased, correction), keepdim)
+
+
+def norm(
+    input: TensorBase, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None
+) -> TensorBase:
+    """The p-norm of all elements, or over `dim`; "fro" and None are p = 2."""
+    if dtype is not None:
+        input = elementwise.to_dtype(input, dtype.numpy)
+    if input.array.dtype.kind not in "fc":
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{input.dtype.tensor_type.removesuffix('Tensor')}"
+        )
+    power = 2.0 if p in ("fro", None) else float(p)
+    return LinalgVectorNorm.apply(input, power, wrap_dims(dim, input.array.ndim), keepdim)
+
+
+def logsumexp(input: TensorBase, dim: Dims, keepdim: bool = False) -> TensorBase:
+    input = elementwise.to_dtype(input, floating(input.array.dtype))
+    return Logsumexp.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
+
+
+def any(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
+    return TensorBase.wrap(input.array.any(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
+
+
+def all(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
+    return TensorBase.wrap(input.array.all(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))

@@ -1,0 +1,358 @@
+"""The same numbers in another shape. Most results are views: they share the memory of their input."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+
+import numpy as np
+
+from minicnn.autograd.function import Op, ViewOp
+from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops._common import wrap_dim
+from minicnn.ops.copying import clone
+
+
+class View(ViewOp):
+    @staticmethod
+    def forward(ctx, a, shape):
+        ctx.shape = a.array.shape
+        return a.array.reshape(shape, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.array.reshape(ctx.shape)
+
+
+class UnsafeView(Op):
+    """A new shape for memory that nobody else sees."""
+
+    @staticmethod
+    def forward(ctx, a, shape):
+        ctx.shape = a.array.shape
+        return a.array.reshape(shape)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.array.reshape(ctx.shape)
+
+
+class Alias(ViewOp):
+    @staticmethod
+    def forward(ctx, a):
+        return a.array.view()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+class Permute(ViewOp):
+    @staticmethod
+    def forward(ctx, a, dims):
+        ctx.back = np.argsort(dims)
+        return a.array.transpose(dims)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.array.transpose(ctx.back)
+
+
+class Transpose(ViewOp):
+    @staticmethod
+    def forward(ctx, a, dim0, dim1):
+        ctx.dims = dim0, dim1
+        return a.array.swapaxes(dim0, dim1) if a.array.ndim else a.array.view()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.array.swapaxes(*ctx.dims) if grad.array.ndim else grad
+
+
+class T(ViewOp):
+    @staticmethod
+    def forward(ctx, a):
+        return a.array.T
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.array.T
+
+
+class Squeeze(View, node_name="SqueezeBackward0"):
+    pass
+
+
+class SqueezeDim(View, node_name="SqueezeBackward1"):
+    pass
+
+
+class SqueezeDims(View, node_name="SqueezeBackward2"):
+    pass
+
+
+class Unsqueeze(View):
+    pass
+
+
+class Expand(ViewOp):
+    """Dimensions of length 1 repeated without a copy; the engine sums the gradient."""
+
+    @staticmethod
+    def forward(ctx, a, shape):
+        return np.broadcast_to(a.array, shape)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+class Select(ViewOp):
+    """One index of a dimension, which goes away."""
+
+    @staticmethod
+    def forward(ctx, a, dim, index):
+        ctx.key, ctx.shape = (slice(None),) * dim + (index, ...), a.array.shape
+        return a.array[ctx.key]
+
+    @staticmethod
+    def backward(ctx, grad):
+        out = np.zeros(ctx.shape, grad.array.dtype)
+        out[ctx.key] = grad.array
+        return out
+
+
+class Slice(Select):
+    """A range of a dimension."""
+
+
+class Split(ViewOp):
+    """Consecutive pieces along a dimension, each a view."""
+
+    @staticmethod
+    def forward(ctx, a, dim, bounds):
+        ctx.dim = dim
+        ctx.materialize = [a.array.shape[:dim] + (hi - lo,) + a.array.shape[dim + 1 :] for lo, hi in bounds]
+        return tuple(a.array[(slice(None),) * dim + (slice(lo, hi),)] for lo, hi in bounds)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return np.concatenate([grad.array for grad in grads], axis=ctx.dim)
+
+
+class Unbind(ViewOp):
+    """The slices along a dimension, each a view without it."""
+
+    @staticmethod
+    def forward(ctx, a, dim):
+        ctx.dim = dim
+        return tuple(np.moveaxis(a.array, dim, 0)[i, ...] for i in range(a.array.shape[dim]))
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return np.stack([grad.array for grad in grads], axis=ctx.dim)
+
+
+class Unfold(ViewOp):
+    """Windows of `size` along a dimension, in steps; the windows' elements become the last dimension."""
+
+    @staticmethod
+    def forward(ctx, a, dim, size, step):
+        ctx.dim, ctx.step, ctx.shape = dim, step, a.array.shape
+        windows = np.lib.stride_tricks.sliding_window_view(a.array, size, dim, writeable=True)
+        return windows[(slice(None),) * dim + (slice(None, None, step),)]
+
+    @staticmethod
+    def backward(ctx, grad):
+        out = np.zeros(ctx.shape, grad.array.dtype)
+        windows = np.lib.stride_tricks.sliding_window_view(out, grad.array.shape[-1], ctx.dim, writeable=True)
+        np.add.at(windows[(slice(None),) * ctx.dim + (slice(None, None, ctx.step),)], ..., grad.array)
+        return out
+
+
+# --- the functions ----------------------------------------------------------------------------------------------------
+
+
+def _full_shape(shape: Sequence[int], size: int) -> tuple[int, ...]:
+    """The shape with its one -1 worked out. RuntimeError if the numbers do not fit."""
+    shape = tuple(int(n) for n in shape)
+    if shape.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    if any(n < -1 for n in shape):
+        raise RuntimeError(f"invalid shape dimension {min(shape)}")
+    known = int(np.prod([n for n in shape if n != -1], dtype=np.int64))
+    if -1 in shape and known == 0 and size == 0:
+        raise RuntimeError(
+            f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can "
+            "be any value and is ambiguous"
+        )
+    if (-1 not in shape and known != size) or (-1 in shape and (known == 0 or size % known)):
+        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
+    return tuple(size // known if n == -1 else n for n in shape)
+
+
+def view(input: TensorBase, shape: Sequence[int]) -> TensorBase:
+    """The same memory in another shape. RuntimeError if that needs a copy: use `reshape`."""
+    shape = _full_shape(shape, input.array.size)
+    try:
+        return View.apply(input, shape)
+    except ValueError:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "contiguous subspaces). Use .reshape(...) instead."
+        ) from None
+
+
+def reshape(input: TensorBase, shape: Sequence[int]) -> TensorBase:
+    """Another shape: a view where that is possible, else a copy."""
+    shape = _full_shape(shape, input.array.size)
+    try:
+        return View.apply(input, shape)
+    except ValueError:
+        return UnsafeView.apply(clone(input, "C"), shape)
+
+
+def flatten(input: TensorBase, start_dim: int = 0, end_dim: int = -1) -> TensorBase:
+    """The dimensions from start_dim to end_dim as one."""
+    ndim = input.array.ndim
+    if ndim == 0:
+        return reshape(input, (1,))
+    start, end = wrap_dim(start_dim, ndim), wrap_dim(end_dim, ndim)
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if start == end:
+        return input
+    shape = input.array.shape
+    joined = int(np.prod(shape[start : end + 1], dtype=np.int64))
+    return reshape(input, (*shape[:start], joined, *shape[end + 1 :]))
+
+
+def unflatten(input: TensorBase, dim: int, sizes: Sequence[int]) -> TensorBase:
+    """One dimension as several."""
+    dim = wrap_dim(dim, input.array.ndim)
+    shape = input.array.shape
+    return view(input, (*shape[:dim], *_full_shape(sizes, shape[dim]), *shape[dim + 1 :]))
+
+
+def permute(input: TensorBase, dims: Sequence[int]) -> TensorBase:
+    """The dimensions in another order, without a copy."""
+    ndim = input.array.ndim
+    if len(dims) != ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(dims)}"
+        )
+    dims = tuple(wrap_dim(d, ndim) for d in dims)
+    if len(set(dims)) != len(dims):
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return Permute.apply(input, dims)
+
+
+def movedim(input: TensorBase, source: int, destination: int) -> TensorBase:
+    ndim = input.array.ndim
+    order = [d for d in range(ndim) if d != wrap_dim(source, ndim)]
+    order.insert(wrap_dim(destination, ndim), wrap_dim(source, ndim))
+    return permute(input, order)
+
+
+def transpose(input: TensorBase, dim0: int, dim1: int) -> TensorBase:
+    """Two dimensions exchanged, without a copy."""
+    return Transpose.apply(input, wrap_dim(dim0, input.array.ndim), wrap_dim(dim1, input.array.ndim))
+
+
+def t(input: TensorBase) -> TensorBase:
+    if input.array.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.array.ndim}D")
+    return T.apply(input)
+
+
+def squeeze(input: TensorBase, dim: int | Sequence[int] | None = None) -> TensorBase:
+    """Without the dimensions of length 1: all of them, or those named."""
+    shape = input.array.shape
+    if dim is None:
+        return Squeeze.apply(input, tuple(n for n in shape if n != 1))
+    several = not isinstance(dim, int)
+    gone = {wrap_dim(d, len(shape)) for d in (dim if several else (dim,))}
+    kept = tuple(n for i, n in enumerate(shape) if n != 1 or i not in gone)
+    return (SqueezeDims if several else SqueezeDim).apply(input, kept)
+
+
+def unsqueeze(input: TensorBase, dim: int) -> TensorBase:
+    """With a dimension of length 1 at `dim`."""
+    dim = wrap_dim(dim, input.array.ndim + 1)
+    shape = input.array.shape
+    return Unsqueeze.apply(input, (*shape[:dim], 1, *shape[dim:]))
+
+
+def expand(input: TensorBase, shape: Sequence[int]) -> TensorBase:
+    """Dimensions of length 1 repeated to `shape` without a copy; -1 keeps a length."""
+    old = input.array.shape
+    extra = len(shape) - len(old)
+    if extra < 0:
+        raise RuntimeError(
+            f"expand({input.dtype.tensor_type}{list(old)}, size={list(shape)}): the number of sizes provided "
+            f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({len(old)})"
+        )
+    new = tuple(old[i - extra] if n == -1 and i >= extra else int(n) for i, n in enumerate(shape))
+    for i, n in enumerate(old):
+        if n not in (1, new[extra + i]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({new[extra + i]}) must match the existing size ({n}) at non-singleton "
+                f"dimension {extra + i}.  Target sizes: {list(new)}.  Tensor sizes: {list(old)}"
+            )
+    return Expand.apply(input, new)
+
+
+def select(input: TensorBase, dim: int, index: int) -> TensorBase:
+    """One index of a dimension, which goes away; a view."""
+    if not input.array.ndim:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim = wrap_dim(dim, input.array.ndim)
+    length = input.array.shape[dim]
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {length}")
+    return Select.apply(input, dim, int(index))
+
+
+def narrow(input: TensorBase, dim: int, start: int, length: int) -> TensorBase:
+    """`length` indices of a dimension from `start`; a view."""
+    dim = wrap_dim(dim, input.array.ndim)
+    size = input.array.shape[dim]
+    start = int(start) + size if start < 0 else int(start)
+    if length < 0 or start + length > size:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return Slice.apply(input, dim, slice(start, start + length))
+
+
+def split(input: TensorBase, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[TensorBase, ...]:
+    """Pieces of the given length (the last may be shorter), or of the given lengths; views."""
+    dim = wrap_dim(dim, input.array.ndim)
+    n = input.array.shape[dim]
+    if isinstance(split_size_or_sections, int):
+        size = split_size_or_sections
+        bounds = [(lo, builtins.min(lo + size, n)) for lo in range(0, n, size)] if size and n else [(0, n)]
+    else:
+        if builtins.sum(split_size_or_sections) != n:
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but "
+                f"got split_sizes={list(split_size_or_sections)}"
+            )
+        ends = np.cumsum(split_size_or_sections).tolist()
+        bounds = list(zip([0, *ends[:-1]], ends, strict=True))
+    return Split.apply(input, dim, bounds)
+
+
+def chunk(input: TensorBase, chunks: int, dim: int = 0) -> tuple[TensorBase, ...]:
+    """At most `chunks` pieces of equal length (the last may be shorter); views."""
+    n = input.array.shape[wrap_dim(dim, input.array.ndim)]
+    return split(input, -(-n // chunks), dim)
+
+
+def unbind(input: TensorBase, dim: int = 0) -> tuple[TensorBase, ...]:
+    """The slices along a dimension; views."""
+    return Unbind.apply(input, wrap_dim(dim, input.array.ndim))
+
+
+def unfold(input: TensorBase, dimension: int, size: int, step: int) -> TensorBase:
+    """Windows of `size` along a dimension, `step` apart, as a new last dimension; a view."""
+    return Unfold.apply(input, wrap_dim(dimension, input.array.ndim), size, step)

@@ -1,0 +1,103 @@
+"""Order along a dimension: sorting, the k largest, running sums, counting."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops._common import default_dtype, floating, wrap_dim, wrap_dims
+from minicnn.ops.reduction import Dims, ValuesIndices
+
+
+class Cumsum(Op):
+    """Running sum along a dimension; its gradient runs backwards."""
+
+    @staticmethod
+    def forward(ctx, a, dim):
+        ctx.dim = dim
+        kind = np.dtype(np.int64) if a.array.dtype.kind in "biu" else a.array.dtype
+        return np.cumsum(a.array, axis=dim, dtype=kind) if a.array.ndim else a.array.copy()
+
+    @staticmethod
+    def backward(ctx, grad):
+        if not grad.array.ndim:
+            return grad
+        return np.flip(np.cumsum(np.flip(grad.array, ctx.dim), axis=ctx.dim, dtype=grad.array.dtype), ctx.dim)
+
+
+class Sort(Op):
+    """All elements along a dimension, in order, with their indices."""
+
+    @classmethod
+    def forward(cls, ctx, a, dim, descending, count=None):
+        ctx.dim, ctx.shape = dim, a.array.shape
+        index = _order(a.array, dim, descending)
+        if count is not None:
+            index = np.take(index, range(count), axis=dim)
+        ctx.index = index
+        return np.take_along_axis(a.array, index, dim), index
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        out = np.zeros(ctx.shape, grad.array.dtype)
+        np.put_along_axis(out, ctx.index, grad.array, ctx.dim)
+        return out
+
+
+class Topk(Sort):
+    """The k first of the sorted elements."""
+
+
+def _order(array: np.ndarray, dim: int, descending: bool) -> np.ndarray:
+    """The indices that sort; equal elements keep their order."""
+    if not descending:
+        return np.argsort(array, axis=dim, kind="stable")
+    backwards = np.flip(array, dim)
+    return array.shape[dim] - 1 - np.flip(np.argsort(backwards, axis=dim, kind="stable"), dim)
+
+
+# --- the functions ----------------------------------------------------------------------------------------------------
+
+
+def cumsum(input: TensorBase, dim: int) -> TensorBase:
+    return Cumsum.apply(input, wrap_dim(dim, input.array.ndim))
+
+
+def sort(input: TensorBase, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
+    """(values, indices) in order along `dim`; equal elements keep their order."""
+    if input.array.ndim == 0:
+        return ValuesIndices(input.clone(), TensorBase.wrap(np.zeros((), np.int64)))
+    return ValuesIndices(*Sort.apply(input, wrap_dim(dim, input.array.ndim), descending))
+
+
+def argsort(input: TensorBase, dim: int = -1, descending: bool = False, stable: bool = True) -> TensorBase:
+    return sort(input, dim, descending).indices
+
+
+def topk(input: TensorBase, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
+    """(values, indices) of the k largest along `dim`, the largest first. RuntimeError if there are fewer."""
+    dim = wrap_dim(dim, input.array.ndim)
+    if not 0 <= k <= (input.array.shape[dim] if input.array.ndim else 1):
+        raise RuntimeError("selected index k out of range")
+    return ValuesIndices(*Topk.apply(input, dim, largest, k))
+
+
+def unique(input: TensorBase) -> TensorBase:
+    """The different values, in order."""
+    return TensorBase.wrap(np.unique(input.array))
+
+
+def bincount(input: TensorBase, minlength: int = 0) -> TensorBase:
+    return TensorBase.wrap(np.bincount(input.array, minlength=minlength).astype(np.int64))
+
+
+def histc(input: TensorBase, bins: int = 100, min: float = 0, max: float = 0) -> TensorBase:
+    """Counts in equal bins from min to max (the data's range if both are 0), in the input's type."""
+    span = (min, max) if (min, max) != (0, 0) else (input.array.min(), input.array.max())
+    counts, _ = np.histogram(input.array, bins, span)
+    return TensorBase.wrap(counts.astype(floating(input.array.dtype) if input.array.dtype.kind != "f" else default_dtype()))
+
+
+def count_nonzero(input: TensorBase, dim: Dims = None) -> TensorBase:
+    return TensorBase.wrap(np.asarray(np.count_nonzero(input.array, axis=wrap_dims(dim, input.array.ndim)), np.int64))

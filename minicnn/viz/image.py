@@ -1,0 +1,144 @@
+"""Photographs and network inputs: to a normalised tensor (1, C, H, W), and back to a picture (H, W, C) in [0, 1]."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn import Tensor, tensor
+from minicnn.nn import Module
+
+
+class Statistics(NamedTuple):
+    """The mean and standard deviation of each input channel that a network was trained with, for pixels in [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __str__(self) -> str:
+        if set(self.mean) == {0.0} and set(self.std) == {1.0}:
+            return "pixels as they are"
+        return "mean " + ", ".join(f"{m:.3f}" for m in self.mean) + "; std " + ", ".join(f"{s:.3f}" for s in self.std)
+
+
+def statistics(
+    model: Module | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    *,
+    channels: int = 3,
+) -> Statistics:
+    """Mean and std of each input channel: those given, else those of `model.meta`, else 0 and 1 (pixels as they are)."""
+    meta = getattr(model, "meta", None)
+    chosen = []
+    for name, given, fallback in (("mean", mean, 0.0), ("std", std, 1.0)):
+        value = given if given is not None else getattr(meta, name, None)
+        values = np.broadcast_to(np.asarray(fallback if value is None else value, np.float64), np.shape(value) or channels)
+        if values.shape != (channels,):
+            raise ValueError(f"{name} has {values.size} values, the input has {channels} channels")
+        chosen.append(tuple(map(float, values)))
+    if min(chosen[1]) <= 0:
+        raise ValueError(f"std must be positive, got {chosen[1]}")
+    return Statistics(*chosen)
+
+
+def input_size(model: Module, default: int = 224) -> int:
+    """The side in pixels of the images that the network was trained with, from `model.meta`; `default` if it is not there."""
+    size = getattr(getattr(model, "meta", None), "input_size", None)
+    if size is None:
+        return default
+    return int(size[-1]) if isinstance(size, Sequence) else int(size)
+
+
+def normalize(pixels: Tensor, stats: Statistics) -> Tensor:
+    """(N, C, H, W) pixels in [0, 1] -> (pixels - mean) / std, what the network was trained with. The one place for it."""
+    mean, std = (tensor(np.array(values, np.float32).reshape(1, -1, 1, 1)) for values in stats)
+    return (pixels - mean) / std
+
+
+def to_pixels(x: Tensor | np.ndarray, stats: Statistics) -> np.ndarray:
+    """The way back: a normalised input (N, C, H, W) -> float32 pictures (N, H, W, C), clipped to [0, 1]."""
+    array = x.detach().numpy() if isinstance(x, Tensor) else np.asarray(x)
+    pixels = array.transpose(0, 2, 3, 1) * np.array(stats.std) + np.array(stats.mean)
+    return pixels.clip(0, 1).astype(np.float32)
+
+
+def sample_photo() -> np.ndarray:
+    """The photograph of Grace Hopper that matplotlib installs (public domain, James S. Davis 1984): uint8 (600, 512, 3)."""
+    from matplotlib import cbook
+
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return load_image(file)
+
+
+def load_image(source: Any) -> np.ndarray:
+    """A photograph as uint8 (H, W, 3): from a path, an open file, a PIL image, or an array.
+
+    Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): integers 0 to 255 or floats 0 to 1; grey becomes RGB, alpha is
+    dropped. A photograph's rotation flag (EXIF) is applied.
+    """
+    from PIL import Image, ImageOps
+
+    if isinstance(source, np.ndarray):
+        return _array_to_rgb(source)
+    if isinstance(source, Image.Image):
+        picture = source
+    elif isinstance(source, str | PathLike) or hasattr(source, "read"):
+        with Image.open(source) as opened:
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
+    else:
+        raise TypeError(f"an image is a path, an open file, a PIL image or an array, not {type(source).__name__}")
+    return np.asarray(picture.convert("RGB"))
+
+
+def fit(image: np.ndarray, size: int | tuple[int, int] | None) -> np.ndarray:
+    """uint8 (H, W, 3) resized so that it covers `size` (height, width, or one side), then cut to it from the centre.
+
+    None leaves it as it is. Resizing is PIL's bilinear filter, which averages when it makes smaller.
+    """
+    from PIL import Image
+
+    if size is None:
+        return image
+    height, width = (size, size) if isinstance(size, int) else size
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be positive, got {size}")
+    scale = max(height / image.shape[0], width / image.shape[1])
+    rows, columns = (max(side, round(scale * old)) for side, old in zip((height, width), image.shape[:2], strict=True))
+    resized = np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return resized[top : top + height, left : left + width]
+
+
+def preprocess(
+    source: Any,
+    model: Module | None = None,
+    *,
+    size: int | tuple[int, int] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> Tensor:
+    """A photograph (whatever `load_image` takes) as the network wants it: float32 (1, 3, height, width), normalised.
+
+    Resized and cut from the centre to `size`, by default the model's input size, or left at its own size if there is no
+    model either. Mean and std: those given, else `model.meta`'s, else 0 and 1.
+    """
+    if size is None and getattr(model, "meta", None) is not None:
+        size = input_size(model)
+    image = fit(load_image(source), size)
+    pixels = tensor(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255))
+    return normalize(pixels, statistics(model, mean, std))
+
+
+def _array_to_rgb(array: np.ndarray) -> np.ndarray:
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise ValueError(f"an image array is (H, W) or (H, W, 1, 3 or 4), got {array.shape}")
+    if array.dtype.kind == "f":
+        if not (array.min() >= 0 and array.max() <= 1):
+            raise ValueError(f"float pixels must lie in [0, 1], got {array.min():.3g} to {array.max():.3g}")
+        array = (array * 255).round()
+    array = array[:, :, :3].astype(np.uint8)
+    return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else np.ascontiguousarray(array)

@@ -1,0 +1,269 @@
+"""Images that make a unit of a network answer strongly, by gradient ascent on the image.
+
+Erhan, Bengio, Courville, Vincent 2009, "Visualizing higher-layer features of a deep network"; the parametrisation and the random
+changes follow Olah, Mordvintsev, Schubert 2017, "Feature visualization" (distill.pub/2017/feature-visualization).
+
+The parts are exchangeable: `objectives` (what is made large), `parametrization` (how the image is written), `transforms` (random
+changes before the network sees it), `penalties` (what the image is charged for), and the optimiser.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from minicnn import Tensor, enable_grad, no_grad, optim
+from minicnn.nn import Module
+from minicnn.viz import image as images
+from minicnn.viz._modules import still
+from minicnn.viz.capture import StopForward, capture
+from minicnn.viz.objectives import Unit, objective
+from minicnn.viz.parametrization import PARAMETRIZATIONS
+from minicnn.viz.penalties import PENALTIES
+from minicnn.viz.relu import open_relus
+from minicnn.viz.transforms import TRANSFORMS
+
+
+class ActivationWarning(UserWarning):
+    """The picture does not show what it should: the activation did not rise, or no gradient reached the image."""
+
+
+@dataclass
+class Maximized:
+    """What `maximize` returns: N images and how they came about.
+
+    images: float32 (N, H, W, C), pixels in [0, 1]. labels: what each of them maximises.
+    activation_start, activation_end: (N,) the objective on the clean image (no random changes, no penalties).
+    scores: (steps, N) the objective on the changed image of each step. losses: (steps, N) penalties minus score.
+    seed, settings, seconds: how to make the same images again, and what it cost.
+    """
+
+    images: np.ndarray
+    labels: list[str]
+    activation_start: np.ndarray
+    activation_end: np.ndarray
+    scores: np.ndarray
+    losses: np.ndarray
+    seed: int
+    seconds: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def uint8(self) -> np.ndarray:
+        """The images as uint8 (N, H, W, C), 0 to 255."""
+        return (self.images * 255).round().astype(np.uint8)
+
+    @property
+    def rose(self) -> np.ndarray:
+        """bool (N,): the activation is higher at the end than at the start."""
+        return self.activation_end > self.activation_start
+
+    def figure(self, columns: int | None = None, curves: bool = True) -> Any:
+        """The images with their activations before and after, and the curves of the ascent: a matplotlib Figure."""
+        from minicnn.viz.plot import draw_maximized
+
+        return draw_maximized(self, columns, curves)
+
+
+def maximize(
+    model: Module,
+    targets: str | Unit | Sequence[str | Unit] | Callable[[Mapping[str, Tensor]], Tensor],
+    *,
+    layers: Iterable[str] | None = None,
+    count: int = 1,
+    steps: int = 256,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    parametrization: Any = "fourier",
+    transforms: Any = "standard",
+    penalties: Iterable[Any] = (),
+    optimizer: Callable[[list[Tensor]], Any] | None = None,
+    rate: float | None = None,
+    seed: int = 0,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    open_dead_relus: int = 0,
+    progress: bool = True,
+) -> Maximized:
+    """Images that maximise units of a network, one image for each target, all in one batch.
+
+    Args:
+        model: any `Module` that takes images (N, C, H, W).
+        targets: "layer:channel" (the mean of that channel's map, see `objectives.score_channel`), "layer:channel@y,x" or
+            "layer:channel@centre" (one neuron), "logit:name" or "logit:index" (a class), "classifier:145" (a feature of
+            any layer); a `Unit`; a list of these; or a function of {layer: output Tensor} that returns (N,) scores
+            or one, with `layers` naming what it reads and `count` the number of images.
+        steps: number of ascent steps.
+        size: side of the square image, or (height, width). Default: the model's input size for outputs without
+            positions (logits), one and a half times that, so that a pattern can repeat, for maps; 96 without `model.meta`.
+        channels: of the image; by default those of the network's first weight.
+        parametrization: "fourier", "pixels", or an object of `parametrization`.
+        transforms: "standard", "jitter", "none", or a list of functions (x, rng) -> x.
+        penalties: any of "l2", "tv", "blur", or functions image -> (N,).
+        optimizer: list of parameters -> optimiser; by default Adam at `rate`, by default the parametrisation's.
+        seed: of the start and of the random changes. Equal seeds give equal images; a target that the list contains
+            k times starts from k different images.
+        mean, std: of the pixels that the network was trained on; by default `model.meta`'s, else 0 and 1.
+        open_dead_relus: for so many first steps the gradient passes a ReLU that blocks all of it, see `relu.open_relus`.
+        progress: a bar for what takes over two seconds.
+
+    The network is in eval mode meanwhile and its parameters collect no gradient; both are put back afterwards. It is
+    computed up to the last layer that is asked for: the hook there raises an exception, which is caught, because that
+    works for any module, where walking through layers works only for a Sequential.
+
+    Warns (`ActivationWarning`) if a ReLU that is off everywhere blocks the gradient from the start, and if the activation of
+    an image did not rise.
+    """
+    score, labels = objective(model, targets, layers)
+    count = count if callable(targets) else len(labels)
+    labels = labels if len(labels) == count else [f"{labels[0]} {i}" for i in range(count)]
+    part = named(parametrization, PARAMETRIZATIONS)
+    changes = [] if transforms is None else named(transforms, TRANSFORMS)
+    costs = [named(penalty, PENALTIES) for penalty in ([penalties] if isinstance(penalties, str) else penalties)]
+    channels = channels or _input_channels(model)
+    height, width = _size(model, score, size)
+    stats = images.statistics(model, mean, std, channels=channels)
+    rate = part.rate if rate is None else rate
+    parameter = part.start(_generators(labels, seed), channels, height, width)
+    stepper = optim.Adam([parameter], lr=rate) if optimizer is None else optimizer([parameter])
+    rng = np.random.default_rng(seed)
+
+    def evaluate(image: Tensor) -> Tensor:
+        """The score (N,) of images (N, C, H, W) in [0, 1]: normalised here, after every random change of them."""
+        return _run(model, score, images.normalize(image, stats), count)
+
+    scores, losses, started = [], [], time.perf_counter()
+    with still(model), enable_grad():
+        first = _clean_start(evaluate, part, parameter, height, width, labels, open_dead_relus)
+        for step in tqdm(range(steps), desc=_title(labels), unit="step", delay=2, disable=not progress):
+            image = part.image(parameter, height, width)
+            changed = image
+            for change in changes:
+                changed = change(changed, rng)
+            with open_relus(model, step < open_dead_relus):
+                value = evaluate(changed)
+                loss = sum((cost(image) for cost in costs), -value)
+                stepper.zero_grad()
+                loss.sum().backward()  # a sum, not a mean: an image's gradient is the same in any batch
+            stepper.step()
+            with no_grad():
+                part.project(parameter)
+            scores.append(value.detach().numpy().copy())
+            losses.append(loss.detach().numpy().copy())
+        with no_grad():
+            image = part.image(parameter, height, width)
+            last = evaluate(image).numpy().copy()
+    settings = {
+        "size": (height, width), "steps": steps, "parametrization": part, "transforms": tuple(changes), "penalties": tuple(costs),
+        "optimizer": type(stepper).__name__, "rate": rate, "statistics": stats, "open_dead_relus": open_dead_relus,
+    }  # fmt: skip
+    pixels = np.ascontiguousarray(image.detach().numpy().transpose(0, 2, 3, 1))
+    curves = (np.array(values, np.float32).reshape(steps, count) for values in (scores, losses))
+    result = Maximized(pixels, labels, first, last, *curves, seed, time.perf_counter() - started, settings)
+    _warn_if_not_risen(result)
+    return result
+
+
+def named(part: Any, table: Mapping[str, Any]) -> Any:
+    """The part itself, or the one that the table has under this name."""
+    if not isinstance(part, str):
+        return part
+    if part not in table:
+        raise ValueError(f"{part!r} is not one of {', '.join(map(repr, table))}")
+    return table[part]
+
+
+def _run(model: Module, score: Any, x: Tensor, count: int) -> Tensor:
+    """The objective (N,) of a batch, the network computed up to the last layer that it reads."""
+    with capture(model, score.layers, copy=False, detach=False, stop=True) as maps:
+        model(x)
+    value = score(_FirstCalls(maps))
+    if not isinstance(value, Tensor) or value.dim() > 1 or value.numel() not in (1, count):
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"the objective must return one score or a tensor of {count}, one an image, not {shape}")
+    return value.reshape(1).expand(count) / count if value.numel() != count else value.reshape(count)
+
+
+class _FirstCalls(Mapping):
+    """The first output of each layer: the pass may call a shared module again before it has reached the last layer."""
+
+    def __init__(self, maps: capture) -> None:
+        self._maps = maps
+
+    def __getitem__(self, name: str) -> Any:
+        return self._maps.calls(name)[0]
+
+    def __iter__(self) -> Any:
+        return iter(self._maps)
+
+    def __len__(self) -> int:
+        return len(self._maps)
+
+
+def _clean_start(
+    evaluate: Callable[[Tensor], Tensor], part: Any, parameter: Tensor, height: int, width: int, labels: list[str], opened: int
+) -> np.ndarray:
+    """The activation (N,) of the starting images. Warns where no gradient reaches them: nothing would move."""
+    image = part.image(parameter, height, width).detach().requires_grad_()
+    value = evaluate(image)
+    if not value.requires_grad:
+        raise ValueError("the objective does not depend on the image")
+    value.sum().backward()
+    moved = np.abs(image.grad.numpy()).max(axis=(1, 2, 3)) > 0
+    blocked = [label for label, alive in zip(labels, moved, strict=True) if not alive]
+    if blocked and not opened:
+        warnings.warn(
+            f"no gradient reaches the image from {', '.join(blocked)}: on the starting image a ReLU on the way is off everywhere, "
+            "and its gradient there is zero. Let it through for the first steps with maximize(..., open_dead_relus=32), "
+            "or maximise the layer before the ReLU.",
+            ActivationWarning,
+            stacklevel=3,
+        )
+    return value.detach().numpy().copy()
+
+
+def _warn_if_not_risen(result: Maximized) -> None:
+    flat = [
+        f"{label} ({start:.4g} -> {end:.4g})"
+        for label, start, end, rose in zip(
+            result.labels, result.activation_start, result.activation_end, result.rose, strict=True
+        )
+        if not rose
+    ]
+    if flat:
+        warnings.warn(
+            f"the activation did not rise on the clean image, the picture shows nothing: {'; '.join(flat)}",
+            ActivationWarning,
+            stacklevel=3,
+        )
+
+
+def _generators(labels: list[str], seed: int) -> list[np.random.Generator]:
+    """One for each image, from the seed and from how often the label came before: repeated targets start differently."""
+    repeats = [labels[:i].count(label) for i, label in enumerate(labels)]
+    return [np.random.default_rng([seed, repeat]) for repeat in repeats]
+
+
+def _input_channels(model: Module) -> int:
+    """The input channels of the network: those of the first convolution's weight (O, C / groups, KH, KW)."""
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and weight.dim() == 4:
+            return weight.shape[1] * getattr(module, "groups", 1)
+    return 3
+
+
+def _size(model: Module, score: Any, size: int | tuple[int, int] | None) -> tuple[int, int]:
+    if size is not None:
+        return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    side = images.input_size(model, 64)
+    outputs = {"", list(dict(model.named_modules()))[-1]}
+    return (side, side) if set(score.layers) <= outputs else (side * 3 // 2, side * 3 // 2)
+
+
+def _title(labels: list[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more"

@@ -1,0 +1,180 @@
+"""What `maximize` makes large: a channel's map, one neuron of it, a class logit, or any function of the maps.
+
+An objective names the layers whose outputs it reads and turns them into one score for each image of the batch:
+
+    objective.layers            # dotted names
+    objective(maps) -> (N,)     # maps: {layer: Tensor (N, C, H, W) or (N, C)} of this step, with the graph attached
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minicnn import Tensor, cat
+from minicnn.nn import Module
+from minicnn.nn import functional as F
+from minicnn.viz._modules import find_module, named_modules, near
+
+LEAK = 0.1  # slope of a channel's score for positions below zero, see `score_channel`
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit: a channel of a map (N, C, H, W), one position (y, x) of it, or one feature of an output (N, C).
+
+    `layer` is a dotted name, '' the model's own output; `position` None is the whole map, "centre" its middle.
+    """
+
+    layer: str
+    channel: int
+    position: tuple[int, int] | str | None = None
+    name: str | None = None  # what the picture is labelled with
+
+    def __post_init__(self) -> None:
+        if isinstance(self.position, str) and self.position not in ("centre", "center"):
+            raise ValueError(f"a position is (y, x) or 'centre', got {self.position!r}")
+
+    def __str__(self) -> str:
+        if self.name:
+            return self.name
+        where = "" if self.position is None else "@" + (self.position if isinstance(self.position, str) else "%d,%d" % self.position)
+        return f"{self.layer or 'output'}:{self.channel}{where}"
+
+
+def logit(model: Module, category: int | str) -> Unit:
+    """The class logit of this index or name: unit `category` of the model's output (N, classes).
+
+    A name is looked up in `model.meta.categories`: equal to a category or one of its synonyms (which a comma separates),
+    else the one category that contains it; ValueError with the near names otherwise.
+    """
+    names = list(getattr(getattr(model, "meta", None), "categories", None) or [])
+    if isinstance(category, str) and category.isdigit():
+        category = int(category)
+    if isinstance(category, str):
+        category = _find_category(category, names)
+    label = names[category].split(",")[0] if 0 <= category < len(names) else f"logit {category}"
+    return Unit("", category, name=label)
+
+
+def parse(model: Module, target: str) -> Unit:
+    """A target string: "layer:channel", "layer:channel@y,x", "layer:channel@centre" or "logit:name or index"."""
+    match = re.fullmatch(r"(.*):\s*(\d+)\s*(?:@\s*(centre|center|\d+\s*,\s*\d+)\s*)?", target)
+    layer, _, rest = target.partition(":")
+    if layer == "logit" and layer not in named_modules(model) and rest:
+        return logit(model, rest.strip())
+    if not match:
+        raise ValueError(
+            f"cannot read the target {target!r}: write 'layer:channel', 'layer:channel@y,x', 'layer:channel@centre' "
+            f"or 'logit:name', for instance 'features.0:12'"
+        )
+    layer, channel, position = match.groups()
+    find_module(model, layer)
+    if position and "," in position:
+        y, x = position.split(",")
+        return Unit(layer, int(channel), (int(y), int(x)))
+    return Unit(layer, int(channel), position)
+
+
+class Units:
+    """The objective of a list of units: image i of the batch is scored by unit i."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self.units = list(units)
+        self.layers = tuple(dict.fromkeys(unit.layer for unit in units))
+
+    def __call__(self, maps: Mapping[str, Tensor]) -> Tensor:
+        groups: dict[tuple[str, bool], list[int]] = {}
+        for i, unit in enumerate(self.units):
+            groups.setdefault((unit.layer, unit.position is None), []).append(i)
+        scores = [self._score(maps[layer], whole, rows) for (layer, whole), rows in groups.items()]
+        order = np.argsort(np.concatenate(list(groups.values())))
+        return scores[0] if len(scores) == 1 else cat(scores)[order]
+
+    def _score(self, output: Tensor, whole: bool, rows: list[int]) -> Tensor:
+        """Scores (len(rows),) of the images `rows` from one layer's output, by one gather for all of them."""
+        units = [self.units[i] for i in rows]
+        channels = np.array([unit.channel for unit in units])
+        _check(output, units)
+        if output.dim() == 2:
+            return output[np.array(rows), channels]
+        if whole:
+            return score_channel(output[np.array(rows), channels])
+        y, x = np.array([_place(unit, output.shape) for unit in units]).T
+        return output[np.array(rows), channels, y, x]
+
+
+def score_channel(maps: Tensor) -> Tensor:
+    """The score of a channel: the mean over its map's positions of a where a > 0, and of LEAK * a elsewhere.
+
+    Not the plain mean: before a ReLU that is a linear function of a first layer's input, which depends on nothing but the
+    image's mean colour and its borders, so that the picture stays flat. Not the mean of the positive part alone: where
+    the whole map starts below zero it has no gradient. (N, H, W) -> (N,)
+    """
+    return F.leaky_relu(maps, LEAK).mean((1, 2))
+
+
+class Function:
+    """The objective of a user's function: `function(maps)` returns a score for each image (N,), or one number for all."""
+
+    def __init__(self, function: Callable[[Mapping[str, Tensor]], Tensor], layers: Iterable[str]) -> None:
+        self.function, self.layers = function, tuple(layers)
+
+    def __call__(self, maps: Mapping[str, Tensor]) -> Tensor:
+        return self.function(maps)
+
+
+def objective(model: Module, targets: Any, layers: Iterable[str] | None) -> tuple[Any, list[str]]:
+    """(objective, a label for each image) from what a caller of `maximize` wrote as `targets`."""
+    if callable(targets):
+        layers = getattr(targets, "layers", None) if layers is None else [layers] if isinstance(layers, str) else layers
+        if not layers:
+            raise ValueError("a function as objective needs layers=[...]: the modules whose outputs it is given")
+        for name in layers:
+            find_module(model, name)
+        return Function(targets, layers), [getattr(targets, "__name__", type(targets).__name__)]
+    listed = [targets] if isinstance(targets, str | Unit) else list(targets)
+    if not listed:
+        raise ValueError("no targets")
+    units = [parse(model, target) if isinstance(target, str) else target for target in listed]
+    for unit in units:
+        if not isinstance(unit, Unit):
+            raise TypeError(f"a target is a string, a Unit or a function of the maps, not {type(unit).__name__}")
+        find_module(model, unit.layer)
+    return Units(units), [str(unit) for unit in units]
+
+
+def _place(unit: Unit, shape: Sequence[int]) -> tuple[int, int]:
+    height, width = shape[2:]
+    y, x = (height // 2, width // 2) if isinstance(unit.position, str) else unit.position
+    if not (0 <= y < height and 0 <= x < width):
+        raise IndexError(f"{unit}: the map of {unit.layer!r} is {height} x {width}")
+    return y, x
+
+
+def _check(output: Any, units: list[Unit]) -> None:
+    layer = units[0].layer
+    if not isinstance(output, Tensor) or output.dim() not in (2, 4):
+        what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"{layer!r} returns {what}: a unit needs a map (N, C, H, W) or features (N, C); use a function")
+    for unit in units:
+        if not 0 <= unit.channel < output.shape[1]:
+            raise IndexError(f"{unit}: {layer or 'the output'!r} has {output.shape[1]} channels")
+        if unit.position is not None and output.dim() == 2:
+            raise ValueError(f"{unit}: {layer!r} returns features (N, C), which have no position")
+
+
+def _find_category(name: str, names: list[str]) -> int:
+    wanted = name.strip().lower()
+    synonyms = [[part.strip().lower() for part in label.split(",")] for label in names]
+    equal = [i for i, parts in enumerate(synonyms) if wanted in parts or wanted == names[i].lower()]
+    found = equal or [i for i, label in enumerate(names) if wanted in label.lower()]
+    if len(found) == 1:
+        return found[0]
+    if not names:
+        raise ValueError(f"cannot look up the class {name!r}: model.meta has no categories; give its index")
+    if found:
+        raise ValueError(f"the class {name!r} is not unique: {'; '.join(names[i] for i in found[:8])}")
+    raise ValueError(f"no class {name!r}. {near(name, [part.strip() for label in names for part in label.split(',')])}")

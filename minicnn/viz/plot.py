@@ -1,0 +1,156 @@
+"""Drawing: grids of tiles with a title, the scaling rule and a colour bar. The one place that knows matplotlib.
+
+Every function returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")` does, and a
+notebook shows it by itself. matplotlib is imported when the first figure is made.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SEQUENTIAL = "magma"  # from nothing to much
+DIVERGING = "RdBu_r"  # about zero: blue below, white zero, red above
+FONT = 9.0  # points
+TITLE = {"fontsize": 13, "fontweight": "bold", "ha": "left", "va": "top", "color": "#111111"}
+RULE = {"fontsize": 9, "ha": "left", "va": "top", "color": "#555555", "linespacing": 1.35}
+GREY = 0.5
+
+
+def new_figure(width: float, height: float, title: str, rule: str) -> "tuple[Figure, float]":
+    """An empty figure with its title and the rule below it; (figure, y where the free space below them begins).
+
+    width, height: inches of the free space; the head is added on top.
+    """
+    from matplotlib.figure import Figure
+
+    width = max(width, 4.5)
+    lines = textwrap.wrap(rule, int(width * 14.5))
+    head = 0.42 + 0.17 * len(lines) + 0.1
+    figure = Figure(figsize=(width, height + head), dpi=130, facecolor="white")
+    total = height + head
+    figure.text(0.15 / width, 1 - 0.12 / total, title, **TITLE)
+    figure.text(0.15 / width, 1 - 0.42 / total, "\n".join(lines), **RULE)
+    return figure, height / total
+
+
+def axes(figure: "Figure", left: float, bottom: float, width: float, height: float) -> "Axes":
+    """Axes without a frame at a place given in inches from the figure's lower left corner."""
+    total_width, total_height = figure.get_size_inches()
+    ax = figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
+    ax.set_axis_off()
+    return ax
+
+
+class Grid:
+    """Tiles in rows and columns on axes whose unit is one tile's width. All lengths below are in that unit.
+
+    tiles: (h, w) values or (h, w, 3 or 4) colours, of one shape. gap between tiles; label: height left above each.
+    """
+
+    def __init__(self, count: int, columns: int, aspect: float = 1.0, gap: float = 0.06, label: float = 0.0) -> None:
+        self.columns = max(1, min(columns, count))
+        self.rows = -(-count // self.columns)
+        self.aspect, self.gap, self.label = aspect, gap, label
+        self.width = self.columns * (1 + gap) - gap
+        self.height = self.rows * (aspect + gap + label) - gap
+
+    def place(self, i: int) -> tuple[float, float]:
+        """(x, y) of the upper left corner of tile i; y grows downwards."""
+        row, column = divmod(i, self.columns)
+        return column * (1 + self.gap), row * (self.aspect + self.gap + self.label) + self.label
+
+    def draw(
+        self,
+        ax: "Axes",
+        tiles: Sequence[np.ndarray],
+        *,
+        labels: Sequence[str] = (),
+        cmap: str | None = None,
+        limits: Sequence[tuple[float, float]] | tuple[float, float] | None = None,
+        crossed: Sequence[bool] = (),
+        colours: Sequence[str] = (),
+        fontsize: float = 7.0,
+        interpolation: str = "nearest",
+    ) -> Any:
+        """Draw the tiles and return the last tile's image. limits: (low, high), or one such pair for each tile."""
+        drawn = None
+        for i, tile in enumerate(tiles):
+            x, y = self.place(i)
+            extent = (x, x + 1, y + self.aspect, y)
+            if len(crossed) and crossed[i]:
+                cross(ax, x, y, 1, self.aspect)
+            elif tile.ndim == 3:
+                ax.imshow(tile, extent=extent, interpolation=interpolation)
+            else:
+                low, high = limits[i] if isinstance(limits, list) else limits
+                drawn = ax.imshow(tile, extent=extent, cmap=cmap, vmin=low, vmax=high, interpolation=interpolation)
+            if len(labels):
+                colour = colours[i] if len(colours) else "#222222"
+                ax.text(x + 0.5, y - 0.03, labels[i], fontsize=fontsize, ha="center", va="bottom", color=colour, linespacing=1.1)
+        ax.set_xlim(-0.01, self.width + 0.01)
+        ax.set_ylim(self.height + 0.01, -0.01)
+        ax.set_aspect("equal")
+        return drawn
+
+
+def cross(ax: "Axes", x: float, y: float, width: float, height: float) -> None:
+    """The mark of something dead: an empty box with a cross, in place of noise stretched to full contrast."""
+    from matplotlib.patches import Rectangle
+
+    ax.add_patch(Rectangle((x, y), width, height, facecolor="#eeeeee", edgecolor="#999999", linewidth=0.6))
+    ax.plot([x, x + width], [y, y + height], color="#999999", linewidth=0.8)
+    ax.plot([x, x + width], [y + height, y], color="#999999", linewidth=0.8)
+
+
+def colour_bar(figure: "Figure", image: Any, left: float, bottom: float, height: float, label: str) -> None:
+    """A vertical colour bar for a drawn image, at a place in inches."""
+    ax = axes(figure, left, bottom, 0.14, height)
+    ax.set_axis_on()
+    bar = figure.colorbar(image, cax=ax)
+    bar.set_label(label, fontsize=FONT)
+    bar.ax.tick_params(labelsize=8, length=2)
+    bar.outline.set_linewidth(0.5)
+
+
+def relative_bar(figure: "Figure", cmap: str, left: float, bottom: float, height: float, ticks: Sequence[str]) -> None:
+    """A colour bar for tiles that have a scale each: its ends are named, not numbered."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    ax = axes(figure, left, bottom, 0.14, height)
+    ax.set_axis_on()
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), cmap), cax=ax, ticks=np.linspace(0, 1, len(ticks)))
+    bar.ax.set_yticklabels(ticks, fontsize=8)
+    bar.ax.tick_params(length=2)
+    bar.outline.set_linewidth(0.5)
+
+
+def limits_of(values: np.ndarray, top: float | None = None) -> tuple[float, float]:
+    """(0, top) if nothing is negative, else (-top, top): zero always has the same colour. top: the largest magnitude."""
+    top = float(np.abs(values).max()) if top is None else top
+    return (-top if values.min() < 0 else 0.0, top or 1.0)
+
+
+def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
+    """(rows, columns, h, w) -> one array with NaN lines `gap` wide between the tiles: quick for thousands of small ones."""
+    rows, columns, height, width = tiles.shape
+    out = np.full((rows, columns, height + gap, width + gap), np.nan, np.float32)
+    out[:, :, :height, :width] = tiles
+    out = out.transpose(0, 2, 1, 3).reshape(rows * (height + gap), columns * (width + gap))
+    return out[: -gap or None, : -gap or None]
+
+
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """A picture (H, W, C) in [0, 1] of any number of channels as one that can be drawn, (H, W * k, 3).
+
+    3: as it is; 1: grey; any other number: its channels as grey pictures side by side.
+    """
+    if image.shape[2] == 3:
+        return image
+    return np.repeat(np.concatenate(np.moveaxis(image, 2, 0), axis=1)[:, :, None], 3, axis=2)

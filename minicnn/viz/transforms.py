@@ -1,0 +1,72 @@
+"""Random changes of the image before the network sees it: exchangeable parts of `maximize`.
+
+A pattern that survives small shifts, turns and zooms is one that the network would meet in photographs; the fine
+interference that only fits one alignment of strides and poolings averages out.
+
+A transform is a function `transform(x, rng)` of a batch (N, C, H, W) in [0, 1] and a NumPy generator. One draw serves the
+whole batch: the images of a batch then look as each of them would alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from minicnn import Tensor, tensor
+from minicnn.nn import functional as F
+
+Transform = Callable[[Tensor, np.random.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Pad:
+    """A border of so many pixels around the image, mid-grey: the network's own zero padding moves off the image."""
+
+    pixels: int = 8
+    value: float = 0.5
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        return F.pad(x, (self.pixels,) * 4, value=self.value)
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """A random cut that is `pixels` smaller on each axis: a shift by whole pixels. (N, C, H, W) -> H - pixels, W - pixels."""
+
+    pixels: int = 8
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        height, width = (side - self.pixels for side in x.shape[2:])
+        if min(height, width) < 1:
+            raise ValueError(f"Jitter({self.pixels}) leaves nothing of an image of {tuple(x.shape[2:])}")
+        y, x0 = rng.integers(0, self.pixels + 1, 2)
+        return x[:, :, y : y + height, x0 : x0 + width]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A random zoom and turn about the centre in one bilinear resampling; the size stays, the border is mirrored.
+
+    scale: (smallest, largest) zoom; degrees: the turn is uniform in +-degrees.
+    """
+
+    scale: tuple[float, float] = (0.9, 1.1)
+    degrees: float = 8.0
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        n, _, height, width = x.shape
+        zoom, angle = rng.uniform(*self.scale), np.deg2rad(rng.uniform(-self.degrees, self.degrees))
+        ys = (2 * np.arange(height) + 1 - height)[:, None] / 2  # pixels from the centre
+        xs = (2 * np.arange(width) + 1 - width)[None, :] / 2
+        from_x = (np.cos(angle) * xs - np.sin(angle) * ys) / zoom
+        from_y = (np.sin(angle) * xs + np.cos(angle) * ys) / zoom
+        grid = np.stack([from_x * 2 / width, from_y * 2 / height], axis=2).astype(np.float32)  # in [-1, 1], edge to edge
+        grid = np.ascontiguousarray(np.broadcast_to(grid, (n, height, width, 2)))
+        return F.grid_sample(x, tensor(grid), mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+TRANSFORMS: dict[str, tuple[Transform, ...]] = {
+    "none": (),
+    "jitter": (Pad(4), Jitter(8)),
+    "standard": (Pad(8), Jitter(8), Affine(), Jitter(8)),
+}

@@ -1,0 +1,321 @@
+"""The table: every op against torch, value, gradients, dtype and graph; the rules of errors and of randomness."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import table_arithmetic
+import table_images
+import table_reduction
+import table_shape
+import torch
+from compare import TOLERANCE, Outcome, assert_close, cases, check, compare, numbers, run, same_error
+
+import minicnn
+from minicnn import kernels
+
+TABLE = table_arithmetic.ROWS + table_reduction.ROWS + table_shape.ROWS + table_images.ROWS
+
+
+@pytest.mark.parametrize("row, dtype", cases(TABLE))
+@pytest.mark.filterwarnings("ignore")
+def test_row(row, dtype):
+    check(row, dtype)
+
+
+IMAGES = [row for row in table_images.CONVOLUTION + table_images.POOLING + table_images.RESIZING]
+
+
+@pytest.mark.parametrize("row, dtype", [p for p in cases(IMAGES) if p.values[1] == "float64"])
+def test_row_with_the_reference_kernels(row, dtype):
+    with kernels.use("reference"):
+        check(row, dtype)
+
+
+# --- what must fail, and with which words --------------------------------------------------------------------------------
+
+
+def conv(lib, x, w, b=None, **options):
+    bias = None if b is None else lib.ones(b)
+    return lib.nn.functional.conv2d(lib.ones(*x), lib.ones(*w), bias, **options)
+
+
+ERRORS = {
+    "broadcast": lambda lib: lib.ones(2, 3) + lib.ones(2, 4),
+    "broadcast of three dims": lambda lib: lib.ones(2, 3, 4) * lib.ones(3, 1, 4),
+    "in place does not broadcast": lambda lib: lib.ones(3).add_(lib.ones(2, 3)),
+    "in place does not promote": lambda lib: lib.ones(3, dtype=lib.int64).add_(1.5),
+    "in place does not promote tensors": lambda lib: lib.ones(3, dtype=lib.int64).mul_(lib.ones(3)),
+    "matmul of shapes": lambda lib: lib.ones(2, 3) @ lib.ones(4, 5),
+    "mm of a vector": lambda lib: lib.mm(lib.ones(3), lib.ones(3, 2)),
+    "bmm of shapes": lambda lib: lib.bmm(lib.ones(2, 3, 4), lib.ones(2, 5, 6)),
+    "matmul of dtypes": lambda lib: lib.ones(2, 3) @ lib.ones(3, 2, dtype=lib.float64),
+    "matmul of 0-d": lambda lib: lib.matmul(lib.tensor(1.0), lib.ones(2)),
+    "linear of shapes": lambda lib: lib.nn.functional.linear(lib.ones(2, 3), lib.ones(4, 5)),
+    "view of the wrong size": lambda lib: lib.ones(2, 3).view(5),
+    "view with two unknowns": lambda lib: lib.ones(2, 3).view(-1, -1),
+    "view that does not divide": lambda lib: lib.ones(2, 3).view(4, -1),
+    "view of a transposed tensor": lambda lib: lib.ones(2, 3).t().view(6),
+    "dim out of range": lambda lib: lib.ones(2, 3).sum(2),
+    "dim twice": lambda lib: lib.ones(2, 3).sum((0, -2)),
+    "softmax dim": lambda lib: lib.softmax(lib.ones(2, 3), 5),
+    "transpose dim": lambda lib: lib.ones(2, 3).transpose(0, 2),
+    "permute too few": lambda lib: lib.ones(2, 3, 4).permute(0, 1),
+    "permute repeated": lambda lib: lib.ones(2, 3).permute(0, 0),
+    "t of three dims": lambda lib: lib.ones(2, 3, 4).t(),
+    "unsqueeze dim": lambda lib: lib.ones(2, 3).unsqueeze(4),
+    "expand of a dim that is not 1": lambda lib: lib.ones(2, 3).expand(2, 4),
+    "expand to fewer dims": lambda lib: lib.ones(2, 3).expand(3),
+    "repeat to fewer dims": lambda lib: lib.ones(2, 3).repeat(2),
+    "cat of shapes": lambda lib: lib.cat([lib.ones(2, 3), lib.ones(2, 4)]),
+    "cat of dims": lambda lib: lib.cat([lib.ones(2, 3), lib.ones(3)]),
+    "cat of nothing": lambda lib: lib.cat([]),
+    "stack of shapes": lambda lib: lib.stack([lib.ones(2), lib.ones(3)]),
+    "stack of nothing": lambda lib: lib.stack([]),
+    "split sizes": lambda lib: lib.ones(5).split([2, 2]),
+    "index out of range": lambda lib: lib.ones(3)[3],
+    "negative index out of range": lambda lib: lib.ones(2, 3)[0, -4],
+    "too many indices": lambda lib: lib.ones(3)[0, 0],
+    "index of 0-d": lambda lib: lib.tensor(1.0)[0],
+    "index tensor out of range": lambda lib: lib.ones(3)[lib.tensor([0, 5])],
+    "negative step": lambda lib: lib.ones(3)[::-1],
+    "float index": lambda lib: lib.ones(3)[lib.tensor([0.5])],
+    "mask of the wrong shape": lambda lib: lib.ones(2, 3)[lib.tensor([True, False, True])],
+    "select out of range": lambda lib: lib.ones(3).select(0, 4),
+    "narrow out of range": lambda lib: lib.ones(3).narrow(0, 2, 2),
+    "gather out of range": lambda lib: lib.ones(2, 3).gather(1, lib.tensor([[3], [0]])),
+    "gather by floats": lambda lib: lib.ones(2, 3).gather(1, lib.ones(2, 1)),
+    "set of the wrong shape": lambda lib: lib.ones(2, 3).__setitem__(0, lib.ones(2)),
+    "max of nothing": lambda lib: lib.ones(0).max(),
+    "max along nothing": lambda lib: lib.ones(2, 0).max(1),
+    "argmax of nothing": lambda lib: lib.ones(0).argmax(),
+    "topk too many": lambda lib: lib.ones(3).topk(4),
+    "mean of integers": lambda lib: lib.ones(3, dtype=lib.int64).mean(),
+    "std of integers": lambda lib: lib.ones(3, dtype=lib.int64).std(),
+    "clamp without bounds": lambda lib: lib.clamp(lib.ones(3)),
+    "int ** -1": lambda lib: lib.tensor([2]) ** -1,
+    "bool - bool": lambda lib: lib.tensor([True]) - lib.tensor([True]),
+    "- of bool": lambda lib: -lib.tensor([True]),
+    "~ of float": lambda lib: ~lib.ones(2),
+    "bool of several": lambda lib: bool(lib.ones(2)),
+    "bool of nothing": lambda lib: bool(lib.ones(0)),
+    "int of several": lambda lib: int(lib.ones(2)),
+    "item of several": lambda lib: lib.ones(2).item(),
+    "len of 0-d": lambda lib: len(lib.tensor(1.0)),
+    "iteration over 0-d": lambda lib: list(lib.tensor(1.0)),
+    "tensor of ragged lists": lambda lib: lib.tensor([[1, 2], [3]]),
+    "from_numpy of negative strides": lambda lib: lib.from_numpy(np.arange(3.0)[::-1]),
+    "from_numpy of strings": lambda lib: lib.from_numpy(np.array(["a"])),
+    "from_numpy of a list": lambda lib: lib.from_numpy([1.0]),
+    "tensor of strings": lambda lib: lib.tensor("a"),
+    "requires_grad of integers": lambda lib: lib.tensor([1], requires_grad=True),
+    "requires_grad_ of integers": lambda lib: lib.tensor([1]).requires_grad_(),
+    "numpy of requires_grad": lambda lib: lib.ones(2, requires_grad=True).numpy(),
+    "requires_grad of a result": lambda lib: (lib.ones(2, requires_grad=True) * 2).requires_grad_(False),
+    "arange of a zero step": lambda lib: lib.arange(0, 3, 0),
+    "arange of the wrong sign": lambda lib: lib.arange(3, 0, 1),
+    "negative shape": lambda lib: lib.zeros(-1, 2),
+    "add of a string": lambda lib: lib.ones(2) + "a",
+    "matmul of a number": lambda lib: lib.ones(2) @ 3,
+    "conv2d channels": lambda lib: conv(lib, (1, 3, 5, 5), (4, 2, 3, 3)),
+    "conv2d groups": lambda lib: conv(lib, (1, 4, 5, 5), (3, 2, 3, 3), groups=2),
+    "conv2d bias": lambda lib: conv(lib, (1, 3, 5, 5), (4, 3, 3, 3), 3),
+    "conv2d kernel larger than the image": lambda lib: conv(lib, (1, 3, 2, 5), (4, 3, 3, 3)),
+    "conv2d of two dims": lambda lib: conv(lib, (5, 5), (4, 3, 3, 3)),
+    "conv2d same with stride": lambda lib: conv(lib, (1, 3, 5, 5), (4, 3, 3, 3), padding="same", stride=2),
+    "conv2d unknown padding": lambda lib: conv(lib, (1, 3, 5, 5), (4, 3, 3, 3), padding="full"),
+    "conv2d negative padding": lambda lib: conv(lib, (1, 3, 5, 5), (4, 3, 3, 3), padding=-1),
+    "conv2d zero stride": lambda lib: conv(lib, (1, 3, 5, 5), (4, 3, 3, 3), stride=0),
+    "conv2d of dtypes": lambda lib: lib.nn.functional.conv2d(
+        lib.ones(1, 1, 3, 3, dtype=lib.float64), lib.ones(1, 1, 1, 1), lib.ones(1)
+    ),
+    "max_pool2d padding": lambda lib: lib.nn.functional.max_pool2d(lib.ones(1, 1, 4, 4), 2, padding=2),
+    "max_pool2d of a small image": lambda lib: lib.nn.functional.max_pool2d(lib.ones(1, 1, 2, 2), 3),
+    "max_pool2d of two dims": lambda lib: lib.nn.functional.max_pool2d(lib.ones(4, 4), 2),
+    "avg_pool2d padding": lambda lib: lib.nn.functional.avg_pool2d(lib.ones(1, 1, 4, 4), 2, padding=2),
+    "avg_pool2d divisor": lambda lib: lib.nn.functional.avg_pool2d(lib.ones(1, 1, 4, 4), 2, divisor_override=0),
+    "interpolate without size": lambda lib: lib.nn.functional.interpolate(lib.ones(1, 1, 4, 4)),
+    "interpolate with size and scale": lambda lib: lib.nn.functional.interpolate(
+        lib.ones(1, 1, 4, 4), size=2, scale_factor=2
+    ),
+    "interpolate nearest align_corners": lambda lib: lib.nn.functional.interpolate(
+        lib.ones(1, 1, 4, 4), 2, align_corners=True
+    ),
+    "interpolate to nothing": lambda lib: lib.nn.functional.interpolate(lib.ones(1, 1, 4, 4), size=0),
+    "reflect padding too large": lambda lib: lib.nn.functional.pad(lib.ones(1, 1, 3, 3), (3, 0, 0, 0), "reflect"),
+    "circular padding too large": lambda lib: lib.nn.functional.pad(lib.ones(1, 1, 3, 3), (4, 0, 0, 0), "circular"),
+    "padding of odd length": lambda lib: lib.nn.functional.pad(lib.ones(2, 3), (1, 2, 3)),
+    "padding of too many dims": lambda lib: lib.nn.functional.pad(lib.ones(3), (1, 1, 1, 1)),
+    "batch_norm of one value": lambda lib: lib.nn.functional.batch_norm(lib.ones(1, 3), None, None, training=True),
+    "batch_norm statistics": lambda lib: lib.nn.functional.batch_norm(lib.ones(2, 3), lib.ones(4), lib.ones(4)),
+    "dropout p": lambda lib: lib.nn.functional.dropout(lib.ones(2), 1.5),
+    "cross_entropy batch sizes": lambda lib: lib.nn.functional.cross_entropy(lib.ones(2, 3), lib.tensor([1])),
+    "cross_entropy target out of range": lambda lib: lib.nn.functional.cross_entropy(lib.ones(1, 3), lib.tensor([3])),
+    "cross_entropy float targets": lambda lib: lib.nn.functional.cross_entropy(lib.ones(2, 3), lib.ones(2)),
+    "cross_entropy weights": lambda lib: lib.nn.functional.cross_entropy(
+        lib.ones(2, 3), lib.tensor([0, 1]), lib.ones(2)
+    ),
+    "unknown reduction": lambda lib: lib.nn.functional.mse_loss(lib.ones(2), lib.ones(2), reduction="avg"),
+    "mse_loss of shapes": lambda lib: lib.nn.functional.mse_loss(lib.ones(2, 3), lib.ones(2, 4)),
+    "one_hot too few classes": lambda lib: lib.nn.functional.one_hot(lib.tensor([0, 3]), 2),
+}
+
+
+@pytest.mark.parametrize("call", ERRORS.values(), ids=ERRORS.keys())
+@pytest.mark.filterwarnings("ignore")
+def test_error(call):
+    same_error(call)
+
+
+# --- making tensors -------------------------------------------------------------------------------------------------------
+
+CREATED = {
+    "tensor of a float": lambda lib: lib.tensor(2.5),
+    "tensor of an int": lambda lib: lib.tensor(2),
+    "tensor of a bool": lambda lib: lib.tensor(True),
+    "tensor of floats": lambda lib: lib.tensor([[1.0, 2.0], [3.0, 4.0]]),
+    "tensor of mixed numbers": lambda lib: lib.tensor([1, 2.5]),
+    "tensor of nothing": lambda lib: lib.tensor([]),
+    "tensor of a float64 array": lambda lib: lib.tensor(np.ones((2, 2))),
+    "tensor of a NumPy scalar": lambda lib: lib.tensor(np.float64(1.5)),
+    "tensor with a dtype": lambda lib: lib.tensor([1, 2], dtype=lib.float64),
+    "tensor of tensors": lambda lib: lib.tensor([lib.tensor(1.0), lib.tensor(2.0)]),
+    "as_tensor of a list": lambda lib: lib.as_tensor([1, 2]),
+    "as_tensor of an array": lambda lib: lib.as_tensor(np.arange(3, dtype=np.float32)),
+    "FloatTensor": lambda lib: lib.FloatTensor([1, 2]),
+    "zeros": lambda lib: lib.zeros(2, 3),
+    "zeros of a tuple": lambda lib: lib.zeros((2, 3), dtype=lib.int64),
+    "zeros of 0-d": lambda lib: lib.zeros(()),
+    "ones": lambda lib: lib.ones(2, 3, dtype=lib.bool),
+    "full": lambda lib: lib.full((2, 3), 2.5),
+    "full of ints": lambda lib: lib.full((2,), 7),
+    "full of bools": lambda lib: lib.full((2,), True),
+    "eye": lambda lib: lib.eye(3),
+    "eye 2 x 3": lambda lib: lib.eye(2, 3),
+    "arange": lambda lib: lib.arange(5),
+    "arange from, to": lambda lib: lib.arange(2, 8, 3),
+    "arange of floats": lambda lib: lib.arange(0, 1, 0.25),
+    "arange downwards": lambda lib: lib.arange(3, 0, -1),
+    "arange with a dtype": lambda lib: lib.arange(3, dtype=lib.float32),
+    "linspace": lambda lib: lib.linspace(-1, 1, 5),
+    "linspace of one": lambda lib: lib.linspace(2, 3, 1),
+    "zeros_like": lambda lib: lib.zeros_like(lib.ones(2, 3, dtype=lib.float64)),
+    "ones_like with a dtype": lambda lib: lib.ones_like(lib.ones(2, 3), dtype=lib.int64),
+    "full_like": lambda lib: lib.full_like(lib.ones(2), 3),
+    "new_zeros": lambda lib: lib.ones(2, dtype=lib.float64).new_zeros(3),
+    "new_tensor": lambda lib: lib.ones(2, dtype=lib.float64).new_tensor([1, 2]),
+}
+
+
+@pytest.mark.parametrize("make", CREATED.values(), ids=CREATED.keys())
+@pytest.mark.filterwarnings("ignore")
+def test_creation(make):
+    ours, theirs = make(minicnn), make(torch)
+    assert str(ours.dtype) == str(theirs.dtype)
+    assert_close(numbers(ours), numbers(theirs), "numbers")
+    assert (ours.requires_grad, ours.is_leaf) == (False, True)
+
+
+def test_tensor_copies_and_from_numpy_does_not():
+    array = np.zeros(3, dtype=np.float32)
+    copied, shared, kept = minicnn.tensor(array), minicnn.from_numpy(array), minicnn.as_tensor(array)
+    array[0] = 5
+    assert copied.tolist() == [0, 0, 0]
+    assert shared.tolist() == kept.tolist() == [5, 0, 0]
+    shared[1] = 6
+    assert array.tolist() == [5, 6, 0]
+
+
+# --- random numbers: their own, not torch's, but of the same distributions ------------------------------------------------
+
+
+def test_manual_seed_repeats_and_streams_differ():
+    minicnn.manual_seed(3)
+    first = minicnn.randn(5), minicnn.rand(5), minicnn.randint(0, 100, (5,)), minicnn.randperm(9)
+    minicnn.manual_seed(3)
+    again = minicnn.randn(5), minicnn.rand(5), minicnn.randint(0, 100, (5,)), minicnn.randperm(9)
+    for a, b in zip(first, again):
+        assert a.tolist() == b.tolist()
+    assert minicnn.randn(5).tolist() != first[0].tolist()
+    minicnn.manual_seed(4)
+    assert minicnn.randn(5).tolist() != first[0].tolist()
+
+
+def test_distributions():
+    minicnn.manual_seed(0)
+    n = 40_000
+    normal, uniform, integers = minicnn.randn(n), minicnn.rand(n), minicnn.randint(-2, 3, (n,))
+    assert (normal.dtype, uniform.dtype, integers.dtype) == (minicnn.float32, minicnn.float32, minicnn.int64)
+    # five standard errors of each statistic
+    assert abs(normal.mean().item()) < 5 / n**0.5
+    assert abs(normal.var().item() - 1) < 5 * (2 / n) ** 0.5
+    assert abs(uniform.mean().item() - 0.5) < 5 * (1 / 12 / n) ** 0.5
+    assert uniform.min().item() >= 0
+    assert uniform.max().item() < 1
+    assert integers.unique().tolist() == [-2, -1, 0, 1, 2]
+    assert sorted(minicnn.randperm(50).tolist()) == list(range(50))
+    like = minicnn.randn_like(minicnn.zeros(2, 3, dtype=minicnn.float64))
+    assert (like.shape, like.dtype) == ((2, 3), minicnn.float64)
+
+
+def test_dropout_statistics_and_gradient():
+    minicnn.manual_seed(0)
+    n, p = 40_000, 0.3
+    x = minicnn.ones(n, requires_grad=True)
+    y = minicnn.nn.functional.dropout(x, p)
+    kept = y != 0
+    assert abs(kept.float().mean().item() - (1 - p)) < 5 * (p * (1 - p) / n) ** 0.5
+    assert_close(numbers(y[kept]), np.full(int(kept.sum()), 1 / (1 - p), np.float32), "what is kept is scaled up")
+    y.backward(minicnn.full((n,), 2.0))
+    assert_close(numbers(x.grad), 2 * numbers(y), "the gradient has the same mask and scale")
+
+
+def test_dropout_of_evaluation_and_of_extremes():
+    x = minicnn.randn(7, requires_grad=True)
+    dropout = minicnn.nn.functional.dropout
+    assert dropout(x, 0.5, training=False).tolist() == x.tolist()
+    assert dropout(x, 0.0).tolist() == x.tolist()
+    assert dropout(x, 1.0).tolist() == [0] * 7
+
+
+def test_dropout2d_drops_whole_channels():
+    minicnn.manual_seed(0)
+    y = minicnn.nn.functional.dropout2d(minicnn.ones(8, 16, 3, 3), 0.5)
+    per_channel = numbers(y).reshape(128, 9)
+    assert (per_channel == per_channel[:, :1]).all()
+    assert {0.0, 2.0} == set(per_channel[:, 0].tolist())
+
+
+def test_fourier_to_image():
+    rng = np.random.default_rng(0)
+    for size in [(6, 8), (5, 7)]:
+        spectrum = rng.standard_normal((2, 3, size[0], size[1] // 2 + 1, 2))
+        upstream = rng.standard_normal((2, 3, *size))
+        ours = minicnn.from_numpy(spectrum.copy()).requires_grad_()
+        image = minicnn.ops.fourier_to_image(ours, size)
+        image.backward(minicnn.from_numpy(upstream))
+        theirs = torch.from_numpy(spectrum.copy()).requires_grad_()
+        expected = torch.fft.irfft2(torch.view_as_complex(theirs), s=size, norm="ortho")
+        expected.backward(torch.from_numpy(upstream))
+        assert_close(numbers(image), numbers(expected), "image")
+        assert_close(numbers(ours.grad), numbers(theirs.grad), "gradient")
+
+
+# --- the judge itself -----------------------------------------------------------------------------------------------------
+
+
+def test_the_comparison_notices_each_kind_of_difference():
+    """A table that compares nothing would pass as well."""
+    row = table_arithmetic.ARITHMETIC[4]
+    good = run(row, torch, "float64")
+    compare(good, good)
+    slightly = {what: array * (1 + 10 * TOLERANCE["float64"]) for what, array in good.arrays.items()}
+    for arrays, facts in [
+        (slightly, good.facts),
+        ({what: array[:1] for what, array in good.arrays.items()}, good.facts),
+        ({"output 0": good.arrays["output 0"]}, good.facts),
+        (good.arrays, {**good.facts, "graph of output 0": "AddBackward0(AccumulateGrad)"}),
+        (good.arrays, {**good.facts, "dtype of gradient 1": "torch.float32"}),
+    ]:
+        with pytest.raises(AssertionError):
+            compare(Outcome(arrays, facts), good)

@@ -1,0 +1,137 @@
+"""The names of PyTorch that visualisation code uses: each is in minicnn under the same path, or its absence has a reason."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+
+import minicnn
+
+# Counted in the sources of seven public code bases: used by several of them.
+USED_BY_SEVERAL = """
+    FloatTensor Tensor __version__ abs arange autograd.Function autograd.Variable autograd.grad cat clamp complex64 device
+    float float32 from_numpy full isnan linspace long manual_seed matmul max mean min nn nn.Conv2d nn.Linear nn.Module
+    nn.Parameter nn.ReLU nn.Sequential nn.functional nn.functional.interpolate nn.functional.normalize
+    nn.functional.relu nn.functional.softmax no_grad ones optim.Adam rand randn randn_like sigmoid softmax sqrt stack sum
+    tensor utils.data.DataLoader zeros zeros_like
+""".split()
+
+# Used by one of them.
+USED_BY_ONE = """
+    ByteTensor addcmul amax amin argsort as_tensor atan bernoulli bool broadcast_to complex cos cumsum enable_grad
+    fft.fftfreq fft.irfft2 fft.irfftn fft.rfft2 flatten hub.download_url_to_file hub.load_state_dict_from_url
+    inference_mode is_grad_enabled is_inference_mode_enabled is_tensor isfinite load log maximum mm mul nan nansum
+    nn.BatchNorm2d nn.ConvTranspose2d nn.CosineSimilarity nn.InstanceNorm2d nn.LeakyReLU nn.MaxPool2d nn.Sigmoid
+    nn.Softmax nn.Upsample nn.UpsamplingBilinear2d nn.functional.avg_pool2d nn.functional.conv2d
+    nn.functional.cross_entropy nn.functional.dropout nn.functional.linear nn.functional.max_pool2d nn.functional.pad
+    nn.init.normal_ nn.init.zeros_ nn.utils.clip_grad_norm ones_like optim.NAdam optim.SGD rand_like relu reshape save
+    sin sort std t tanh transpose uint8 unsqueeze utils.data utils.data.Dataset utils.data.SequentialSampler
+    utils.data.TensorDataset utils.data.sampler.Sampler utils.hooks.RemovableHandle view_as_complex where
+""".split()
+
+NO_DOWNLOADS = "minicnn never opens a connection: weights come from files that the user has"
+ABSENT = {
+    "hub.download_url_to_file": NO_DOWNLOADS,
+    "hub.load_state_dict_from_url": NO_DOWNLOADS,
+}
+
+# Tensor methods and attributes of the same code bases.
+METHODS = """
+    abs add_ amax argmax argsort array backward bool clamp clone contiguous cpu cuda data detach detach_ device dim div_
+    double dtype exp expand expand_as fill_ flatten float grad grad_fn half int is_leaf item log long matmul max mean min
+    mul_ ndim new_zeros norm normal_ numel numpy permute pow register_hook relu relu_ repeat requires_grad requires_grad_
+    reshape retain_grad shape sigmoid size softmax sort split sqrt squeeze std sum t tanh to tolist topk transpose type
+    unsqueeze unsqueeze_ var view view_as zero_
+""".split()
+
+
+def find(lib, path):
+    """The object at a dotted path, modules imported on the way: `utils.data.DataLoader` must be importable."""
+    found = lib
+    for k, part in enumerate(path.split(".")):
+        if not hasattr(found, part):
+            importlib.import_module(".".join([lib.__name__, *path.split(".")[: k + 1]]))
+        found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize("path", USED_BY_SEVERAL)
+def test_used_by_several(path):
+    assert same_kind(find(minicnn, path), find(torch, path))
+
+
+@pytest.mark.parametrize("path", [p for p in USED_BY_ONE if p not in ABSENT])
+def test_used_by_one(path):
+    assert same_kind(find(minicnn, path), find(torch, path))
+
+
+@pytest.mark.parametrize("path", ABSENT)
+def test_absent_names_are_absent_and_real(path):
+    """A name that has come to be must leave the table of absent names."""
+    find(torch, path)
+    with pytest.raises((AttributeError, ImportError)):
+        find(minicnn, path)
+
+
+def test_the_table_of_absent_names_knows_only_listed_names():
+    assert set(ABSENT) <= set(USED_BY_ONE)
+    assert all(len(reason) > 20 for reason in ABSENT.values())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_tensor_method(name):
+    assert hasattr(minicnn.Tensor, name) or hasattr(minicnn.ones(2), name)
+    assert name == "array" or hasattr(torch.Tensor, name)
+
+
+def same_kind(ours, theirs):
+    """A class for a class, a module for a module, something callable for something callable."""
+    if type(theirs).__name__ == "module":
+        return type(ours).__name__ == "module"
+    if callable(theirs):
+        return callable(ours)
+    return type(ours).__name__ == type(theirs).__name__ or isinstance(ours, str)
+
+
+PATHS = {
+    "nn.modules.module": ["Module", "register_module_forward_hook", "register_module_full_backward_hook"],
+    "nn.modules.conv": ["Conv2d"],
+    "nn.modules.container": ["Sequential", "ModuleList", "ModuleDict"],
+    "nn.parameter": ["Parameter"],
+    "nn.functional": ["conv2d", "relu", "cross_entropy"],
+    "nn.init": ["kaiming_normal_"],
+    "utils.hooks": ["RemovableHandle", "BackwardHook"],
+    "autograd": ["Function", "grad", "backward", "gradcheck", "no_grad"],
+    "autograd.function": ["Function", "once_differentiable"],
+    "autograd.graph": ["Node"],
+    "autograd.gradcheck": ["gradcheck", "GradcheckError"],
+    "optim": ["SGD", "Adam"],
+    "utils.data": ["DataLoader", "Dataset"],
+}
+
+
+@pytest.mark.parametrize("module", PATHS)
+def test_import_paths(module):
+    """`from minicnn.autograd.graph import Node` works as with torch."""
+    ours = importlib.import_module(f"minicnn.{module}")
+    theirs = importlib.import_module(f"torch.{module}")
+    for name in PATHS[module]:
+        assert same_kind(getattr(ours, name), getattr(theirs, name))
+
+
+def test_no_name_imports_torch():
+    """minicnn with all its names has to work where torch is not installed."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import minicnn, minicnn.nn, minicnn.optim, minicnn.utils.data, minicnn.models, minicnn.serialization\n"
+        "assert sys.modules['torch'] is None\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "print(minicnn.nn.Conv2d(1, 1, 1)(minicnn.ones(1, 1, 1, 1)).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "torch.Size([1, 1, 1, 1])", done.stderr
