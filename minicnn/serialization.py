@@ -68,7 +68,7 @@ def save(obj: Mapping[str, Tensor | np.ndarray], f: FileName, *, metadata: Mappi
         raise TypeError("metadata must be text: {str: str}")
     partial = path.with_name(path.name + ".partial")
     try:
-        writers[path.suffix](arrays, partial, metadata=dict(metadata or {}))
+        writers[path.suffix](arrays, partial, metadata=dict(metadata) if metadata else None)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def _arrays(obj: Any) -> dict[str, np.ndarray]:
     arrays = {}
     for name, value in obj.items():
         array = value.array if isinstance(value, Tensor) else value
-        if not isinstance(name, str) or name == METADATA or not isinstance(array, np.ndarray):
+        if not isinstance(name, str) or name == METADATA or not isinstance(array, np.ndarray | np.generic):
             raise TypeError(f"save takes tensors by name: {name!r} is {type(value).__name__}")
         dtype.of(array.dtype.newbyteorder("="))
         arrays[name] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
@@ -232,7 +232,7 @@ def _npz_metadata(path: Path) -> dict[str, str]:
             raise WeightsError(f"{path}: the metadata cannot be read: {error}") from error
 
 
-def _write_npz(arrays: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> None:
+def _write_npz(arrays: dict[str, np.ndarray], path: Path, metadata: dict[str, str] | None) -> None:
     if metadata:
         arrays = {**arrays, METADATA: np.array(json.dumps(metadata))}
     # not np.savez: its keyword arguments forbid an array that is called "file"

@@ -8,7 +8,7 @@ words.txt). RUN receives `last.pth` (a PyTorch state_dict), `history.npz` (the f
 moments, and the curves) and, while training, `checkpoint.pth`: the same command again continues from it.
 
 The images grow while the network trains (32 to 64 pixels: most of the work is done on small images, at a quarter of
-the cost), the last epoch has full size. Progressive resizing: Howard 2018, "Training Imagenet in 3 hours".
+the cost), the last two epochs have full size. Progressive resizing: Howard 2018, "Training Imagenet in 3 hours".
 The robust twin: one-step adversarial training, Wong, Rice and Kolter 2020, "Fast is better than free".
 """
 
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels / 255, per channel R G B
-STANDARD_SIZES = (32, 40, 40, 40, 48, 48, 56, 56, 64)  # image size of each epoch
+STANDARD_SIZES = (32, 40, 40, 40, 48, 48, 56, 64, 64)  # image size of each epoch
 ROBUST_SIZES = (48, 48, 64)
 EPSILON = 4 / 255  # half side of the box that an adversary may move a pixel in, pixels in [0, 1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,14 @@ class FunctionCtx(Node):
         """What `save_for_backward` kept. RuntimeError after the graph was freed, or if the memory was written since."""
         if self._saved is None:
             raise RuntimeError(FREED)
-        return tuple(saved and saved.unpack(self) for saved in self._saved)
+        return tuple([saved if saved is None else saved.unpack(self) for saved in self._saved])
+
+    def follow_writes(self) -> None:
+        """Saved outputs that were written into an input live in that input's memory now."""
+        for tensor in self._dirty:
+            for kept in self._saved or ():
+                if kept is not None and kept.is_output and kept._array is tensor.array:
+                    kept.moved_to(tensor)
 
     def release_saved(self) -> None:
         if self._saved:
@@ -120,57 +127,56 @@ class Function:
     def apply(cls, *args: Any) -> Any:
         """Compute forward; if a gradient may be wanted, leave a node behind: the outputs' `grad_fn`."""
         ctx = cls._node_class()
-        tensors = [arg for arg in args if isinstance(arg, TensorBase)]
-        ctx.needs_input_grad = tuple(isinstance(arg, TensorBase) and arg.requires_grad for arg in args)
-        recorded = grad_mode.mode.enabled and any(ctx.needs_input_grad)
-        with grad_mode.no_grad():
+        ctx.needs_input_grad = tuple([isinstance(arg, TensorBase) and arg.requires_grad for arg in args])
+        mode = grad_mode.mode
+        recorded = mode.enabled and True in ctx.needs_input_grad
+        enabled, mode.enabled = mode.enabled, False
+        try:
             if cls.setup_context is Function.setup_context:
                 result = cls.forward(ctx, *args)
             else:
                 result = cls.forward(*args)
                 cls.setup_context(ctx, args, result)
-        outputs = result if isinstance(result, tuple) else (result,)
-        outputs = [out if isinstance(out, TensorBase) or out is None else TensorBase.wrap(out) for out in outputs]
+        finally:
+            mode.enabled = enabled
+        several = isinstance(result, tuple)
+        outputs = [
+            out if isinstance(out, TensorBase) or out is None else TensorBase.wrap(out)
+            for out in (result if several else (result,))
+        ]
         if recorded:
-            slots = cls.tensor_slots(args)
-            ctx._slots, ctx._n_args = slots, len(args)
-            ctx.next_functions = tuple(
-                args[i].gradient_edge() if isinstance(args[i], TensorBase) else (None, 0) for i in slots
-            )
-            ctx.input_metadata = [((), None) if out is None else (out.array.shape, out.array.dtype) for out in outputs]
-            # Inputs are saved before the outputs get their place in the graph: one may be the other, written in place.
-            saved = cls._save(ctx, tensors)
-        outputs = [cls._place(ctx, out, i, tensors, recorded, len(outputs)) for i, out in enumerate(outputs)]
-        if recorded:
-            ctx._saved = saved
-            for tensor in ctx._dirty:
-                for kept in saved:
-                    if kept is not None and kept.is_output and kept._array is tensor.array:
-                        kept.moved_to(tensor)
+            cls._record(ctx, args, outputs)
+        for nr, out in enumerate(outputs):
+            if out is not None:
+                outputs[nr] = cls._place(ctx, out, nr, args, recorded, several)
+        if ctx._dirty and recorded:
+            ctx.follow_writes()
         ctx._to_save = ctx._dirty = ctx._non_differentiable = ()  # held by the node they would make a cycle
-        return tuple(outputs) if isinstance(result, tuple) else outputs[0]
+        return tuple(outputs) if several else outputs[0]
 
     @classmethod
-    def _save(cls, ctx: FunctionCtx, inputs: list[TensorBase]) -> tuple[SavedTensor | None, ...]:
-        dirty = {id(tensor) for tensor in ctx._dirty}
-        untouched = {id(tensor) for tensor in inputs} - dirty
-        return tuple(
-            None if tensor is None else SavedTensor(tensor, is_output=id(tensor) not in untouched and _is_new(tensor, dirty))
-            for tensor in ctx._to_save
+    def _record(cls, ctx: FunctionCtx, args: tuple, outputs: list[TensorBase | None]) -> None:
+        """Join the node to those of its inputs. Done before the outputs get their place in the graph: one of them may be
+        an input that was written in place."""
+        ctx._slots, ctx._n_args = cls.tensor_slots(args), len(args)
+        ctx.next_functions = tuple(
+            [args[i].gradient_edge() if isinstance(args[i], TensorBase) else (None, 0) for i in ctx._slots]
         )
+        ctx.input_metadata = [((), None) if out is None else (out.array.shape, out.array.dtype) for out in outputs]
+        if ctx._to_save:
+            made_here = [out for out in outputs if not _in(out, args) or _in(out, ctx._dirty)]
+            ctx._saved = tuple([t if t is None else SavedTensor(t, _in(t, made_here)) for t in ctx._to_save])
 
     @classmethod
     def _place(
-        cls, ctx: FunctionCtx, out: TensorBase | None, nr: int, inputs: list[TensorBase], recorded: bool, count: int
-    ) -> TensorBase | None:
+        cls, ctx: FunctionCtx, out: TensorBase, nr: int, args: tuple, recorded: bool, several: bool
+    ) -> TensorBase:
         """Give one output its place in the graph."""
-        if out is None:
-            return None
-        differentiable = out.array.dtype.kind in "fc" and not any(out is t for t in ctx._non_differentiable)
-        if any(out is t for t in ctx._dirty):
+        differentiable = out.array.dtype.kind in "fc" and not _in(out, ctx._non_differentiable)
+        if _in(out, ctx._dirty):
             inplace.check(out)
             return inplace.written(out, ctx if recorded and differentiable else None, nr)
-        if any(out is t for t in inputs):  # returned as it came: the caller gets a view of it
+        if _in(out, args):  # returned as it came: the caller gets a view of it
             source, out = out, out.alias()
             out._base = source._base if source._base is not None else source
         if not recorded or not differentiable:
@@ -178,7 +184,7 @@ class Function:
         out._grad_fn, out._output_nr = ctx, nr
         if out._base is not None:
             out._view_version = out._version_counter.value
-            out._view_origin = "multi" if count > 1 else "custom"
+            out._view_origin = "multi" if several else "custom"
         return out
 
     @classmethod
@@ -200,8 +206,12 @@ class Function:
         return tuple(_as_tensor(result[i], ctx, i) for i in ctx._slots)
 
 
-def _is_new(tensor: TensorBase, dirty: set[int]) -> bool:
-    return tensor._grad_fn is None or id(tensor) in dirty
+def _in(tensor: TensorBase, several: Sequence) -> bool:
+    """Whether it is one of them (`in` would compare values)."""
+    for other in several:  # noqa: SIM110  (on the path of every operation: a generator costs more than the loop)
+        if other is tensor:
+            return True
+    return False
 
 
 def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> TensorBase | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._types import Size, dtype
-from minicnn.autograd import grad_mode, inplace
+from minicnn.autograd import inplace
 from minicnn.autograd.graph import AccumulateGrad, Node
 from minicnn.utils.hooks import RemovableHandle, warn_if_has_hooks
 
@@ -259,7 +259,3 @@ def _rebuild(cls: type[TensorBase], array: np.ndarray, requires_grad: bool, stat
     tensor.__dict__.update(state)
     return tensor
 
-
-def recording(*tensors: Any) -> bool:
-    """Whether an operation on these arguments enters the graph."""
-    return grad_mode.mode.enabled and any(isinstance(t, TensorBase) and t.requires_grad for t in tensors)

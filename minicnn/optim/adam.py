@@ -1,0 +1,109 @@
+"""Adam (Kingma and Ba 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minicnn._tensor import Tensor
+from minicnn.optim.optimizer import (
+    Optimizer,
+    check_at_least_zero,
+    check_betas,
+    check_lr,
+    count_step,
+    scalar,
+    zeros_like,
+)
+
+__all__ = ["Adam"]
+
+
+class Adam(Optimizer):
+    """Each number moves by its mean gradient divided by the root of its mean squared gradient, so about lr a step.
+
+        g = gradient + weight_decay p
+        m = beta1 m + (1 - beta1) g            corrected for its start at 0: m / (1 - beta1^t)
+        v = beta2 v + (1 - beta2) g^2          corrected for its start at 0: v / (1 - beta2^t)
+        p = p - lr m / (sqrt(v) + eps)
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        betas: (beta1, beta2): how slowly the two means follow.
+        eps: keeps the division finite.
+        weight_decay: how strongly parameters are drawn to zero.
+        amsgrad: divide by the largest v so far.
+        foreach, capturable, fused: accepted; nothing depends on them.
+        maximize: go up the gradient.
+        differentiable: must be False.
+        decoupled_weight_decay: p = p - lr weight_decay p instead of the term in g; this is AdamW.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check_at_least_zero(eps=("epsilon value", eps))
+        check_betas(betas)
+        check_at_least_zero(decay=("weight_decay value", weight_decay))
+        defaults = {
+            "lr": lr,
+            "betas": tuple(betas),
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state["step"] = scalar(0.0)
+            state["exp_avg"] = zeros_like(param)
+            state["exp_avg_sq"] = zeros_like(param)
+            if group["amsgrad"]:
+                state["max_exp_avg_sq"] = zeros_like(param)
+        lr, (beta1, beta2) = float(group["lr"]), group["betas"]
+        if group["weight_decay"] != 0:
+            if group["decoupled_weight_decay"]:
+                param *= 1 - lr * group["weight_decay"]
+            else:
+                grad = grad + group["weight_decay"] * param
+
+        mean, square = state["exp_avg"].array, state["exp_avg_sq"].array
+        mean += (1 - beta1) * (grad - mean)
+        square *= beta2
+        square += (1 - beta2) * (grad * grad)
+        if group["amsgrad"]:
+            largest = state["max_exp_avg_sq"].array
+            square = np.maximum(largest, square, out=largest)
+
+        step = count_step(state)
+        root = np.sqrt(square)
+        root /= (1 - beta2**step) ** 0.5
+        root += group["eps"]
+        param -= (lr / (1 - beta1**step)) * (mean / root)

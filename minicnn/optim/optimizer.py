@@ -1,0 +1,333 @@
+"""`Optimizer`, the base of all: parameter groups, state, and what a step is apart from its formula."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from minicnn._tensor import Tensor
+from minicnn.autograd.grad_mode import enable_grad, no_grad
+from minicnn.nn.modules._registration import typename
+from minicnn.utils._warnings import warn_user
+from minicnn.utils.hooks import RemovableHandle
+
+_HOOK_DICTS = (
+    "_optimizer_step_pre_hooks",
+    "_optimizer_step_post_hooks",
+    "_optimizer_state_dict_pre_hooks",
+    "_optimizer_state_dict_post_hooks",
+    "_optimizer_load_state_dict_pre_hooks",
+    "_optimizer_load_state_dict_post_hooks",
+)
+
+
+class Optimizer:
+    """Changes parameters by their gradients. A subclass defines `_update`, the formula for one parameter.
+
+    Args:
+        params: the parameters; or (name, parameter) pairs; or groups: dictionaries with 'params' and settings of their
+            own. An iterable.
+        defaults: the settings of groups that do not give them.
+
+    Attributes:
+        param_groups: a list of dictionaries with 'params' and the settings. Change a setting here while training.
+        state: for each parameter, a dictionary with what the formula remembers.
+    """
+
+    def __init__(self, params: Iterable, defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        for name in _HOOK_DICTS:
+            setattr(self, name, OrderedDict())
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                + typename(params)
+            )
+        if defaults.get("differentiable"):
+            raise NotImplementedError("differentiable=True: minicnn computes first derivatives only")
+        self.state: defaultdict[Tensor, Any] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    # The step -----------------------------------------------------------------------------------------------------
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient.
+
+        Args:
+            closure: computes the loss anew, with its gradients, and returns it. Called first.
+
+        Returns:
+            What the closure returned, or None.
+        """
+        self._opt_called = True  # for the learning-rate schedulers, which must come after
+        for hook in tuple(self._optimizer_step_pre_hooks.values()):
+            changed = hook(self, (closure,), {})
+            if changed is not None:
+                (closure,), _ = changed
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            for group in self.param_groups:
+                for param in group["params"]:
+                    if param.grad is not None:
+                        grad = param.grad.array
+                        self._update(param.array, -grad if group["maximize"] else grad, self.state[param], group)
+                        param._version_counter.value += 1
+        for hook in tuple(self._optimizer_step_post_hooks.values()):
+            hook(self, (closure,), {})
+        return loss
+
+    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Change `param` in place by `grad`, which must stay as it is. `state` is empty before the first step."""
+        raise NotImplementedError
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters, or with `set_to_none=False` fill them with zeros."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is None:
+                    continue
+                if set_to_none:
+                    param.grad = None
+                    continue
+                if param.grad.grad_fn is not None:
+                    param.grad.detach_()
+                else:
+                    param.grad.requires_grad_(False)
+                param.grad.zero_()
+
+    # Groups -------------------------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with settings of their own.
+
+        Raises:
+            TypeError: the group is no dictionary, or its parameters no tensors, or a set.
+            ValueError: a parameter is the result of an operation, or in another group already.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+                "will change between runs. Please use a list instead."
+            )
+        params = [params] if isinstance(params, Tensor) else list(params)
+        names = [param[0] for param in params if isinstance(param, tuple)]
+        if names:
+            if len(names) != len(params):
+                raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+            params = [param for _, param in params]
+            param_group["param_names"] = names
+        param_group["params"] = params
+        self._check_params(params)
+        for name, default in self.defaults.items():
+            param_group.setdefault(name, default)
+        self._check_against_groups(param_group)
+        self.param_groups.append(param_group)
+
+    def _check_params(self, params: list[Any]) -> None:
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise TypeError(
+                    "optimizer can only optimize Tensors, but one of the params is " + typename(param)
+                )
+            if not (param.is_leaf or param.retains_grad):
+                raise ValueError("can't optimize a non-leaf Tensor")
+        if len(params) != len(set(params)):
+            warn_user(
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
+                "see github.com/pytorch/pytorch/issues/40967 for more information"
+            )
+
+    def _check_against_groups(self, param_group: dict[str, Any]) -> None:
+        named = "param_names" in param_group
+        for group in self.param_groups:
+            if ("param_names" in group) != named:
+                raise ValueError(
+                    "all optimizer param groups should be with/without names. cannot add param group "
+                    f"{'with names' if named else 'without names'} to the optimizer"
+                )
+        earlier = {param for group in self.param_groups for param in group["params"]}
+        if not earlier.isdisjoint(param_group["params"]):
+            raise ValueError("some parameters appear in more than one parameter group")
+
+    # Saving -------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """{'state': what is remembered, by parameter number; 'param_groups': the settings, with parameter numbers}."""
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        numbers: dict[int, int] = {}
+        for param in chain.from_iterable(group["params"] for group in self.param_groups):
+            numbers.setdefault(id(param), len(numbers))
+        saved = {
+            "state": {numbers[id(k)] if isinstance(k, Tensor) else k: value for k, value in self.state.items()},
+            "param_groups": [
+                {
+                    **{name: value for name, value in group.items() if name != "params"},
+                    "params": [numbers[id(param)] for param in group["params"]],
+                }
+                for group in self.param_groups
+            ],
+        }
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            replacement = hook(self, saved)
+            if replacement is not None:
+                saved = replacement
+        return saved
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned. Settings become the saved ones; parameters are matched by number.
+
+        Raises:
+            ValueError: the groups, or the numbers of parameters in them, differ.
+        """
+        state_dict = state_dict.copy()
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            replacement = hook(self, state_dict)
+            if replacement is not None:
+                state_dict = replacement
+        saved_groups = deepcopy(state_dict["param_groups"])
+        if len(saved_groups) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        pairs = list(zip(self.param_groups, saved_groups, strict=True))
+        if any(len(group["params"]) != len(saved["params"]) for group, saved in pairs):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
+        by_number = {
+            number: param
+            for group, saved in pairs
+            for number, param in zip(saved["params"], group["params"], strict=True)
+        }
+        state: defaultdict[Tensor, Any] = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            if key in by_number:
+                state[by_number[key]] = _converted(value, by_number[key])
+            else:
+                state[key] = value
+        for group, saved in pairs:
+            saved["params"] = group["params"]
+            if "param_names" in group:
+                saved.setdefault("param_names", group["param_names"])
+        self.__setstate__({"state": state, "param_groups": saved_groups})
+        for hook in self._optimizer_load_state_dict_post_hooks.values():
+            hook(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name in _HOOK_DICTS:
+            self.__dict__.setdefault(name, OrderedDict())
+        for group in self.param_groups:  # settings that did not exist when the state was saved
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join(lines) + "\n)"
+
+    # Hooks --------------------------------------------------------------------------------------------------------
+
+    def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step; it may return new (args, kwargs)."""
+        return self._register(self._optimizer_step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return self._register(self._optimizer_step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer)` before `state_dict` collects the state."""
+        return self._register(self._optimizer_state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` at the end of `state_dict`; a returned dictionary replaces it."""
+        return self._register(self._optimizer_state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` before `load_state_dict`; a returned dictionary replaces it."""
+        return self._register(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer)` after `load_state_dict`."""
+        return self._register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+
+    def _register(self, hooks: OrderedDict, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        if prepend:
+            hooks.move_to_end(handle.id, last=False)
+        return handle
+
+
+def _converted(value: Any, param: Tensor, name: str | None = None) -> Any:
+    """Saved state in the dtype of its parameter; the count of steps stays as it is."""
+    if isinstance(value, dict):
+        return {key: _converted(entry, param, key) for key, entry in value.items()}
+    if isinstance(value, Tensor):
+        return value if name == "step" or not param.is_floating_point() else value.to(dtype=param.dtype)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_converted(entry, param) for entry in value)
+    return value
+
+
+# Checks and state that several formulas share -------------------------------------------------------------------------
+
+
+def check_at_least_zero(**settings: tuple[str, Any]) -> None:
+    """ValueError 'Invalid {text}: {value}' unless each (text, value) has value >= 0."""
+    for text, value in settings.values():
+        if not value >= 0.0:
+            raise ValueError(f"Invalid {text}: {value}")
+
+
+def check_lr(lr: Any) -> None:
+    """ValueError unless the learning rate is a number >= 0, or a tensor with one."""
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    check_at_least_zero(lr=("learning rate", lr))
+
+
+def check_betas(betas: tuple[Any, Any]) -> None:
+    """ValueError unless both are in [0, 1)."""
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+def zeros_like(param: np.ndarray) -> Tensor:
+    """Room for what a formula remembers about each number of a parameter."""
+    return Tensor.wrap(np.zeros_like(param))
+
+
+def scalar(value: float) -> Tensor:
+    """A number that a formula remembers: a 0-d float32 tensor."""
+    return Tensor.wrap(np.array(value, np.float32))
+
+
+def count_step(state: dict[str, Any]) -> float:
+    """Add one to the count of steps, and return it."""
+    state["step"].array += 1
+    return float(state["step"].array)

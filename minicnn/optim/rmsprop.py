@@ -1,0 +1,99 @@
+"""RMSprop (Tieleman and Hinton 2012)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minicnn._tensor import Tensor
+from minicnn.optim.optimizer import Optimizer, check_at_least_zero, check_lr, count_step, scalar, zeros_like
+
+__all__ = ["RMSprop"]
+
+
+class RMSprop(Optimizer):
+    """v = alpha v + (1 - alpha) g^2;  p = p - lr g / (sqrt(v) + eps).
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        alpha: how slowly the mean square follows.
+        eps: keeps the division finite.
+        weight_decay: how strongly parameters are drawn to zero.
+        momentum: how much of the former direction is kept.
+        centered: divide by the standard deviation of the gradient instead of the root of its mean square.
+        capturable, foreach: accepted; nothing depends on them.
+        maximize: go up the gradient.
+        differentiable: must be False.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float | Tensor = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check_at_least_zero(
+            a=("epsilon value", eps),
+            b=("momentum value", momentum),
+            c=("weight_decay value", weight_decay),
+            d=("alpha value", alpha),
+        )
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "alpha": alpha,
+            "eps": eps,
+            "centered": centered,
+            "weight_decay": weight_decay,
+            "capturable": capturable,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state["step"] = scalar(0.0)
+            state["square_avg"] = zeros_like(param)
+            if group["momentum"] > 0:
+                state["momentum_buffer"] = zeros_like(param)
+            if group["centered"]:
+                state["grad_avg"] = zeros_like(param)
+        count_step(state)
+        lr, alpha = float(group["lr"]), group["alpha"]
+        if group["weight_decay"] != 0:
+            grad = grad + group["weight_decay"] * param
+
+        square = state["square_avg"].array
+        square *= alpha
+        square += (1 - alpha) * (grad * grad)
+        if group["centered"]:
+            mean = state["grad_avg"].array
+            mean += (1 - alpha) * (grad - mean)
+            root = np.sqrt(square - mean * mean)
+        else:
+            root = np.sqrt(square)
+        root += group["eps"]
+        if group["momentum"] > 0:
+            direction = state["momentum_buffer"].array
+            direction *= group["momentum"]
+            direction += grad / root
+            param -= lr * direction
+        else:
+            param -= lr * (grad / root)

@@ -1,0 +1,81 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minicnn._tensor import Tensor
+from minicnn.optim.optimizer import Optimizer, check_at_least_zero, check_lr
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """g = gradient + weight_decay p;  b = momentum b + (1 - dampening) g, at first b = g;  p = p - lr b.
+
+    With `nesterov`: p = p - lr (g + momentum b).
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        momentum: how much of the former direction is kept.
+        dampening: how much of the gradient is left out of the direction.
+        weight_decay: how strongly parameters are drawn to zero.
+        nesterov: use the gradient beside the direction.
+        maximize: go up the gradient.
+        foreach: accepted; nothing depends on it.
+        differentiable: must be False.
+        fused: accepted; nothing depends on it.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_lr(lr)
+        check_at_least_zero(a=("momentum value", momentum), b=("weight_decay value", weight_decay))
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+
+    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+        momentum = group["momentum"]
+        if group["weight_decay"] != 0:
+            grad = grad + group["weight_decay"] * param
+        if momentum != 0:
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = Tensor.wrap(grad.copy())
+                direction = state["momentum_buffer"].array
+            else:
+                direction = state["momentum_buffer"].array
+                direction *= momentum
+                direction += (1 - group["dampening"]) * grad
+            grad = grad + momentum * direction if group["nesterov"] else direction
+        param -= float(group["lr"]) * grad
