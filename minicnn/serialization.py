@@ -13,6 +13,7 @@ import os
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from re import split
 from typing import Any
@@ -200,11 +201,14 @@ def _natural(name: str) -> list[Any]:
 # --- .npz -------------------------------------------------------------------------------------------------------------
 
 
-def _opened_npz(path: Path) -> Any:
-    try:
-        return np.load(path, allow_pickle=False)
-    except Exception as error:  # a foreign file may break zipfile and NumPy in many ways
-        raise WeightsError(f"{path} is a damaged or incomplete .npz: {error}") from error
+@contextmanager
+def _opened_npz(path: Path) -> Iterator[Any]:
+    with path.open("rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except Exception as error:  # a foreign file may break zipfile and NumPy in many ways
+            raise WeightsError(f"{path} is a damaged or incomplete .npz: {error}") from error
+        yield archive
 
 
 def _read_npz(path: Path) -> Iterator[tuple[str, np.ndarray]]:

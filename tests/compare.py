@@ -224,7 +224,8 @@ def error_of(function: Callable[..., Any], *args: Any) -> tuple[str, str]:
 
 def same_error(function: Callable[[ModuleType], Any]) -> None:
     """`function(lib)` has to raise the same type of error with the same text in both libraries."""
-    assert error_of(function, minicnn) == error_of(function, torch)
+    ours, theirs = error_of(function, minicnn), error_of(function, torch)
+    assert ours == theirs, f"minicnn: {ours}\ntorch:   {theirs}"
 
 
 def same(function: Callable[[ModuleType], Any]) -> Any:

@@ -187,7 +187,7 @@ def test_every_truncation_is_refused(tmp_path, suffix):
         refuse(model, path)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), suffix=st.sampled_from(SUFFIXES))
 def test_flipped_bytes_give_documented_errors_only(tmp_path, data, suffix):
     path = tmp_path / f"flipped{suffix}"

@@ -286,7 +286,7 @@ def test_set_items():
 def test_in_place_forms_return_the_tensor():
     names = ["add_", "sub_", "mul_", "div_"]
     same(lambda lib: [(lambda x: getattr(x, n)(2) is x)(lib.ones(2)) for n in names])
-    for name in ["exp_", "relu_", "zero_", "sqrt_", "abs_", "neg_", "tanh_", "sigmoid_", "t_", "squeeze_", "detach_"]:
+    for name in ["relu_", "zero_", "sqrt_", "abs_", "neg_", "tanh_", "sigmoid_", "t_", "squeeze_", "detach_"]:
         same(lambda lib, name=name: (lambda x: (getattr(x, name)() is x, x.tolist()))(lib.ones(1, 2)))
     same(lambda lib: (lambda x: (x.unsqueeze_(0) is x, tuple(x.shape)))(lib.ones(2)))
     same(lambda lib: (lambda x: (x.requires_grad_() is x, x.requires_grad))(lib.ones(2)))

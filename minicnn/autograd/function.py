@@ -148,7 +148,7 @@ class Function:
             cls._record(ctx, args, outputs)
         for nr, out in enumerate(outputs):
             if out is not None:
-                outputs[nr] = cls._place(ctx, out, nr, args, recorded, several)
+                outputs[nr] = cls._place(ctx, out, nr, args, recorded, len(outputs) > 1)
         if ctx._dirty and recorded:
             ctx.follow_writes()
         ctx._to_save = ctx._dirty = ctx._non_differentiable = ()  # held by the node they would make a cycle

@@ -205,7 +205,9 @@ class SavedTensor:
     An output of the node is kept without its `grad_fn`, which is the node itself: that would be a cycle.
     """
 
-    __slots__ = ("_array", "_counter", "_edge", "_leaf", "_original", "_output_nr", "_packed", "_unpack", "_version", "is_output")
+    __slots__ = (
+        "_array", "_counter", "_edge", "_leaf", "_original", "_output_nr", "_packed", "_unpack", "_version", "_view", "is_output",
+    )
 
     def __init__(self, tensor: TensorBase, is_output: bool) -> None:
         self.is_output = is_output
@@ -216,6 +218,7 @@ class SavedTensor:
         self._leaf = tensor if tensor._grad_fn is None and not is_output else None
         self._edge = None if is_output else tensor.grad_fn
         self._original = weakref.ref(tensor)
+        self._view = tensor._base is not None
         if _saved_hooks.stack:
             pack, self._unpack = _saved_hooks.stack[-1]
             self._pack(pack, tensor)
@@ -237,6 +240,11 @@ class SavedTensor:
     def moved_to(self, tensor: TensorBase) -> None:
         """The output was written into `tensor`, in place: keep that memory, at its present version."""
         self._array, self._counter, self._version = tensor.array, tensor._version_counter, tensor._version
+
+    def keep_copy(self) -> None:
+        """The input is about to be written by the very operation that saved it: keep what it holds now."""
+        copy = _tensor_base().wrap(self._array.copy())
+        self._array, self._counter, self._version, self._leaf = copy.array, copy._version_counter, 0, None
 
     def unpack(self, node: Node) -> TensorBase:
         """The tensor as it was saved. RuntimeError if its memory has been written since."""
@@ -262,10 +270,14 @@ class SavedTensor:
     def _modified(self, node: Node) -> str:
         from minicnn._types import dtype
 
-        original = self._original()
-        maker = node if self.is_output else self._edge if original is None else original.grad_fn
+        if self.is_output:
+            maker = strip_backward(node)
+        elif self._edge is not None and self._counter.writer is not None:
+            maker = "AsStrided" if self._view else self._counter.writer
+        else:
+            maker = strip_backward(self._edge) if self._edge is not None else ""
         kind = dtype.of(self._array.dtype).tensor_type
-        made_by = f", which is output {self._output_nr} of {strip_backward(maker)}," if maker else ""
+        made_by = f", which is output {self._output_nr} of {maker}," if maker else ""
         return (
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
             f"[torch.{kind} {list(self._array.shape)}]{made_by} is at version {self._counter.value}; expected version "

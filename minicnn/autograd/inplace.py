@@ -48,15 +48,18 @@ def check(tensor: TensorBase) -> None:
 
 def written(tensor: TensorBase, node: Node | None, output_nr: int = 0) -> TensorBase:
     """Tell autograd that `tensor` has been written: by `node`, or outside of the graph if that is None."""
-    tensor._version_counter.value += 1
+    counter = tensor._version_counter
+    counter.value += 1
     if node is None:
         return tensor
     if tensor._base is not None:
         base = tensor._base
         copied = CopySlices(base, tensor, node)
+        counter.writer = strip_backward(copied)
         _move(base, copied, 0)
         refresh_view(tensor)
     else:
+        counter.writer = strip_backward(node)
         _move(tensor, node, output_nr)
     return tensor
 
@@ -169,10 +172,15 @@ def assign(tensor: TensorBase, result: TensorBase) -> TensorBase:
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
-    np.copyto(to, new, casting="same_kind")
     node = result._grad_fn
+    saved = [kept for kept in getattr(node, "_saved", None) or () if kept is not None]
+    # The operation may need its first argument for the backward pass, as it was before this write.
+    before = next((kept for kept in saved if not kept.is_output and kept._array is to), None)
+    if before is not None:
+        before.keep_copy()
+    np.copyto(to, new, casting="same_kind")
     written(tensor, node, result._output_nr)
-    for kept in getattr(node, "_saved", None) or ():
-        if kept is not None and kept.is_output and kept._array is new:
+    for kept in saved:
+        if kept.is_output and kept._array is new:
             kept.moved_to(tensor)
     return tensor

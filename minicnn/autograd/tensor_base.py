@@ -22,10 +22,11 @@ from minicnn.utils.hooks import RemovableHandle, warn_if_has_hooks
 class VersionCounter:
     """Counts the writes to a piece of memory. A tensor and its views share one."""
 
-    __slots__ = ("value",)
+    __slots__ = ("value", "writer")
 
     def __init__(self) -> None:
         self.value = 0
+        self.writer: str | None = None  # the last operation that wrote as a part of the graph, for error texts
 
 
 class TensorBase:

@@ -19,7 +19,7 @@ from .shapes import output_size
 
 TILE = 6
 OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs
-POINTS = (0, 1, -1, 2, -2)  # and infinity, where a polynomial's value is its highest coefficient
+POINTS = (0, 3 / 4, -3 / 4, 3 / 2, -3 / 2)  # and infinity, where the value of a polynomial is its highest coefficient
 WORKSPACE = 2**22  # numbers in the transformed tiles of one block, which should stay in the processor's cache
 
 
@@ -76,11 +76,12 @@ def convolve(
     bands = N * down  # a band is one row of tiles
     step = max(1, WORKSPACE // (TILE * TILE * (C + O) * across))
     for first in range(0, bands, step):
-        tiles = min(step, bands - first) * across
+        count = min(step, bands - first)
+        tiles = count * across
         values, products = _workspace(C, tiles, x.dtype), _workspace(O, tiles, x.dtype)
-        run(_evaluate_tiles, C, values.size, x, values, B, m, *padding, first, down, across)
+        run(_evaluate_tiles, C, values.size, x, values, B, m, *padding, first, count, down, across)
         np.matmul(transformed, _by_channel(values, tiles), out=_by_channel(products, tiles))
-        run(_interpolate_tiles, O, products.size, products, out, bias, A, first, down, across)
+        run(_interpolate_tiles, O, products.size, products, out, bias, A, first, count, down, across)
     return out
 
 
@@ -120,15 +121,15 @@ def _both_axes(matrix, source, at, half, target, to, count):
 
 
 @jit
-def _evaluate_tiles(x, values, B, m, PH, PW, first, down, across, start, stop):
-    """B^T tile B for the tiles of some bands, from band `first` on: values (36, C * tiles). Unit: one channel."""
-    _, C, H, W = x.shape
-    tiles = values.shape[1] // C
+def _evaluate_tiles(x, values, B, m, PH, PW, first, count, down, across, start, stop):
+    """B^T tile B for the tiles of `count` bands, from band `first` on: values (36, C * tiles). Unit: one channel."""
+    _, _, H, W = x.shape
+    tiles = count * across
     rows = np.zeros((6, max(across * m + 6, PW + W)), x.dtype)
     patches = np.empty((36, tiles), x.dtype)
     half = np.empty((36, tiles), x.dtype)
     for c in range(start, stop):
-        for band in range(tiles // across):
+        for band in range(count):
             n, top = (first + band) // down, (first + band) % down * m - PH
             for i in range(6):
                 inside = rows[i, PW : PW + W]
@@ -144,16 +145,16 @@ def _evaluate_tiles(x, values, B, m, PH, PW, first, down, across, start, stop):
 
 
 @jit
-def _interpolate_tiles(products, out, bias, A, first, down, across, start, stop):
+def _interpolate_tiles(products, out, bias, A, first, count, down, across, start, stop):
     """A^T product A for the same tiles, put side by side into out (N, O, OH, OW). Unit: one output channel."""
-    _, O, OH, OW = out.shape
+    _, _, OH, OW = out.shape
     m = A.shape[0]
-    tiles = products.shape[1] // O
+    tiles = count * across
     half = np.empty((m * 6, tiles), out.dtype)
     patches = np.empty((m * m, tiles), out.dtype)
     for o in range(start, stop):
         _both_axes(A, products, o * tiles, half, patches, 0, tiles)
-        for band in range(tiles // across):
+        for band in range(count):
             n, top = (first + band) // down, (first + band) % down * m
             for i in range(min(m, OH - top)):
                 for j in range(m):

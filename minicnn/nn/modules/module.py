@@ -114,10 +114,13 @@ def register_module_backward_hook(hook: Callable) -> RemovableHandle:
 class _HookedCall:
     """One call of a module that has hooks. `args`, `kwargs` and `result` are what the hooks have made of them so far."""
 
-    __slots__ = ("module", "args", "kwargs", "result", "started", "backward_pre_hooks", "full_hooks", "legacy_hooks")
+    __slots__ = (
+        "module", "forward", "args", "kwargs", "result", "started", "backward_pre_hooks", "full_hooks", "legacy_hooks"
+    )  # fmt: skip
 
     def __init__(self, module: Module, args: tuple, kwargs: dict[str, Any]) -> None:
         self.module = module
+        self.forward = module.forward  # looked up now: a pre-hook that replaces it changes the next call
         self.args = args
         self.kwargs = kwargs
         self.result: Any = None
@@ -132,7 +135,7 @@ class _HookedCall:
         if self.full_hooks or self.backward_pre_hooks:
             edges = BackwardHook(module, self.full_hooks, self.backward_pre_hooks)
             self.args = edges.setup_input_hook(self.args)
-        self.result = module.forward(*self.args, **self.kwargs)
+        self.result = self.forward(*self.args, **self.kwargs)
         if _global_forward_hooks or module._forward_hooks:
             self.run_forward_hooks()
         if edges is not None:

@@ -1,0 +1,345 @@
+# %% [markdown]
+# # 5. Convolution by hand
+#
+# **You need:** loops in Python, and the chain rule for one product: if `p = a * b`, then `dp/da = b` and `dp/db = a`.
+#
+# **You leave with:** convolution and max-pooling, forward and backward, written by yourself in plain loops and equal to
+# the library; a gradient checked against finite differences; a breakpoint inside the backward pass of a convolution.
+#
+# **Run time:** a few seconds. **Files written:** `lessons/out/05_convolution_by_hand_*.png` (3 figures).
+
+# %%
+# %matplotlib inline
+import inspect
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+import minicnn
+from minicnn.autograd import gradcheck
+from minicnn.nn import functional as F
+from minicnn.ops.convolution import Convolution
+
+here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
+out = here / "out"
+out.mkdir(exist_ok=True)
+
+# %% [markdown]
+# ## One output pixel is a sum of products
+#
+# Lay a small grid of weights, the **kernel**, over a patch of the image. Multiply each weight by the pixel under it, and
+# add the products up. That is one pixel of the output. Move the kernel one pixel to the right, and do it again.
+
+# %%
+image = np.array(
+    [
+        [0, 0, 0, 3, 3, 3],
+        [0, 0, 0, 3, 3, 3],
+        [0, 0, 1, 3, 3, 3],
+        [0, 1, 2, 3, 3, 3],
+        [1, 2, 3, 3, 3, 3],
+        [2, 3, 3, 3, 3, 3],
+    ],
+    dtype=float,
+)
+kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=float)  # answers where it gets brighter to the right
+
+y, x = 1, 2  # the output pixel that we want
+patch = image[y : y + 3, x : x + 3]
+products = kernel * patch
+print(f"the output pixel ({y}, {x}) is the sum of {products.astype(int).tolist()}: {products.sum():.0f}")
+
+edges = F.conv2d(minicnn.tensor(image[None, None]), minicnn.tensor(kernel[None, None]))[0, 0].numpy()
+print(f"the library says {edges[y, x]:.0f}")
+assert edges[y, x] == products.sum()
+
+
+# %%
+def draw(ax, array, title, marked=(), colour="#d62728"):
+    """The numbers of a small array in their cells; `marked` cells (row, column) get a frame."""
+    top = max(abs(array.min()), abs(array.max()), 1)
+    ax.imshow(array, cmap="RdBu_r", vmin=-1.6 * top, vmax=1.6 * top)  # blue is negative, white zero, red positive
+    for (row, column), value in np.ndenumerate(array):
+        ax.text(column, row, f"{value:g}", ha="center", va="center", fontsize=11)
+    for row, column in marked:
+        ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=colour, linewidth=2.5))
+    ax.set_title(title, fontsize=10)
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def cells(y, x, height, width):
+    """All cells of the window whose upper left corner is (y, x)."""
+    return [(row, column) for row in range(y, y + height) for column in range(x, x + width)]
+
+
+figure = Figure(figsize=(11, 3.6), layout="constrained")
+axes = figure.subplots(1, 4, width_ratios=[6, 3.6, 3.6, 4])
+draw(axes[0], image, "image, and the patch\nunder the kernel", cells(y, x, 3, 3))
+draw(axes[1], kernel, "kernel")
+draw(axes[2], products, f"products\ntheir sum: {products.sum():.0f}")
+draw(axes[3], edges, "output: the sum at\nevery position", [(y, x)])
+figure.suptitle("Convolution: multiply, add up, move on. Every number 3 to the right of a 0 makes a large sum.")
+figure.savefig(out / "05_convolution_by_hand_forward.png", dpi=120)
+figure
+
+# %% [markdown]
+# (Mathematicians turn the kernel by 180 degrees first, and call what we did a cross-correlation. Every deep-learning
+# library does it as we did.)
+#
+# ## All of it, in one list of products
+#
+# A layer has several images in a batch, several input channels, several filters; the kernel may move by more than one
+# pixel (`stride`), the image may get a border of zeros (`padding`), the kernel may have gaps (`dilation`). All of that
+# only changes *which* weight meets *which* pixel. So we write that down once, as a list of index tuples. The letters are
+# `N` images, `C` input channels, `H` x `W` pixels; `O` filters with kernels of `KH` x `KW`; output of `OH` x `OW`.
+
+
+# %%
+def output_size(size, kernel, stride, padding, dilation):
+    """The number of positions at which a kernel fits into a line of `size` pixels."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def meetings(image_shape, weight_shape, stride, padding, dilation):
+    """Each (output index, weight index, pixel index) of which the convolution takes a product."""
+    N, C, H, W = image_shape
+    O, C, KH, KW = weight_shape
+    OH = output_size(H, KH, stride, padding, dilation)
+    OW = output_size(W, KW, stride, padding, dilation)
+    for n, o, y, x in np.ndindex(N, O, OH, OW):
+        for c, i, j in np.ndindex(C, KH, KW):
+            row = y * stride + i * dilation - padding
+            column = x * stride + j * dilation - padding
+            if 0 <= row < H and 0 <= column < W:  # outside of the image there are only zeros
+                yield (n, o, y, x), (o, c, i, j), (n, c, row, column)
+
+
+def conv2d(image, weight, bias, stride=1, padding=0, dilation=1):
+    """image (N, C, H, W), weight (O, C, KH, KW), bias (O,) -> (N, O, OH, OW)"""
+    N, C, H, W = image.shape
+    O, C, KH, KW = weight.shape
+    OH = output_size(H, KH, stride, padding, dilation)
+    OW = output_size(W, KW, stride, padding, dilation)
+    output = np.zeros((N, O, OH, OW)) + bias[:, None, None]
+    for to, w, pixel in meetings(image.shape, weight.shape, stride, padding, dilation):
+        output[to] += weight[w] * image[pixel]
+    return output
+
+
+# %% [markdown]
+# ## The backward pass is the same list
+#
+# A network is trained, or an image is changed, by the gradient of one number: the loss. For this layer it arrives as
+# `grad`: for each output pixel, how much the loss rises if that pixel rises by one. The forward pass did
+# `output += weight * pixel`, so by the chain rule each product sends two messages back:
+# to its weight `grad * pixel`, and to its pixel `grad * weight`. Messages to the same place are added.
+
+
+# %%
+def conv2d_backward(grad, image, weight, stride=1, padding=0, dilation=1):
+    """grad (N, O, OH, OW) -> the gradients of image, weight and bias, each in the shape of what it belongs to"""
+    grad_image, grad_weight = np.zeros_like(image), np.zeros_like(weight)
+    for to, w, pixel in meetings(image.shape, weight.shape, stride, padding, dilation):
+        grad_weight[w] += grad[to] * image[pixel]
+        grad_image[pixel] += grad[to] * weight[w]
+    return grad_image, grad_weight, grad.sum(axis=(0, 2, 3))
+
+
+rng = np.random.default_rng(0)
+image4 = rng.standard_normal((2, 3, 9, 8))  # two images, three channels
+weight = rng.standard_normal((4, 3, 3, 3))  # four filters
+bias = rng.standard_normal(4)
+
+print("largest difference between our loops and the library:")
+for stride, padding, dilation in [(1, 0, 1), (2, 1, 1), (1, 2, 2), (3, 2, 2)]:
+    leaves = [minicnn.tensor(array, requires_grad=True) for array in (image4, weight, bias)]
+    library = F.conv2d(*leaves, stride=stride, padding=padding, dilation=dilation)
+    ours = conv2d(image4, weight, bias, stride, padding, dilation)
+
+    grad = rng.standard_normal(ours.shape)  # any gradient may arrive from behind
+    library.backward(minicnn.tensor(grad))
+    our_grads = conv2d_backward(grad, image4, weight, stride, padding, dilation)
+
+    forward = np.abs(ours - library.detach().numpy()).max()
+    backward = max(np.abs(g - leaf.grad.numpy()).max() for g, leaf in zip(our_grads, leaves, strict=True))
+    setting = f"stride {stride}, padding {padding}, dilation {dilation}"
+    print(f"  {setting}: output {tuple(ours.shape)}, forward {forward:.1e}, backward {backward:.1e}")
+    assert max(forward, backward) < 1e-12
+
+# %% [markdown]
+# The figure shows both messages for the edge image from above. Left: a gradient of 1 at one output pixel paints the
+# *kernel* onto the image. Right: with a gradient of 1 at every output pixel, the kernels that overlap add up.
+
+# %%
+one = np.zeros_like(edges)
+one[1, 2] = 1
+kernel4, picture4 = kernel[None, None], image[None, None]
+from_one, weight_from_one, _ = conv2d_backward(one[None, None], picture4, kernel4)
+from_all, _, _ = conv2d_backward(np.ones_like(picture4[:, :, :4, :4]), picture4, kernel4)
+
+figure = Figure(figsize=(12, 3.8), layout="constrained")
+axes = figure.subplots(1, 4, width_ratios=[4, 6, 3.6, 6])
+draw(axes[0], one, "gradient that arrives:\n1 at one output pixel", [(1, 2)])
+draw(axes[1], from_one[0, 0], "what it sends to the image:\nthe kernel", cells(1, 2, 3, 3))
+draw(axes[2], weight_from_one[0, 0], "what it sends to\nthe kernel: the patch")
+draw(axes[3], from_all[0, 0], "the image's gradient\nif a 1 arrives everywhere")
+figure.suptitle("The backward pass: each product sends grad x weight to its pixel and grad x pixel to its weight")
+figure.savefig(out / "05_convolution_by_hand_backward.png", dpi=120)
+
+print(f"gradient to the image from one output pixel: {from_one[0, 0, 1:4, 2:5].astype(int).tolist()}")
+assert (from_one[0, 0, 1:4, 2:5] == kernel).all()
+print(f"gradient to the kernel from the same pixel:  {weight_from_one[0, 0].astype(int).tolist()}")
+assert (weight_from_one[0, 0] == patch).all()
+figure
+
+# %% [markdown]
+# Painting kernels is a convolution too: at stride 1 the image's gradient is a convolution of `grad`, with the kernels
+# turned by 180 degrees and the roles of filters and channels exchanged. That is why a fast convolution makes a fast
+# backward pass.
+
+# %%
+grad = rng.standard_normal((2, 4, 7, 6))
+grad_image, _, _ = conv2d_backward(grad, image4, weight)
+turned = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]  # (C, O, KH, KW), each kernel turned
+difference = np.abs(grad_image - conv2d(grad, turned, bias=np.zeros(3), padding=2)).max()
+print(f"gradient of the image against a convolution with turned kernels: {difference:.1e}")
+assert difference < 1e-12
+
+# %% [markdown]
+# ## Finite differences: who checks the chain rule?
+#
+# A gradient makes a promise: raise one weight by a little `h`, and the loss rises by `h` times its gradient. That
+# can be measured without any calculus. `gradcheck` does the same for all inputs, each along a random direction.
+
+
+# %%
+def loss(w):
+    return (conv2d(image4, w, bias, stride=2, padding=1) * upstream).sum()
+
+
+upstream = rng.standard_normal((2, 4, 5, 4))
+_, grad_weight, _ = conv2d_backward(upstream, image4, weight, stride=2, padding=1)
+
+place, h = (1, 2, 0, 1), 1e-5
+higher, lower = weight.copy(), weight.copy()
+higher[place] += h
+lower[place] -= h
+measured = (loss(higher) - loss(lower)) / (2 * h)
+print(f"weight {place}: gradient {grad_weight[place]:.8f}, measured {measured:.8f}")
+assert abs(grad_weight[place] - measured) < 1e-6
+
+leaves = [minicnn.tensor(array, requires_grad=True) for array in (image4, weight, bias)]
+agrees = gradcheck(lambda *inputs: F.conv2d(*inputs, stride=2, padding=1), leaves)
+print(f"gradcheck of the library's convolution: {agrees}")
+assert agrees
+
+# %% [markdown]
+# ## Max-pooling: the winner takes it all
+#
+# Max-pooling keeps the largest pixel of each window. It has no weights. If a pixel that lost rises by a little, nothing
+# changes: its gradient is zero. The whole gradient goes to the winner. Of equal pixels the first one wins, in reading order.
+
+
+# %%
+def max_pool2d(image, kernel, stride, padding=0):
+    """image (N, C, H, W) -> the largest of each window (N, C, OH, OW), and where it stood: a list of index pairs"""
+    N, C, H, W = image.shape
+    OH = output_size(H, kernel, stride, padding, 1)
+    OW = output_size(W, kernel, stride, padding, 1)
+    output = np.full((N, C, OH, OW), -np.inf)  # padding never wins
+    winners = {}
+    for n, c, y, x, i, j in np.ndindex(N, C, OH, OW, kernel, kernel):
+        row, column = y * stride + i - padding, x * stride + j - padding
+        if 0 <= row < H and 0 <= column < W and image[n, c, row, column] > output[n, c, y, x]:
+            output[n, c, y, x] = image[n, c, row, column]
+            winners[n, c, y, x] = (n, c, row, column)
+    return output, winners
+
+
+def max_pool2d_backward(grad, winners, image_shape):
+    """grad (N, C, OH, OW) -> the gradient of the image (N, C, H, W)"""
+    grad_image = np.zeros(image_shape)
+    for to, pixel in winners.items():
+        grad_image[pixel] += grad[to]  # += because windows overlap: one pixel can win several
+    return grad_image
+
+
+print("largest difference between our loops and the library:")
+for size, stride, padding in [(2, 2, 0), (3, 2, 1), (3, 1, 1)]:
+    leaf = minicnn.tensor(image4, requires_grad=True)
+    library = F.max_pool2d(leaf, size, stride, padding)
+    ours, winners = max_pool2d(image4, size, stride, padding)
+    grad = rng.standard_normal(ours.shape)
+    library.backward(minicnn.tensor(grad))
+    difference = np.abs(max_pool2d_backward(grad, winners, image4.shape) - leaf.grad.numpy()).max()
+    forward = np.abs(ours - library.detach().numpy()).max()
+    print(f"  window {size}, stride {stride}, padding {padding}: forward {forward:.1e}, backward {difference:.1e}")
+    assert max(forward, difference) < 1e-12
+
+# %%
+small = rng.permutation(36).reshape(6, 6).astype(float)
+pooled, winners = max_pool2d(small[None, None], 2, 2)
+grad = np.arange(1.0, 10).reshape(1, 1, 3, 3)
+back = max_pool2d_backward(grad, winners, (1, 1, 6, 6))[0, 0]
+won = [pixel[2:] for pixel in winners.values()]
+
+figure = Figure(figsize=(12, 3.8), layout="constrained")
+axes = figure.subplots(1, 4, width_ratios=[6, 3.4, 3.4, 6])
+draw(axes[0], small, "image: the winner of each\n2 x 2 window is framed", won, "#000000")
+draw(axes[1], pooled[0, 0], "output")
+draw(axes[2], grad[0, 0], "gradient that\narrives")
+draw(axes[3], back, "what reaches the image:\nonly the winners get any", won, "#000000")
+for ax in (axes[0], axes[3]):
+    for line in (1.5, 3.5):
+        ax.axhline(line, color="#555555", linewidth=1)
+        ax.axvline(line, color="#555555", linewidth=1)
+figure.suptitle("Max-pooling, forward and backward")
+figure.savefig(out / "05_convolution_by_hand_max_pool.png", dpi=120)
+
+print(f"{np.count_nonzero(back)} of {back.size} pixels get a gradient; what arrives adds up to {grad.sum():.0f}, so does it")
+assert np.count_nonzero(back) == 9 and back.sum() == grad.sum()
+figure
+
+# %% [markdown]
+# ## Stop inside the backward pass
+#
+# In minicnn an operation is a class with its forward and its backward on one screen, so a debugger can stop there. In a
+# terminal, from the folder of the project:
+#
+# ```
+# python -m pdb lessons/05_convolution_by_hand.py
+# (Pdb) import minicnn.ops.convolution
+# (Pdb) break minicnn.ops.convolution.Convolution.backward
+# (Pdb) continue
+# (Pdb) next
+# (Pdb) p x.shape, weight.shape, ctx.geometry
+# (Pdb) where
+# ```
+#
+# `where` shows the engine that walks the graph, and below it the line of this lesson that said `backward()`. To step into
+# the loops of the library's own definition instead of its fast kernel, say `minicnn.kernels.use("reference")` first.
+
+# %%
+file = Path(inspect.getsourcefile(Convolution.backward))
+line = inspect.getsourcelines(Convolution.backward)[1]
+print(f"Convolution.backward is at {'/'.join(file.parts[-3:])}:{line}")
+assert file.parts[-3:] == ("minicnn", "ops", "convolution.py")
+
+y = F.conv2d(*leaves)
+print(f"a convolution's node in the graph: {y.grad_fn.name()}, it keeps {[tuple(t.shape) for t in y.grad_fn.saved_tensors]}")
+assert [t is leaf for t, leaf in zip(y.grad_fn.saved_tensors, leaves[:2], strict=True)] == [True, True]
+
+with minicnn.kernels.use("reference"):
+    difference = float((F.conv2d(*leaves) - y).abs().max())
+print(f"the library's loops against its fast kernel: {difference:.1e}")
+assert difference < 1e-12
+
+# %% [markdown]
+# **Try it:** give `conv2d` a `groups` argument. Only `meetings` has to change: filter `o` then meets the channels of its
+# own group alone.
+
+# %%
+print("This is the last lesson. Start again with lessons/01_a_trained_network.py, and your own photograph.")

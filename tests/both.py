@@ -1,0 +1,85 @@
+"""Run one scenario under minicnn and under torch, and compare what it logged.
+
+A scenario is a function of `(torch, log)`: the library, and a list-like `Log` to which it appends whatever a user could
+see. Warnings and the error that ends it are logged too. The two logs must be equal.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+
+import minicnn
+
+
+class Log(list):
+    """What a scenario saw. Call it with any values: tensors are kept as type, shape and rounded numbers."""
+
+    def __call__(self, *values: Any) -> None:
+        self.append(tuple(_plain(value) for value in values))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (minicnn.Tensor, torch.Tensor)):
+        numbers = value.detach().numpy().round(4) + 0.0  # no minus zero
+        return f"{value.dtype} {list(value.shape)} {numbers.tolist()}"
+    if isinstance(value, (list, tuple)):
+        return [type(value).__name__, *(_plain(entry) for entry in value)]
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (minicnn.nn.Module, torch.nn.Module)):
+        return value._get_name()
+    return value if isinstance(value, (int, float, bool, type(None))) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    """A message without what must differ: addresses, and the name of the library."""
+    return re.sub(r"0x[0-9a-f]+", "0x", text).replace("minicnn.", "torch.")
+
+
+def run(scenario: Callable, library: ModuleType) -> Log:
+    log = Log()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            scenario(library, log)
+        except Exception as error:
+            log.append((type(error).__name__, _text(str(error))))
+    log.extend((w.category.__name__, _text(str(w.message))) for w in caught)
+    return log
+
+
+def assert_same(scenario: Callable) -> None:
+    """Raises AssertionError with the first difference, unless both logs are equal and not empty."""
+    ours, theirs = run(scenario, minicnn), run(scenario, torch)
+    for i, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
+        assert mine == other, f"entry {i}: minicnn {mine}, torch {other}"
+    assert len(ours) == len(theirs), f"minicnn also {ours[len(theirs) :]}, torch also {theirs[len(ours) :]}"
+    assert ours, "the scenario logged nothing"
+
+
+def scenarios(namespace: dict[str, Any]) -> list[Callable]:
+    """The functions of a test module that take `(torch, log)`: their names begin with `rule_`."""
+    return [function for name, function in namespace.items() if name.startswith("rule_")]
+
+
+def known(torch: ModuleType, *shape: int, start: float = -0.5, step: float = 0.1, requires_grad: bool = False) -> Any:
+    """A tensor with numbers in steps, the same in both libraries."""
+    count = 1
+    for size in shape:
+        count *= size
+    tensor = (torch.arange(count, dtype=torch.float32) * step + start).reshape(shape)
+    return tensor.detach().requires_grad_(requires_grad)
+
+
+def filled(torch: ModuleType, module: Any) -> Any:
+    """The module with known numbers in all its parameters."""
+    with torch.no_grad():
+        for i, parameter in enumerate(module.parameters()):
+            parameter.copy_(known(torch, *parameter.shape, start=-0.3 + 0.1 * i, step=0.07))
+    return module
