@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 import minicnn
-from minicnn.autograd import gradcheck
+from minicnn.autograd.gradcheck import gradcheck
 from minicnn.nn import functional as F
 from minicnn.ops.convolution import Convolution
 
@@ -57,31 +57,30 @@ assert edges[y, x] == products.sum()
 
 
 # %%
-def draw(ax, array, title, marked=(), colour="#d62728"):
-    """The numbers of a small array in their cells; `marked` cells (row, column) get a frame."""
+def draw(ax, array, title, frames=()):
+    """The numbers of a small array in their cells; a frame is (row, column, height, width) in cells."""
     top = max(abs(array.min()), abs(array.max()), 1)
     ax.imshow(array, cmap="RdBu_r", vmin=-1.6 * top, vmax=1.6 * top)  # blue is negative, white zero, red positive
     for (row, column), value in np.ndenumerate(array):
-        ax.text(column, row, f"{value:g}", ha="center", va="center", fontsize=11)
-    for row, column in marked:
-        ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=colour, linewidth=2.5))
+        ax.text(column, row, f"{value + 0:g}", ha="center", va="center", fontsize=11)
+    height, width = array.shape
+    ax.set_xticks(np.arange(width) - 0.5, minor=True)
+    ax.set_yticks(np.arange(height) - 0.5, minor=True)
+    ax.grid(which="minor", color="#cccccc", linewidth=0.7)
+    ax.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
+    for row, column, rows, columns in frames:
+        corner = column - 0.5, row - 0.5
+        ax.add_patch(Rectangle(corner, columns, rows, fill=False, edgecolor="black", linewidth=2.5, clip_on=False, zorder=5))
     ax.set_title(title, fontsize=10)
-    ax.set_xticks([])
-    ax.set_yticks([])
 
 
-def cells(y, x, height, width):
-    """All cells of the window whose upper left corner is (y, x)."""
-    return [(row, column) for row in range(y, y + height) for column in range(x, x + width)]
-
-
-figure = Figure(figsize=(11, 3.6), layout="constrained")
-axes = figure.subplots(1, 4, width_ratios=[6, 3.6, 3.6, 4])
-draw(axes[0], image, "image, and the patch\nunder the kernel", cells(y, x, 3, 3))
+figure = Figure(figsize=(11, 4), layout="constrained")
+axes = figure.subplots(1, 4, width_ratios=[6, 3, 3, 4])
+draw(axes[0], image, "image, and the patch\nunder the kernel", [(y, x, 3, 3)])
 draw(axes[1], kernel, "kernel")
 draw(axes[2], products, f"products\ntheir sum: {products.sum():.0f}")
-draw(axes[3], edges, "output: the sum at\nevery position", [(y, x)])
-figure.suptitle("Convolution: multiply, add up, move on. Every number 3 to the right of a 0 makes a large sum.")
+draw(axes[3], edges, "output: the sum at\nevery position", [(y, x, 1, 1)])
+figure.suptitle("Convolution: multiply, add up, move on. This kernel answers where the image gets brighter to the right.")
 figure.savefig(out / "05_convolution_by_hand_forward.png", dpi=120)
 figure
 
@@ -180,10 +179,10 @@ kernel4, picture4 = kernel[None, None], image[None, None]
 from_one, weight_from_one, _ = conv2d_backward(one[None, None], picture4, kernel4)
 from_all, _, _ = conv2d_backward(np.ones_like(picture4[:, :, :4, :4]), picture4, kernel4)
 
-figure = Figure(figsize=(12, 3.8), layout="constrained")
-axes = figure.subplots(1, 4, width_ratios=[4, 6, 3.6, 6])
-draw(axes[0], one, "gradient that arrives:\n1 at one output pixel", [(1, 2)])
-draw(axes[1], from_one[0, 0], "what it sends to the image:\nthe kernel", cells(1, 2, 3, 3))
+figure = Figure(figsize=(12, 3.9), layout="constrained")
+axes = figure.subplots(1, 4, width_ratios=[4, 6, 3, 6])
+draw(axes[0], one, "gradient that arrives:\n1 at one output pixel", [(1, 2, 1, 1)])
+draw(axes[1], from_one[0, 0], "what it sends to the image:\nthe kernel", [(1, 2, 3, 3)])
 draw(axes[2], weight_from_one[0, 0], "what it sends to\nthe kernel: the patch")
 draw(axes[3], from_all[0, 0], "the image's gradient\nif a 1 arrives everywhere")
 figure.suptitle("The backward pass: each product sends grad x weight to its pixel and grad x pixel to its weight")
@@ -284,14 +283,14 @@ small = rng.permutation(36).reshape(6, 6).astype(float)
 pooled, winners = max_pool2d(small[None, None], 2, 2)
 grad = np.arange(1.0, 10).reshape(1, 1, 3, 3)
 back = max_pool2d_backward(grad, winners, (1, 1, 6, 6))[0, 0]
-won = [pixel[2:] for pixel in winners.values()]
+won = [(*pixel[2:], 1, 1) for pixel in winners.values()]
 
-figure = Figure(figsize=(12, 3.8), layout="constrained")
-axes = figure.subplots(1, 4, width_ratios=[6, 3.4, 3.4, 6])
-draw(axes[0], small, "image: the winner of each\n2 x 2 window is framed", won, "#000000")
+figure = Figure(figsize=(12, 4.2), layout="constrained")
+axes = figure.subplots(1, 4, width_ratios=[6, 3, 3, 6])
+draw(axes[0], small, "image: the winner of each\n2 x 2 window is framed", won)
 draw(axes[1], pooled[0, 0], "output")
 draw(axes[2], grad[0, 0], "gradient that\narrives")
-draw(axes[3], back, "what reaches the image:\nonly the winners get any", won, "#000000")
+draw(axes[3], back, "what reaches the image:\nonly the winners get any", won)
 for ax in (axes[0], axes[3]):
     for line in (1.5, 3.5):
         ax.axhline(line, color="#555555", linewidth=1)
@@ -299,7 +298,7 @@ for ax in (axes[0], axes[3]):
 figure.suptitle("Max-pooling, forward and backward")
 figure.savefig(out / "05_convolution_by_hand_max_pool.png", dpi=120)
 
-print(f"{np.count_nonzero(back)} of {back.size} pixels get a gradient; what arrives adds up to {grad.sum():.0f}, so does it")
+print(f"{np.count_nonzero(back)} of {back.size} pixels get a gradient; both gradients add up to {back.sum():.0f}")
 assert np.count_nonzero(back) == 9 and back.sum() == grad.sum()
 figure
 

@@ -53,9 +53,10 @@ def rule_global_before_local_and_prepend(torch, log):
     layer.register_full_backward_hook(noting(log, "post 2"), prepend=True)
     layer.register_full_backward_pre_hook(noting(log, "pre 1"))
     layer.register_full_backward_pre_hook(noting(log, "pre 2"), True)
-    with torch.nn.modules.module.register_module_full_backward_pre_hook(noting(log, "global pre")):
-        with torch.nn.modules.module.register_module_full_backward_hook(noting(log, "global post")):
-            layer(known(torch, 2, 3, requires_grad=True)).sum().backward()
+    module = torch.nn.modules.module
+    pre = module.register_module_full_backward_pre_hook(noting(log, "global pre"))
+    with pre, module.register_module_full_backward_hook(noting(log, "global post")):
+        layer(known(torch, 2, 3, requires_grad=True)).sum().backward()
 
 
 class Mixed:
@@ -147,7 +148,7 @@ def rule_registered_in_a_pre_hook_is_too_late(torch, log):
 def rule_parameter_gradients_are_complete_with_an_input_gradient(torch, log):
     for requires_grad in (True, False):
         layer = linear(torch)
-        layer.register_full_backward_hook(lambda m, gi, go: log(m.weight.grad, m.bias.grad))  # noqa: B023
+        layer.register_full_backward_hook(lambda m, gi, go: log(m.weight.grad, m.bias.grad))
         layer(known(torch, 2, 3, requires_grad=requires_grad)).sum().backward()
 
 
@@ -477,7 +478,7 @@ def test_legacy_warnings(name):
 
 
 def rule_legacy_return_value_replaces(torch, log):
-    for value in (lambda gi: tuple(g * 2 for g in gi), lambda gi: list(gi), lambda gi: gi[:1]):
+    for value in (lambda gi: tuple(g * 2 for g in gi), list, lambda gi: gi[:1]):
         relu = torch.nn.Tanh()
         relu.register_backward_hook(lambda m, gi, go: value(gi))  # noqa: B023
         x = known(torch, 3, requires_grad=True)

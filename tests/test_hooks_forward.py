@@ -40,9 +40,9 @@ def rule_global_before_local_in_order_of_registration(torch, log):
     layer.register_forward_pre_hook(noting(log, "pre 2"))
     layer.register_forward_hook(noting(log, "post 1"))
     layer.register_forward_hook(noting(log, "post 2"))
-    with module.register_module_forward_pre_hook(noting(log, "global pre")):
-        with module.register_module_forward_hook(noting(log, "global post")):
-            layer(known(torch, 2, 3))
+    pre = module.register_module_forward_pre_hook(noting(log, "global pre"))
+    with pre, module.register_module_forward_hook(noting(log, "global post")):
+        layer(known(torch, 2, 3))
 
 
 def rule_prepend_goes_before_local_hooks_only(torch, log):

@@ -1,7 +1,8 @@
 """Train the bundled network, or its robust twin, on Tiny ImageNet-200 with PyTorch.
 
     python weights/train.py DATA --out RUN                          # the standard network
-    python weights/train.py DATA --out RUN2 --robust RUN/last.pth   # the robust twin of it
+    python weights/train.py DATA --out RUN1 --refine RUN/last.pth   # one more epoch at a low rate
+    python weights/train.py DATA --out RUN2 --robust RUN/last.pth   # the robust twin
 
 DATA is the official folder `tiny-imagenet-200` (train/<wnid>/images/*.JPEG, val/val_annotations.txt, wnids.txt,
 words.txt). RUN receives `last.pth` (a PyTorch state_dict), `history.npz` (the first layer's weights at about 40
@@ -24,8 +25,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels / 255, per channel R G B
-STANDARD_SIZES = (32, 40, 40, 40, 48, 48, 56, 64, 64)  # image size of each epoch
-ROBUST_SIZES = (48, 48, 64)
+# For each way to train: the image size of each epoch, the images of an epoch, the peak learning rate.
+SCHEDULES = {
+    "standard": ((32, 40, 40, 40, 48, 48, 56, 64, 64), 100_000, 0.1),
+    "refine": ((64,), 100_000, 0.02),
+    "robust": ((48, 48, 64), 60_000, 0.03),
+}
 EPSILON = 4 / 255  # half side of the box that an adversary may move a pixel in, pixels in [0, 1]
 
 
@@ -115,17 +120,15 @@ def accuracy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, size:
     return correct / len(labels)
 
 
-def train(data: dict[str, torch.Tensor], out: Path, robust: Path | None, seed: int, batch: int) -> None:
+def train(data: dict[str, torch.Tensor], out: Path, way: str, parent: Path | None, seed: int, batch: int) -> None:
     torch.manual_seed(seed)
-    sizes = ROBUST_SIZES if robust else STANDARD_SIZES
-    per_epoch = 60_000 if robust else len(data["train"])
+    sizes, per_epoch, peak = SCHEDULES[way]
     model = TrainingNet().to(memory_format=torch.channels_last)
-    if robust:
-        model.load_state_dict(torch.load(robust))
+    if parent is not None:
+        model.load_state_dict(torch.load(parent))
     steps = per_epoch // batch
     total = steps * len(sizes)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    peak = 0.03 if robust else 0.1
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=total, pct_start=0.2, cycle_momentum=False)
     moments = set(np.unique(np.geomspace(1, total, 42).round().astype(int)))
 
@@ -149,7 +152,7 @@ def train(data: dict[str, torch.Tensor], out: Path, robust: Path | None, seed: i
         order = torch.randperm(len(data["train"]))[: steps * batch].split(batch)
         for i, chosen in enumerate(tqdm(order, desc=f"epoch {epoch + 1}/{len(sizes)} at {size} px", mininterval=10)):
             x, y = augment(data["train"][chosen], size), data["train_labels"][chosen]
-            if robust:
+            if way == "robust":
                 x = adversarial(model, x, y)
             loss = F.cross_entropy(model(normalize(x)), y, label_smoothing=0.1)
             optimizer.zero_grad()
@@ -183,14 +186,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="the folder tiny-imagenet-200")
     parser.add_argument("--out", type=Path, required=True, help="the folder of this run")
-    parser.add_argument("--robust", type=Path, metavar="LAST_PTH", help="train the robust twin, starting from these weights")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--refine", type=Path, metavar="LAST_PTH", help="one more epoch, starting from these weights")
+    start.add_argument("--robust", type=Path, metavar="LAST_PTH", help="train the robust twin of these weights")
     parser.add_argument("--cache", type=Path, help="the decoded images (default: OUT/../images.npz)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=128)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     data = load_images(args.data, args.cache or args.out.parent / "images.npz")
-    train(data, args.out, args.robust, args.seed, args.batch)
+    way = "robust" if args.robust else "refine" if args.refine else "standard"
+    train(data, args.out, way, args.robust or args.refine, args.seed, args.batch)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,213 @@
+"""The arithmetic of convolution, pooling and resizing: plain functions on NumPy arrays (float32 or float64).
+
+Each has a definition as loops (`reference.py`) and a fast twin (Numba and BLAS), which is the default. One switch chooses:
+
+    minicnn.kernels.use("reference")            # from here on
+    with minicnn.kernels.use("reference"):      # or for a block
+
+Legend: `N C H W` input, `O KH KW` kernel, `SH SW` stride, `PH PW` padding, `DH DW` dilation, `OH OW` output.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+
+from minicnn.kernels import convolution, pooling, reference, resize
+from minicnn.kernels.shapes import output_size
+
+__all__ = [
+    "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad", "adaptive_max_pool2d", "avg_pool2d", "avg_pool2d_grad", "conv2d",
+    "conv2d_grad_input", "conv2d_grad_weight", "current", "explain", "grid_sample", "grid_sample_grad", "max_pool2d",
+    "max_pool2d_grad", "output_size", "upsample_bilinear2d", "upsample_bilinear2d_grad", "upsample_nearest2d",
+    "upsample_nearest2d_grad", "use",
+]  # fmt: skip
+
+Pair = tuple[int, int]
+Shape = tuple[int, ...]
+Scales = tuple[float | None, float | None]
+
+_current = "fast"
+
+
+class use:
+    """Choose the kernels: "fast" or "reference". Takes effect at once; as a context manager, until the block ends."""
+
+    def __init__(self, name: str) -> None:
+        global _current
+        if name not in ("fast", "reference"):
+            raise ValueError(f"the kernels are 'fast' or 'reference', not {name!r}")
+        self._previous, _current = _current, name
+
+    def __enter__(self) -> use:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        global _current
+        _current = self._previous
+
+
+def current() -> str:
+    """Which kernels run: "fast" or "reference"."""
+    return _current
+
+
+def _of(fast: ModuleType) -> ModuleType:
+    return fast if _current == "fast" else reference
+
+
+def _check(*arrays: np.ndarray | None) -> None:
+    for array in arrays:
+        if array is not None and array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"the kernels compute in float32 or float64, got an array of {array.dtype}")
+
+
+def explain(
+    input_shape: Shape,
+    weight_shape: Shape,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    dtype: type = np.float32,
+) -> str:
+    """The name of the algorithm that a convolution of these shapes takes: "pointwise", "winograd" or "columns"."""
+    geometry = convolution.Geometry(input_shape, weight_shape, stride, padding, dilation, groups, np.dtype(dtype))
+    return convolution.plan(geometry).name
+
+
+def conv2d(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """Convolution: x (N, C, H, W), weight (O, C / groups, KH, KW), bias (O,) -> (N, O, OH, OW)."""
+    _check(x, weight, bias)
+    return _of(convolution).conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d_grad_input(
+    grad: np.ndarray,
+    weight: np.ndarray,
+    input_shape: Shape,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """The gradient of a convolution's input, (N, C, H, W), from that of its output, (N, O, OH, OW)."""
+    _check(grad, weight)
+    return _of(convolution).conv2d_grad_input(grad, weight, input_shape, stride, padding, dilation, groups)
+
+
+def conv2d_grad_weight(
+    grad: np.ndarray, x: np.ndarray, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> np.ndarray:
+    """The gradient of a convolution's weight, (O, C / groups, KH, KW), from that of its output, (N, O, OH, OW)."""
+    _check(grad, x)
+    return _of(convolution).conv2d_grad_weight(grad, x, weight_shape, stride, padding, dilation, groups)
+
+
+def max_pool2d(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(largest of each window, its int64 index h * W + w), both (N, C, OH, OW). Of equals the first; NaN wins."""
+    _check(x)
+    return _of(pooling).max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
+
+
+def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: Shape) -> np.ndarray:
+    """The gradient of a max-pooling's input: (N, C, OH, OW) and the indices -> (N, C, H, W)."""
+    return _of(pooling).max_pool2d_grad(grad, indices, input_shape)
+
+
+def avg_pool2d(
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> np.ndarray:
+    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW)."""
+    _check(x)
+    return _of(pooling).avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool2d_grad(
+    grad: np.ndarray,
+    input_shape: Shape,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> np.ndarray:
+    """The gradient of an average-pooling's input: (N, C, OH, OW) -> (N, C, H, W)."""
+    return _of(pooling).avg_pool2d_grad(
+        grad, input_shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
+    """The mean of each of OH x OW regions that cover the input: region i spans floor(i H / OH) to ceil((i + 1) H / OH)."""
+    _check(x)
+    return _of(pooling).adaptive_avg_pool2d(x, output_size)
+
+
+def adaptive_avg_pool2d_grad(grad: np.ndarray, input_shape: Shape, output_size: Pair) -> np.ndarray:
+    """The gradient of an adaptive average-pooling's input: (N, C, OH, OW) -> (N, C, H, W)."""
+    return _of(pooling).adaptive_avg_pool2d_grad(grad, input_shape, output_size)
+
+
+def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """(largest of each region, its index), both (N, C, OH, OW); `max_pool2d_grad` is its gradient too."""
+    _check(x)
+    return _of(pooling).adaptive_max_pool2d(x, output_size)
+
+
+def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None, None)) -> np.ndarray:
+    """Each output pixel copies one input pixel. `scales`: torch's scale_factor, where the size came from one."""
+    return _of(resize).upsample_nearest2d(x, output_size, scales)
+
+
+def upsample_nearest2d_grad(
+    grad: np.ndarray, input_shape: Shape, output_size: Pair, scales: Scales = (None, None)
+) -> np.ndarray:
+    """The gradient of `upsample_nearest2d`'s input: (N, C, OH, OW) -> (N, C, H, W)."""
+    return _of(resize).upsample_nearest2d_grad(grad, input_shape, output_size, scales)
+
+
+def upsample_bilinear2d(
+    x: np.ndarray, output_size: Pair, align_corners: bool, scales: Scales = (None, None)
+) -> np.ndarray:
+    """Each output pixel mixes the four input pixels around it. align_corners: corner centres stay at the corners."""
+    _check(x)
+    return _of(resize).upsample_bilinear2d(x, output_size, align_corners, scales)
+
+
+def upsample_bilinear2d_grad(
+    grad: np.ndarray, input_shape: Shape, output_size: Pair, align_corners: bool, scales: Scales = (None, None)
+) -> np.ndarray:
+    """The gradient of `upsample_bilinear2d`'s input: (N, C, OH, OW) -> (N, C, H, W)."""
+    return _of(resize).upsample_bilinear2d_grad(grad, input_shape, output_size, align_corners, scales)
+
+
+def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool) -> np.ndarray:
+    """x (N, C, H, W) read at grid (N, OH, OW, 2), places (x, y) in [-1, 1] -> (N, C, OH, OW)."""
+    _check(x, grid)
+    return _of(resize).grid_sample(x, grid, mode, padding_mode, align_corners)
+
+
+def grid_sample_grad(
+    grad: np.ndarray, x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool, to_grid: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The gradients of `grid_sample`: to x, and to the grid if `to_grid`."""
+    return _of(resize).grid_sample_grad(grad, x, grid, mode, padding_mode, align_corners, to_grid)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import winograd
+from .memory import scratch
 from .parallel import jit, run
 from .shapes import output_size
 
@@ -149,9 +150,10 @@ def _columns_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias
     for images, rows, columns in _columns(geometry, x):
         target = out[images, :, rows]  # n, O, r, OW
         n, _, r, OW = target.shape
-        product = matrix @ _by_group(columns, groups).reshape(groups, -1, n, r * OW).transpose(2, 0, 1, 3)
-        target[...] = product.reshape(target.shape)
-    return _add_bias(out, bias)
+        columns = _by_group(columns, groups).reshape(groups, -1, n, r * OW).transpose(2, 0, 1, 3)  # n, groups, .., r*OW
+        np.matmul(matrix, columns, out=target.reshape(n, groups, -1, r * OW))
+        _add_bias(target, bias)
+    return out
 
 
 def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -162,7 +164,8 @@ def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray
     matrix = weight.reshape(groups, O // groups, -1).swapaxes(1, 2)
     for images, rows in _blocks(geometry):
         part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
-        columns = (matrix @ part.reshape(groups, O // groups, -1)).reshape(C * KH * KW, *part.shape[1:])
+        columns = scratch("columns", (C * KH * KW, *part.shape[1:]), grad.dtype)
+        np.matmul(matrix, part.reshape(groups, O // groups, -1), out=_by_group(columns, groups))
         target = result[images]
         steps = (*geometry.stride, *geometry.padding, *geometry.dilation)
         run(_fold, target.shape[0] * C * H, columns.size, columns, target, KH, KW, rows.start, *steps)
@@ -191,18 +194,15 @@ def _columns(geometry: Geometry, x: np.ndarray) -> Iterator[tuple[slice, slice, 
     _, C, H, W = x.shape
     _, _, KH, KW = geometry.weight_shape
     OW = geometry.output_size[1]
-    buffer = np.empty(0, x.dtype)
     images = slice(0, 0)
     for block, rows in _blocks(geometry):
         if block != images:
             images, n = block, block.stop - block.start
-            phases = np.empty((n, C, H + 2 * PH, SW, -(-(W + 2 * PW) // SW)), x.dtype)
+            phases = scratch("phases", (n, C, H + 2 * PH, SW, -(-(W + 2 * PW) // SW)), x.dtype)
             run(_split, n * C, phases.size, x[images], phases, PH, PW)
         r = rows.stop - rows.start
-        size = C * KH * KW * n * r * OW
-        buffer = buffer if buffer.size >= size else np.empty(size, x.dtype)
-        columns = buffer[:size].reshape(C * KH * KW, n, r, OW)
-        run(_unfold, C * KH * KW * n, size, phases, columns, KH, KW, rows.start, SH, DH, DW)
+        columns = scratch("columns", (C * KH * KW, n, r, OW), x.dtype)
+        run(_unfold, C * KH * KW * n, columns.size, phases, columns, KH, KW, rows.start, SH, DH, DW)
         yield images, rows, columns
 
 

@@ -14,13 +14,14 @@ size of the outputs in float32, against 1e-6. That is why float64 never comes he
 
 import numpy as np
 
+from .memory import scratch
 from .parallel import jit, run
 from .shapes import output_size
 
 TILE = 6
 OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs
 POINTS = (0, 3 / 4, -3 / 4, 3 / 2, -3 / 2)  # and infinity, where the value of a polynomial is its highest coefficient
-WORKSPACE = 2**22  # numbers in the transformed tiles of one block, which should stay in the processor's cache
+WORKSPACE = 2**21  # numbers in the transformed tiles of one block, which should stay in the processor's cache
 
 
 def evaluation(terms: int) -> np.ndarray:
@@ -59,7 +60,8 @@ def transform_weight(weight: np.ndarray, turned: bool = False) -> np.ndarray:
     O, C, K, _ = weight.shape
     G = weight_matrix(K)[:, :: -1 if turned else 1]
     both_axes = np.kron(G, G).astype(weight.dtype)  # (36, K*K)
-    return (both_axes @ weight.reshape(O * C, K * K).T).reshape(TILE * TILE, O, C)
+    transformed = scratch("weight", (TILE * TILE, O * C), weight.dtype)
+    return np.matmul(both_axes, weight.reshape(O * C, K * K).T, out=transformed).reshape(TILE * TILE, O, C)
 
 
 def convolve(
@@ -78,16 +80,16 @@ def convolve(
     for first in range(0, bands, step):
         count = min(step, bands - first)
         tiles = count * across
-        values, products = _workspace(C, tiles, x.dtype), _workspace(O, tiles, x.dtype)
+        values, products = _workspace("values", C, tiles, x.dtype), _workspace("products", O, tiles, x.dtype)
         run(_evaluate_tiles, C, values.size, x, values, B, m, *padding, first, count, down, across)
         np.matmul(transformed, _by_channel(values, tiles), out=_by_channel(products, tiles))
         run(_interpolate_tiles, O, products.size, products, out, bias, A, first, count, down, across)
     return out
 
 
-def _workspace(channels: int, tiles: int, dtype: np.dtype) -> np.ndarray:
+def _workspace(name: str, channels: int, tiles: int, dtype: np.dtype) -> np.ndarray:
     """(36, channels * tiles), and a little more: rows at a distance of a power of two would share a few lines of the cache."""
-    return np.empty((TILE * TILE, channels * tiles + 16), dtype)
+    return scratch(name, (TILE * TILE, channels * tiles + 16), dtype)
 
 
 def _by_channel(workspace: np.ndarray, tiles: int) -> np.ndarray:

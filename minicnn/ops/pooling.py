@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
@@ -94,90 +92,20 @@ class UpsampleBilinear2D(Op):
 
 
 class GridSampler2D(Op):
-    """Pixels read at the places that a grid names; places between pixels mix their neighbours."""
+    """Pixels read at the places that a grid names; a place between pixels mixes its neighbours."""
 
     slots = 2
 
     @staticmethod
-    def forward(ctx, x, grid, mode, padding_mode, align_corners):
+    def forward(ctx, x, grid, *options):
         ctx.save_for_backward(x, grid)
-        ctx.options = mode, padding_mode, align_corners
-        taps = _taps(x.array.shape, grid.array, *ctx.options)
-        out = np.zeros((x.array.shape[0], x.array.shape[1], *grid.array.shape[1:3]), x.array.dtype)
-        batch = np.arange(x.array.shape[0])[:, None, None]
-        for rows, columns, weight, _, _ in taps:
-            out += np.moveaxis(x.array[batch, :, rows, columns] * weight[..., None], -1, 1)
-        return out
+        ctx.options = options
+        return kernels.grid_sample(x.array, grid.array, *options)
 
     @staticmethod
     def backward(ctx, grad):
         x, grid = (t.array for t in ctx.saved_tensors)
-        taps = _taps(x.shape, grid, *ctx.options)
-        batch = np.arange(x.shape[0])[:, None, None]
-        g = np.moveaxis(grad.array, 1, -1)
-        to_x = to_grid = None
-        if ctx.needs_input_grad[0]:
-            flat = np.zeros((x.shape[0] * x.shape[2] * x.shape[3], x.shape[1]), x.dtype)
-            for rows, columns, weight, _, _ in taps:
-                np.add.at(flat, (batch * x.shape[2] + rows) * x.shape[3] + columns, g * weight[..., None])
-            to_x = np.moveaxis(flat.reshape(x.shape[0], x.shape[2], x.shape[3], x.shape[1]), -1, 1)
-        if ctx.needs_input_grad[1]:
-            to_grid = np.zeros_like(grid)
-            for rows, columns, _, by_x, by_y in taps:
-                product = (x[batch, :, rows, columns] * g).sum(-1)
-                to_grid[..., 0] += product * by_x
-                to_grid[..., 1] += product * by_y
-        return to_x, to_grid
-
-
-def _taps(shape: tuple[int, ...], grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool) -> list[tuple]:
-    """The pixels that each place reads: (rows, columns, weight, d weight / d grid x, d weight / d grid y)."""
-    _, _, H, W = shape
-    x, slope_x = _unnormalize(grid[..., 0], W, padding_mode, align_corners)
-    y, slope_y = _unnormalize(grid[..., 1], H, padding_mode, align_corners)
-    if mode == "nearest":
-        columns, rows = np.round(x), np.round(y)
-        nothing = np.zeros_like(x)
-        return [_tap(rows, columns, np.ones_like(x), nothing, nothing, H, W)]
-    x0, y0 = np.floor(x), np.floor(y)
-    fx, fy = x - x0, y - y0
-    return [
-        _tap(y0, x0, (1 - fx) * (1 - fy), -(1 - fy) * slope_x, -(1 - fx) * slope_y, H, W),
-        _tap(y0, x0 + 1, fx * (1 - fy), (1 - fy) * slope_x, -fx * slope_y, H, W),
-        _tap(y0 + 1, x0, (1 - fx) * fy, -fy * slope_x, (1 - fx) * slope_y, H, W),
-        _tap(y0 + 1, x0 + 1, fx * fy, fy * slope_x, fx * slope_y, H, W),
-    ]
-
-
-def _tap(rows, columns, weight, by_x, by_y, H: int, W: int) -> tuple:
-    inside = (rows >= 0) & (rows < H) & (columns >= 0) & (columns < W)
-    at = np.where(inside, rows, 0).astype(np.int64), np.where(inside, columns, 0).astype(np.int64)
-    return (*at, weight * inside, by_x * inside, by_y * inside)
-
-
-def _unnormalize(g: np.ndarray, n: int, padding_mode: str, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Grid coordinates in [-1, 1] as pixel coordinates, and the slope of that map."""
-    kind = g.dtype.type
-    half = kind((n - 1) / 2 if align_corners else n / 2)
-    x = (g + 1) * half - (0 if align_corners else kind(0.5))
-    slope = np.full_like(g, half)
-    if padding_mode == "border":
-        outside = (x <= 0) | (x >= n - 1)
-        return np.clip(x, 0, n - 1), np.where(outside, 0, slope).astype(g.dtype)
-    if padding_mode == "reflection":
-        low, high = (0.0, n - 1.0) if align_corners else (-0.5, n - 0.5)
-        span = high - low
-        if span == 0:
-            return np.zeros_like(x), np.zeros_like(slope)
-        distance = np.abs(x - low)
-        turns = np.floor(distance / span)
-        rest = distance - turns * span
-        odd = turns % 2 == 1
-        slope = slope * np.sign(x - low) * np.where(odd, -1, 1)
-        x = np.where(odd, high - rest, low + rest)
-        outside = (x <= 0) | (x >= n - 1)
-        return np.clip(x, 0, n - 1).astype(g.dtype), np.where(outside, 0, slope).astype(g.dtype)
-    return x, slope
+        return kernels.grid_sample_grad(grad.array, x, grid, *ctx.options, ctx.needs_input_grad[1])
 
 
 def max_pool2d(

@@ -90,9 +90,7 @@ class NAdam(Optimizer):
                 grad = grad + group["weight_decay"] * param
 
         step = count_step(state)
-        momentum, following = (
-            beta1 * (1.0 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1)
-        )
+        momentum, following = (beta1 * (1.0 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1))
         state["mu_product"].array *= momentum
         product = float(state["mu_product"].array)
 

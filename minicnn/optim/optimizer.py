@@ -84,12 +84,18 @@ class Optimizer:
             for group in self.param_groups:
                 for param in group["params"]:
                     if param.grad is not None:
-                        grad = param.grad.array
-                        self._update(param.array, -grad if group["maximize"] else grad, self.state[param], group)
-                        param._version_counter.value += 1
+                        self._step_one(param, group)
         for hook in tuple(self._optimizer_step_post_hooks.values()):
             hook(self, (closure,), {})
         return loss
+
+    def _step_one(self, param: Tensor, group: dict[str, Any]) -> None:
+        grad = param.grad.array
+        state = self.state.get(param, {})
+        self._update(param.array, -grad if group["maximize"] else grad, state, group)
+        param._version_counter.value += 1
+        if state:  # a formula that remembers nothing leaves no entry
+            self.state[param] = state
 
     def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Change `param` in place by `grad`, which must stay as it is. `state` is empty before the first step."""
@@ -144,9 +150,7 @@ class Optimizer:
     def _check_params(self, params: list[Any]) -> None:
         for param in params:
             if not isinstance(param, Tensor):
-                raise TypeError(
-                    "optimizer can only optimize Tensors, but one of the params is " + typename(param)
-                )
+                raise TypeError("optimizer can only optimize Tensors, but one of the params is " + typename(param))
             if not (param.is_leaf or param.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         if len(params) != len(set(params)):

@@ -20,8 +20,8 @@ __all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "Backw
 class RemovableHandle:
     """Takes one hook out of the dictionary that it was put into.
 
-    The handle holds the dictionaries weakly: it keeps no module alive, and dropping it does not remove the hook. A plain
-    `dict` cannot be referenced weakly, so all hook dictionaries are `OrderedDict`.
+    The handle holds the dictionaries weakly: it keeps no module alive, and dropping it does not remove the hook. A
+    plain `dict` cannot be referenced weakly, so all hook dictionaries are `OrderedDict`.
 
     Args:
         hooks_dict: the dictionary that will hold the hook under `handle.id`.
@@ -60,8 +60,8 @@ class RemovableHandle:
         self.hooks_dict_ref = weakref.ref(OrderedDict() if hooks_dict is None else hooks_dict)
         side_dicts = state[2] if len(state) > 2 and state[2] is not None else ()
         self.extra_dict_ref = tuple(weakref.ref(side) for side in side_dicts)
-        # Only an unpickled *handle* moves the counter. A module unpickled with its hooks, but without handles, does not:
-        # a later registration may then reuse an id and overwrite a hook. PyTorch behaves so too.
+        # Only an unpickled *handle* moves the counter. A module unpickled with its hooks, but without handles, does
+        # not: a later registration may then reuse an id and overwrite a hook. PyTorch behaves so too.
         RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
 
     def __enter__(self) -> RemovableHandle:
@@ -98,9 +98,9 @@ class BackwardHook:
     """The two edges of one module call, and the user's full backward hooks between them.
 
     The tensors that enter the module go through one identity function (`BackwardHookFunction`), the tensors that leave
-    it through another. In the backward pass the gradient first meets the *output side*: it is kept as `grad_output`, and
-    the pre-hooks may change it. After the module's own backward it meets the *input side*: that is `grad_input`, and the
-    hooks run with both. If no input requires grad there is no input side, and the hooks run on the output side.
+    it through another. In the backward pass the gradient first meets the *output side*: it is kept as `grad_output`,
+    and the pre-hooks may change it. After the module's own backward it meets the *input side*: that is `grad_input`,
+    and the hooks run with both. If no input requires grad there is no input side, and the hooks run on the output side.
 
     Args:
         module: the module that is called.

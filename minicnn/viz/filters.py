@@ -103,10 +103,10 @@ def draw_filters(
         return draw_kernels(weight, rows=chosen, columns=weight.shape[1], scale=row_scale, title=title)
     dead = dead_filters(weight)[chosen]
     tiles = filter_tiles(weight, scale)[chosen]
-    columns = columns or max(4, round(np.sqrt(len(tiles) * 1.3)))
+    columns = columns or (8 if len(tiles) == 64 else max(4, round(np.sqrt(len(tiles) * 1.3))))
     inches = min(0.62, 9.5 / columns)
     grid = Grid(len(tiles), columns, tiles.shape[1] / tiles.shape[2], gap=0.08, label=0.2 if labels else 0)
-    title = title or f"{len(tiles)} filters of {weight.shape[1]} x {weight.shape[2]} x {weight.shape[3]} weights"
+    title = title or f"{len(tiles)} filters of {weight.shape[1]} × {weight.shape[2]} × {weight.shape[3]} weights"
     figure, _ = new_figure(grid.width * inches + 1.5, grid.height * inches + 0.25, title, _rule(weight, scale, dead, order))
     ax = axes(figure, 0.15, 0.15, grid.width * inches, grid.height * inches)
     pictures = [np.repeat(tile, 3, axis=2) if tile.shape[2] == 1 else tile for tile in tiles]
@@ -151,9 +151,9 @@ def draw_kernels(
     picture = mosaic(values)
     inches = min(9.5 / picture.shape[1], 7.5 / picture.shape[0], 0.45 / weight.shape[3])
     width, height = picture.shape[1] * inches, picture.shape[0] * inches
-    title = title or f"{len(row_index)} of {total_rows} filters x {len(column_index)} of {total_columns} input channels"
+    title = title or f"{len(row_index)} of {total_rows} filters × {len(column_index)} of {total_columns} input channels"
     by = f", both by {order}, the largest first" if order != "index" else ""
-    rule = f"Each cell: one {weight.shape[2]} x {weight.shape[3]} kernel. {rule} Rows: filters; columns: input channels{by}."
+    rule = f"Each cell: one {weight.shape[2]} × {weight.shape[3]} kernel. {rule} Rows: filters; columns: input channels{by}."
     if dead.any():
         rule += f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({dead.sum()})."
     figure, _ = new_figure(width + 1.6, height + 0.65, title, rule)

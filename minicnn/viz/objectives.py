@@ -18,7 +18,7 @@ from minicnn.nn import Module
 from minicnn.nn import functional as F
 from minicnn.viz._modules import find_module, named_modules, near
 
-LEAK = 0.1  # slope of a channel's score for positions below zero, see `score_channel`
+LEAK = 0.01  # slope of a channel's score for positions below zero, see `score_channel`
 
 
 @dataclass(frozen=True)

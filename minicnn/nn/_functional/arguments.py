@@ -7,6 +7,7 @@ from typing import Any
 
 from minicnn._tensor import Tensor
 
+
 def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
     """TypeError unless `value` is a tensor."""
     if not isinstance(value, Tensor):

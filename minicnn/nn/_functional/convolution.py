@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minicnn import kernels, ops
@@ -28,6 +29,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"both arguments to linear need to be at least 1D, but they are {input.dim()}D and {weight.dim()}D"
         )
+    if weight.dim() == 2 and input.shape[-1] != weight.shape[1]:
+        mat1 = f"{math.prod(input.shape[:-1])}x{input.shape[-1]}"
+        mat2 = f"{weight.shape[1]}x{weight.shape[0]}"
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({mat1} and {mat2})")
+    if bias is not None and input.array.dtype != weight.array.dtype:
+        first, second = (tensor.dtype.tensor_type.removesuffix("Tensor") for tensor in (input, weight))
+        raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {first} and {second}")
     return ops.linear(input, weight, bias)
 
 
@@ -147,8 +155,8 @@ def _named_padding(
     total = [gap * (size - 1) for gap, size in zip(dilation, weight.shape[2:], strict=True)]
     if total[0] % 2 or total[1] % 2:
         warn_user(
-            "Using padding='same' with even kernel lengths and odd dilation may require a zero-padded copy of the input "
-            "be created"
+            "Using padding='same' with even kernel lengths and odd dilation may require a zero-padded copy of the "
+            "input be created"
         )
         input = ops.pad(input, (0, total[1] % 2, 0, total[0] % 2), "constant", 0)
     return input, (total[0] // 2, total[1] // 2)
@@ -214,8 +222,8 @@ def _count_windows(size: Any, kernel: tuple, dilation: tuple, padding: tuple, st
     counts = tuple(kernels.output_size(*each) for each in numbers)
     if min(counts) < 1:
         raise RuntimeError(
-            f"{where} spatial size ({size[0]}, {size[1]}), kernel_size={kernel}, dilation={dilation}, padding={padding}, "
-            f"calculated shape of the array of sliding blocks as ({counts[0]}, {counts[1]}), but its components must be "
-            "at least one."
+            f"{where} spatial size ({size[0]}, {size[1]}), kernel_size={kernel}, dilation={dilation}, "
+            f"padding={padding}, calculated shape of the array of sliding blocks as ({counts[0]}, {counts[1]}), but "
+            "its components must be at least one."
         )
     return counts

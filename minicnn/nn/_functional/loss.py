@@ -10,6 +10,7 @@ import numpy as np
 from minicnn import ops
 from minicnn._tensor import Tensor
 from minicnn.nn._functional.arguments import list_text, need_tensor
+from minicnn.ops._common import broadcast_shapes
 from minicnn.utils._warnings import warn_user
 
 
@@ -17,10 +18,7 @@ def reduction_name(size_average: bool | None, reduce: bool | None, reduction: st
     """`reduction`, or what the two old arguments mean, if one of them is given."""
     if size_average is None and reduce is None:
         return reduction
-    if reduce is None or reduce:
-        name = "mean" if size_average is None or size_average else "sum"
-    else:
-        name = "none"
+    name = "none" if reduce is not None and not reduce else "mean" if size_average in (None, True) else "sum"
     warn_user(f"size_average and reduce args will be deprecated, please use reduction='{name}' instead.")
     return name
 
@@ -200,10 +198,10 @@ def _alike(input: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
     if target.shape == input.shape:
         return input, target
     warn_user(
-        f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead "
-        "to incorrect results due to broadcasting. Please ensure they have the same size."
+        f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
+        "lead to incorrect results due to broadcasting. Please ensure they have the same size."
     )
-    shape = ops._common.broadcast_shapes(input.array.shape, target.array.shape)
+    shape = broadcast_shapes(input.array.shape, target.array.shape)
     return input.expand(shape), target.expand(shape)
 
 

@@ -10,6 +10,7 @@ from minicnn import ops
 from minicnn._tensor import Tensor
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.nn._functional.arguments import need_tensor
+from minicnn.ops._common import broadcast_shapes
 
 
 def batch_norm(
@@ -99,9 +100,7 @@ def instance_norm(
     return output.view(shape)
 
 
-def normalize(
-    input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
-) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """x divided by its p-norm along `dim`, by `eps` where the norm is smaller."""
     need_tensor(input, "normalize")
     length = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
@@ -112,7 +111,8 @@ def normalize(
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 x2 / (|x1| |x2|) along `dim`; a length below `eps` counts as `eps`."""
     need_tensor(x1, "cosine_similarity", "x1")
-    x1, x2 = ops.broadcast_tensors(x1, x2)
+    shape = broadcast_shapes(x1.array.shape, x2.array.shape)
+    x1, x2 = x1.expand(shape), x2.expand(shape)
     lengths = [x.norm(2, dim, keepdim=True) for x in (x1, x2)]
     with no_grad():
         # As in PyTorch, the bound is set on the number only: the gradient is that of the true length.

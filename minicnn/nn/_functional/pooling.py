@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minicnn import kernels, ops
@@ -33,7 +33,7 @@ def max_pool2d(
     window = _window("max_pool2d", kernel_size, stride, padding, dilation)
     _check_planes(input)
     _check_window(input, *window, ceil_mode)
-    output, indices = ops.max_pool2d(input, *window, ceil_mode)
+    output, indices = _as_batch(input, lambda batch: ops.max_pool2d(batch, *window, ceil_mode))
     return (output, indices) if return_indices else output
 
 
@@ -74,7 +74,8 @@ def avg_pool2d(
         raise RuntimeError("divisor must be not zero")
     _check_planes(input)
     _check_window(input, kernel, stride, padding, (1, 1), ceil_mode)
-    return ops.avg_pool2d(input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    numbers = (kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _as_batch(input, lambda batch: ops.avg_pool2d(batch, *numbers))
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
@@ -96,7 +97,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
         return ops.mean(input, (-1, -2), keepdim=True)  # as in PyTorch: the graph shows a mean
     if input.dim() not in (3, 4):
         raise RuntimeError(f"adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got {list_text(input.shape)}")
-    return ops.adaptive_avg_pool2d(input, size)
+    return _as_batch(input, lambda batch: ops.adaptive_avg_pool2d(batch, size))
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool = False) -> Any:
@@ -118,8 +119,16 @@ def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool =
             )
     if len(size) != 2:
         raise RuntimeError("adaptive_max_pool2d(): internal error: output_size.size() must be 2")
-    output, indices = ops.adaptive_max_pool2d(input, size)
+    output, indices = _as_batch(input, lambda batch: ops.adaptive_max_pool2d(batch, size))
     return (output, indices) if return_indices else output
+
+
+def _as_batch(input: Tensor, pool: Callable) -> Any:
+    """Pool (N, C, H, W); or (C, H, W) as a batch of one."""
+    if input.array.ndim == 4:
+        return pool(input)
+    result = pool(input.unsqueeze(0))
+    return tuple(out.squeeze(0) for out in result) if isinstance(result, tuple) else result.squeeze(0)
 
 
 def _window(function: str, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair) -> tuple:
@@ -150,7 +159,8 @@ def _check_planes(input: Tensor) -> None:
         raise RuntimeError("non-empty 3D or 4D (batch mode) tensor expected for input")
     if 0 in shape[-3:]:
         raise RuntimeError(
-            f"Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:{list_text(shape)}"
+            f"Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got:{list_text(shape)}"
         )
 
 
@@ -169,9 +179,7 @@ def _check_window(
                 f"dilation={step}"
             )
     if min(kernel) <= 0:
-        raise RuntimeError(
-            f"kernel size should be greater than zero, but got kH: {kernel[0]} kW: {kernel[1]}"
-        )
+        raise RuntimeError(f"kernel size should be greater than zero, but got kH: {kernel[0]} kW: {kernel[1]}")
     if min(dilation) <= 0:
         raise RuntimeError(
             f"dilation should be greater than zero, but got dilationH: {dilation[0]} dilationW: {dilation[1]}"
@@ -190,6 +198,4 @@ def _check_window(
 
 def _adaptive_size(output_size: Pair, input: Tensor) -> tuple[int, ...]:
     sizes = tuple(output_size) if isinstance(output_size, Sequence) else (output_size, output_size)
-    return tuple(
-        size if size is not None else input.shape[dim - len(sizes)] for dim, size in enumerate(sizes)
-    )
+    return tuple(size if size is not None else input.shape[dim - len(sizes)] for dim, size in enumerate(sizes))

@@ -84,14 +84,14 @@ def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int] | No
         size = [size] * len(spatial)
     if len(size) != len(spatial):
         raise ValueError(
-            "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of "
-            f"{spatial} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
+            "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
+            f"of {spatial} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
             "output size in (o1, o2, ...,oK) format."
         )
     if not all(isinstance(length, (int, np.integer)) for length in size):
         raise TypeError(
-            "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size with "
-            f"types {[type(length) for length in size]}"
+            "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size "
+            f"with types {[type(length) for length in size]}"
         )
     return [int(length) for length in size], None
 
@@ -102,7 +102,8 @@ def _resize(
     dims = input.dim()
     if dims not in (3, 4, 5):
         raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {dims}D) for the modes: {_MODES} (got {mode})"
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {dims}D) for the modes: {_MODES} (got "
+            f"{mode})"
         )
     if mode in _NEEDED_DIMS and dims != _NEEDED_DIMS[mode]:
         raise NotImplementedError(f"Got {dims}D input, but {mode} mode needs {_NEEDED_DIMS[mode]}D input")
@@ -198,8 +199,7 @@ def grid_sample(
     need_tensor(input, "grid_sample")
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(
-            "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', "
-            f"but got: '{mode}'"
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
         )
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError(
@@ -240,11 +240,11 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     if not theta.is_floating_point():
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     if len(size) != 4:
-        raise NotImplementedError(f"minicnn's affine_grid supports 4D sizes, for 2D affine transforms. Got size {size}.")
-    if theta.dim() != 3 or tuple(theta.shape[1:]) != (2, 3):
-        raise ValueError(
-            f"Expected a batch of 2D affine matrices of shape Nx2x3 for size {size}. Got {theta.shape}."
+        raise NotImplementedError(
+            f"minicnn's affine_grid supports 4D sizes, for 2D affine transforms. Got size {size}."
         )
+    if theta.dim() != 3 or tuple(theta.shape[1:]) != (2, 3):
+        raise ValueError(f"Expected a batch of 2D affine matrices of shape Nx2x3 for size {size}. Got {theta.shape}.")
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
     height, width = size[-2:]

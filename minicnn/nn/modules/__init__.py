@@ -3,6 +3,7 @@
 from minicnn.nn.modules.activation import (
     ELU,
     GELU,
+    SELU,
     Hardsigmoid,
     Hardswish,
     Hardtanh,
@@ -13,9 +14,8 @@ from minicnn.nn.modules.activation import (
     PReLU,
     ReLU,
     ReLU6,
-    SELU,
-    SiLU,
     Sigmoid,
+    SiLU,
     Softmax,
     Softmax2d,
     Softmin,

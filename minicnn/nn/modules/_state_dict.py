@@ -102,7 +102,7 @@ class StateDict(Registration):
         self._save_to_state_dict(destination, prefix, keep_vars)
         for name, module in self._modules.items():
             if module is not None:
-                # The child's return value is not used: that is why a private hook's own dictionary wins only at the root.
+                # The child's return value is not used: so a private hook's own dictionary wins at the root only.
                 module.state_dict(destination=destination, prefix=prefix + name + ".", keep_vars=keep_vars)
         for hook in self._state_dict_hooks.values():
             replacement = hook(self, destination, prefix, local_metadata)
@@ -155,25 +155,7 @@ class StateDict(Registration):
         if metadata is not None:
             state_dict._metadata = metadata
 
-        def load(module: Any, local_state_dict: Any, prefix: str) -> None:
-            local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
-            if assign:
-                local_metadata["assign_to_params_buffers"] = assign
-            # `strict` is always True here, whatever the caller said: it decides only what happens to the lists below.
-            module._load_from_state_dict(
-                local_state_dict, prefix, local_metadata, True, missing_keys, unexpected_keys, error_msgs
-            )
-            for name, child in module._modules.items():
-                if child is not None:
-                    child_prefix = prefix + name + "."
-                    load(child, {k: v for k, v in local_state_dict.items() if k.startswith(child_prefix)}, child_prefix)
-            incompatible_keys = _IncompatibleKeys(missing_keys, unexpected_keys)
-            for hook in module._load_state_dict_post_hooks.values():
-                if hook(module, incompatible_keys) is not None:
-                    raise AssertionError(_POST_HOOK_RETURNED)
-
-        load(self, state_dict, "")
-        del load  # it refers to itself: without this, a cycle would keep the state dict alive
+        self._load_tree(state_dict, "", metadata, assign, (missing_keys, unexpected_keys, error_msgs))
         if strict:
             error_msgs[:0] = [
                 f"{kind} key(s) in state_dict: {', '.join(f'{chr(34)}{key}{chr(34)}' for key in keys)}. "
@@ -184,6 +166,23 @@ class StateDict(Registration):
             messages = "\n\t".join(error_msgs)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{messages}")
         return _IncompatibleKeys(missing_keys, unexpected_keys)
+
+    def _load_tree(self, state_dict: Any, prefix: str, metadata: Any, assign: bool, lists: tuple) -> None:
+        """Load this module and then all below it; `lists` are the missing and unexpected keys and the errors."""
+        local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
+        if assign:
+            local_metadata["assign_to_params_buffers"] = assign
+        # `strict` is always True here, whatever the caller said: that decides only what happens to the lists.
+        self._load_from_state_dict(state_dict, prefix, local_metadata, True, *lists)
+        for name, child in self._modules.items():
+            if child is not None:
+                child_prefix = prefix + name + "."
+                child_state = {key: value for key, value in state_dict.items() if key.startswith(child_prefix)}
+                child._load_tree(child_state, child_prefix, metadata, assign, lists)
+        incompatible_keys = _IncompatibleKeys(*lists[:2])
+        for hook in self._load_state_dict_post_hooks.values():
+            if hook(self, incompatible_keys) is not None:
+                raise AssertionError(_POST_HOOK_RETURNED)
 
     def _load_from_state_dict(
         self,
@@ -224,9 +223,7 @@ class StateDict(Registration):
                     if first not in (self._modules if dot else own_state):
                         unexpected_keys.append(key)
 
-    def _load_tensor(
-        self, name: str, own: Tensor, key: str, loaded: Any, assign: bool, error_msgs: list[str]
-    ) -> None:
+    def _load_tensor(self, name: str, own: Tensor, key: str, loaded: Any, assign: bool, error_msgs: list[str]) -> None:
         if not isinstance(loaded, Tensor):
             error_msgs.append(
                 f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
@@ -267,8 +264,8 @@ class StateDict(Registration):
     def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(module, state_dict, prefix, local_metadata)` after this module and its children are saved.
 
-        The hook may change the dictionary, but must return None. The mark that tells it from a private hook is set on the
-        function itself: a bound method cannot carry it and raises AttributeError, as in PyTorch.
+        The hook may change the dictionary, but must return None. The mark that tells it from a private hook is set on
+        the function itself: a bound method cannot carry it and raises AttributeError, as in PyTorch.
         """
         hook._from_public_api = True
         return _add_hook(self._state_dict_hooks, hook)
@@ -294,7 +291,8 @@ class StateDict(Registration):
     def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(module, incompatible_keys)` after this module and its children are loaded.
 
-        The hook may change the lists in `incompatible_keys`, which decides what strict loading says; it must return None.
+        The hook may change the lists in `incompatible_keys`, which decides what strict loading says; it must return
+        None.
         """
         return _add_hook(self._load_state_dict_post_hooks, hook)
 

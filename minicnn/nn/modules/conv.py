@@ -250,12 +250,12 @@ class ConvTranspose2d(_ConvNd):
         """`output_size`, the height and width of the result, decides where several sizes are possible."""
         output_padding = self.output_padding
         if output_size is not None:
-            output_padding = self._output_padding_for(input, list(output_size))
+            output_padding = self._output_padding_for(input, output_size)
         return F.conv_transpose2d(
             input, self.weight, self.bias, self.stride, self.padding, output_padding, self.groups, self.dilation
         )
 
-    def _output_padding_for(self, input: Tensor, output_size: list[int]) -> list[int]:
+    def _output_padding_for(self, input: Tensor, output_size: Sequence[int]) -> list[int]:
         channel_dims = input.dim() - 2
         if len(output_size) == channel_dims + 2:
             output_size = output_size[channel_dims:]

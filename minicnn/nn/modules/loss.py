@@ -1,4 +1,4 @@
-"""Loss layers: each calls the function of the same name in `minicnn.nn.functional`, where the arguments are explained."""
+"""Loss layers. The arguments are explained at the functions of `minicnn.nn.functional` that they call."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ class NLLLoss(_WeightedLoss):
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.nll_loss(
-            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
-        )
+        return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
 class CrossEntropyLoss(_WeightedLoss):

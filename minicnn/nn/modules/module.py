@@ -20,17 +20,16 @@ from collections.abc import Callable
 from typing import Any
 
 from minicnn._tensor import Tensor
-from minicnn.nn.modules._registration import (
-    Registration,
+from minicnn.nn.modules._registration import (  # some of it only because people look for it here
     _add_hook,
-    _global_buffer_registration_hooks,
-    _global_module_registration_hooks,
-    _global_parameter_registration_hooks,
+    _global_buffer_registration_hooks,  # noqa: F401
+    _global_module_registration_hooks,  # noqa: F401
+    _global_parameter_registration_hooks,  # noqa: F401
     register_module_buffer_registration_hook,
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
-from minicnn.nn.modules._state_dict import _EXTRA_STATE_KEY_SUFFIX, StateDict, _IncompatibleKeys, _WrappedHook
+from minicnn.nn.modules._state_dict import StateDict, _IncompatibleKeys, _WrappedHook  # noqa: F401
 from minicnn.nn.modules._traversal import Traversal
 from minicnn.utils._warnings import warn_user
 from minicnn.utils.hooks import BackwardHook, RemovableHandle
@@ -70,7 +69,7 @@ def register_module_forward_hook(
     hook: Callable, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """Call `hook(module, args, output)` after the forward of every module. See `Module.register_forward_hook`."""
-    # The handle knows one side dictionary only: removing a hook with kwargs leaves its flag behind, as in PyTorch 2.13.0.
+    # The handle knows one side dictionary only: removing a hook with kwargs leaves its flag behind, as in 2.13.0.
     handle = RemovableHandle(_global_forward_hooks, extra_dict=_global_forward_hooks_always_called)
     _global_forward_hooks[handle.id] = hook
     if with_kwargs:
@@ -112,7 +111,7 @@ def register_module_backward_hook(hook: Callable) -> RemovableHandle:
 
 
 class _HookedCall:
-    """One call of a module that has hooks. `args`, `kwargs` and `result` are what the hooks have made of them so far."""
+    """One call of a module that has hooks. `args`, `kwargs`, `result` are what the hooks have made of them so far."""
 
     __slots__ = (
         "module", "forward", "args", "kwargs", "result", "started", "backward_pre_hooks", "full_hooks", "legacy_hooks"
@@ -163,8 +162,7 @@ class _HookedCall:
                     continue
                 if not (isinstance(changed, tuple) and len(changed) == 2):
                     raise RuntimeError(
-                        "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
-                        f"but got {changed}."
+                        f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
                     )
                 self.args, self.kwargs = changed
             else:
@@ -253,7 +251,8 @@ def _warn_of_legacy_hooks(inputs: tuple, result: Any, grad_fn: Any) -> None:
         return
     if not _is_tuple_of_tensors(inputs):
         problem = (
-            "Using non-full backward hooks on a Module that does not take as input a single Tensor or a tuple of Tensors"
+            "Using non-full backward hooks on a Module that does not take as input a single Tensor or a tuple of "
+            "Tensors"
         )
         warn_user(f"{problem} {deprecated} of the grad_input.{advice}", FutureWarning)
         return
@@ -356,8 +355,8 @@ class Module(Traversal, StateDict):
         """Call `hook(module, args)` before `forward`. What it returns becomes the arguments; None leaves them.
 
         A tuple is the new arguments, anything else is wrapped in one. With `with_kwargs` the hook is
-        `hook(module, args, kwargs)` and returns None or a tuple `(new_args, new_kwargs)`. `prepend` puts the hook before
-        the module's other pre-hooks; global ones come first all the same.
+        `hook(module, args, kwargs)` and returns None or a tuple `(new_args, new_kwargs)`. `prepend` puts the hook
+        before the module's other pre-hooks; global ones come first all the same.
         """
         handle = RemovableHandle(self._forward_pre_hooks, extra_dict=self._forward_pre_hooks_with_kwargs)
         self._forward_pre_hooks[handle.id] = hook

@@ -1,0 +1,207 @@
+# %% [markdown]
+# # 1. A trained network, from the outside
+#
+# **You need:** a little Python. No mathematics yet.
+#
+# **You leave with:** a trained network's answer to a photograph, with a feeling for how far to trust it; the shape of the
+# data after every layer; where the network keeps its weights, and where it spends its time.
+#
+# **Run time:** a few seconds; half a minute the first time, when the fast kernels are compiled.
+# **Files written:** `lessons/out/01_a_trained_network_*.png` (3 figures).
+
+# %%
+# %matplotlib inline
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import minicnn
+from minicnn import nn, viz
+from minicnn.models import tinynet
+
+here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
+out = here / "out"
+out.mkdir(exist_ok=True)
+
+# %% [markdown]
+# ## A photograph, as the network gets it
+#
+# The photograph is one that matplotlib installs: Rear Admiral Grace Hopper, who wrote one of the first compilers. With
+# `python -m lessons 1 --photo PATH` it is yours. The network was trained on images of 64 x 64 pixels, so that is what it
+# gets: the middle of the photograph, made small. Look at the right-hand picture before you judge the answer.
+
+# %%
+path = os.environ.get("LESSON_PHOTO")  # set by --photo
+photo = viz.load_image(path) if path else viz.sample_photo()  # uint8 (height, width, 3)
+small = viz.fit(photo, 64)
+
+figure = Figure(figsize=(8, 4.6), layout="constrained")
+left, right = figure.subplots(1, 2)
+left.imshow(photo)
+left.set_title(f"the photograph: {photo.shape[1]} x {photo.shape[0]} pixels")
+right.imshow(small, interpolation="nearest")
+right.set_title("what the network gets: 64 x 64 pixels")
+for ax in (left, right):
+    ax.set_axis_off()
+figure.savefig(out / "01_a_trained_network_photo.png", dpi=110)
+figure
+
+# %% [markdown]
+# ## The network
+#
+# `tinynet("standard")` reads about seven megabytes of numbers from a file. The numbers were found by training on 100,000
+# photographs of 200 classes (Tiny ImageNet); how, is written in `weights/README.md`. Everything that the photograph needs
+# to enter the network travels with it as `model.meta`.
+
+# %%
+model = tinynet("standard")
+print(model)
+print(f"classes: {len(model.meta.categories)}, among them {', '.join(model.meta.categories[:4])}")
+print(f"right answers on 10,000 photographs that it never saw: {model.meta.accuracy:.1%}; a guess would give 0.5 %")
+assert model.meta.accuracy > 0.4
+
+# %% [markdown]
+# ## Its answer
+#
+# The pixels are divided by 255, the mean of the training images is subtracted, and the result divided by their standard
+# deviation. The network returns 200 numbers, one for each class, called logits. `softmax` makes them positive with sum 1;
+# they are then read as probabilities.
+
+# %%
+x = viz.preprocess(photo, model)  # Tensor (1, 3, 64, 64)
+with minicnn.no_grad():  # we only look: no graph for gradients is needed
+    logits = model(x)
+    probabilities = logits.softmax(dim=1)[0]
+print(f"input {tuple(x.shape)} -> logits {tuple(logits.shape)}")
+print(f"sum of the {len(probabilities)} probabilities: {probabilities.sum():.6f}")
+assert abs(probabilities.sum().item() - 1) < 1e-5
+
+values, classes = probabilities.topk(5)
+for value, index in zip(values.tolist(), classes.tolist(), strict=True):
+    print(f"  {value:6.1%}  {model.meta.categories[index]}")
+
+# %% [markdown]
+# ## How far to trust it
+#
+# The network knows 200 things. Perhaps none of them is in your photograph: it cannot say so. The probabilities always have
+# sum 1, so even noise gets an answer.
+
+# %%
+rng = np.random.default_rng(0)
+noise = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+with minicnn.no_grad():
+    noise_probabilities = model(viz.preprocess(noise, model)).softmax(dim=1)[0]
+noise_value, noise_class = noise_probabilities.max(dim=0)
+name = model.meta.categories[noise_class.item()]
+print(f"pure noise is a {name!r} with {noise_value:.1%}, {noise_value * 200:.0f} times as much as a guess")
+assert noise_value * 200 > 5
+
+
+# %%
+def draw_answer(axes, picture, probabilities, title):
+    """A picture above the bars of its five most probable classes."""
+    top, bars = axes
+    top.imshow(picture, interpolation="nearest")
+    top.set_title(title)
+    top.set_axis_off()
+    values, classes = probabilities.topk(5)
+    names = [model.meta.categories[i] for i in classes.tolist()]
+    bars.barh(range(5), values.tolist(), color="#3b6ea5")
+    bars.set_yticks(range(5), names)
+    bars.invert_yaxis()
+    bars.set_xlim(0, 1)
+    bars.set_xlabel("probability")
+    bars.spines[["top", "right"]].set_visible(False)
+    for i, value in enumerate(values.tolist()):
+        bars.text(value + 0.02, i, f"{value:.1%}", va="center")
+
+
+figure = Figure(figsize=(9, 5.2), layout="constrained")
+axes = figure.subplots(2, 2, height_ratios=[2, 1])
+draw_answer(axes[:, 0], small, probabilities, "the photograph")
+draw_answer(axes[:, 1], noise, noise_probabilities, "pure noise")
+figure.suptitle("Every image gets an answer, also one that shows none of the 200 classes")
+figure.savefig(out / "01_a_trained_network_answer.png", dpi=110)
+figure
+
+# %% [markdown]
+# ## Layer by layer
+#
+# A network is a chain of functions. We call them one after another, and look at the shape of what comes out:
+# `(N, C, H, W)` is `N` images with `C` channels of `H` x `W` numbers. For each layer we count
+#
+# - its **weights**: the numbers that training has found;
+# - its **multiplications**: a convolution uses each of its weights once for every position of its output.
+
+# %%
+layers = [(f"features.{name}", layer) for name, layer in model.features.named_children()]
+layers += [("avgpool", model.avgpool), ("flatten", nn.Flatten()), ("classifier", model.classifier)]
+
+rows = []  # (name, shape of the output without N, weights, multiplications)
+h = x
+print(f"{'layer':<12} {'kind':<18} {'output':<18} {'numbers':>8} {'weights':>9} {'multiplications':>16}")
+for name, layer in layers:
+    with minicnn.no_grad():
+        h = layer(h)
+    weights = sum(parameter.numel() for parameter in layer.parameters())
+    kernel = layer.weight.numel() if weights else 0
+    positions = h.shape[2] * h.shape[3] if h.dim() == 4 else 1
+    rows.append((name, tuple(h.shape[1:]), weights, kernel * positions))
+    kind = type(layer).__name__
+    print(f"{name:<12} {kind:<18} {tuple(h.shape)!s:<18} {h.numel():>8,} {weights:>9,} {kernel * positions:>16,}")
+
+print(f"largest difference between this walk and model(x): {(h - logits).abs().max():.1g}")
+assert (h == logits).all()
+
+# %% [markdown]
+# From top to bottom the maps get smaller and more: 64 maps of 32 x 32 become 256 maps of 8 x 8, and at the end 200 single
+# numbers. *Where* something is gets lost on the way, and *what* it is remains: lesson 3 measures that. The sizes
+# follow one rule, the same for convolution and pooling.
+
+
+# %%
+def output_size(size, kernel, stride, padding):
+    """The number of positions of a kernel that moves by `stride` over `size` pixels with `padding` zeros at both ends."""
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+first, pool = output_size(64, 7, 2, 3), output_size(32, 3, 2, 1)
+print(f"features.0 makes {first} x {first} of 64 x 64, features.2 makes {pool} x {pool} of that")
+assert rows[0][1] == (64, first, first) and rows[2][1] == (64, pool, pool)
+
+# %%
+total = sum(weights for _, _, weights, _ in rows)
+work = sum(products for *_, products in rows)
+first_weights, first_work = rows[0][2] / total, rows[0][3] / work
+print(f"weights: {total:,}; multiplications for one image: {work:,}")
+assert total == sum(parameter.numel() for parameter in model.parameters())
+print(f"the first layer has {first_weights:.1%} of the weights and does {first_work:.0%} of the work")
+assert first_weights < 0.01 and first_work > 0.05
+
+# %%
+kept = [row for row in rows if row[0] != "flatten" and not (row[2] == 0 and row[0] != "avgpool" and "Pool" not in row[0])]
+names = [f"{name}\n{' x '.join(map(str, shape))}" for name, shape, _, _ in kept]
+columns = [
+    ("numbers that come out", [int(np.prod(shape)) for _, shape, _, _ in kept], "#b5651d"),
+    ("weights", [weights for _, _, weights, _ in kept], "#3b6ea5"),
+    ("multiplications", [products for *_, products in kept], "#4c8c4a"),
+]
+figure = Figure(figsize=(11, 4.6), layout="constrained")
+for ax, (title, values, colour) in zip(figure.subplots(1, 3, sharey=True), columns, strict=True):
+    ax.barh(range(len(kept)), values, color=colour)
+    ax.set_yticks(range(len(kept)), names)
+    ax.set_title(title)
+    ax.set_xlim(0, max(values) * 1.3)
+    ax.set_xticks([])
+    ax.spines[["top", "right", "bottom"]].set_visible(False)
+    for i, value in enumerate(values):
+        ax.text(value + max(values) * 0.02, i, f"{value:,}", va="center", fontsize=9)
+figure.get_axes()[0].invert_yaxis()
+figure.suptitle("The first layers make many numbers out of few weights; the last ones hold the weights")
+figure.savefig(out / "01_a_trained_network_layers.png", dpi=110)
+figure
+
+# %%
+print("Next lesson: lessons/02_first_layer_filters.py")

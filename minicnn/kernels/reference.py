@@ -1,0 +1,326 @@
+"""The definitions: convolution, pooling and resizing as plain loops, to be read and stepped through.
+
+Every fast kernel must give these results. They are slow: one 3x3 layer of a real network takes minutes. Legend:
+`N C H W` input, `O KH KW` kernel, `SH SW` stride, `PH PW` padding, `DH DW` dilation, `OH OW` output. Indices are small letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from . import resize
+from .shapes import adaptive_windows, output_size, pooling_windows
+
+Pair = tuple[int, int]
+Scales = tuple[float | None, float | None]
+
+
+# ---------------------------------------------------------------------------------------------------------- convolution
+
+
+def conv2d(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """out[n, o, oh, ow] = bias[o] + sum over c, kh, kw of weight[o, c, kh, kw] * x[n, c, h, w]
+
+    with h = oh * SH + kh * DH - PH and w = ow * SW + kw * DW - PW; outside of the input x counts as 0.
+    """
+    N, O = x.shape[0], weight.shape[0]
+    OH, OW = map(output_size, x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    out = np.zeros((N, O, OH, OW), x.dtype)
+    for n in range(N):
+        for o in range(O):
+            for oh in range(OH):
+                for ow in range(OW):
+                    total = x.dtype.type(0)
+                    for c, kh, kw, channel, h, w in _taps(o, oh, ow, x.shape, weight.shape, stride, padding, dilation, groups):
+                        total += weight[o, c, kh, kw] * x[n, channel, h, w]
+                    out[n, o, oh, ow] = total if bias is None else total + bias[o]
+    return out
+
+
+def conv2d_grad_input(
+    grad: np.ndarray,
+    weight: np.ndarray,
+    input_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """Each product weight * x of the forward pass hands its output's gradient, times the weight, back to that x."""
+    out = np.zeros(input_shape, grad.dtype)
+    N, O, OH, OW = grad.shape
+    for n in range(N):
+        for o in range(O):
+            for oh in range(OH):
+                for ow in range(OW):
+                    for c, kh, kw, channel, h, w in _taps(
+                        o, oh, ow, input_shape, weight.shape, stride, padding, dilation, groups
+                    ):
+                        out[n, channel, h, w] += weight[o, c, kh, kw] * grad[n, o, oh, ow]
+    return out
+
+
+def conv2d_grad_weight(
+    grad: np.ndarray,
+    x: np.ndarray,
+    weight_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """Each product weight * x of the forward pass hands its output's gradient, times x, back to that weight."""
+    out = np.zeros(weight_shape, x.dtype)
+    N, O, OH, OW = grad.shape
+    for n in range(N):
+        for o in range(O):
+            for oh in range(OH):
+                for ow in range(OW):
+                    for c, kh, kw, channel, h, w in _taps(
+                        o, oh, ow, x.shape, weight_shape, stride, padding, dilation, groups
+                    ):
+                        out[o, c, kh, kw] += x[n, channel, h, w] * grad[n, o, oh, ow]
+    return out
+
+
+def _taps(
+    o: int,
+    oh: int,
+    ow: int,
+    input_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """The products behind one output: (c, kh, kw) in the kernel, (channel, h, w) in the input; none in the padding.
+
+    With groups, output channel o sees only the input channels of its own group.
+    """
+    _, _, H, W = input_shape
+    O, C_group, KH, KW = weight_shape
+    first_channel = o // (O // groups) * C_group
+    for c in range(C_group):
+        for kh in range(KH):
+            for kw in range(KW):
+                h = oh * stride[0] + kh * dilation[0] - padding[0]
+                w = ow * stride[1] + kw * dilation[1] - padding[1]
+                if 0 <= h < H and 0 <= w < W:
+                    yield c, kh, kw, first_channel + c, h, w
+
+
+# -------------------------------------------------------------------------------------------------------------- pooling
+
+
+def max_pool2d(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of each window, and where it is: h * W + w in its plane. Of equals the first, row by row; NaN wins."""
+    rows, columns = (
+        pooling_windows(*axis, ceil_mode) for axis in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
+    )
+    return _maxima(x, rows, columns, dilation)
+
+
+def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of each of OH x OW regions that cover the input, and where it is."""
+    rows, columns = (adaptive_windows(n, count) for n, count in zip(x.shape[2:], output_size, strict=True))
+    return _maxima(x, rows, columns, (1, 1))
+
+
+def _maxima(x: np.ndarray, rows: tuple, columns: tuple, dilation: Pair) -> tuple[np.ndarray, np.ndarray]:
+    N, C, _, W = x.shape
+    shape = (N, C, len(rows[0]), len(columns[0]))
+    out, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    for n, c, oh, ow in np.ndindex(shape):
+        best, where = -np.inf, rows[0][oh] * W + columns[0][ow]
+        for h in range(rows[0][oh], rows[1][oh], dilation[0]):
+            for w in range(columns[0][ow], columns[1][ow], dilation[1]):
+                if x[n, c, h, w] > best or np.isnan(x[n, c, h, w]):
+                    best, where = x[n, c, h, w], h * W + w
+        out[n, c, oh, ow], indices[n, c, oh, ow] = best, where
+    return out, indices
+
+
+def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
+    """Each output hands its gradient to the pixel that won its window."""
+    out = np.zeros(input_shape, grad.dtype)
+    W = input_shape[3]
+    for n, c, oh, ow in np.ndindex(grad.shape):
+        h, w = divmod(indices[n, c, oh, ow], W)
+        out[n, c, h, w] += grad[n, c, oh, ow]
+    return out
+
+
+def avg_pool2d(
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> np.ndarray:
+    """The sum of each window divided by the number of its pixels, those in the padding included or not."""
+    OH, OW = (output_size(*axis, 1, ceil_mode) for axis in zip(x.shape[2:], kernel, stride, padding, strict=True))
+    out = np.zeros((*x.shape[:2], OH, OW), x.dtype)
+    for n, c, oh, ow in np.ndindex(out.shape):
+        pixels, divisor = _window(oh, ow, x.shape, kernel, stride, padding, count_include_pad, divisor_override)
+        for h, w in pixels:
+            out[n, c, oh, ow] += x[n, c, h, w]
+        out[n, c, oh, ow] /= divisor
+    return out
+
+
+def avg_pool2d_grad(
+    grad: np.ndarray,
+    input_shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> np.ndarray:
+    """Each output hands an equal share of its gradient to the pixels of its window."""
+    out = np.zeros(input_shape, grad.dtype)
+    for n, c, oh, ow in np.ndindex(grad.shape):
+        pixels, divisor = _window(oh, ow, input_shape, kernel, stride, padding, count_include_pad, divisor_override)
+        for h, w in pixels:
+            out[n, c, h, w] += grad[n, c, oh, ow] / grad.dtype.type(divisor)
+    return out
+
+
+def _window(
+    oh: int,
+    ow: int,
+    shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> tuple[list[Pair], int]:
+    """The pixels of one window, and what their sum is divided by."""
+    H, W = shape[2:]
+    top, left = oh * stride[0] - padding[0], ow * stride[1] - padding[1]
+    bottom, right = min(top + kernel[0], H + padding[0]), min(left + kernel[1], W + padding[1])
+    pixels = [(h, w) for h in range(max(top, 0), min(bottom, H)) for w in range(max(left, 0), min(right, W))]
+    if divisor_override is not None:
+        return pixels, divisor_override
+    return pixels, (bottom - top) * (right - left) if count_include_pad else len(pixels)
+
+
+def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
+    """The mean of each of OH x OW regions that cover the input."""
+    (top, bottom), (left, right) = map(adaptive_windows, x.shape[2:], output_size)
+    out = np.empty((*x.shape[:2], *output_size), x.dtype)
+    for n, c, oh, ow in np.ndindex(out.shape):
+        out[n, c, oh, ow] = x[n, c, top[oh] : bottom[oh], left[ow] : right[ow]].mean()
+    return out
+
+
+def adaptive_avg_pool2d_grad(grad: np.ndarray, input_shape: tuple[int, ...], output_size: Pair) -> np.ndarray:
+    """Each output hands an equal share of its gradient to the pixels of its region."""
+    (top, bottom), (left, right) = map(adaptive_windows, input_shape[2:], output_size)
+    out = np.zeros(input_shape, grad.dtype)
+    for n, c, oh, ow in np.ndindex(grad.shape):
+        region = out[n, c, top[oh] : bottom[oh], left[ow] : right[ow]]
+        region += grad[n, c, oh, ow] / grad.dtype.type(region.size)
+    return out
+
+
+# ------------------------------------------------------------------------------------------------------------- resizing
+
+
+def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None, None)) -> np.ndarray:
+    """Each output pixel copies the input pixel below it."""
+    rows, columns = map(resize.nearest_sources, x.shape[2:], output_size, scales)
+    out = np.empty((*x.shape[:2], *output_size), x.dtype)
+    for oh in range(output_size[0]):
+        for ow in range(output_size[1]):
+            out[:, :, oh, ow] = x[:, :, rows[oh], columns[ow]]
+    return out
+
+
+def upsample_nearest2d_grad(
+    grad: np.ndarray, input_shape: tuple[int, ...], output_size: Pair, scales: Scales = (None, None)
+) -> np.ndarray:
+    """Each input pixel adds up the gradients of its copies."""
+    rows, columns = map(resize.nearest_sources, input_shape[2:], output_size, scales)
+    out = np.zeros(input_shape, grad.dtype)
+    for oh in range(output_size[0]):
+        for ow in range(output_size[1]):
+            out[:, :, rows[oh], columns[ow]] += grad[:, :, oh, ow]
+    return out
+
+
+def upsample_bilinear2d(
+    x: np.ndarray, output_size: Pair, align_corners: bool, scales: Scales = (None, None)
+) -> np.ndarray:
+    """Each output pixel mixes the four input pixels around it, by its distance from each."""
+    out = np.zeros((*x.shape[:2], *output_size), x.dtype)
+    for oh, ow, h, w, weight in _corners(x.shape, output_size, align_corners, scales, x.dtype):
+        out[:, :, oh, ow] += weight * x[:, :, h, w]
+    return out
+
+
+def upsample_bilinear2d_grad(
+    grad: np.ndarray,
+    input_shape: tuple[int, ...],
+    output_size: Pair,
+    align_corners: bool,
+    scales: Scales = (None, None),
+) -> np.ndarray:
+    """Each input pixel adds up the gradients of the mixtures that it is in, by its weight in each."""
+    out = np.zeros(input_shape, grad.dtype)
+    for oh, ow, h, w, weight in _corners(input_shape, output_size, align_corners, scales, grad.dtype):
+        out[:, :, h, w] += weight * grad[:, :, oh, ow]
+    return out
+
+
+def _corners(shape: tuple[int, ...], output_size: Pair, align_corners: bool, scales: Scales, dtype: np.dtype) -> Iterator:
+    """(oh, ow, h, w, weight): the input pixels behind each output pixel."""
+    rows, columns = (
+        resize.bilinear_sources(n, count, align_corners, scale, dtype)
+        for n, count, scale in zip(shape[2:], output_size, scales, strict=True)
+    )
+    for oh in range(output_size[0]):
+        for ow in range(output_size[1]):
+            for h, by_row in ((rows[0][oh], 1 - rows[2][oh]), (rows[1][oh], rows[2][oh])):
+                for w, by_column in ((columns[0][ow], 1 - columns[2][ow]), (columns[1][ow], columns[2][ow])):
+                    yield oh, ow, h, w, by_row * by_column
+
+
+def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool) -> np.ndarray:
+    """out[n, :, i, j] = the pixels around the place grid[n, i, j], mixed by their distance from it."""
+    rows, columns, weights, _, _ = resize.grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    out = np.zeros((*x.shape[:2], *grid.shape[1:3]), x.dtype)
+    for tap, n, i, j in np.ndindex(rows.shape):
+        out[n, :, i, j] += weights[tap, n, i, j] * x[n, :, rows[tap, n, i, j], columns[tap, n, i, j]]
+    return out
+
+
+def grid_sample_grad(
+    grad: np.ndarray, x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool, to_grid: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """To each pixel by its weight; to the grid by how the weights change with the place."""
+    rows, columns, weights, by_x, by_y = resize.grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    to_x, to_place = np.zeros(x.shape, grad.dtype), np.zeros_like(grid)
+    for tap, n, i, j in np.ndindex(rows.shape):
+        h, w = rows[tap, n, i, j], columns[tap, n, i, j]
+        to_x[n, :, h, w] += weights[tap, n, i, j] * grad[n, :, i, j]
+        product = (x[n, :, h, w] * grad[n, :, i, j]).sum()
+        to_place[n, i, j] += product * by_x[tap, n, i, j], product * by_y[tap, n, i, j]
+    return to_x, to_place if to_grid else None
