@@ -95,7 +95,7 @@ with minicnn.no_grad():
     noise_probabilities = model(viz.preprocess(noise, model)).softmax(dim=1)[0]
 noise_value, noise_class = noise_probabilities.max(dim=0)
 name = model.meta.categories[noise_class.item()]
-print(f"pure noise is a {name!r} with {noise_value:.1%}, {noise_value * 200:.0f} times as much as a guess")
+print(f"pure noise is {name!r} with {noise_value:.1%}, {noise_value * 200:.0f} times as much as a guess")
 assert noise_value * 200 > 5
 
 
@@ -181,7 +181,7 @@ print(f"the first layer has {first_weights:.1%} of the weights and does {first_w
 assert first_weights < 0.01 and first_work > 0.05
 
 # %%
-kept = [row for row in rows if row[0] != "flatten" and not (row[2] == 0 and row[0] != "avgpool" and "Pool" not in row[0])]
+kept = [row for row in rows if row[2] > 0]  # the layers with weights
 names = [f"{name}\n{' x '.join(map(str, shape))}" for name, shape, _, _ in kept]
 columns = [
     ("numbers that come out", [int(np.prod(shape)) for _, shape, _, _ in kept], "#b5651d"),
@@ -193,7 +193,7 @@ for ax, (title, values, colour) in zip(figure.subplots(1, 3, sharey=True), colum
     ax.barh(range(len(kept)), values, color=colour)
     ax.set_yticks(range(len(kept)), names)
     ax.set_title(title)
-    ax.set_xlim(0, max(values) * 1.3)
+    ax.set_xlim(0, max(values) * 1.35)
     ax.set_xticks([])
     ax.spines[["top", "right", "bottom"]].set_visible(False)
     for i, value in enumerate(values):

@@ -3,8 +3,11 @@
 `import minicnn as torch` runs what an ordinary CNN script uses; `minicnn.viz` shows what a network sees.
 """
 
+import math
+
 from minicnn import _tensor as _tensor_module  # noqa: F401  (makes Tensor known to autograd)
 from minicnn._creation import (
+    ByteTensor,
     FloatTensor,
     LongTensor,
     arange,
@@ -63,6 +66,19 @@ from minicnn._types import int64 as long
 from minicnn.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from minicnn.autograd.grad_mode import is_grad_enabled, is_inference_mode_enabled
 from minicnn.ops import (
+    broadcast_to,
+    dot,
+    expm1,
+    log10,
+    masked_select,
+    mv,
+    nonzero,
+    outer,
+    scatter,
+    take_along_dim,
+    tile,
+    view_as_complex,
+    view_as_real,
     abs,
     add,
     addcdiv,
@@ -181,6 +197,7 @@ from minicnn.ops import (
     where,
 )
 
+inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 concat = concatenate = cat
 permute_dims = permute
 absolute = abs
@@ -191,6 +208,17 @@ subtract = sub
 divide = true_divide = div
 negative = neg
 swapaxes = transpose
+
+
+def numel(input: Tensor) -> int:  # noqa: A001
+    """The number of elements."""
+    return input.array.size
+
+
+def complex(real: Tensor, imag: Tensor) -> Tensor:  # noqa: A001
+    """real + i imag, of one shape."""
+    return view_as_complex(stack([real, imag], -1))
+
 
 from minicnn import autograd, cuda, fft, linalg, nn, optim, utils  # noqa: E402
 from minicnn.serialization import load, save  # noqa: E402

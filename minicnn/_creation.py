@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import _random, ops
 from minicnn._tensor import Tensor
 from minicnn._tensor_methods import _numbers
-from minicnn._types import check_device, dtype, float32, int64
+from minicnn._types import check_device, dtype, float32, int64, uint8
 from minicnn.autograd.tensor_base import TensorBase
 
 
@@ -34,7 +34,9 @@ def _array(data: Any) -> np.ndarray:
     try:
         array = np.array(data)
     except ValueError as error:
-        raise ValueError(f"expected a sequence of equal length at every dimension: {error}") from None
+        raise ValueError(_ragged(data, 0) or str(error)) from None
+    if array.dtype.kind in "US":
+        raise TypeError("new(): invalid data type 'str'") if array.ndim == 0 else ValueError("too many dimensions 'str'")
     if array.dtype.kind == "f":
         return array.astype(ops.default_dtype())
     if array.dtype.kind == "c":
@@ -42,6 +44,15 @@ def _array(data: Any) -> np.ndarray:
     if array.size == 0 and array.dtype.kind == "f":
         return array.astype(ops.default_dtype())
     return array
+
+
+def _ragged(data: Any, depth: int) -> str:
+    """Where nested lists are of different lengths, in PyTorch's words."""
+    lengths = [len(item) for item in data if isinstance(item, (list, tuple))]
+    for length in lengths:
+        if length != lengths[0]:
+            return f"expected sequence of length {lengths[0]} at dim {depth + 1} (got {length})"
+    return next((found for item in data if lengths and (found := _ragged(item, depth + 1))), "")
 
 
 def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -81,19 +92,31 @@ def _float(kind: dtype | None) -> np.dtype:
     return kind.numpy if kind is not None else ops.default_dtype()
 
 
+def _shape(size: tuple, name: str) -> tuple:
+    """The lengths that were passed one by one or as one sequence. RuntimeError if one is negative."""
+    lengths = _numbers(size)
+    if any(isinstance(n, int) and n < 0 for n in lengths):
+        raise RuntimeError(
+            "zeros: Dimension size must be non-negative."
+            if name == "zeros"
+            else f"Trying to create tensor with negative dimension {min(lengths)}: {list(lengths)}"
+        )
+    return lengths
+
+
 def zeros(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.zeros(_numbers(size), _float(dtype)), None, device, requires_grad)
+    return _finish(np.zeros(_shape(size, "zeros"), _float(dtype)), None, device, requires_grad)
 
 
 def ones(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.ones(_numbers(size), _float(dtype)), None, device, requires_grad)
+    return _finish(np.ones(_shape(size, "ones"), _float(dtype)), None, device, requires_grad)
 
 
 def empty(
     *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Undefined content."""
-    return _finish(np.empty(_numbers(size), _float(dtype)), None, device, requires_grad)
+    return _finish(np.empty(_shape(size, "empty"), _float(dtype)), None, device, requires_grad)
 
 
 def full(
@@ -114,6 +137,8 @@ def arange(
     if end is None:
         start, end = 0, start
     start, end, step = (n.item() if isinstance(n, TensorBase) else n for n in (start, end, step))
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
     if (end - start) / step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
@@ -133,8 +158,17 @@ def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype:
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    grids = np.meshgrid(*(t.array for t in _numbers(tensors)), indexing=indexing)
-    return tuple(TensorBase.wrap(grid) for grid in grids)
+    """The coordinates of a grid: one tensor for each vector; "xy" exchanges the first two dimensions."""
+    vectors = _numbers(tensors)
+    lengths = [t.array.size for t in vectors]
+    order = [1, 0, *range(2, len(vectors))] if indexing == "xy" and len(vectors) > 1 else list(range(len(vectors)))
+    shape = [lengths[i] for i in order]
+    grids = []
+    for i, vector in enumerate(vectors):
+        one = [1] * len(vectors)
+        one[order.index(i)] = lengths[i]
+        grids.append(ops.expand(ops.view(vector, one), shape))
+    return tuple(grids)
 
 
 # --- random numbers ---------------------------------------------------------------------------------------------------
@@ -225,6 +259,10 @@ def randn_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None,
 def FloatTensor(*data: Any) -> Tensor:  # noqa: N802
     """`tensor(data, dtype=float32)`, or undefined content of a shape; an old name that scripts still use."""
     return Tensor(*data).to(float32)
+
+
+def ByteTensor(*data: Any) -> Tensor:  # noqa: N802
+    return tensor(data[0], dtype=uint8) if len(data) == 1 and not isinstance(data[0], int) else Tensor(*data).to(uint8)
 
 
 def LongTensor(*data: Any) -> Tensor:  # noqa: N802

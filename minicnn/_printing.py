@@ -14,7 +14,7 @@ class _Formatter:
 
     def __init__(self, array: np.ndarray) -> None:
         self.kind = array.dtype.kind
-        self.integers = self.scientific = False
+        self.integers, self.scientific = True, False
         self.width = 1
         values = array.reshape(-1)
         if self.kind in "biu":
@@ -30,8 +30,6 @@ class _Formatter:
             else:
                 self.scientific = ratio > 1000.0 or sizes.max() > 1.0e8 or sizes.min() < 1.0e-4
             self.width = max(len(self._number(value)) for value in finite)
-        if not np.isfinite(values).all():
-            self.width = max(self.width, *(len(self._number(v)) for v in values[~np.isfinite(values)]))
 
     def _number(self, value: float) -> str:
         if self.kind in "biu":

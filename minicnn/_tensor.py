@@ -41,7 +41,7 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
         return tensor_repr(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.array.ndim == 0 and spec else object.__format__(self, spec)
+        return format(self.item(), spec) if self.array.ndim == 0 else object.__format__(self, spec)
 
     def __len__(self) -> int:
         if self.array.ndim == 0:
@@ -302,7 +302,7 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
         return ops.pow(other, self)
 
     def __matmul__(self, other: Tensor) -> Tensor:
-        return _operator(ops.matmul, self, other)
+        return ops.matmul(self, other) if isinstance(other, TensorBase) else NotImplemented
 
     def __neg__(self) -> Tensor:
         return ops.neg(self)
@@ -314,6 +314,8 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
         return ops.abs(self)
 
     def __invert__(self) -> Tensor:
+        if self.array.dtype.kind not in "biu":
+            raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
         return self.wrap(~self.array)
 
     def __and__(self, other: Any) -> Tensor:

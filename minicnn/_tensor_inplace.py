@@ -147,14 +147,20 @@ class InplaceMethods:
         return self._inplace(Copy.apply, src)
 
     def fill_(self, value: Any) -> Any:
-        return self._inplace(Fill.apply, value.item() if hasattr(value, "item") else value)
+        inplace.check(self)
+        return inplace.assign(self, Fill.apply(self, value.item() if hasattr(value, "item") else value), constant=True)
 
     def zero_(self) -> Any:
-        return self._inplace(Zero.apply, 0)
+        inplace.check(self)
+        return inplace.assign(self, Zero.apply(self, 0), constant=True)
 
     def index_put_(self, indices: tuple, values: Any, accumulate: bool = False) -> Any:
         key = tuple(index.array for index in indices)
         return self._inplace(lambda a: IndexPut.apply(a, values, key, accumulate))
+
+    def scatter_(self, dim: int, index: Any, src: Any) -> Any:
+        """self[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor of index's shape or a number."""
+        return self._inplace(ops.scatter, dim, index, src)
 
     def normal_(self, mean: float = 0, std: float = 1, *, generator: Any = None) -> Any:
         rng = _random.generator(generator)

@@ -373,11 +373,34 @@ class FunctionMethods:
 
     def nonzero(self, *, as_tuple: bool = False) -> Any:
         """The indices of the elements that are not 0: (count, ndim), or one tensor for each dimension."""
-        places = np.nonzero(self.array)
-        return tuple(map(self.wrap, places)) if as_tuple else self.wrap(np.stack(places, axis=-1))
+        return ops.nonzero(self, as_tuple=as_tuple)
 
     def masked_select(self, mask: Tensor) -> Tensor:
-        return ops.index(self, mask)
+        return ops.masked_select(self, mask)
+
+    def scatter(self, dim: int, index: Tensor, src: Any) -> Tensor:
+        return ops.scatter(self, dim, index, src)
+
+    def mv(self, vec: Tensor) -> Tensor:
+        return ops.mv(self, vec)
+
+    def dot(self, other: Tensor) -> Tensor:
+        return ops.dot(self, other)
+
+    def outer(self, vec2: Tensor) -> Tensor:
+        return ops.outer(self, vec2)
+
+    def log10(self) -> Tensor:
+        return ops.log10(self)
+
+    def expm1(self) -> Tensor:
+        return ops.expm1(self)
+
+    def tile(self, *dims: int) -> Tensor:
+        return ops.tile(self, _numbers(dims))
+
+    def broadcast_to(self, shape: Sequence[int]) -> Tensor:
+        return ops.broadcast_to(self, shape)
 
     def softmax(self, dim: int, dtype: dtype | None = None) -> Tensor:
         return ops.softmax(self if dtype is None else self.to(dtype), dim)

@@ -45,7 +45,7 @@ class dtype:
         return f"torch.{self.name}"
 
     def __reduce__(self) -> str:
-        return self.name  # a module-level name: pickling and copying give the same object back
+        return "bool_" if self.name == "bool" else self.name  # a module-level name: pickling and copying give the same object back
 
 
 float16 = dtype("float16", np.float16, "HalfTensor")

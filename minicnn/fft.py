@@ -9,7 +9,14 @@ from minicnn._tensor import Tensor
 from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops import irfft2, rfft2
 
-__all__ = ["fftfreq", "irfft2", "rfft2", "rfftfreq"]
+__all__ = ["fftfreq", "irfft2", "irfftn", "rfft2", "rfftfreq"]
+
+
+def irfftn(input: Tensor, s: tuple[int, int] | None = None, dim: tuple[int, int] = (-2, -1), norm: str | None = None) -> Tensor:
+    """`irfft2`; NotImplementedError for other dimensions than the last two."""
+    if tuple(d % input.ndim for d in dim) != (input.ndim - 2, input.ndim - 1):
+        raise NotImplementedError(f"minicnn.fft transforms the last two dimensions, got dim={dim}")
+    return irfft2(input, s, norm)
 
 
 def fftfreq(n: int, d: float = 1.0) -> Tensor:

@@ -91,7 +91,7 @@ def in_place_on_a_view(x):
 
 @pytest.mark.parametrize("build", GRAPHS.values(), ids=GRAPHS.keys())
 def test_graph(build):
-    same(lambda lib: graph_of(build(lib, leaf_of(lib, 2, 3)).grad_fn, True))
+    same(lambda lib: graph_of(build(lib, leaf_of(lib, 2, 3)).grad_fn))
 
 
 def test_what_is_a_leaf_and_what_requires_grad():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from both import assert_same, known, scenarios
 from test_hooks_forward import attempt
-from test_module import parameters_of
+from test_layer_signatures import parameters_of
 
 import minicnn
 from minicnn.nn import init

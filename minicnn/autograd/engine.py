@@ -52,9 +52,7 @@ def backward(
         inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-        for i, tensor in enumerate(inputs):
-            if not tensor.requires_grad:
-                raise RuntimeError(f"One of the differentiated Tensors does not require grad (input {i})")
+        for tensor in inputs:
             tensor.retain_grad()
     _refuse_create_graph(create_graph)
     seeds = _seeds(tensors, grad_tensors)
@@ -85,7 +83,7 @@ def grad(
     if allow_unused is None:
         allow_unused = materialize_grads
     elif not allow_unused and materialize_grads:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
     _refuse_create_graph(create_graph)
     seeds = _seeds(outputs, grad_outputs)
     if not all(tensor.requires_grad for tensor in inputs):

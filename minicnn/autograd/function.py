@@ -27,6 +27,9 @@ class FunctionCtx(Node):
     _non_differentiable: tuple[TensorBase, ...] = ()
     _saved: tuple[SavedTensor | None, ...] | None = ()
 
+    def name(self) -> str:
+        return self.function.name_prefix + type(self).__name__
+
     def save_for_backward(self, *tensors: TensorBase | None) -> None:
         """Keep inputs or outputs of `forward` for `backward`, where `ctx.saved_tensors` gives them back."""
         self._to_save = tensors
@@ -95,6 +98,7 @@ class Function:
     """
 
     node_suffix = "Backward"
+    name_prefix = ""  # of the node's `name()`, for the few that PyTorch gives a longer one
     skips_without_gradient = False
     _node_class: type[FunctionCtx] = FunctionCtx
 
@@ -174,6 +178,8 @@ class Function:
         """Give one output its place in the graph."""
         differentiable = out.array.dtype.kind in "fc" and not _in(out, ctx._non_differentiable)
         if _in(out, ctx._dirty):
+            if recorded and out._requires_grad and out._grad_fn is None:
+                raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
             inplace.check(out)
             return inplace.written(out, ctx if recorded and differentiable else None, nr)
         if _in(out, args):  # returned as it came: the caller gets a view of it
@@ -253,6 +259,8 @@ class ViewOp(Op):
         out = super().apply(*args)
         for view in out if isinstance(out, tuple) else (out,):
             as_view(view, source, "multi" if isinstance(out, tuple) else None)
+            if not grad_mode.mode.enabled and view._view_origin is None:
+                view._view_origin = "no_grad"
         return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -39,7 +40,27 @@ class _GradModeContext:
     def _fresh(self) -> _GradModeContext:
         return type(self)()
 
+    def _wrap_generator(self, function: Callable) -> Callable:
+        """The flag is set while the generator runs, and not between its steps."""
+
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            generator = function(*args, **kwargs)
+            value = None
+            while True:
+                try:
+                    with self._fresh():
+                        item = generator.send(value)
+                except StopIteration as stop:
+                    return stop.value
+                value = yield item
+
+        return wrapper
+
     def __call__(self, function: Callable) -> Callable:
+        if inspect.isgeneratorfunction(function):
+            return self._wrap_generator(function)
+
         @functools.wraps(function)
         def wrapper(*args, **kwargs):
             with self._fresh():

@@ -137,15 +137,19 @@ class AccumulateGrad(Node):
         hooks = variable._post_accumulate_grad_hooks
         if hooks:
             for hook in tuple(hooks.values()):
-                check_post_accumulate(hook(variable), variable)
+                check_post_accumulate(hook, hook(variable), variable)
         return ()
 
 
-def check_post_accumulate(result: Any, variable: TensorBase) -> None:
+def check_post_accumulate(hook: Callable, result: Any, variable: TensorBase) -> None:
     if result is None or result is variable:
         return
     if not isinstance(result, _tensor_base()):
         raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+    if result.array.dtype != variable.array.dtype:
+        was, got = variable.dtype.tensor_type, result.dtype.tensor_type
+        name = getattr(hook, "__name__", "<unknown>")
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was torch.{was} got torch.{got})")
     raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
 
@@ -236,6 +240,12 @@ class SavedTensor:
                 "not be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
                 "issue if you need to perform in-place operations on the input to a pack hook."
             )
+
+    def keep_copy(self) -> None:
+        """Its memory is about to be written by the very operation that saves it: keep the old numbers."""
+        self._array = self._array.copy()
+        self._counter = type(self._counter)()
+        self._version, self._leaf = 0, None
 
     def moved_to(self, tensor: TensorBase) -> None:
         """The output was written into `tensor`, in place: keep that memory, at its present version."""

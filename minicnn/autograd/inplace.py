@@ -26,7 +26,18 @@ _ADVICE = {
 }
 
 
+_NO_GRAD_VIEW = (
+    "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is "
+    "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either "
+    "both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace "
+    "to be tracked)."
+)
+
+
 def refuse(view: TensorBase, what: str = "is being") -> None:
+    """Raise the RuntimeError that says why this view must not be written."""
+    if view._view_origin == "no_grad":
+        raise RuntimeError(_NO_GRAD_VIEW)
     raise RuntimeError(
         f"Output {view._output_nr} of {strip_backward(view._grad_fn)} is a view and {what} modified inplace. "
         f"{_ADVICE[view._view_origin]}"
@@ -38,7 +49,7 @@ def check(tensor: TensorBase) -> None:
     if not grad_mode.mode.enabled:
         return
     if tensor._base is not None:
-        if tensor._view_origin is not None and tensor.requires_grad:
+        if tensor._view_origin is not None and (tensor.requires_grad or tensor._base.requires_grad):
             refuse(tensor)
         if tensor._base._requires_grad and tensor._base._grad_fn is None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
@@ -121,6 +132,9 @@ class AsStridedBackward0(Node):
 class CopySlices(Node):
     """The write of `node`'s result into a view of `base`: next are the old base, then `node`'s other inputs."""
 
+    def name(self) -> str:
+        return "torch::autograd::CopySlices"
+
     def __init__(self, base: TensorBase, view: TensorBase, node: Node) -> None:
         super().__init__()
         self.input_metadata = [(base.array.shape, base.array.dtype)]
@@ -151,11 +165,11 @@ def _overlaps(array: np.ndarray) -> bool:
     return any(stride == 0 and length > 1 for stride, length in zip(array.strides, array.shape, strict=True))
 
 
-def assign(tensor: TensorBase, result: TensorBase) -> TensorBase:
+def assign(tensor: TensorBase, result: TensorBase, constant: bool = False) -> TensorBase:
     """Write into `tensor` what an operation made of it, and take over the operation's place in the graph.
 
     RuntimeError if the result's shape is another one, its type of a higher category, or if several elements of
-    `tensor` are one memory location (after `expand`).
+    `tensor` are one memory location (after `expand`), unless all elements become one `constant`.
     """
     if result is tensor:
         return tensor
@@ -167,7 +181,7 @@ def assign(tensor: TensorBase, result: TensorBase) -> TensorBase:
     if not np.can_cast(new.dtype, to.dtype, "same_kind"):
         source, target = (t.dtype.tensor_type.removesuffix("Tensor") for t in (result, tensor))
         raise RuntimeError(f"result type {source} can't be cast to the desired output type {target}")
-    if _overlaps(to):
+    if _overlaps(to) and not constant:
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

@@ -151,8 +151,11 @@ class TensorBase:
             if value.array.dtype != self.array.dtype:
                 ours, theirs = dtype.of(self.array.dtype), dtype.of(value.array.dtype)
                 raise RuntimeError(
-                    f"attempting to assign a gradient with dtype '{theirs.name}' to a tensor with dtype '{ours.name}'. "
-                    "Please ensure that the gradient and the tensor have the same dtype"
+                    f"attempting to assign a gradient with dtype '{short_name(theirs).lower()}' to a tensor with grad_dtype "
+                    f"'{short_name(ours)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
+                    "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. "
+                    "Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break downstream "
+                    "systems that assume they match."
                 )
             if value.array.shape != self.array.shape:
                 raise RuntimeError(
@@ -225,7 +228,12 @@ class TensorBase:
 
     def detach_(self) -> TensorBase:
         if self._base is not None:
-            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+            raise RuntimeError(
+                "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+                "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() "
+                "cannot be called on these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in "
+                "torch/optim/optimizer.py as the solution."
+            )
         self._grad_fn, self._output_nr, self._requires_grad = None, 0, False
         return self
 
@@ -243,14 +251,15 @@ class TensorBase:
         self.array = value.array
 
     def __reduce_ex__(self, protocol: int) -> Any:
-        if self.grad_fn is not None:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the pickle protocol at the moment."
-            )
         state = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
         state.pop("array")
         warn_if_has_hooks(self)
-        return _rebuild, (type(self), self.array, self._requires_grad, state)
+        return _rebuild, (type(self), self.array, self.requires_grad, state)
+
+
+def short_name(kind: dtype) -> str:
+    """`Float` for float32, `Long` for int64: the name that error texts use."""
+    return kind.tensor_type.removesuffix("Tensor")
 
 
 def _rebuild(cls: type[TensorBase], array: np.ndarray, requires_grad: bool, state: dict) -> TensorBase:

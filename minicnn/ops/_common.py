@@ -105,6 +105,17 @@ def pair(a: Any, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
+def check_expand(old: tuple[int, ...], new: tuple[int, ...]) -> None:
+    """RuntimeError unless a tensor of shape `old` can be expanded to `new`."""
+    extra = len(new) - len(old)
+    for i, n in enumerate(old):
+        if extra + i >= 0 and n not in (1, new[extra + i]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({new[extra + i]}) must match the existing size ({n}) at non-singleton "
+                f"dimension {extra + i}.  Target sizes: {list(new)}.  Tensor sizes: {list(old)}"
+            )
+
+
 def wrap_dim(dim: int, ndim: int) -> int:
     """A dimension number that may count from the end, as a number from 0. IndexError out of range."""
     n = max(ndim, 1)

@@ -363,6 +363,11 @@ def reciprocal(input: TensorBase) -> TensorBase:
 
 
 def neg(input: TensorBase) -> TensorBase:
+    if input.array.dtype.kind == "b":
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
+            "or `logical_not()` operator instead."
+        )
     return Neg.apply(input)
 
 

@@ -72,7 +72,7 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
 
 
 def _check(x: TensorBase, weight: TensorBase, bias: TensorBase | None) -> None:
-    for name, other in (("weight", weight), ("bias", bias)):
+    for name, other in (("bias", bias), ("weight", weight)):
         if other is not None and other.array.dtype != x.array.dtype:
             a, b = (t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (x, other))
             raise RuntimeError(f"Input type ({a}) and {name} type ({b}) should be the same")
@@ -96,7 +96,7 @@ def conv2d(
     if O % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
-            f"{list(weight.array.shape)} instead"
+            f"[{list(weight.array.shape)}] instead"
         )
     if C != C_group * groups:
         raise RuntimeError(

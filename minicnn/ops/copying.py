@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import promote, wrap_dim
+from minicnn.ops._common import check_expand, promote, wrap_dim
 from minicnn.ops.elementwise import to_dtype
 
 
@@ -25,25 +25,21 @@ class Clone(Op):
 class Copy(Op, node_name="CopyBackwards"):
     """What `copy_` leaves: the source's values in the target's shape and type."""
 
+    name_prefix = "torch::autograd::"
     slots = 2
 
     @staticmethod
     def forward(ctx, target, source):
         values = source.array if isinstance(source, TensorBase) else np.asarray(source, target.array.dtype)
-        try:
-            return np.broadcast_to(values, target.array.shape).astype(target.array.dtype)
-        except ValueError:
-            raise RuntimeError(
-                f"The expanded size of the tensor {list(target.array.shape)} must match the existing size "
-                f"{list(values.shape)}: the source cannot be broadcast to the target"
-            ) from None
+        check_expand(values.shape, target.array.shape)
+        return np.broadcast_to(values, target.array.shape).astype(target.array.dtype)
 
     @staticmethod
     def backward(ctx, grad):
         return np.zeros_like(grad.array), grad
 
 
-class Fill(Op):
+class Fill(Op, node_name="FillBackward2"):
     """A constant in place of the old values: no gradient goes to them."""
 
     @staticmethod
@@ -55,7 +51,7 @@ class Fill(Op):
         return np.zeros_like(grad.array)
 
 
-class Zero(Fill):
+class Zero(Fill, node_name="ZeroBackward0"):
     pass
 
 
@@ -178,7 +174,7 @@ def cat(tensors: Sequence[TensorBase], dim: int = 0) -> TensorBase:
     """Tensors joined along an existing dimension."""
     tensors = [t for t in tensors if t.array.shape != (0,)] or list(tensors[:1])
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     first = tensors[0].array
     if first.ndim == 0:
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
@@ -224,6 +220,11 @@ def repeat(input: TensorBase, repeats: Sequence[int]) -> TensorBase:
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
         )
     return Repeat.apply(input, tuple(repeats))
+
+
+def tile(input: TensorBase, dims: Sequence[int]) -> TensorBase:
+    """Like `repeat`, but missing leading numbers count as 1."""
+    return repeat(input, (1,) * (input.array.ndim - len(dims)) + tuple(dims))
 
 
 def flip(input: TensorBase, dims: Sequence[int]) -> TensorBase:

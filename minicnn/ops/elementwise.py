@@ -122,6 +122,11 @@ class Log(_Unary):
     slope = staticmethod(lambda x: 1 / x)
 
 
+class Log10(_Unary):
+    value = staticmethod(np.log10)
+    slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(10))))
+
+
 class Log2(_Unary):
     value = staticmethod(np.log2)
     slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(2))))
@@ -130,6 +135,11 @@ class Log2(_Unary):
 class Log1P(_Unary):
     value = staticmethod(np.log1p)
     slope = staticmethod(lambda x: 1 / (1 + x))
+
+
+class Expm1(_Unary):
+    value = staticmethod(np.expm1)
+    slope = staticmethod(np.exp)
 
 
 class Sin(_Unary):
@@ -237,6 +247,15 @@ def exp(input: TensorBase) -> TensorBase:
 
 def log(input: TensorBase) -> TensorBase:
     return Log.apply(input)
+
+
+def log10(input: TensorBase) -> TensorBase:
+    return Log10.apply(input)
+
+
+def expm1(input: TensorBase) -> TensorBase:
+    """exp(input) - 1, exact near 0."""
+    return Expm1.apply(input)
 
 
 def log2(input: TensorBase) -> TensorBase:

@@ -88,7 +88,10 @@ def index(input: TensorBase, key: Any) -> TensorBase:
     view, picks = _basic(input, key)
     if picks is not None:
         return Index.apply(view, _check(view, picks))
-    return view if view is not input else Alias.apply(input)
+    if view is not input:
+        return view
+    whole = isinstance(key[0] if isinstance(key, tuple) and key else key, slice)
+    return Slice.apply(input, 0, slice(None)) if whole else Alias.apply(input)
 
 
 def index_put_(input: TensorBase, key: Any, value: Any) -> TensorBase:
@@ -109,9 +112,14 @@ def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
     items = [_item(item) for item in (key if isinstance(key, tuple) else (key,))]
     used = sum(item.ndim if _is_mask(item) else item is not None and item is not Ellipsis for item in items)
     missing = input.array.ndim - used
+    if input.array.ndim == 0 and used == 1 and isinstance(items[0], int):
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
+            "tensor to a number"
+        )
     if missing < 0:
         raise IndexError(f"too many indices for tensor of dimension {input.array.ndim}")
-    dim, picks, view = 0, [], input
+    dim, dropped, picks, view = 0, 0, [], input
     for item in items:
         if item is Ellipsis:
             dim += missing
@@ -121,7 +129,11 @@ def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
             dim += 1
             picks.append(slice(None))
         elif isinstance(item, int):
-            view = shape.select(view, dim, item) if view.array.ndim else _scalar_index()
+            length = view.array.shape[dim]
+            if not -length <= item < length:
+                raise IndexError(f"index {item} is out of bounds for dimension {dim + dropped} with size {length}")
+            view = shape.select(view, dim, item)
+            dropped += 1
         elif isinstance(item, slice):
             if item.step is not None and item.step <= 0:
                 raise ValueError("step must be greater than zero")
@@ -150,8 +162,10 @@ def _item(item: Any) -> Any:
         item = np.asarray(item)
     elif isinstance(item, (int, np.integer)):
         return int(item)
-    if not isinstance(item, np.ndarray) or item.dtype.kind not in "biu":
-        kind = item.dtype if isinstance(item, np.ndarray) else type(item).__name__
+    if isinstance(item, np.ndarray) and item.dtype.kind not in "biu":
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    if not isinstance(item, np.ndarray):
+        kind = type(item).__name__
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
             f"{kind})"
@@ -161,13 +175,6 @@ def _item(item: Any) -> Any:
 
 def _is_mask(item: Any) -> bool:
     return isinstance(item, np.ndarray) and item.dtype.kind == "b"
-
-
-def _scalar_index() -> None:
-    raise IndexError(
-        "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
-        "tensor to a number"
-    )
 
 
 def _check(view: TensorBase, picks: tuple) -> tuple:
@@ -202,7 +209,57 @@ def gather(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
     """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on; of index's shape."""
     dim = wrap_dim(dim, input.array.ndim)
     length = input.array.shape[dim] if input.array.ndim else 1
+    if index.array.dtype.kind != "i":
+        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
     if index.array.size and not (0 <= index.array.min() and index.array.max() < length):
         wrong = index.array.max() if index.array.max() >= length else index.array.min()
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {length}")
     return Gather.apply(input, dim, index.array)
+
+
+class Scatter(Op):
+    """The tensor with other values at the places that `gather` would read."""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, src, dim, index):
+        places = list(np.indices(index.shape, sparse=True))
+        places[dim] = index
+        ctx.key = tuple(places)
+        out = a.array.copy()
+        out[ctx.key] = src.array[tuple(map(slice, index.shape))] if isinstance(src, TensorBase) else src
+        ctx.src_shape = src.array.shape if isinstance(src, TensorBase) else None
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        rest = grad.array.copy()
+        rest[ctx.key] = 0
+        if ctx.src_shape is None:
+            return rest
+        to_src = np.zeros(ctx.src_shape, rest.dtype)
+        taken = grad.array[ctx.key]
+        to_src[tuple(map(slice, taken.shape))] = taken
+        return rest, to_src
+
+
+def scatter(input: TensorBase, dim: int, index: TensorBase, src: Any) -> TensorBase:
+    """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor or a number."""
+    return Scatter.apply(input, src, wrap_dim(dim, input.array.ndim), index.array)
+
+
+def take_along_dim(input: TensorBase, indices: TensorBase, dim: int) -> TensorBase:
+    """`gather` under NumPy's name."""
+    return gather(input, dim, indices)
+
+
+def masked_select(input: TensorBase, mask: TensorBase) -> TensorBase:
+    """The elements where the mask is true: (count,)."""
+    return index(input, mask)
+
+
+def nonzero(input: TensorBase, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not 0: (count, ndim), or one tensor for each dimension."""
+    places = np.nonzero(input.array)
+    return tuple(map(TensorBase.wrap, places)) if as_tuple else TensorBase.wrap(np.stack(places, axis=-1))

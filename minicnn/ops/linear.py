@@ -6,7 +6,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops import shape
+from minicnn.ops import arithmetic, shape
 
 
 class Mm(Op):
@@ -124,22 +124,14 @@ def matmul(input: TensorBase, other: TensorBase) -> TensorBase:
         )
     _same_dtype(input, other)
     if a == 1 and b == 1:
-        if input.array.shape != other.array.shape:
-            raise RuntimeError(
-                f"inconsistent tensor size, expected tensor {list(input.array.shape)} and src "
-                f"{list(other.array.shape)} to have the same number of elements, but got {input.array.size} and "
-                f"{other.array.size} elements respectively"
-            )
-        return Dot.apply(input, other)
+        return dot(input, other)
     if a == 2 and b == 1:
-        if input.array.shape[1] != other.array.shape[0]:
-            (n, k), m = input.array.shape, other.array.shape[0]
-            raise RuntimeError(f"size mismatch, got input ({n}), mat ({n}x{k}), vec ({m})")
-        return Mv.apply(input, other)
+        return mv(input, other)
     if a == 1:
         return shape.squeeze(matmul(shape.unsqueeze(input, 0), other), -2)
     if b == 1:
-        return shape.squeeze(matmul(input, shape.unsqueeze(other, 1)), -1)
+        rows = shape.reshape(input, (-1, input.array.shape[-1]))
+        return shape.UnsafeView.apply(mv(rows, other), input.array.shape[:-1])
     _check_inner(input, other)
     if a == 2 and b == 2:
         return Mm.apply(input, other)
@@ -151,6 +143,29 @@ def matmul(input: TensorBase, other: TensorBase) -> TensorBase:
         shape.reshape(shape.expand(x, (*batch, *x.array.shape[-2:])), (-1, *x.array.shape[-2:])) for x in (input, other)
     ]
     return shape.UnsafeView.apply(Bmm.apply(*stacked), (*batch, input.array.shape[-2], other.array.shape[-1]))
+
+
+def mv(input: TensorBase, vec: TensorBase) -> TensorBase:
+    """Matrix times vector: (n, k), (k,) -> (n,)."""
+    (n, k), m = input.array.shape, vec.array.shape[0]
+    if k != m:
+        raise RuntimeError(f"size mismatch, got input ({n}), mat ({n}x{k}), vec ({m})")
+    return Mv.apply(input, vec)
+
+
+def dot(input: TensorBase, tensor: TensorBase) -> TensorBase:
+    """The inner product of two vectors: (k,), (k,) -> ()."""
+    if input.array.shape != tensor.array.shape:
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor {list(input.array.shape)} and src {list(tensor.array.shape)} to have "
+            f"the same number of elements, but got {input.array.size} and {tensor.array.size} elements respectively"
+        )
+    return Dot.apply(input, tensor)
+
+
+def outer(input: TensorBase, vec2: TensorBase) -> TensorBase:
+    """All products of two vectors: (n,), (m,) -> (n, m)."""
+    return arithmetic.mul(shape.unsqueeze(input, 1), vec2)
 
 
 def addmm(input: TensorBase, mat1: TensorBase, mat2: TensorBase) -> TensorBase:

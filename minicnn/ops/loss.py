@@ -35,6 +35,8 @@ class NllLoss(Op):
     def forward(ctx, logp, target, weight, how, ignore_index):
         x, t = logp.array, target.array
         ctx.shape = x.shape
+        if x.ndim == 1:  # one sample without a batch dimension
+            x, t = x[None], t[None]
         valid = t != ignore_index
         label = np.where(valid, t, 0)
         if label.size and not (0 <= label.min() and label.max() < x.shape[1]):
@@ -47,15 +49,16 @@ class NllLoss(Op):
         ctx.label = label
         if how == "mean":
             with np.errstate(invalid="ignore", divide="ignore"):
-                ctx.scale = scale / scale.sum()
+                ctx.scale = np.where(valid, scale / scale.sum(), x.dtype.type(0))
                 return losses.sum() / scale.sum()
         ctx.scale = scale
-        return losses.sum() if how == "sum" else losses
+        return losses.sum() if how == "sum" else losses.reshape(target.array.shape)
 
     @staticmethod
     def backward(ctx, grad):
         out = np.zeros(ctx.shape, grad.array.dtype)
-        np.put_along_axis(out, ctx.label[:, None], -(ctx.scale * grad.array)[:, None], 1)
+        rows = out[None] if out.ndim == 1 else out
+        np.put_along_axis(rows, ctx.label[:, None], -(ctx.scale * grad.array)[:, None], 1)
         return out
 
 
@@ -160,7 +163,7 @@ def nll_loss(
         kind = target.dtype.tensor_type.removesuffix("Tensor")
         raise RuntimeError(f"expected scalar type Long but found {kind}")
     if input.array.ndim == 1:
-        return NllLoss.apply(input[None], target[None], weight, reduction, ignore_index).reshape(())
+        return NllLoss.apply(input, target, weight, reduction, ignore_index)
     if input.array.shape[0] != target.array.shape[0]:
         raise ValueError(
             f"Expected input batch_size ({input.array.shape[0]}) to match target batch_size ({target.array.shape[0]})."

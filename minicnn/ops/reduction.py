@@ -10,17 +10,28 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops import arithmetic, comparison, elementwise
+from minicnn.ops import arithmetic, elementwise
 from minicnn.ops._common import floating, wrap_dim, wrap_dims
 
 Dims = int | Sequence[int] | None
 
 
 class ValuesIndices(NamedTuple):
-    """What max, min, sort and topk along a dimension return."""
+    """What max, min, median, sort and topk along a dimension return."""
 
     values: TensorBase
     indices: TensorBase
+
+    def __repr__(self) -> str:
+        return f"torch.return_types.{type(self).__name__}(\nvalues={self.values!r},\nindices={self.indices!r})"
+
+
+_RETURN_TYPES = {name: type(name, (ValuesIndices,), {}) for name in ("max", "min", "median", "sort", "topk")}
+
+
+def values_indices(name: str, result: tuple[TensorBase, TensorBase]) -> ValuesIndices:
+    """The pair as the return type of the function `name`, under which it prints."""
+    return _RETURN_TYPES[name](*result)
 
 
 def _spread(reduced: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:
@@ -135,6 +146,35 @@ class Median(_Pick):
     choose = staticmethod(
         lambda array, dim: np.take(np.argsort(array, axis=dim, kind="stable"), (array.shape[dim] - 1) // 2, axis=dim)
     )
+
+
+class MedianAll(Op, node_name="MedianBackward0"):
+    """The lower median of all elements; equal ones share the gradient."""
+
+    @staticmethod
+    def forward(ctx, a):
+        out = TensorBase.wrap(np.sort(a.array, axis=None)[(a.array.size - 1) // 2])
+        ctx.save_for_backward(a, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, out = (t.array for t in ctx.saved_tensors)
+        chosen = a == out
+        return (chosen * (grad.array / chosen.sum())).astype(a.dtype, copy=False)
+
+
+class Nansum(Op):
+    """The sum with NaN counted as 0: NaN gets no gradient."""
+
+    @staticmethod
+    def forward(ctx, a, dims, keepdim):
+        ctx.dims, ctx.keepdim, ctx.there = dims, keepdim, ~np.isnan(a.array)
+        return np.nansum(a.array, axis=dims, keepdims=keepdim)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return _spread(grad.array, ctx.dims, ctx.keepdim) * ctx.there
 
 
 class _Extreme(Op):
@@ -301,7 +341,7 @@ def sum(input: TensorBase, dim: Dims = None, keepdim: bool = False, *, dtype: An
 
 def nansum(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
     """The sum with NaN counted as 0."""
-    return sum(arithmetic.masked_fill(input, comparison.isnan(input), 0), dim, keepdim)
+    return Nansum.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
 def mean(input: TensorBase, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> TensorBase:
@@ -334,7 +374,7 @@ def _pick(
     dim = wrap_dim(dim, input.array.ndim)
     if input.array.ndim and input.array.shape[dim] == 0:
         raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
-    return ValuesIndices(*one.apply(input, dim, keepdim))
+    return values_indices(name, one.apply(input, dim, keepdim))
 
 
 def max(input: TensorBase, dim: Any = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
@@ -354,8 +394,8 @@ def min(input: TensorBase, dim: Any = None, keepdim: bool = False) -> TensorBase
 def median(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
     """The lower median of all, or (values, indices) along `dim`."""
     if dim is None:
-        return Median.apply(input.reshape(-1), 0, False)[0]
-    return ValuesIndices(*Median.apply(input, wrap_dim(dim, input.array.ndim), keepdim))
+        return MedianAll.apply(input)
+    return values_indices("median", Median.apply(input, wrap_dim(dim, input.array.ndim), keepdim))
 
 
 def amax(input: TensorBase, dim: Dims = (), keepdim: bool = False) -> TensorBase:
@@ -388,6 +428,11 @@ def argmin(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> 
     return _arg("argmin", input, dim, keepdim)
 
 
+def _need_float(input: TensorBase) -> None:
+    if input.array.dtype.kind not in "fc":
+        raise RuntimeError("std and var only support floating point and complex dtypes")
+
+
 def _correction(unbiased: bool, correction: float | None) -> float:
     return float(unbiased) if correction is None else correction
 
@@ -398,6 +443,7 @@ def var(
     """Variance over `dim`, or over all; the denominator is n - 1, or n - correction."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
+    _need_float(input)
     return Var.apply(input, wrap_dims(dim, input.array.ndim), _correction(unbiased, correction), keepdim)
 
 
@@ -407,6 +453,7 @@ def std(
     """Square root of the variance."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
+    _need_float(input)
     return Std.apply(input, wrap_dims(dim, input.array.ndim), _correction(unbiased, correction), keepdim)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op, ViewOp
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import wrap_dim
+from minicnn.ops._common import check_expand, wrap_dim
 from minicnn.ops.copying import clone
 
 
@@ -100,7 +100,8 @@ class Expand(ViewOp):
 
     @staticmethod
     def forward(ctx, a, shape):
-        return np.broadcast_to(a.array, shape)
+        strides = np.broadcast_to(a.array, shape).strides
+        return np.lib.stride_tricks.as_strided(a.array, shape, strides)
 
     @staticmethod
     def backward(ctx, grad):
@@ -138,6 +139,10 @@ class Split(ViewOp):
     @staticmethod
     def backward(ctx, *grads):
         return np.concatenate([grad.array for grad in grads], axis=ctx.dim)
+
+
+class SplitWithSizes(Split):
+    """Pieces of given lengths."""
 
 
 class Unbind(ViewOp):
@@ -290,17 +295,16 @@ def expand(input: TensorBase, shape: Sequence[int]) -> TensorBase:
     extra = len(shape) - len(old)
     if extra < 0:
         raise RuntimeError(
-            f"expand({input.dtype.tensor_type}{list(old)}, size={list(shape)}): the number of sizes provided "
+            f"expand(torch.{input.dtype.tensor_type}{{{list(old)}}}, size={list(shape)}): the number of sizes provided "
             f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({len(old)})"
         )
     new = tuple(old[i - extra] if n == -1 and i >= extra else int(n) for i, n in enumerate(shape))
-    for i, n in enumerate(old):
-        if n not in (1, new[extra + i]):
-            raise RuntimeError(
-                f"The expanded size of the tensor ({new[extra + i]}) must match the existing size ({n}) at non-singleton "
-                f"dimension {extra + i}.  Target sizes: {list(new)}.  Tensor sizes: {list(old)}"
-            )
+    check_expand(old, new)
     return Expand.apply(input, new)
+
+
+def broadcast_to(input: TensorBase, shape: Sequence[int]) -> TensorBase:
+    return expand(input, shape)
 
 
 def select(input: TensorBase, dim: int, index: int) -> TensorBase:
@@ -310,7 +314,9 @@ def select(input: TensorBase, dim: int, index: int) -> TensorBase:
     dim = wrap_dim(dim, input.array.ndim)
     length = input.array.shape[dim]
     if not -length <= index < length:
-        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {length}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.array.shape)} at dimension {dim}"
+        )
     return Select.apply(input, dim, int(index))
 
 
@@ -339,7 +345,8 @@ def split(input: TensorBase, split_size_or_sections: int | Sequence[int], dim: i
             )
         ends = np.cumsum(split_size_or_sections).tolist()
         bounds = list(zip([0, *ends[:-1]], ends, strict=True))
-    return Split.apply(input, dim, bounds)
+    op = Split if isinstance(split_size_or_sections, int) else SplitWithSizes
+    return op.apply(input, dim, bounds)
 
 
 def chunk(input: TensorBase, chunks: int, dim: int = 0) -> tuple[TensorBase, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import default_dtype, floating, wrap_dim, wrap_dims
-from minicnn.ops.reduction import Dims, ValuesIndices
+from minicnn.ops.reduction import Dims, ValuesIndices, values_indices
 
 
 class Cumsum(Op):
@@ -67,8 +67,8 @@ def cumsum(input: TensorBase, dim: int) -> TensorBase:
 def sort(input: TensorBase, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
     """(values, indices) in order along `dim`; equal elements keep their order."""
     if input.array.ndim == 0:
-        return ValuesIndices(input.clone(), TensorBase.wrap(np.zeros((), np.int64)))
-    return ValuesIndices(*Sort.apply(input, wrap_dim(dim, input.array.ndim), descending))
+        return values_indices("sort", (input.clone(), TensorBase.wrap(np.zeros((), np.int64))))
+    return values_indices("sort", Sort.apply(input, wrap_dim(dim, input.array.ndim), descending))
 
 
 def argsort(input: TensorBase, dim: int = -1, descending: bool = False, stable: bool = True) -> TensorBase:
@@ -80,7 +80,7 @@ def topk(input: TensorBase, k: int, dim: int = -1, largest: bool = True, sorted:
     dim = wrap_dim(dim, input.array.ndim)
     if not 0 <= k <= (input.array.shape[dim] if input.array.ndim else 1):
         raise RuntimeError("selected index k out of range")
-    return ValuesIndices(*Topk.apply(input, dim, largest, k))
+    return values_indices("topk", Topk.apply(input, dim, largest, k))
 
 
 def unique(input: TensorBase) -> TensorBase:

@@ -1,0 +1,52 @@
+"""Looking inside: filters as pictures, feature maps through hooks, images that maximise a unit.
+
+Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")`.
+"""
+
+from minicnn.viz.capture import StopForward, capture
+from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
+from minicnn.viz.filters import dead_filters, draw_filters, draw_kernels, filter_tiles, weight_of
+from minicnn.viz.geometry import receptive_fields
+from minicnn.viz.image import fit, load_image, preprocess, sample_photo, statistics, to_pixels
+from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
+from minicnn.viz.objectives import Unit, logit
+from minicnn.viz.overview import draw_overview
+from minicnn.viz.parametrization import Fourier, Pixels
+from minicnn.viz.penalties import PENALTIES
+from minicnn.viz.relu import open_relus
+from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
+
+__all__ = [
+    "PENALTIES",
+    "TRANSFORMS",
+    "ActivationWarning",
+    "Affine",
+    "Fourier",
+    "Jitter",
+    "Maximized",
+    "Pad",
+    "Pixels",
+    "StopForward",
+    "Unit",
+    "capture",
+    "dead_filters",
+    "draw_filters",
+    "draw_kernels",
+    "draw_maps",
+    "draw_overlay",
+    "draw_overview",
+    "draw_strip",
+    "filter_tiles",
+    "fit",
+    "load_image",
+    "logit",
+    "maps_of",
+    "maximize",
+    "open_relus",
+    "preprocess",
+    "receptive_fields",
+    "sample_photo",
+    "statistics",
+    "to_pixels",
+    "weight_of",
+]

@@ -154,3 +154,36 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     if image.shape[2] == 3:
         return image
     return np.repeat(np.concatenate(np.moveaxis(image, 2, 0), axis=1)[:, :, None], 3, axis=2)
+
+
+def draw_maximized(result: Any, columns: int | None = None, curves: bool = True) -> "Figure":
+    """The images of a `Maximized`, the activation of each on the clean image before and after above it, and below them
+    the score of every step on the randomly changed image."""
+    count = len(result.images)
+    pictures = [as_rgb(image) for image in result.images]
+    labels = [
+        f"{label}\n{start:.3g} → {end:.3g}"
+        for label, start, end in zip(result.labels, result.activation_start, result.activation_end, strict=True)
+    ]
+    grid = Grid(count, columns or min(count, 8), pictures[0].shape[0] / pictures[0].shape[1], label=0.24)
+    inches = min(1.6, 11 / grid.columns)
+    below = 1.7 if curves else 0.0
+    settings = result.settings
+    rule = (
+        f"Above each image: the unit, and its activation on the clean image before → after {len(result.scores)} steps "
+        f"(seed {result.seed}, {settings.get('parametrization')}, {len(settings.get('transforms', ()))} random transforms)."
+    )
+    figure, _ = new_figure(grid.width * inches + 0.3, grid.height * inches + 0.3 + below, "Images that maximise a unit", rule)
+    ax = axes(figure, 0.15, 0.15 + below, grid.width * inches, grid.height * inches)
+    colours = ["#222222" if rose else "#b00020" for rose in result.rose]
+    grid.draw(ax, pictures, labels=labels, colours=colours, fontsize=7)
+    if curves:
+        width = figure.get_size_inches()[0]
+        ax = axes(figure, 0.75, 0.45, width - 1.0, below - 0.6)
+        ax.set_axis_on()
+        ax.plot(result.scores, linewidth=0.9)
+        ax.set_xlabel("step", fontsize=8)
+        ax.set_ylabel("score on the\nchanged image", fontsize=8)
+        ax.tick_params(labelsize=7)
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure

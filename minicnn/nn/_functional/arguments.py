@@ -18,22 +18,21 @@ def need_tensor(value: Any, function: str, argument: str = "input", position: in
 
 def pair(value: Any) -> tuple:
     """(v, v) for a number v, the two entries of a sequence otherwise. For (height, width)."""
-    return tuple(value) if isinstance(value, Sequence) else (value, value)
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
 
 
 def conv_pair(value: Any, name: str) -> tuple[int, int]:
-    """A convolution's stride, padding, ... as (height, width). RuntimeError for a sequence of another length."""
-    values = tuple(value) if isinstance(value, Sequence) else (value,)
-    for entry in values:
-        if isinstance(entry, float):
-            raise TypeError(f"conv2d(): argument '{name}' must be tuple of ints, not {type(value).__name__}")
+    """A convolution's stride, padding, ... as (height, width). An error for another length, or what is no integer."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(values) == 1:
-        return values * 2
+        values *= 2
     if len(values) != 2:
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of 2 values to match the convolution dimensions, "
             f"but got {name}={list(values)}"
         )
+    if isinstance(values[0], float) or isinstance(values[1], float):
+        raise TypeError(f"conv2d(): argument '{name}' must be tuple of ints, not {type(value).__name__}")
     return values
 
 

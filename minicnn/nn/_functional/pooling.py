@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from minicnn import kernels, ops
@@ -134,7 +134,7 @@ def _as_batch(input: Tensor, pool: Callable) -> Any:
 def _window(function: str, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair) -> tuple:
     """Kernel size, stride, padding, dilation as pairs."""
     kernel = _pool_pair(kernel_size, f"{function}: kernel_size must either be a single int, or a tuple of two ints")
-    if stride is None or (isinstance(stride, Sequence) and len(stride) == 0):
+    if stride is None or (isinstance(stride, (tuple, list)) and len(stride) == 0):
         stride = kernel
     stride_text = f"{function}: stride must either be omitted, a single int, or a tuple of two ints"
     return (
@@ -146,7 +146,7 @@ def _window(function: str, kernel_size: Pair, stride: Pair | None, padding: Pair
 
 
 def _pool_pair(value: Any, message: str) -> tuple[int, int]:
-    if isinstance(value, Sequence):
+    if isinstance(value, (tuple, list)):
         if len(value) not in (1, 2):
             raise RuntimeError(message)
         return (value[0], value[-1])
@@ -197,5 +197,5 @@ def _check_window(
 
 
 def _adaptive_size(output_size: Pair, input: Tensor) -> tuple[int, ...]:
-    sizes = tuple(output_size) if isinstance(output_size, Sequence) else (output_size, output_size)
+    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     return tuple(size if size is not None else input.shape[dim - len(sizes)] for dim, size in enumerate(sizes))

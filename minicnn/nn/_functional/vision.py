@@ -71,7 +71,7 @@ def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int] | No
     if size is None and scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
     if size is None:
-        if not isinstance(scale_factor, Sequence):
+        if not isinstance(scale_factor, (tuple, list)):
             return None, [float(scale_factor)] * len(spatial)
         if len(scale_factor) != len(spatial):
             raise ValueError(
@@ -80,7 +80,7 @@ def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int] | No
                 "(N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
             )
         return None, [float(scale) for scale in scale_factor]
-    if not isinstance(size, Sequence):
+    if not isinstance(size, (tuple, list)):
         size = [size] * len(spatial)
     if len(size) != len(spatial):
         raise ValueError(

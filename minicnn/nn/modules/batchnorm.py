@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import minicnn
 import minicnn.nn.functional as F
+from minicnn import _creation as creation
 from minicnn._tensor import Tensor
+from minicnn._types import int64
 from minicnn.nn import init
 from minicnn.nn.modules._new import new_parameter
 from minicnn.nn.modules.module import Module
@@ -40,9 +41,9 @@ class _NormBase(Module):
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
             self.register_parameter(name, new_parameter((num_features,), device, dtype) if wanted else None)
         if track_running_stats:
-            self.register_buffer("running_mean", minicnn.zeros(num_features, device=device, dtype=dtype))
-            self.register_buffer("running_var", minicnn.ones(num_features, device=device, dtype=dtype))
-            self.register_buffer("num_batches_tracked", minicnn.tensor(0, dtype=minicnn.int64))
+            self.register_buffer("running_mean", creation.zeros(num_features, device=device, dtype=dtype))
+            self.register_buffer("running_var", creation.ones(num_features, device=device, dtype=dtype))
+            self.register_buffer("num_batches_tracked", creation.tensor(0, dtype=int64))
         else:
             for name in ("running_mean", "running_var", "num_batches_tracked"):
                 self.register_buffer(name, None)

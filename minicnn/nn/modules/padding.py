@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
 from minicnn.nn.modules.module import Module
@@ -21,7 +19,7 @@ class _Pad2d(Module):
 
     def __init__(self, padding: Sides) -> None:
         super().__init__()
-        self.padding = tuple(padding) if isinstance(padding, Sequence) else (padding,) * 4
+        self.padding = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * 4
 
     def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, self.mode)

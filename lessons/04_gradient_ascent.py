@@ -1,0 +1,165 @@
+# %% [markdown]
+# # 4. What does a deep filter look for?
+#
+# **You need:** lessons 1 to 3.
+#
+# **You leave with:** why a deeper filter cannot be read as a picture; gradient ascent on an image in ten lines; what each
+# improvement brings; images from edges to shapes; and the same for a network that was trained to be robust.
+#
+# **Run time:** a few minutes. **Files written:** `lessons/out/04_gradient_ascent_*.png` (5 figures).
+
+# %%
+# %matplotlib inline
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import minicnn
+from minicnn import viz
+from minicnn.models import tinynet
+
+here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
+out = here / "out"
+out.mkdir(exist_ok=True)
+
+model = tinynet("standard").eval()
+robust = tinynet("robust").eval()
+
+# %% [markdown]
+# ## A deeper layer's weights
+#
+# A filter of the third convolution has 128 kernels of 3 x 3, one for each map below it. They are not colours: to show three of them as
+# red, green and blue would mix maps that have nothing to do with each other. All we can draw is the matrix of kernels.
+
+# %%
+figure = viz.draw_kernels(model, "features.6", rows=16, columns=32)
+figure.savefig(out / "04_gradient_ascent_kernels.png")
+figure
+
+# %% [markdown]
+# ## Gradient ascent, by hand
+#
+# So we ask differently: which image makes this filter answer most? Start from grey noise, compute the answer, and move
+# every pixel a little in the direction that raises it. The answer is that of channel 12 of `features.9`, after the ReLU.
+
+# %%
+stats = viz.statistics(model)
+rng = np.random.default_rng(0)
+pixels = minicnn.tensor(0.5 + 0.05 * rng.standard_normal((1, 3, 64, 64)), dtype=minicnn.float32)
+pixels.requires_grad_()
+answers = []
+for _ in range(40):
+    with viz.capture(model, "features.9", copy=False, detach=False, stop=True) as maps:
+        model((pixels - minicnn.tensor(stats.mean).view(3, 1, 1)) / minicnn.tensor(stats.std).view(3, 1, 1))
+    answer = maps["features.9"][0, 12].mean()
+    (gradient,) = minicnn.autograd.grad(answer, pixels)
+    with minicnn.no_grad():
+        pixels += 0.5 * gradient / gradient.std() / 255 * 4
+        pixels.clamp_(0, 1)
+    answers.append(answer.item())
+print(f"channel 12 of features.9 by hand: {answers[0]:.3f} at the start, {answers[-1]:.3f} after 40 steps")
+assert answers[-1] > 3 * answers[0]
+
+# %% [markdown]
+# ## One improvement at a time
+#
+# `maximize` is this loop with exchangeable parts. Each row adds one. Watch the number: it is the answer to the clean image, and
+# a picture whose answer did not rise shows nothing.
+
+# %%
+unit = "features.9:12"
+ladder = {
+    "pixels": dict(parametrization="pixels", transforms="none"),
+    "+ total variation": dict(parametrization="pixels", transforms="none", penalties=["tv"]),
+    "+ jitter, zoom, turn": dict(parametrization="pixels", transforms="standard", penalties=["tv"]),
+    "Fourier, 1/f": dict(parametrization=viz.Fourier(decorrelate=False), transforms="standard"),
+    "+ natural colours": dict(parametrization="fourier", transforms="standard"),
+}
+figure = Figure(figsize=(12, 4.4), layout="constrained")
+axes = figure.subplots(2, len(ladder), height_ratios=(2.4, 1))
+for column, (name, parts) in enumerate(ladder.items()):
+    result = viz.maximize(model, unit, steps=128, size=96, seed=0, progress=False, **parts)
+    start, end = result.activation_start[0], result.activation_end[0]
+    print(f"{name}: {start:.3f} -> {end:.3f} in {result.seconds:.0f} s")
+    assert end > start
+    axes[0, column].imshow(result.images[0])
+    axes[0, column].set_title(f"{name}\n{start:.2f} → {end:.2f}", fontsize=9)
+    axes[0, column].set_axis_off()
+    axes[1, column].plot(result.scores[:, 0], linewidth=0.8)
+    axes[1, column].set_xlabel("step", fontsize=8)
+    axes[1, column].tick_params(labelsize=7)
+axes[1, 0].set_ylabel("score", fontsize=8)
+figure.suptitle(f"{unit}: one improvement at a time; the number is the activation of the clean image before and after")
+figure.savefig(out / "04_gradient_ascent_ladder.png", dpi=110)
+figure
+
+# %% [markdown]
+# ## From edges to shapes
+#
+# The same recipe for units of every layer. The first row takes one position of the first layer's map after the ReLU: the mean of a
+# whole map before the ReLU depends on nothing but the image's mean colour, and its picture is flat.
+
+# %%
+strongest = np.argsort(-viz.weight_of(model).var(axis=(1, 2, 3)))[:8]
+rows = {
+    "conv 1 (one position)": [f"features.1:{c}@centre" for c in strongest],
+    "conv 2": [f"features.4:{c}" for c in range(4, 12)],
+    "conv 3": [f"features.7:{c}" for c in range(4, 12)],
+    "conv 4": [f"features.9:{c}" for c in range(8, 16)],
+    "conv 5": [f"features.11:{c}" for c in range(8, 16)],
+}
+sizes = {"conv 1 (one position)": 24, "conv 2": 64}
+maximized = []
+for caption, units in rows.items():
+    result = viz.maximize(model, units, steps=160, size=sizes.get(caption, 96), seed=0, progress=False,
+                          transforms="none" if caption.startswith("conv 1") else "standard")  # fmt: skip
+    print(f"{caption}: activation rose for {result.rose.sum()} of {len(units)} units, {result.seconds:.0f} s")
+    assert result.rose.all()
+    maximized.append((caption, result))
+
+# %%
+names = ["goldfish", "jellyfish", "king penguin", "ladybug", "monarch", "lighthouse", "school bus", "pizza"]
+classes = [f"logit:{name}" for name in names]
+standard_classes = viz.maximize(model, classes, steps=256, size=64, seed=0, progress=False)
+maximized.append(("classes", standard_classes))
+robust_classes = viz.maximize(robust, classes, steps=256, size=64, seed=0, progress=False)
+maximized.append(("classes, robust twin", robust_classes))
+print(f"class logits rose for {standard_classes.rose.sum()} of 8 (standard) and {robust_classes.rose.sum()} of 8 (robust)")
+assert standard_classes.rose.all() and robust_classes.rose.all()
+figure = viz.draw_overview(
+    model, viz.sample_photo(), maximized, layers=["features.1", "features.4", "features.11"], title="Inside the bundled network"
+)
+figure.savefig(out / "04_gradient_ascent_overview.png")
+figure
+
+# %% [markdown]
+# ## The robust twin
+#
+# The last two rows are the same architecture, trained twice. The robust twin was trained on images that an adversary had changed by up to
+# 4 of 255 steps a pixel. Its class images can be named by anyone, and even the naive way works on it: pixels alone,
+# no random changes, no penalties. So the difference between the rows is what the networks learned, not what the recipe adds.
+
+# %%
+figure = Figure(figsize=(12, 4.1), layout="constrained")
+axes = figure.subplots(2, len(names))
+for row, (caption, net) in enumerate({"standard": model, "robust": robust}.items()):
+    naive = viz.maximize(net, classes, steps=150, size=64, seed=0, parametrization="pixels", transforms="none", progress=False)
+    print(f"naive pixels, {caption}: mean logit {naive.activation_start.mean():.1f} -> {naive.activation_end.mean():.1f}")
+    assert naive.rose.all()
+    for column, picture in enumerate(naive.images):
+        axes[row, column].imshow(picture, interpolation="bilinear")
+        axes[row, column].set_axis_off()
+        axes[0, column].set_title(names[column], fontsize=9)
+    axes[row, 0].text(-4, 32, caption, rotation=90, ha="right", va="center", fontsize=10)
+figure.suptitle("The same naive gradient ascent on pixels: the standard network above, its robust twin below")
+figure.savefig(out / "04_gradient_ascent_naive.png", dpi=110)
+figure
+
+# %%
+figure = robust_classes.figure()
+figure.savefig(out / "04_gradient_ascent_robust_classes.png")
+figure
+
+# %%
+print("Next lesson: lessons/05_convolution_by_hand.py")

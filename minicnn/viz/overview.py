@@ -1,0 +1,75 @@
+"""One figure of a whole network: what it learned first, what it does with a photograph, what its units look for."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minicnn import no_grad
+from minicnn.nn import Module
+from minicnn.viz import image as images
+from minicnn.viz._modules import still
+from minicnn.viz.capture import capture
+from minicnn.viz.feature_maps import maps_of, rank_maps
+from minicnn.viz.filters import filter_tiles, weight_of
+from minicnn.viz.maximize import Maximized
+from minicnn.viz.plot import SEQUENTIAL, as_rgb, axes, limits_of, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_overview(
+    model: Module,
+    photo: Any,
+    maximized: Sequence[tuple[str, Maximized]],
+    *,
+    layers: Sequence[str],
+    size: int = 224,
+    across: int = 8,
+    title: str = "Inside a network",
+) -> "Figure":
+    """Rows of pictures from the first layer to the classes.
+
+    The first convolution's filters; for each of `layers` the `across` maps of the photograph with the largest variance;
+    and for each (caption, `Maximized`) a row of its images.
+
+    Args:
+        photo: whatever `load_image` takes, shown to the network at `size` pixels.
+        layers: dotted names of modules that return maps.
+    """
+    picture = images.fit(images.load_image(photo), size)
+    x = images.preprocess(picture, model, size=size)
+    with still(model), no_grad(), capture(model, layers) as captured:
+        model(x)
+    tiles = filter_tiles(weight_of(model))
+    order = np.argsort(-weight_of(model).var(axis=(1, 2, 3)))
+    rows: list[tuple[str, list[np.ndarray]]] = []
+    for half in range(2):
+        chosen = order[half * across : (half + 1) * across]
+        rows.append(("first-layer filters\n(0 is grey)" if half == 0 else "", [as_rgb(tiles[i]) for i in chosen]))
+    for name in layers:
+        maps = maps_of(captured[name])
+        shown = [maps[c] for c in rank_maps(maps, "variance")[:across]]
+        rows.append((f"maps of the photograph\n{name}, {maps.shape[1]} × {maps.shape[2]}", shown))
+    rows += [(caption, [as_rgb(image) for image in result.images[:across]]) for caption, result in maximized]
+
+    inch, gap, left = 1.15, 0.07, 1.75
+    height = len(rows) * (inch + gap)
+    rule = (
+        "Filters: each by itself, 0.5 + weight / 2m. Maps: each by itself, black is 0, the brightest its largest value; those of "
+        "the largest variance. Images made by gradient ascent from noise."
+    )
+    figure, _ = new_figure(left + across * (inch + gap), height + 0.2, title, rule)
+    for r, (caption, pictures) in enumerate(rows):
+        bottom = 0.1 + height - (r + 1) * (inch + gap)
+        label = axes(figure, 0.12, bottom, left - 0.25, inch)
+        label.text(0, 0.5, caption, fontsize=8.5, va="center", ha="left")
+        for c, tile in enumerate(pictures):
+            ax = axes(figure, left + c * (inch + gap), bottom, inch, inch)
+            if tile.ndim == 3:
+                ax.imshow(tile, interpolation="nearest" if tile.shape[0] < 32 else "bilinear")
+            else:
+                low, high = limits_of(tile)
+                ax.imshow(tile, cmap=SEQUENTIAL, vmin=low, vmax=high, interpolation="nearest")
+    return figure
