@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 2. The first layer as pictures
+# # 2. The filters of the first layer
 #
 # **You need:** lesson 1.
 #
-# **You leave with:** what a weight tensor is, number by number; the 64 filters of the first layer as pictures, beside the
-# same layer before training; one number that tells the two apart, and what it does not tell.
+# **You leave with:** what a weight tensor is, down to one number; the 64 filters of the first layer as pictures, beside the
+# same layer before training; a number that tells the two apart, and what that number does *not* prove.
 #
-# **Run time:** a few seconds. **Files written:** `lessons/out/02_first_layer_filters_*.png` (3 figures).
+# **Run time:** a few seconds. **Files written:** `lessons/out/02_first_layer_filters_*.png` (4 figures).
 
 # %%
 # %matplotlib inline
@@ -17,106 +17,165 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import viz
-from minicnn.models import tinynet, weights_path
+from minicnn.models import tinynet
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = here / "out"
 out.mkdir(exist_ok=True)
 
 # %% [markdown]
-# ## A weight tensor
+# ## From the tensor to one number
 #
-# The first layer's weight has four indices: which filter (O), which input channel (C: red, green, blue), which row and
-# which column of the kernel (KH, KW). One filter is a stack of three 7 x 7 kernels, one for each colour.
+# The first layer is a convolution. Its weights are one tensor with four axes: `(filters, input channels, height, width)`.
+# Each index that we give takes one axis away.
 
 # %%
 model = tinynet("standard")
-weight = model.features[0].weight.detach().numpy()
-print("shape (O, C, KH, KW):", weight.shape)
-assert weight.shape == (64, 3, 7, 7)
+weight = model.features[0].weight.detach()  # detach: only the numbers, no part in any gradient
 
-strongest = int(weight.var(axis=(1, 2, 3)).argmax())
-np.set_printoptions(precision=2, suppress=True)
-print(f"filter {strongest}, the kernel for green:\n{weight[strongest, 1]}")
-print(f"one number of it, row 3, column 4: {weight[strongest, 1, 3, 4]:.4f}")
-assert weight[strongest, 1].shape == (7, 7)
+print(f"the weight tensor:  {tuple(weight.shape)}  all filters of the layer")
+print(f"weight[5]:          {tuple(weight[5].shape)}      one filter: it looks at 7 x 7 pixels in three colours")
+print(
+    f"weight[5, 0]:       {tuple(weight[5, 0].shape)}         one kernel: what the filter does with red (0), green (1), blue (2)"
+)
+print(
+    f"weight[5, 0, 3, 3]: {weight[5, 0, 3, 3].item():+.4f}        one number: the weight of the red pixel in the middle"
+)
+print(f"{64} x {3} x {7} x {7} = {weight.numel()} numbers")
+assert weight.numel() == 64 * 3 * 7 * 7
 
 # %% [markdown]
-# ## As pictures
+# A filter computes one number from a patch of the photograph: it multiplies the 147 pixels with its 147 weights and adds
+# up. The sum is large where the patch looks like the filter, and negative where it looks like the filter's negative.
 #
-# Red, green and blue of a pixel are the three weights at one place, so a filter of the first layer can be looked at as a
-# small colour picture. A weight of zero becomes mid-grey. Each filter is scaled by its own largest weight: the title says so,
-# for with another rule the same numbers look different.
+# So a filter can be drawn as a picture of the patch that it likes best. Zero becomes mid-grey, because a picture has no
+# negative colours; each filter has its own scale.
 
 # %%
-figure = viz.draw_filters(model, order="variance", title="The first layer, trained: 64 filters of 7 × 7")
+strongest = int(np.argmax(np.abs(weight.array).max(axis=(1, 2, 3))))
+one = weight[strongest].array  # (3, 7, 7), the array behind the tensor
+top = np.abs(one).max()
+
+figure = Figure(figsize=(12, 3.5), layout="constrained")
+axes = figure.subplots(1, 4)
+for ax, kernel, name in zip(axes, one, ["red", "green", "blue"], strict=False):
+    shown = ax.imshow(kernel, cmap="RdBu_r", vmin=-top, vmax=top)
+    for (row, column), value in np.ndenumerate(kernel):
+        ax.text(column, row, f"{value * 100:.0f}", ha="center", va="center", fontsize=7.5)
+    ax.set_title(f"weight[{strongest}, {['red', 'green', 'blue'].index(name)}]: the kernel for {name}", fontsize=10)
+axes[3].imshow(0.5 + one.transpose(1, 2, 0) / (2 * top))
+axes[3].set_title(f"weight[{strongest}] in colour: the three together", fontsize=10)
+for ax in axes:
+    ax.set_axis_off()
+figure.colorbar(shown, ax=axes[:3], shrink=0.7, label="weight")
+figure.suptitle("One filter, as numbers (hundredths) and as a picture")
+figure.savefig(out / "02_first_layer_filters_one.png", dpi=120)
+figure
+
+# %% [markdown]
+# ## All of them, trained and untrained
+#
+# A network starts with random weights. We make such a network too: `tinynet()` without weights, the same architecture. Its
+# random numbers depend on the seed alone.
+
+# %%
+minicnn.manual_seed(0)
+untrained = tinynet().features[0].weight.detach()
+figure = viz.draw_filters(weight, title="The first layer, trained on photographs")
 figure.savefig(out / "02_first_layer_filters_trained.png")
 figure
 
 # %%
-minicnn.manual_seed(0)
-untrained = tinynet(None)
-figure = viz.draw_filters(untrained, order="variance", title="The same layer before training")
+figure = viz.draw_filters(untrained, title="The same layer before training")
 figure.savefig(out / "02_first_layer_filters_untrained.png")
 figure
 
 # %% [markdown]
-# ## A number
+# The trained filters are edges at many angles, gratings of bars, and blobs and edges between two colours. Nobody drew them:
+# they came out of training. The untrained ones are coloured noise.
 #
-# Edges, gratings and blobs are smooth: their power lies at low spatial frequencies. Noise has its power everywhere. So we
-# take the Fourier transform of every kernel and ask which share of the power lies within 1.5 cycles of zero.
+# ## A number in place of an impression
+#
+# What does the eye see? Neighbouring weights of a trained filter belong together: it changes slowly from one pixel to
+# the next. The Fourier transform measures that. It writes a 7 x 7 kernel as a sum of 49 waves, from the constant one (frequency
+# 0) to the finest. The **power** of a wave is its squared strength. We ask which share of all power the coarsest waves
+# have: those with at most one period across the kernel in each direction, which are 9 of the 49.
 
 
 # %%
-def low_frequency_share(weight: np.ndarray) -> float:
-    """The share of the spectral power of kernels (O, C, 7, 7) within radius 1.5 of the 7 x 7 transform."""
-    power = np.abs(np.fft.fft2(weight)) ** 2
-    f = np.fft.fftfreq(7) * 7  # 0, 1, 2, 3, -3, -2, -1 cycles over the kernel
-    low = np.hypot(f[:, None], f[None, :]) <= 1.5
-    return float(power[..., low].sum() / power.sum())
+def power_spectrum(filters):
+    """filters (64, 3, 7, 7) -> (64, 7, 7): power of each wave, summed over the colours; the constant wave in the middle"""
+    waves = np.fft.fft2(filters.array, axes=(2, 3))
+    return np.fft.fftshift((np.abs(waves) ** 2).sum(axis=1), axes=(1, 2))
 
 
-trained_share = low_frequency_share(weight)
-untrained_share = low_frequency_share(untrained.features[0].weight.detach().numpy())
-print(f"low-frequency share: trained {trained_share:.3f}, untrained {untrained_share:.3f} (9 of 49 places: {9 / 49:.3f})")
-assert trained_share > 1.5 * untrained_share
+steps = np.arange(7) - 3  # periods across the kernel
+coarse = np.hypot(steps[:, None], steps[None, :]) <= 1.5  # (7, 7), True for the 9 coarsest waves
+
+
+def coarse_share(filters):
+    """filters (64, 3, 7, 7) -> (64,): the share of each filter's power that its 9 coarsest waves have"""
+    power = power_spectrum(filters)
+    return power[:, coarse].sum(axis=1) / power.sum(axis=(1, 2))
+
+
+share, untrained_share = coarse_share(weight), coarse_share(untrained)
+print(f"noise has equal power in all waves: a share of {coarse.sum()} / 49 = {coarse.sum() / 49:.3f} is expected")
+print(f"untrained: {untrained_share.mean():.3f} on average")
+assert abs(untrained_share.mean() - coarse.sum() / 49) < 0.02
+print(f"trained:   {share.mean():.3f} on average")
+assert share.mean() > 0.3
 
 # %% [markdown]
-# What the number says: these filters were fitted to photographs. What it does **not** say is that the network generalises:
-# networks trained on photographs with *shuffled* labels, which can only memorise, grow much the same first layer (Chowers and
-# Weiss 2023; Maennel et al. 2020). Whether a network generalises shows in its accuracy on images it has not seen.
-#
-# ## How it came about
-#
-# While the network was trained its first layer was recorded about forty times.
+# The averages differ, but do the layers? Take one trained and one untrained filter, any two: how often has the trained one
+# the larger share? Noise against noise would give one half.
 
 # %%
-history = np.load(weights_path("history_standard.npz"))
-steps, recorded = history["filter_step"], history["filters"].astype(np.float32)
-shares = np.array([low_frequency_share(w) for w in recorded])
-print(f"recorded at {len(steps)} moments: share {shares[0]:.3f} at the start, {shares[-1]:.3f} after {steps[-1]:,} steps")
-assert shares[-1] > shares[0]
+pairs = (share[:, None] > untrained_share[None, :]).mean()
+print(f"the trained filter is the coarser one in {pairs:.0%} of all pairs")
+assert pairs > 0.75
+finest = np.argsort(share)[:4]
+print(
+    f"trained filters with the smallest share: {finest.tolist()}, {share[finest].round(2).tolist()}: look them up above"
+)
 
-figure = Figure(figsize=(9, 6.2), layout="constrained")
-top, bottom = figure.subfigures(2, 1, height_ratios=(1.5, 1))
-moments = np.linspace(0, len(steps) - 1, 8).round().astype(int)
-grid = top.subplots(5, 8)
-followed = weight.var(axis=(1, 2, 3)).argsort()[::-1][:5]
-for column, moment in enumerate(moments):
-    tiles = viz.filter_tiles(recorded[moment])
-    for row, channel in enumerate(followed):
-        grid[row, column].imshow(tiles[channel], interpolation="nearest")
-        grid[row, column].set_axis_off()
-    grid[0, column].set_title(f"step {steps[moment]:,}", fontsize=8)
-ax = bottom.subplots()
-ax.plot(np.maximum(steps, 0.7), shares, marker=".")
-ax.set_xscale("log")
-ax.set_xlabel("training step (the first point is the start)")
-ax.set_ylabel("low-frequency share")
-ax.spines[["top", "right"]].set_visible(False)
-figure.suptitle("Five filters while they grow (each picture scaled by itself), and the share of all 64")
-figure.savefig(out / "02_first_layer_filters_growing.png", dpi=110)
+# %%
+figure = Figure(figsize=(12, 3.9), layout="constrained")
+left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.5])
+for ax, filters, name in ((left, weight, "trained"), (middle, untrained, "untrained")):
+    power = power_spectrum(filters)
+    mean = (power / power.sum(axis=(1, 2), keepdims=True)).mean(axis=0)
+    shown = ax.imshow(mean, cmap="magma", vmin=0, vmax=0.07, extent=(-3.5, 3.5, 3.5, -3.5))
+    ax.plot([-1.5, 1.5, 1.5, -1.5, -1.5], [-1.5, -1.5, 1.5, 1.5, -1.5], color="white", linewidth=1.5)
+    ax.set_title(f"{name}: mean power of each wave", fontsize=10)
+    ax.set_xlabel("periods across the kernel")
+figure.colorbar(shown, ax=[left, middle], shrink=0.75, label="share of the power")
+bins = np.linspace(0, 1, 26)
+right.hist(untrained_share, bins, color="#999999", label="untrained", alpha=0.9)
+right.hist(share, bins, color="#d95f02", label="trained", alpha=0.7)
+right.axvline(coarse.sum() / 49, color="black", linestyle=":", label="expected of noise")
+right.set_xlabel("share of the 9 coarsest waves (white frame)")
+right.set_ylabel("filters")
+right.legend(frameon=False)
+right.spines[["top", "right"]].set_visible(False)
+figure.suptitle("Trained filters have their power in the coarse waves; noise has it everywhere")
+figure.savefig(out / "02_first_layer_filters_spectrum.png", dpi=120)
 figure
+
+# %% [markdown]
+# ## What this does not prove
+#
+# The number tells *trained on photographs* from *untrained*. It is tempting to go on: "so the network has understood
+# something". It does not follow. Networks that learned photographs with **shuffled labels** by heart, where there is nothing to
+# understand, get first layers that look much like these (Maennel et al. 2020, "What do neural networks learn when trained with
+# random labels?"; Chowers and Weiss 2023, "What do CNNs learn in the first layer and why?"). The first layer follows what
+# patches of photographs look like, whatever the labels say.
+#
+# That a network generalises is seen in one place only: its answers on photographs that it never saw. You have met that number
+# in lesson 1.
+#
+# **Try it:** the weights of the robust twin, `tinynet("robust")`, came from these by further training with changed images. Is its
+# first layer coarser?
 
 # %%
 print("Next lesson: lessons/03_feature_maps.py")

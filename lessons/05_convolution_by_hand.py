@@ -70,7 +70,9 @@ def draw(ax, array, title, frames=()):
     ax.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
     for row, column, rows, columns in frames:
         corner = column - 0.5, row - 0.5
-        ax.add_patch(Rectangle(corner, columns, rows, fill=False, edgecolor="black", linewidth=2.5, clip_on=False, zorder=5))
+        ax.add_patch(
+            Rectangle(corner, columns, rows, fill=False, edgecolor="black", linewidth=2.5, clip_on=False, zorder=5)
+        )
     ax.set_title(title, fontsize=10)
 
 
@@ -80,7 +82,9 @@ draw(axes[0], image, "image, and the patch\nunder the kernel", [(y, x, 3, 3)])
 draw(axes[1], kernel, "kernel")
 draw(axes[2], products, f"products\ntheir sum: {products.sum():.0f}")
 draw(axes[3], edges, "output: the sum at\nevery position", [(y, x, 1, 1)])
-figure.suptitle("Convolution: multiply, add up, move on. This kernel answers where the image gets brighter to the right.")
+figure.suptitle(
+    "Convolution: multiply, add up, move on. This kernel answers where the image gets brighter to the right."
+)
 figure.savefig(out / "05_convolution_by_hand_forward.png", dpi=120)
 figure
 
@@ -119,7 +123,7 @@ def meetings(image_shape, weight_shape, stride, padding, dilation):
 def conv2d(image, weight, bias, stride=1, padding=0, dilation=1):
     """image (N, C, H, W), weight (O, C, KH, KW), bias (O,) -> (N, O, OH, OW)"""
     N, C, H, W = image.shape
-    O, C, KH, KW = weight.shape
+    O, _C, KH, KW = weight.shape
     OH = output_size(H, KH, stride, padding, dilation)
     OW = output_size(W, KW, stride, padding, dilation)
     output = np.zeros((N, O, OH, OW)) + bias[:, None, None]
@@ -328,7 +332,9 @@ print(f"Convolution.backward is at {'/'.join(file.parts[-3:])}:{line}")
 assert file.parts[-3:] == ("minicnn", "ops", "convolution.py")
 
 y = F.conv2d(*leaves)
-print(f"a convolution's node in the graph: {y.grad_fn.name()}, it keeps {[tuple(t.shape) for t in y.grad_fn.saved_tensors]}")
+print(
+    f"a convolution's node in the graph: {y.grad_fn.name()}, it keeps {[tuple(t.shape) for t in y.grad_fn.saved_tensors]}"
+)
 assert [t is leaf for t, leaf in zip(y.grad_fn.saved_tensors, leaves[:2], strict=True)] == [True, True]
 
 with minicnn.kernels.use("reference"):

@@ -1,9 +1,9 @@
 """Runs the lessons in order, each in a process of its own.
 
-    python -m lessons                       all of them
-    python -m lessons 3 gradient            those whose number or name matches
-    python -m lessons --photo MY.jpg        with a photograph of yours
-    python -m lessons --book                one HTML file of text, code, output and figures (needs the extra "book")
+python -m lessons                       all of them
+python -m lessons 3 gradient            those whose number or name matches
+python -m lessons --photo MY.jpg        with a photograph of yours
+python -m lessons --book                one HTML file of text, code, output and figures (needs the extra "book")
 """
 
 import argparse

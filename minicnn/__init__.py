@@ -5,7 +5,7 @@
 
 import math
 
-from minicnn import _tensor as _tensor_module  # noqa: F401  (makes Tensor known to autograd)
+from minicnn import _tensor as _tensor_module
 from minicnn._creation import (
     ByteTensor,
     FloatTensor,
@@ -66,19 +66,6 @@ from minicnn._types import int64 as long
 from minicnn.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from minicnn.autograd.grad_mode import is_grad_enabled, is_inference_mode_enabled
 from minicnn.ops import (
-    broadcast_to,
-    dot,
-    expm1,
-    log10,
-    masked_select,
-    mv,
-    nonzero,
-    outer,
-    scatter,
-    take_along_dim,
-    tile,
-    view_as_complex,
-    view_as_real,
     abs,
     add,
     addcdiv,
@@ -98,6 +85,7 @@ from minicnn.ops import (
     bitwise_or,
     bitwise_xor,
     bmm,
+    broadcast_to,
     cat,
     ceil,
     chunk,
@@ -109,10 +97,12 @@ from minicnn.ops import (
     count_nonzero,
     cumsum,
     div,
+    dot,
     eq,
     equal,
     erf,
     exp,
+    expm1,
     flatten,
     flip,
     floor,
@@ -131,6 +121,7 @@ from minicnn.ops import (
     log,
     log1p,
     log2,
+    log10,
     log_softmax,
     logical_and,
     logical_not,
@@ -138,6 +129,7 @@ from minicnn.ops import (
     logsumexp,
     lt,
     masked_fill,
+    masked_select,
     matmul,
     max,
     maximum,
@@ -148,11 +140,14 @@ from minicnn.ops import (
     mm,
     movedim,
     mul,
+    mv,
     nansum,
     narrow,
     ne,
     neg,
+    nonzero,
     norm,
+    outer,
     permute,
     pow,
     prelu,
@@ -166,6 +161,7 @@ from minicnn.ops import (
     round,
     rsqrt,
     rsub,
+    scatter,
     select,
     selu,
     sigmoid,
@@ -182,9 +178,11 @@ from minicnn.ops import (
     sub,
     sum,
     t,
+    take_along_dim,
     tan,
     tanh,
     threshold,
+    tile,
     topk,
     transpose,
     tril,
@@ -194,6 +192,8 @@ from minicnn.ops import (
     unique,
     unsqueeze,
     var,
+    view_as_complex,
+    view_as_real,
     where,
 )
 
@@ -210,17 +210,17 @@ negative = neg
 swapaxes = transpose
 
 
-def numel(input: Tensor) -> int:  # noqa: A001
+def numel(input: Tensor) -> int:
     """The number of elements."""
     return input.array.size
 
 
-def complex(real: Tensor, imag: Tensor) -> Tensor:  # noqa: A001
+def complex(real: Tensor, imag: Tensor) -> Tensor:
     """real + i imag, of one shape."""
     return view_as_complex(stack([real, imag], -1))
 
 
-from minicnn import autograd, cuda, fft, linalg, nn, optim, utils  # noqa: E402
-from minicnn.serialization import load, save  # noqa: E402
+from minicnn import autograd, cuda, fft, linalg, nn, optim, utils
+from minicnn.serialization import load, save
 
 __version__ = "0.1.0"

@@ -36,7 +36,9 @@ def _array(data: Any) -> np.ndarray:
     except ValueError as error:
         raise ValueError(_ragged(data, 0) or str(error)) from None
     if array.dtype.kind in "US":
-        raise TypeError("new(): invalid data type 'str'") if array.ndim == 0 else ValueError("too many dimensions 'str'")
+        raise (
+            TypeError("new(): invalid data type 'str'") if array.ndim == 0 else ValueError("too many dimensions 'str'")
+        )
     if array.dtype.kind == "f":
         return array.astype(ops.default_dtype())
     if array.dtype.kind == "c":
@@ -131,7 +133,13 @@ def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, requires_gr
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, ... below end: int64 if all three are integers."""
     if end is None:
@@ -256,14 +264,14 @@ def randn_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None,
 # --- legacy constructors ------------------------------------------------------------------------------------------------
 
 
-def FloatTensor(*data: Any) -> Tensor:  # noqa: N802
+def FloatTensor(*data: Any) -> Tensor:
     """`tensor(data, dtype=float32)`, or undefined content of a shape; an old name that scripts still use."""
     return Tensor(*data).to(float32)
 
 
-def ByteTensor(*data: Any) -> Tensor:  # noqa: N802
+def ByteTensor(*data: Any) -> Tensor:
     return tensor(data[0], dtype=uint8) if len(data) == 1 and not isinstance(data[0], int) else Tensor(*data).to(uint8)
 
 
-def LongTensor(*data: Any) -> Tensor:  # noqa: N802
+def LongTensor(*data: Any) -> Tensor:
     return tensor(data[0], dtype=int64) if len(data) == 1 and not isinstance(data[0], int) else Tensor(*data).to(int64)

@@ -154,7 +154,11 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
 
     @property
     def T(self) -> Tensor:
-        return ops.permute(self, tuple(reversed(range(self.array.ndim)))) if self.array.ndim != 2 else ops.permute(self, (1, 0))
+        return (
+            ops.permute(self, tuple(reversed(range(self.array.ndim))))
+            if self.array.ndim != 2
+            else ops.permute(self, (1, 0))
+        )
 
     @property
     def mT(self) -> Tensor:
@@ -163,7 +167,11 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
     # --- gradients ----------------------------------------------------------------------------------------------------
 
     def backward(
-        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
     ) -> None:
         """Add this tensor's gradients to the leaves it was computed from; see `minicnn.autograd.backward`."""
         engine.backward(self, gradient, retain_graph, create_graph, inputs)
@@ -245,10 +253,14 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
         tensor = self.wrap(array.astype(kind.numpy if kind else self.array.dtype, copy=False))
         return tensor.requires_grad_(requires_grad)
 
-    def new_zeros(self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def new_zeros(
+        self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
         return self._new(np.zeros(_numbers(size)), dtype, requires_grad)
 
-    def new_ones(self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def new_ones(
+        self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
         return self._new(np.ones(_numbers(size)), dtype, requires_grad)
 
     def new_full(
@@ -256,10 +268,14 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
     ) -> Tensor:
         return self._new(np.full(size, fill_value), dtype, requires_grad)
 
-    def new_empty(self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def new_empty(
+        self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
         return self._new(np.empty(_numbers(size)), dtype, requires_grad)
 
-    def new_tensor(self, data: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def new_tensor(
+        self, data: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
         return self._new(np.array(data), dtype, requires_grad)
 
     # --- operators ----------------------------------------------------------------------------------------------------

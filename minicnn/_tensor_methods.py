@@ -200,13 +200,19 @@ class FunctionMethods:
     def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
         return ops.argmin(self, dim, keepdim)
 
-    def var(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None) -> Tensor:
+    def var(
+        self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+    ) -> Tensor:
         return ops.var(self, dim, unbiased, keepdim, correction=correction)
 
-    def std(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None) -> Tensor:
+    def std(
+        self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+    ) -> Tensor:
         return ops.std(self, dim, unbiased, keepdim, correction=correction)
 
-    def norm(self, p: float | str | None = 'fro', dim: reduction.Dims = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    def norm(
+        self, p: float | str | None = "fro", dim: reduction.Dims = None, keepdim: bool = False, dtype: Any = None
+    ) -> Tensor:
         return ops.norm(self, p, dim, keepdim, dtype)
 
     def logsumexp(self, dim: reduction.Dims, keepdim: bool = False) -> Tensor:

@@ -45,7 +45,9 @@ class dtype:
         return f"torch.{self.name}"
 
     def __reduce__(self) -> str:
-        return "bool_" if self.name == "bool" else self.name  # a module-level name: pickling and copying give the same object back
+        return (
+            "bool_" if self.name == "bool" else self.name
+        )  # a module-level name: pickling and copying give the same object back
 
 
 float16 = dtype("float16", np.float16, "HalfTensor")
@@ -97,7 +99,9 @@ class device:
         self.index = int(number) if number else index
 
     def __repr__(self) -> str:
-        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+        return (
+            f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+        )
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"

@@ -12,7 +12,9 @@ from minicnn.ops import irfft2, rfft2
 __all__ = ["fftfreq", "irfft2", "irfftn", "rfft2", "rfftfreq"]
 
 
-def irfftn(input: Tensor, s: tuple[int, int] | None = None, dim: tuple[int, int] = (-2, -1), norm: str | None = None) -> Tensor:
+def irfftn(
+    input: Tensor, s: tuple[int, int] | None = None, dim: tuple[int, int] = (-2, -1), norm: str | None = None
+) -> Tensor:
     """`irfft2`; NotImplementedError for other dimensions than the last two."""
     if tuple(d % input.ndim for d in dim) != (input.ndim - 2, input.ndim - 1):
         raise NotImplementedError(f"minicnn.fft transforms the last two dimensions, got dim={dim}")

@@ -17,6 +17,6 @@ def vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = Fals
 
 def norm(A: Tensor, ord: float | None = None, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The 2-norm of all elements, or the vector norm over `dim`. Matrix norms are not there."""
-    if ord is not None and (dim is None and A.ndim == 2 or isinstance(dim, tuple)):
+    if ord is not None and ((dim is None and A.ndim == 2) or isinstance(dim, tuple)):
         raise NotImplementedError("minicnn.linalg.norm computes vector norms; matrix norms are not there")
     return ops.norm(A, 2 if ord is None else ord, dim, keepdim)

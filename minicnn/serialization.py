@@ -68,8 +68,11 @@ def save(obj: Mapping[str, Tensor | np.ndarray], f: FileName, *, metadata: Mappi
     if metadata is not None and not all(isinstance(part, str) for pair in metadata.items() for part in pair):
         raise TypeError("metadata must be text: {str: str}")
     partial = path.with_name(path.name + ".partial")
+    partial.touch()
+    mode = partial.stat().st_mode  # what this user's new files get; safetensors would make one for the owner only
     try:
         writers[path.suffix](arrays, partial, metadata=dict(metadata) if metadata else None)
+        partial.chmod(mode)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

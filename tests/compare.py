@@ -183,7 +183,7 @@ def run(row: Row, lib: ModuleType, dtype: str) -> Outcome:
     differentiable = [out for out in outputs if is_tensor(out) and out.requires_grad]
     if differentiable:
         upstream = [rng.standard_normal(tuple(out.shape)) for out in differentiable]
-        typed = [np.asarray(g, dtype=str(out.dtype)[6:]) for g, out in zip(upstream, differentiable)]
+        typed = [np.asarray(g, dtype=str(out.dtype)[6:]) for g, out in zip(upstream, differentiable, strict=False)]
         lib.autograd.backward(differentiable, [lib.from_numpy(g) for g in typed])
     for k, leaf in enumerate(leaves):
         if leaf.grad is None:
@@ -231,7 +231,7 @@ def error_of(function: Callable[..., Any], *args: Any) -> tuple[str, str]:
     """The type name and the text of what a call raises."""
     try:
         function(*args)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
+    except Exception as error:
         return type(error).__name__, str(error)
     raise AssertionError("no error was raised")
 

@@ -148,56 +148,60 @@ COMPARISON = [
 
 F = "nn.functional."
 ROUNDED_SIXTH = {"float64": 1e4}  # torch's gradient has 1/6 rounded to float32, in float64 too: off by 3e-8
-ACTIVATIONS = [
-    Row(f"{name} {kind}", fn(F + name, **options), [given])
-    for name, options, edges in [
-        ("relu", {}, [0.0, -0.0, 1.0, -1.0]),
-        ("relu6", {}, [0.0, 6.0, 3.0, 7.0, -1.0]),
-        ("leaky_relu", {}, [0.0, -0.0, 1.0, -1.0]),
-        ("leaky_relu", {"negative_slope": 0.3}, [0.0, 1.0, -2.0]),
-        ("elu", {}, [0.0, 1.0, -1.0, -100.0]),
-        ("elu", {"alpha": 0.5}, [0.0, 1.0, -1.0]),
-        ("selu", {}, [0.0, 1.0, -1.0]),
-        ("gelu", {}, [0.0, 9.0, -9.0]),
-        ("gelu", {"approximate": "tanh"}, [0.0, 9.0, -9.0]),
-        ("silu", {}, [0.0, 100.0, -100.0]),
-        ("mish", {}, [0.0, 50.0, -50.0]),
-        ("softplus", {}, [0.0, 20.0, 21.0, -50.0]),
-        ("softplus", {"beta": 2, "threshold": 4}, [0.0, 2.0, 2.5]),
-        ("softsign", {}, [0.0, 1.0, -1.0]),
-        ("hardtanh", {}, [-1.0, 1.0, 0.0, 2.0]),
-        ("hardtanh", {"min_val": -0.3, "max_val": 0.4}, [-0.3, 0.4, 0.0]),
-        ("hardswish", {}, [-3.0, 3.0, 0.0, 4.0]),
-        ("logsigmoid", {}, [0.0, 200.0, -200.0]),
-        ("tanh", {}, [0.0]),
-        ("sigmoid", {}, [0.0]),
+ACTIVATIONS = (
+    [
+        Row(f"{name} {kind}", fn(F + name, **options), [given])
+        for name, options, edges in [
+            ("relu", {}, [0.0, -0.0, 1.0, -1.0]),
+            ("relu6", {}, [0.0, 6.0, 3.0, 7.0, -1.0]),
+            ("leaky_relu", {}, [0.0, -0.0, 1.0, -1.0]),
+            ("leaky_relu", {"negative_slope": 0.3}, [0.0, 1.0, -2.0]),
+            ("elu", {}, [0.0, 1.0, -1.0, -100.0]),
+            ("elu", {"alpha": 0.5}, [0.0, 1.0, -1.0]),
+            ("selu", {}, [0.0, 1.0, -1.0]),
+            ("gelu", {}, [0.0, 9.0, -9.0]),
+            ("gelu", {"approximate": "tanh"}, [0.0, 9.0, -9.0]),
+            ("silu", {}, [0.0, 100.0, -100.0]),
+            ("mish", {}, [0.0, 50.0, -50.0]),
+            ("softplus", {}, [0.0, 20.0, 21.0, -50.0]),
+            ("softplus", {"beta": 2, "threshold": 4}, [0.0, 2.0, 2.5]),
+            ("softsign", {}, [0.0, 1.0, -1.0]),
+            ("hardtanh", {}, [-1.0, 1.0, 0.0, 2.0]),
+            ("hardtanh", {"min_val": -0.3, "max_val": 0.4}, [-0.3, 0.4, 0.0]),
+            ("hardswish", {}, [-3.0, 3.0, 0.0, 4.0]),
+            ("logsigmoid", {}, [0.0, 200.0, -200.0]),
+            ("tanh", {}, [0.0]),
+            ("sigmoid", {}, [0.0]),
+        ]
+        for kind, given in [(f"{options or ''}", normal(3, 4)), (f"{options or ''} at the edges", exactly(edges))]
     ]
-    for kind, given in [(f"{options or ''}", normal(3, 4)), (f"{options or ''} at the edges", exactly(edges))]
-] + [
-    Row(f"hardsigmoid {kind}", fn(F + "hardsigmoid"), [given], loose=ROUNDED_SIXTH)
-    for kind, given in [("", normal(3, 4)), ("at the edges", exactly([-3.0, 3.0, 0.0, 4.0]))]
-] + [
-    Row("softmax dim 1", fn(F + "softmax", dim=1), [(2, 5)]),
-    Row("softmax dim -3 of 4", fn(F + "softmax", dim=-3), [(2, 3, 2, 2)]),
-    Row("softmax of large numbers", fn("softmax", 0), [exactly([1000.0, 999.0, -1000.0])]),
-    Row("softmax method", method("softmax", dim=-1), [(2, 5)]),
-    Row("softmax not contiguous", fn("softmax", dim=0), [laid_out(normal(4, 6), lambda a: a.T[::2])]),
-    Row("softmax of 0-d", fn("softmax", dim=0), [()]),
-    Row("log_softmax dim 1", fn(F + "log_softmax", dim=1), [(2, 5)]),
-    Row("log_softmax of large numbers", fn("log_softmax", 0), [exactly([1000.0, 999.0, -1000.0])]),
-    Row("log_softmax method", method("log_softmax", dim=0), [(2, 5)]),
-    Row("prelu one weight", fn(F + "prelu"), [(2, 3, 4), (1,)]),
-    Row("prelu a weight per channel", fn(F + "prelu"), [(2, 3, 4), (3,)]),
-    Row("prelu at 0", fn(F + "prelu"), [exactly([[0.0, 1.0], [-1.0, 0.0]]), (2,)]),
-    Row("threshold", fn(F + "threshold", 0.1, 20.0), [(3, 4)]),
-    Row("relu inplace", lambda lib, x: lib.nn.functional.relu(x.clone(), inplace=True), [ZEROS_AND_SIGNS]),
-    Row("leaky_relu inplace", lambda lib, x: lib.nn.functional.leaky_relu(x.clone(), 0.1, inplace=True), [(2, 3)]),
-    Row("elu inplace", lambda lib, x: lib.nn.functional.elu(x.clone(), inplace=True), [(2, 3)]),
-    Row("normalize", fn(F + "normalize"), [(3, 4)]),
-    Row("normalize p 1 dim 0", fn(F + "normalize", p=1, dim=0), [(3, 4)]),
-    Row("normalize of zeros", fn(F + "normalize", dim=0), [exactly([0.0, 0.0])]),
-    Row("cosine_similarity", fn(F + "cosine_similarity", dim=1), [(3, 4), (3, 4)], graph="last"),
-]
+    + [
+        Row(f"hardsigmoid {kind}", fn(F + "hardsigmoid"), [given], loose=ROUNDED_SIXTH)
+        for kind, given in [("", normal(3, 4)), ("at the edges", exactly([-3.0, 3.0, 0.0, 4.0]))]
+    ]
+    + [
+        Row("softmax dim 1", fn(F + "softmax", dim=1), [(2, 5)]),
+        Row("softmax dim -3 of 4", fn(F + "softmax", dim=-3), [(2, 3, 2, 2)]),
+        Row("softmax of large numbers", fn("softmax", 0), [exactly([1000.0, 999.0, -1000.0])]),
+        Row("softmax method", method("softmax", dim=-1), [(2, 5)]),
+        Row("softmax not contiguous", fn("softmax", dim=0), [laid_out(normal(4, 6), lambda a: a.T[::2])]),
+        Row("softmax of 0-d", fn("softmax", dim=0), [()]),
+        Row("log_softmax dim 1", fn(F + "log_softmax", dim=1), [(2, 5)]),
+        Row("log_softmax of large numbers", fn("log_softmax", 0), [exactly([1000.0, 999.0, -1000.0])]),
+        Row("log_softmax method", method("log_softmax", dim=0), [(2, 5)]),
+        Row("prelu one weight", fn(F + "prelu"), [(2, 3, 4), (1,)]),
+        Row("prelu a weight per channel", fn(F + "prelu"), [(2, 3, 4), (3,)]),
+        Row("prelu at 0", fn(F + "prelu"), [exactly([[0.0, 1.0], [-1.0, 0.0]]), (2,)]),
+        Row("threshold", fn(F + "threshold", 0.1, 20.0), [(3, 4)]),
+        Row("relu inplace", lambda lib, x: lib.nn.functional.relu(x.clone(), inplace=True), [ZEROS_AND_SIGNS]),
+        Row("leaky_relu inplace", lambda lib, x: lib.nn.functional.leaky_relu(x.clone(), 0.1, inplace=True), [(2, 3)]),
+        Row("elu inplace", lambda lib, x: lib.nn.functional.elu(x.clone(), inplace=True), [(2, 3)]),
+        Row("normalize", fn(F + "normalize"), [(3, 4)]),
+        Row("normalize p 1 dim 0", fn(F + "normalize", p=1, dim=0), [(3, 4)]),
+        Row("normalize of zeros", fn(F + "normalize", dim=0), [exactly([0.0, 0.0])]),
+        Row("cosine_similarity", fn(F + "cosine_similarity", dim=1), [(3, 4), (3, 4)], graph="last"),
+    ]
+)
 
 IN_PLACE = [
     Row("add_", in_place("add_"), [(2, 3), (3,)]),
@@ -227,12 +231,16 @@ IN_PLACE = [
     Row("operator /=", lambda lib, x, y: _augmented(x.clone(), y, "/"), [(2, 3), between(0.5, 2, 2, 3)]),
     Row("in place twice", lambda lib, x: x.clone().mul_(2).add_(1).relu_(), [(2, 3)]),
     Row("in place on a slice", lambda lib, x, y: _on_a_part(x.clone(), lambda z: z[1].mul_(y)), [(3, 2), (2,)]),
-    Row("in place on a slice of a slice", lambda lib, x: _on_a_part(x.clone(), lambda z: z[1:][:, 0].mul_(3)), [(3, 2)]),
+    Row(
+        "in place on a slice of a slice", lambda lib, x: _on_a_part(x.clone(), lambda z: z[1:][:, 0].mul_(3)), [(3, 2)]
+    ),
     Row("in place on a transpose", lambda lib, x, y: _on_a_part(x.clone(), lambda z: z.t().add_(y)), [(3, 2), (2, 3)]),
     Row("in place on a view", lambda lib, x: _on_a_part(x.clone(), lambda z: z.view(-1)[2:5].zero_()), [(3, 2)]),
     Row("set an item", lambda lib, x, y: _set(x.clone(), 1, y), [(3, 2), (2,)]),
     Row("set a number", lambda lib, x: _set(x.clone(), (0, 1), 5.0), [(3, 2)]),
-    Row("set a slice", lambda lib, x, y: _set(x.clone(), (slice(None), slice(0, 2)), y), [(3, 4), (1, 2)], graph="last"),
+    Row(
+        "set a slice", lambda lib, x, y: _set(x.clone(), (slice(None), slice(0, 2)), y), [(3, 4), (1, 2)], graph="last"
+    ),
     Row("set by a mask", lambda lib, x, m: _set(x.clone(), m, 0.0), [(3,), data([True, False, True], "bool")]),
     Row("set by indices", lambda lib, x, i, y: _set(x.clone(), i, y), [(4, 2), data([2, 0]), (2, 2)]),
     Row(
@@ -315,6 +323,4 @@ PROMOTION = [
     Row("type_as", method("type_as"), [INT, (2,)], dtypes=["float64"]),
 ]
 
-ROWS = (
-    ARITHMETIC + BROADCASTING + LAYOUTS + FUNCTIONS + CLAMP + COMPARISON + ACTIVATIONS + IN_PLACE + PROMOTION
-)
+ROWS = ARITHMETIC + BROADCASTING + LAYOUTS + FUNCTIONS + CLAMP + COMPARISON + ACTIVATIONS + IN_PLACE + PROMOTION

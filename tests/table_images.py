@@ -7,58 +7,64 @@ from compare import Input, Row, between, constant, data, exactly, fn, laid_out, 
 
 F = "nn.functional."
 
-CONVOLUTION = [
-    Row(f"conv2d {options or 'defaults'} {x}{w}", fn(F + "conv2d", **options), [x, w, (w[0],)])
-    for options, x, w in [
-        ({}, (2, 3, 6, 7), (4, 3, 3, 3)),
-        ({}, (1, 1, 3, 3), (1, 1, 3, 3)),
-        ({}, (2, 3, 5, 5), (4, 3, 1, 1)),
-        ({"padding": 1}, (2, 3, 6, 7), (4, 3, 3, 3)),
-        ({"padding": 1}, (2, 8, 13, 14), (9, 8, 3, 3)),
-        ({"padding": (2, 0)}, (1, 3, 6, 7), (4, 3, 3, 2)),
-        ({"padding": 2}, (2, 3, 9, 8), (4, 3, 5, 5)),
-        ({"padding": 3, "stride": 2}, (2, 3, 15, 16), (4, 3, 7, 7)),
-        ({"stride": 2}, (2, 3, 7, 8), (4, 3, 3, 3)),
-        ({"stride": (2, 3), "padding": (1, 2)}, (2, 3, 8, 9), (4, 3, 3, 4)),
-        ({"stride": 3}, (1, 2, 7, 7), (3, 2, 2, 2)),
-        ({"stride": 2}, (2, 3, 6, 6), (4, 3, 1, 1)),
-        ({"dilation": 2}, (2, 3, 8, 8), (4, 3, 3, 3)),
-        ({"dilation": (1, 3), "padding": 1, "stride": (2, 1)}, (2, 2, 8, 9), (3, 2, 3, 3)),
-        ({"padding": "same"}, (2, 3, 6, 7), (4, 3, 3, 3)),
-        ({"padding": "same"}, (2, 3, 6, 7), (4, 3, 2, 4)),
-        ({"padding": "same", "dilation": 2}, (2, 3, 6, 7), (4, 3, 2, 3)),
-        ({"padding": "valid"}, (2, 3, 6, 7), (4, 3, 3, 3)),
-        ({"groups": 2, "padding": 1}, (2, 4, 5, 5), (6, 2, 3, 3)),
-        ({"groups": 4, "padding": 1}, (2, 4, 5, 5), (4, 1, 3, 3)),
-        ({"groups": 3, "stride": 2}, (2, 3, 7, 7), (6, 1, 3, 3)),
-        ({"padding": 1}, (0, 3, 6, 7), (4, 3, 3, 3)),
-        ({"padding": 1}, (3, 6, 7), (4, 3, 3, 3)),
+CONVOLUTION = (
+    [
+        Row(f"conv2d {options or 'defaults'} {x}{w}", fn(F + "conv2d", **options), [x, w, (w[0],)])
+        for options, x, w in [
+            ({}, (2, 3, 6, 7), (4, 3, 3, 3)),
+            ({}, (1, 1, 3, 3), (1, 1, 3, 3)),
+            ({}, (2, 3, 5, 5), (4, 3, 1, 1)),
+            ({"padding": 1}, (2, 3, 6, 7), (4, 3, 3, 3)),
+            ({"padding": 1}, (2, 8, 13, 14), (9, 8, 3, 3)),
+            ({"padding": (2, 0)}, (1, 3, 6, 7), (4, 3, 3, 2)),
+            ({"padding": 2}, (2, 3, 9, 8), (4, 3, 5, 5)),
+            ({"padding": 3, "stride": 2}, (2, 3, 15, 16), (4, 3, 7, 7)),
+            ({"stride": 2}, (2, 3, 7, 8), (4, 3, 3, 3)),
+            ({"stride": (2, 3), "padding": (1, 2)}, (2, 3, 8, 9), (4, 3, 3, 4)),
+            ({"stride": 3}, (1, 2, 7, 7), (3, 2, 2, 2)),
+            ({"stride": 2}, (2, 3, 6, 6), (4, 3, 1, 1)),
+            ({"dilation": 2}, (2, 3, 8, 8), (4, 3, 3, 3)),
+            ({"dilation": (1, 3), "padding": 1, "stride": (2, 1)}, (2, 2, 8, 9), (3, 2, 3, 3)),
+            ({"padding": "same"}, (2, 3, 6, 7), (4, 3, 3, 3)),
+            ({"padding": "same"}, (2, 3, 6, 7), (4, 3, 2, 4)),
+            ({"padding": "same", "dilation": 2}, (2, 3, 6, 7), (4, 3, 2, 3)),
+            ({"padding": "valid"}, (2, 3, 6, 7), (4, 3, 3, 3)),
+            ({"groups": 2, "padding": 1}, (2, 4, 5, 5), (6, 2, 3, 3)),
+            ({"groups": 4, "padding": 1}, (2, 4, 5, 5), (4, 1, 3, 3)),
+            ({"groups": 3, "stride": 2}, (2, 3, 7, 7), (6, 1, 3, 3)),
+            ({"padding": 1}, (0, 3, 6, 7), (4, 3, 3, 3)),
+            ({"padding": 1}, (3, 6, 7), (4, 3, 3, 3)),
+        ]
     ]
-] + [
-    Row("conv2d without bias", fn(F + "conv2d", padding=1), [(2, 3, 5, 5), (4, 3, 3, 3)]),
-    Row("conv2d, gradient to the weight only", fn(F + "conv2d"), [constant(normal(2, 3, 5, 5)), (4, 3, 3, 3), (4,)]),
-    Row("conv2d, gradient to the input only", fn(F + "conv2d"), [(2, 3, 5, 5), constant(normal(4, 3, 3, 3))]),
-    Row(
-        "conv2d of a transposed image",
-        fn(F + "conv2d", padding=1),
-        [laid_out(normal(2, 6, 5, 3), lambda a: a.transpose(0, 3, 1, 2)), (4, 3, 3, 3), (4,)],
-    ),
-    Row(
-        "conv2d of every second row",
-        fn(F + "conv2d"),
-        [laid_out(normal(2, 3, 10, 6), lambda a: a[:, :, ::2]), (4, 3, 3, 3), (4,)],
-    ),
-    Row("conv2d, one weight used twice", lambda lib, x, w: _twice(lib, x, w), [(2, 3, 5, 5), (3, 3, 3, 3)]),
-] + [
-    Row(f"conv_transpose2d {options or 'defaults'}", fn(F + "conv_transpose2d", **options), [(2, 4, 5, 4), w, (b,)])
-    for options, w, b in [
-        ({}, (4, 3, 3, 3), 3),
-        ({"stride": 2, "padding": 1}, (4, 3, 4, 3), 3),
-        ({"stride": 2, "padding": 1, "output_padding": 1}, (4, 3, 3, 3), 3),
-        ({"stride": (2, 3), "dilation": (2, 1)}, (4, 3, 2, 3), 3),
-        ({"groups": 2, "stride": 2}, (4, 3, 3, 3), 6),
+    + [
+        Row("conv2d without bias", fn(F + "conv2d", padding=1), [(2, 3, 5, 5), (4, 3, 3, 3)]),
+        Row(
+            "conv2d, gradient to the weight only", fn(F + "conv2d"), [constant(normal(2, 3, 5, 5)), (4, 3, 3, 3), (4,)]
+        ),
+        Row("conv2d, gradient to the input only", fn(F + "conv2d"), [(2, 3, 5, 5), constant(normal(4, 3, 3, 3))]),
+        Row(
+            "conv2d of a transposed image",
+            fn(F + "conv2d", padding=1),
+            [laid_out(normal(2, 6, 5, 3), lambda a: a.transpose(0, 3, 1, 2)), (4, 3, 3, 3), (4,)],
+        ),
+        Row(
+            "conv2d of every second row",
+            fn(F + "conv2d"),
+            [laid_out(normal(2, 3, 10, 6), lambda a: a[:, :, ::2]), (4, 3, 3, 3), (4,)],
+        ),
+        Row("conv2d, one weight used twice", lambda lib, x, w: _twice(lib, x, w), [(2, 3, 5, 5), (3, 3, 3, 3)]),
     ]
-]
+    + [
+        Row(f"conv_transpose2d {options or 'defaults'}", fn(F + "conv_transpose2d", **options), [(2, 4, 5, 4), w, (b,)])
+        for options, w, b in [
+            ({}, (4, 3, 3, 3), 3),
+            ({"stride": 2, "padding": 1}, (4, 3, 4, 3), 3),
+            ({"stride": 2, "padding": 1, "output_padding": 1}, (4, 3, 3, 3), 3),
+            ({"stride": (2, 3), "dilation": (2, 1)}, (4, 3, 2, 3), 3),
+            ({"groups": 2, "stride": 2}, (4, 3, 3, 3), 6),
+        ]
+    ]
+)
 
 
 def _twice(lib, x, w):
@@ -70,93 +76,108 @@ TIES = Input(lambda rng: rng.integers(0, 3, (2, 3, 8, 9)).astype(np.float64))
 WITH_NAN = exactly([[[[1, 2, 3, 4], [5, float("nan"), 1, 1], [0, 0, 9, 9], [-9, -9, -9, float("-inf")]]]])
 NEGATIVE = Input(lambda rng: -1 - rng.random((2, 3, 6, 7)))
 
-POOLING = [
-    Row(f"max_pool2d {args} {options or ''}", fn(F + "max_pool2d", *args, **options), [(2, 3, 9, 8)])
-    for args, options in [
-        ((2,), {}),
-        ((2, 2), {}),
-        ((3, 2), {}),
-        ((3, 2), {"padding": 1}),
-        ((3, 1), {"padding": 1}),
-        (((2, 3), (1, 2)), {"padding": (0, 1)}),
-        ((3, 2), {"ceil_mode": True}),
-        ((2, 3), {"ceil_mode": True, "padding": 1}),
-        ((3,), {"dilation": 2}),
-        ((3, 2), {"dilation": (1, 2), "padding": 1, "ceil_mode": True}),
-        ((3, 2), {"return_indices": True, "padding": 1}),
+POOLING = (
+    [
+        Row(f"max_pool2d {args} {options or ''}", fn(F + "max_pool2d", *args, **options), [(2, 3, 9, 8)])
+        for args, options in [
+            ((2,), {}),
+            ((2, 2), {}),
+            ((3, 2), {}),
+            ((3, 2), {"padding": 1}),
+            ((3, 1), {"padding": 1}),
+            (((2, 3), (1, 2)), {"padding": (0, 1)}),
+            ((3, 2), {"ceil_mode": True}),
+            ((2, 3), {"ceil_mode": True, "padding": 1}),
+            ((3,), {"dilation": 2}),
+            ((3, 2), {"dilation": (1, 2), "padding": 1, "ceil_mode": True}),
+            ((3, 2), {"return_indices": True, "padding": 1}),
+        ]
     ]
-] + [
-    Row("max_pool2d of ties", fn(F + "max_pool2d", 3, 2, return_indices=True), [TIES]),
-    Row("max_pool2d of ties, overlapping", fn(F + "max_pool2d", 3, 1, padding=1, return_indices=True), [TIES]),
-    Row("max_pool2d of zeros", fn(F + "max_pool2d", 2, return_indices=True), [exactly([[[[0.0] * 4] * 4]])]),
-    Row("max_pool2d with nan", fn(F + "max_pool2d", 2, 1, return_indices=True), [WITH_NAN]),
-    Row("max_pool2d of negative numbers, padded", fn(F + "max_pool2d", 3, 2, padding=1), [NEGATIVE]),
-    Row("max_pool2d C H W", fn(F + "max_pool2d", 2), [(3, 6, 6)], graph="none"),  # unsqueezed and squeezed
-    Row("max_pool2d of a strided input", fn(F + "max_pool2d", 2), [laid_out(normal(8, 9, 3, 2), lambda a: a.T[..., ::2])]),
-] + [
-    Row(f"avg_pool2d {args} {options or ''}", fn(F + "avg_pool2d", *args, **options), [(2, 3, 9, 8)])
-    for args, options in [
-        ((2,), {}),
-        ((3, 2), {}),
-        (((2, 3), (1, 2)), {"padding": (0, 1)}),
-        ((3, 2), {"padding": 1}),
-        ((3, 2), {"padding": 1, "count_include_pad": False}),
-        ((3, 2), {"padding": 1, "ceil_mode": True}),
-        ((2, 3), {"padding": 1, "ceil_mode": True, "count_include_pad": False}),
-        ((2, 3), {"ceil_mode": True}),
-        ((3, 2), {"divisor_override": 5}),
+    + [
+        Row("max_pool2d of ties", fn(F + "max_pool2d", 3, 2, return_indices=True), [TIES]),
+        Row("max_pool2d of ties, overlapping", fn(F + "max_pool2d", 3, 1, padding=1, return_indices=True), [TIES]),
+        Row("max_pool2d of zeros", fn(F + "max_pool2d", 2, return_indices=True), [exactly([[[[0.0] * 4] * 4]])]),
+        Row("max_pool2d with nan", fn(F + "max_pool2d", 2, 1, return_indices=True), [WITH_NAN]),
+        Row("max_pool2d of negative numbers, padded", fn(F + "max_pool2d", 3, 2, padding=1), [NEGATIVE]),
+        Row("max_pool2d C H W", fn(F + "max_pool2d", 2), [(3, 6, 6)], graph="none"),  # unsqueezed and squeezed
+        Row(
+            "max_pool2d of a strided input",
+            fn(F + "max_pool2d", 2),
+            [laid_out(normal(8, 9, 3, 2), lambda a: a.T[..., ::2])],
+        ),
     ]
-] + [
-    Row(f"{name} {size} of {shape}", fn(F + name, size), [shape])
-    for name in ["adaptive_avg_pool2d", "adaptive_max_pool2d"]
-    for size, shape in [
-        (1, (2, 3, 5, 6)),
-        ((6, 6), (2, 3, 6, 6)),
-        ((3, 2), (2, 3, 7, 5)),
-        ((7, 9), (1, 2, 3, 4)),
-        ((None, 2), (2, 3, 4, 5)),
-        (2, (3, 5, 6)),
+    + [
+        Row(f"avg_pool2d {args} {options or ''}", fn(F + "avg_pool2d", *args, **options), [(2, 3, 9, 8)])
+        for args, options in [
+            ((2,), {}),
+            ((3, 2), {}),
+            (((2, 3), (1, 2)), {"padding": (0, 1)}),
+            ((3, 2), {"padding": 1}),
+            ((3, 2), {"padding": 1, "count_include_pad": False}),
+            ((3, 2), {"padding": 1, "ceil_mode": True}),
+            ((2, 3), {"padding": 1, "ceil_mode": True, "count_include_pad": False}),
+            ((2, 3), {"ceil_mode": True}),
+            ((3, 2), {"divisor_override": 5}),
+        ]
     ]
-] + [
-    Row("adaptive_max_pool2d of ties", fn(F + "adaptive_max_pool2d", 3, return_indices=True), [TIES]),
-]
+    + [
+        Row(f"{name} {size} of {shape}", fn(F + name, size), [shape])
+        for name in ["adaptive_avg_pool2d", "adaptive_max_pool2d"]
+        for size, shape in [
+            (1, (2, 3, 5, 6)),
+            ((6, 6), (2, 3, 6, 6)),
+            ((3, 2), (2, 3, 7, 5)),
+            ((7, 9), (1, 2, 3, 4)),
+            ((None, 2), (2, 3, 4, 5)),
+            (2, (3, 5, 6)),
+        ]
+    ]
+    + [
+        Row("adaptive_max_pool2d of ties", fn(F + "adaptive_max_pool2d", 3, return_indices=True), [TIES]),
+    ]
+)
 
-RESIZING = [
-    Row(f"interpolate {options} {shape}", fn(F + "interpolate", **options), [shape])
-    for shape in [(2, 3, 4, 5)]
-    for options in [
-        {"scale_factor": 2},
-        {"scale_factor": 2.5},
-        {"scale_factor": (0.5, 1.7)},
-        {"size": 7},
-        {"size": (3, 9)},
-        {"size": (4, 5)},
-        {"scale_factor": 1.7, "recompute_scale_factor": True},
-        {"scale_factor": 2, "mode": "bilinear"},
-        {"scale_factor": 2, "mode": "bilinear", "align_corners": True},
-        {"scale_factor": 1.7, "mode": "bilinear", "align_corners": False},
-        {"scale_factor": 1.7, "mode": "bilinear", "align_corners": False, "recompute_scale_factor": True},
-        {"size": (7, 3), "mode": "bilinear", "align_corners": False},
-        {"size": (7, 3), "mode": "bilinear", "align_corners": True},
-        {"size": (1, 1), "mode": "bilinear", "align_corners": True},
-        {"size": (1, 1), "mode": "bilinear"},
-        {"size": (4, 5), "mode": "bilinear"},
+RESIZING = (
+    [
+        Row(f"interpolate {options} {shape}", fn(F + "interpolate", **options), [shape])
+        for shape in [(2, 3, 4, 5)]
+        for options in [
+            {"scale_factor": 2},
+            {"scale_factor": 2.5},
+            {"scale_factor": (0.5, 1.7)},
+            {"size": 7},
+            {"size": (3, 9)},
+            {"size": (4, 5)},
+            {"scale_factor": 1.7, "recompute_scale_factor": True},
+            {"scale_factor": 2, "mode": "bilinear"},
+            {"scale_factor": 2, "mode": "bilinear", "align_corners": True},
+            {"scale_factor": 1.7, "mode": "bilinear", "align_corners": False},
+            {"scale_factor": 1.7, "mode": "bilinear", "align_corners": False, "recompute_scale_factor": True},
+            {"size": (7, 3), "mode": "bilinear", "align_corners": False},
+            {"size": (7, 3), "mode": "bilinear", "align_corners": True},
+            {"size": (1, 1), "mode": "bilinear", "align_corners": True},
+            {"size": (1, 1), "mode": "bilinear"},
+            {"size": (4, 5), "mode": "bilinear"},
+        ]
     ]
-] + [
-    Row("interpolate of one pixel", fn(F + "interpolate", size=3, mode="bilinear"), [(1, 2, 1, 1)]),
-] + [
-    Row(
-        f"grid_sample {mode} {padding} align_corners={align}",
-        fn(F + "grid_sample", mode=mode, padding_mode=padding, align_corners=align),
-        [(2, 3, 4, 5), between(-1.3, 1.3, 2, 3, 4, 2)],
-    )
-    for mode in ["bilinear", "nearest"]
-    for padding in ["zeros", "border", "reflection"]
-    for align in [False, True]
-] + [
-    Row("affine_grid", fn(F + "affine_grid", (2, 3, 4, 5), align_corners=False), [(2, 2, 3)], graph="last"),
-    Row("unfold", fn(F + "unfold", 3, padding=1, stride=2), [(2, 3, 5, 6)], graph="last"),
-]
+    + [
+        Row("interpolate of one pixel", fn(F + "interpolate", size=3, mode="bilinear"), [(1, 2, 1, 1)]),
+    ]
+    + [
+        Row(
+            f"grid_sample {mode} {padding} align_corners={align}",
+            fn(F + "grid_sample", mode=mode, padding_mode=padding, align_corners=align),
+            [(2, 3, 4, 5), between(-1.3, 1.3, 2, 3, 4, 2)],
+        )
+        for mode in ["bilinear", "nearest"]
+        for padding in ["zeros", "border", "reflection"]
+        for align in [False, True]
+    ]
+    + [
+        Row("affine_grid", fn(F + "affine_grid", (2, 3, 4, 5), align_corners=False), [(2, 2, 3)], graph="last"),
+        Row("unfold", fn(F + "unfold", 3, padding=1, stride=2), [(2, 3, 5, 6)], graph="last"),
+    ]
+)
 
 RUNNING = [constant(normal(3)), constant(between(0.5, 2, 3))]
 
@@ -198,61 +219,76 @@ NORMALIZATION = [
 ]
 
 LABELS, LABEL_MAPS = data([2, 0, 1, 2]), data(np.arange(24).reshape(2, 3, 4) % 5)
-LOSSES = [
-    Row(f"{name} {options or ''}", fn(F + name, **options), [(3, 4), (3, 4)])
-    for name, variants in [
-        ("mse_loss", [{}]),
-        ("l1_loss", [{}]),
-        ("smooth_l1_loss", [{}, {"beta": 0.3}]),
-        ("huber_loss", [{}, {"delta": 0.5}]),
+LOSSES = (
+    [
+        Row(f"{name} {options or ''}", fn(F + name, **options), [(3, 4), (3, 4)])
+        for name, variants in [
+            ("mse_loss", [{}]),
+            ("l1_loss", [{}]),
+            ("smooth_l1_loss", [{}, {"beta": 0.3}]),
+            ("huber_loss", [{}, {"delta": 0.5}]),
+        ]
+        for base in variants
+        for options in [base, {**base, "reduction": "sum"}, {**base, "reduction": "none"}]
     ]
-    for base in variants
-    for options in [base, {**base, "reduction": "sum"}, {**base, "reduction": "none"}]
-] + [
-    Row(f"cross_entropy {options or ''}", fn(F + "cross_entropy", **options), [(4, 3), LABELS])
-    for options in [
-        {},
-        {"reduction": "sum"},
-        {"reduction": "none"},
-        {"label_smoothing": 0.1},
-        {"label_smoothing": 0.1, "reduction": "sum"},
-        {"label_smoothing": 0.2, "reduction": "none"},
-        {"ignore_index": 2},
-        {"ignore_index": 2, "label_smoothing": 0.1},
-        {"ignore_index": 2, "reduction": "none"},
+    + [
+        Row(f"cross_entropy {options or ''}", fn(F + "cross_entropy", **options), [(4, 3), LABELS])
+        for options in [
+            {},
+            {"reduction": "sum"},
+            {"reduction": "none"},
+            {"label_smoothing": 0.1},
+            {"label_smoothing": 0.1, "reduction": "sum"},
+            {"label_smoothing": 0.2, "reduction": "none"},
+            {"ignore_index": 2},
+            {"ignore_index": 2, "label_smoothing": 0.1},
+            {"ignore_index": 2, "reduction": "none"},
+        ]
     ]
-] + [
-    Row(f"{name} with weights {options or ''}", _weighted, [(4, 3), LABELS, constant(between(0.5, 2, 3))])
-    for name in ["cross_entropy", "nll_loss"]
-    for options in [{}, {"reduction": "sum"}, {"reduction": "none"}, {"ignore_index": 0}]
-    for _weighted in [
-        lambda lib, x, target, w, name=name, options=options: getattr(lib.nn.functional, name)(x, target, w, **options)
+    + [
+        Row(f"{name} with weights {options or ''}", _weighted, [(4, 3), LABELS, constant(between(0.5, 2, 3))])
+        for name in ["cross_entropy", "nll_loss"]
+        for options in [{}, {"reduction": "sum"}, {"reduction": "none"}, {"ignore_index": 0}]
+        for _weighted in [
+            lambda lib, x, target, w, name=name, options=options: getattr(lib.nn.functional, name)(
+                x, target, w, **options
+            )
+        ]
     ]
-] + [
-    Row(
-        "cross_entropy with weights and smoothing",
-        lambda lib, x, target, w: lib.nn.functional.cross_entropy(x, target, w, label_smoothing=0.1),
-        [(4, 3), LABELS, constant(between(0.5, 2, 3))],
-        graph="last",
-    ),
-    Row("cross_entropy of maps", fn(F + "cross_entropy"), [(2, 5, 3, 4), LABEL_MAPS]),
-    Row("cross_entropy of probabilities", fn(F + "cross_entropy"), [(4, 3), (4, 3)], graph="last"),
-    Row("cross_entropy of one vector", fn(F + "cross_entropy"), [(3,), data(1)]),
-    Row("cross_entropy of large logits", fn(F + "cross_entropy"), [exactly([[1000.0, -1000.0]]), data([1])]),
-    Row("cross_entropy of all ignored", fn(F + "cross_entropy", ignore_index=1), [(2, 3), data([1, 1])]),
-    Row("nll_loss", fn(F + "nll_loss"), [(4, 3), LABELS]),
-    Row("nll_loss sum", fn(F + "nll_loss", reduction="sum"), [(4, 3), LABELS]),
-    Row("nll_loss none", fn(F + "nll_loss", reduction="none"), [(4, 3), LABELS]),
-    Row("nll_loss of maps", fn(F + "nll_loss"), [(2, 5, 3, 4), LABEL_MAPS]),
-    Row("smooth_l1_loss at beta", fn(F + "smooth_l1_loss"), [exactly([1.0, -1.0, 0.0]), exactly([0.0, 0.0, 0.0])]),
-    Row("l1_loss at 0", fn(F + "l1_loss"), [exactly([1.0, 2.0]), exactly([1.0, 3.0])]),
-] + [
-    Row(f"binary_cross_entropy_with_logits {options or ''}", fn(F + "binary_cross_entropy_with_logits", **options),
-        [(3, 4), constant(between(0, 1, 3, 4))])
-    for options in [{}, {"reduction": "sum"}, {"reduction": "none"}]
-] + [
-    Row("binary_cross_entropy_with_logits of large logits", fn(F + "binary_cross_entropy_with_logits"),
-        [exactly([0.0, 500.0, -500.0]), constant(exactly([0.5, 0.0, 0.0]))]),
-]
+    + [
+        Row(
+            "cross_entropy with weights and smoothing",
+            lambda lib, x, target, w: lib.nn.functional.cross_entropy(x, target, w, label_smoothing=0.1),
+            [(4, 3), LABELS, constant(between(0.5, 2, 3))],
+            graph="last",
+        ),
+        Row("cross_entropy of maps", fn(F + "cross_entropy"), [(2, 5, 3, 4), LABEL_MAPS]),
+        Row("cross_entropy of probabilities", fn(F + "cross_entropy"), [(4, 3), (4, 3)], graph="last"),
+        Row("cross_entropy of one vector", fn(F + "cross_entropy"), [(3,), data(1)]),
+        Row("cross_entropy of large logits", fn(F + "cross_entropy"), [exactly([[1000.0, -1000.0]]), data([1])]),
+        Row("cross_entropy of all ignored", fn(F + "cross_entropy", ignore_index=1), [(2, 3), data([1, 1])]),
+        Row("nll_loss", fn(F + "nll_loss"), [(4, 3), LABELS]),
+        Row("nll_loss sum", fn(F + "nll_loss", reduction="sum"), [(4, 3), LABELS]),
+        Row("nll_loss none", fn(F + "nll_loss", reduction="none"), [(4, 3), LABELS]),
+        Row("nll_loss of maps", fn(F + "nll_loss"), [(2, 5, 3, 4), LABEL_MAPS]),
+        Row("smooth_l1_loss at beta", fn(F + "smooth_l1_loss"), [exactly([1.0, -1.0, 0.0]), exactly([0.0, 0.0, 0.0])]),
+        Row("l1_loss at 0", fn(F + "l1_loss"), [exactly([1.0, 2.0]), exactly([1.0, 3.0])]),
+    ]
+    + [
+        Row(
+            f"binary_cross_entropy_with_logits {options or ''}",
+            fn(F + "binary_cross_entropy_with_logits", **options),
+            [(3, 4), constant(between(0, 1, 3, 4))],
+        )
+        for options in [{}, {"reduction": "sum"}, {"reduction": "none"}]
+    ]
+    + [
+        Row(
+            "binary_cross_entropy_with_logits of large logits",
+            fn(F + "binary_cross_entropy_with_logits"),
+            [exactly([0.0, 500.0, -500.0]), constant(exactly([0.5, 0.0, 0.0]))],
+        ),
+    ]
+)
 
 ROWS = CONVOLUTION + POOLING + RESIZING + NORMALIZATION + LOSSES

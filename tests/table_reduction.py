@@ -47,44 +47,49 @@ SUMS = [
     Row("count_nonzero", fn("count_nonzero"), [WITH_ZEROS]),
 ]
 
-EXTREMES = [
-    Row(f"{name}{kind}", fn(name, *args, **options), [given])
-    for name in ["max", "min"]
-    for kind, args, options, given in [
-        ("", (), {}, normal(2, 3)),
-        (" of ties", (), {}, TIES),
-        (" dim 1", (1,), {}, normal(2, 3, 4)),
-        (" dim -1 of ties", (-1,), {}, TIES),
-        (" dim 0 keepdim", (0,), {"keepdim": True}, normal(2, 3)),
-        (" of 0-d", (), {}, normal()),
-        (" dim of 0-d", (0,), {}, normal()),
-        (" with nan", (), {}, WITH_NAN),
-        (" dim with nan", (1,), {}, WITH_NAN),
-        (" of int", (), {}, data([3, 1, 3])),
-        (" dim of a strided input", (1,), {}, laid_out(normal(6, 8), lambda a: a.T[::2])),
+EXTREMES = (
+    [
+        Row(f"{name}{kind}", fn(name, *args, **options), [given])
+        for name in ["max", "min"]
+        for kind, args, options, given in [
+            ("", (), {}, normal(2, 3)),
+            (" of ties", (), {}, TIES),
+            (" dim 1", (1,), {}, normal(2, 3, 4)),
+            (" dim -1 of ties", (-1,), {}, TIES),
+            (" dim 0 keepdim", (0,), {"keepdim": True}, normal(2, 3)),
+            (" of 0-d", (), {}, normal()),
+            (" dim of 0-d", (0,), {}, normal()),
+            (" with nan", (), {}, WITH_NAN),
+            (" dim with nan", (1,), {}, WITH_NAN),
+            (" of int", (), {}, data([3, 1, 3])),
+            (" dim of a strided input", (1,), {}, laid_out(normal(6, 8), lambda a: a.T[::2])),
+        ]
     ]
-] + [
-    Row(f"{name}{kind}", fn(name, *args, **options), [given])
-    for name in ["amax", "amin"]
-    for kind, args, options, given in [
-        ("", (), {}, normal(2, 3)),
-        (" of ties", (), {}, TIES),
-        (" dim of ties", (1,), {}, TIES),
-        (" dims keepdim", ((0, 2),), {"keepdim": True}, normal(2, 3, 4)),
+    + [
+        Row(f"{name}{kind}", fn(name, *args, **options), [given])
+        for name in ["amax", "amin"]
+        for kind, args, options, given in [
+            ("", (), {}, normal(2, 3)),
+            (" of ties", (), {}, TIES),
+            (" dim of ties", (1,), {}, TIES),
+            (" dims keepdim", ((0, 2),), {"keepdim": True}, normal(2, 3, 4)),
+        ]
     ]
-] + [
-    Row(f"{name}{kind}", fn(name, *args, **options), [given])
-    for name in ["argmax", "argmin"]
-    for kind, args, options, given in [
-        ("", (), {}, normal(2, 3)),
-        (" of ties", (), {}, TIES),
-        (" dim", (1,), {}, TIES),
-        (" keepdim", (), {"dim": -1, "keepdim": True}, TIES),
-        (" with nan", (), {"dim": 1}, WITH_NAN),
+    + [
+        Row(f"{name}{kind}", fn(name, *args, **options), [given])
+        for name in ["argmax", "argmin"]
+        for kind, args, options, given in [
+            ("", (), {}, normal(2, 3)),
+            (" of ties", (), {}, TIES),
+            (" dim", (1,), {}, TIES),
+            (" keepdim", (), {"dim": -1, "keepdim": True}, TIES),
+            (" with nan", (), {"dim": 1}, WITH_NAN),
+        ]
     ]
-] + [
-    Row("names of max's result", lambda lib, x: (x.max(1).values, x.max(1).indices), [(2, 3)]),
-]
+    + [
+        Row("names of max's result", lambda lib, x: (x.max(1).values, x.max(1).indices), [(2, 3)]),
+    ]
+)
 
 SORTING = [
     Row("sort", fn("sort"), [(3, 5)]),

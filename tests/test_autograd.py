@@ -98,7 +98,14 @@ def test_what_is_a_leaf_and_what_requires_grad():
     def observed(lib):
         x, c = leaf(lib), lib.ones(3)
         tensors = [x, c, x * 2, c * 2, x.detach(), (x * c).detach(), x > 1, (x * 2).long(), x.argmax(), x[0], x.data]
-        tensors += [x.clone(), lib.zeros_like(x), x.new_zeros(2), lib.nn.Parameter(c), lib.cat([x, c]), x.max(0).indices]
+        tensors += [
+            x.clone(),
+            lib.zeros_like(x),
+            x.new_zeros(2),
+            lib.nn.Parameter(c),
+            lib.cat([x, c]),
+            x.max(0).indices,
+        ]
         return [(t.requires_grad, t.is_leaf, t.grad_fn is None) for t in tensors]
 
     same(observed)
@@ -382,7 +389,17 @@ def test_grad_modes_as_decorators():
         lib.set_grad_enabled(True)
         with lib.no_grad():
             inner = having(), without(3)
-        return without(2, b=3), without.__name__, without.__doc__, having(), inferring(), bare(), switched(), inner, between
+        return (
+            without(2, b=3),
+            without.__name__,
+            without.__doc__,
+            having(),
+            inferring(),
+            bare(),
+            switched(),
+            inner,
+            between,
+        )
 
     same(observed)
 

@@ -342,8 +342,10 @@ def test_node_hooks_see_and_replace():
         node.register_prehook(lambda grads: log.append(("pre", [rounded(g) for g in grads])) or (grads[0] * 2,))
         node.register_prehook(lambda grads: log.append(("pre 2", [rounded(g) for g in grads])))
         node.register_hook(
-            lambda inputs, outputs: log.append(("post", [rounded(g) for g in inputs], [rounded(g) for g in outputs]))
-            or (inputs[0] + 1, None)
+            lambda inputs, outputs: (
+                log.append(("post", [rounded(g) for g in inputs], [rounded(g) for g in outputs]))
+                or (inputs[0] + 1, None)
+            )
         )
         handle = node.register_hook(lambda inputs, outputs: log.append("removed"))
         handle.remove()

@@ -210,7 +210,14 @@ def test_what_backward_receives():
         total.sum().backward()
         masked, mask = f.Positive.apply(x)
         masked.sum().backward()
-        return node.seen, product.grad_fn is node, masked.grad_fn.of_mask, mask.requires_grad, mask.grad_fn, mask.is_leaf
+        return (
+            node.seen,
+            product.grad_fn is node,
+            masked.grad_fn.of_mask,
+            mask.requires_grad,
+            mask.grad_fn,
+            mask.is_leaf,
+        )
 
     same(observed)
 

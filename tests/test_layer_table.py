@@ -46,7 +46,7 @@ class Layer:
 
 def layer(text: str, *inputs: Input | tuple[int, ...], **options: Any) -> Layer:
     """A layer by the text that makes it, such as `Conv2d(3, 4, 3)`."""
-    return Layer(text, lambda lib: eval(text, {**vars(lib.nn)}), inputs, **options)  # noqa: S307 - our own text
+    return Layer(text, lambda lib: eval(text, {**vars(lib.nn)}), inputs, **options)
 
 
 IMAGE = (2, 3, 8, 7)
@@ -174,7 +174,9 @@ def run(case: Layer, lib: Any, dtype: str) -> Outcome:
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("case", LAYERS, ids=[f"{c.name}{' eval' if c.evaluate else ''} {c.inputs[0]}"[:90] for c in LAYERS])
+@pytest.mark.parametrize(
+    "case", LAYERS, ids=[f"{c.name}{' eval' if c.evaluate else ''} {c.inputs[0]}"[:90] for c in LAYERS]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_layer(case, dtype):
     compare(run(case, minicnn, dtype), run(case, torch, dtype), case.loose.get(dtype, 1))
@@ -250,7 +252,8 @@ def test_init(name):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("relu",), ("leaky_relu", 0.1), ("leaky_relu",), ("tanh",), ("sigmoid",), ("linear",), ("conv2d",), ("selu",)]
+    "arguments",
+    [("relu",), ("leaky_relu", 0.1), ("leaky_relu",), ("tanh",), ("sigmoid",), ("linear",), ("conv2d",), ("selu",)],
 )
 def test_calculate_gain(arguments):
     same(lambda lib: lib.nn.init.calculate_gain(*arguments))

@@ -21,7 +21,7 @@ LAYERS = (
     ("minicnn.autograd",),
     ("minicnn.ops",),
     ("minicnn._tensor", "minicnn._tensor_inplace", "minicnn._tensor_methods"),
-    ("minicnn._creation", "minicnn.cuda", "minicnn.fft", "minicnn.linalg"),
+    ("minicnn._creation", "minicnn.cuda", "minicnn.fft", "minicnn.linalg", "minicnn.utils.data"),
     ("minicnn.nn",),
     ("minicnn.optim", "minicnn.serialization"),
     ("minicnn.models",),

@@ -23,7 +23,7 @@ def test_row(row, dtype):
     check(row, dtype)
 
 
-IMAGES = [row for row in table_images.CONVOLUTION + table_images.POOLING + table_images.RESIZING]
+IMAGES = list(table_images.CONVOLUTION + table_images.POOLING + table_images.RESIZING)
 
 
 @pytest.mark.parametrize("row, dtype", [p for p in cases(IMAGES) if p.values[1] == "float64"])
@@ -234,7 +234,7 @@ def test_manual_seed_repeats_and_streams_differ():
     first = minicnn.randn(5), minicnn.rand(5), minicnn.randint(0, 100, (5,)), minicnn.randperm(9)
     minicnn.manual_seed(3)
     again = minicnn.randn(5), minicnn.rand(5), minicnn.randint(0, 100, (5,)), minicnn.randperm(9)
-    for a, b in zip(first, again):
+    for a, b in zip(first, again, strict=False):
         assert a.tolist() == b.tolist()
     assert minicnn.randn(5).tolist() != first[0].tolist()
     minicnn.manual_seed(4)

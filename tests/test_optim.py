@@ -59,7 +59,7 @@ def assert_same_training(name, options, dtype, change=None):
     # the two libraries rightly differ, so float32 has ten times the usual tolerance here.
     loose = 10 if dtype == "float32" else 1
     assert_close(ours[0], theirs[0], "losses", loose)
-    for k, (a, b) in enumerate(zip(ours[1], theirs[1])):
+    for k, (a, b) in enumerate(zip(ours[1], theirs[1], strict=False)):
         assert_close(a, b, f"parameter {k}", loose)
     return ours[2], theirs[2]
 
@@ -148,11 +148,11 @@ def test_state_dict_continues_where_it_was():
     continued = [numbers(p) for p in model.parameters()]
 
     def undisturbed(lib):
-        return [p for p in train_n(lib, 3)]
+        return list(train_n(lib, 3))
 
-    for got, expected in zip(continued, undisturbed(torch)):
+    for got, expected in zip(continued, undisturbed(torch), strict=False):
         assert_close(got, expected, "parameters after 2 + 1 steps")
-    assert any((a != b).any() for a, b in zip(saved_parameters, continued))
+    assert any((a != b).any() for a, b in zip(saved_parameters, continued, strict=False))
 
 
 def train_n(lib, steps):

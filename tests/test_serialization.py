@@ -45,6 +45,8 @@ def test_round_trip_is_bit_for_bit(tmp_path, suffix):
     minicnn.save(source.state_dict(), path, metadata={"architecture": "small", "note": 'é "quoted" \n ∇'})
     assert_same({name: value.numpy() for name, value in minicnn.load(path).items()}, arrays_of(source))
     result = load_weights(target, path)
+    (tmp_path / "ordinary").touch()
+    assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
     assert_same(arrays_of(target), arrays_of(source))
     assert list(result.missing_keys) == list(result.unexpected_keys) == []
     assert read_metadata(path) == {"architecture": "small", "note": 'é "quoted" \n ∇'}

@@ -101,7 +101,15 @@ def test_attributes():
         y = x.sum(0)
         return [
             (tuple(t.shape), t.size(), t.dim(), t.ndim, t.numel(), t.requires_grad, t.is_leaf, t.element_size())
-            + (t.is_contiguous(), t.stride(), t.is_floating_point(), str(t.device), t.is_cuda, t.output_nr, t.nelement())
+            + (
+                t.is_contiguous(),
+                t.stride(),
+                t.is_floating_point(),
+                str(t.device),
+                t.is_cuda,
+                t.output_nr,
+                t.nelement(),
+            )
             for t in (x, y, x.permute(2, 0, 1), lib.tensor(1))
         ]
 
@@ -112,9 +120,18 @@ def test_attributes():
 def test_numbers_out():
     same(lambda lib: lib.tensor([[1.0, 2.5], [3.0, 4.0]]).tolist())
     same(lambda lib: lib.tensor([[True], [False]]).tolist())
-    same(lambda lib: [lib.tensor(2.5).tolist(), lib.tensor([2.5]).item(), lib.tensor([[7]]).item(), lib.tensor(True).item()])
+    same(
+        lambda lib: [
+            lib.tensor(2.5).tolist(),
+            lib.tensor([2.5]).item(),
+            lib.tensor([[7]]).item(),
+            lib.tensor(True).item(),
+        ]
+    )
     same(lambda lib: [type(lib.tensor(2.5).item()), type(lib.tensor(2).item()), type(lib.tensor(True).item())])
-    same(lambda lib: [float(lib.tensor(2)), int(lib.tensor(2.9)), bool(lib.tensor([0.0])), round(float(lib.tensor(2.6)))])
+    same(
+        lambda lib: [float(lib.tensor(2)), int(lib.tensor(2.9)), bool(lib.tensor([0.0])), round(float(lib.tensor(2.6)))]
+    )
     same(lambda lib: [range(5)[lib.tensor(3)], [10, 20, 30][lib.tensor(1)]])
     same(lambda lib: [len(lib.zeros(3, 2)), [x.item() for x in lib.arange(3)]])
     same(lambda lib: [2.0 in lib.tensor([1.0, 2.0]), 3 in lib.tensor([1, 2])])
@@ -142,8 +159,22 @@ def test_numpy_of_a_tensor_that_requires_grad():
 def test_conversions():
     def kinds(lib):
         x = lib.tensor([1.5, -2.5])
-        made = [x.to(lib.float64), x.to("cpu"), x.to(x.device, lib.int64), x.double(), x.float(), x.long(), x.int(), x.bool()]
-        made += [x.to(lib.zeros(1, dtype=lib.float64)), x.type(lib.float64), x.abs().to(dtype=lib.uint8), x.abs().byte()]
+        made = [
+            x.to(lib.float64),
+            x.to("cpu"),
+            x.to(x.device, lib.int64),
+            x.double(),
+            x.float(),
+            x.long(),
+            x.int(),
+            x.bool(),
+        ]
+        made += [
+            x.to(lib.zeros(1, dtype=lib.float64)),
+            x.type(lib.float64),
+            x.abs().to(dtype=lib.uint8),
+            x.abs().byte(),
+        ]
         return [(str(t.dtype), t.tolist()) for t in made]
 
     def same_object(lib):
@@ -332,7 +363,11 @@ def test_deepcopy_of_a_result_is_refused():
 
 
 def test_deepcopy_of_a_parameter():
-    same(lambda lib: (lambda p: (type(p).__name__, p.requires_grad, p.tolist()))(copy.deepcopy(lib.nn.Parameter(lib.ones(2)))))
+    same(
+        lambda lib: (lambda p: (type(p).__name__, p.requires_grad, p.tolist()))(
+            copy.deepcopy(lib.nn.Parameter(lib.ones(2)))
+        )
+    )
 
 
 @pytest.mark.parametrize("make", ["tensor", "Parameter"])
@@ -347,7 +382,9 @@ def test_pickle_of_a_leaf(make):
 
 
 def test_pickle_of_dtypes_sizes_and_devices():
-    same(lambda lib: [repr(pickle.loads(pickle.dumps(v))) for v in (lib.float32, lib.int64, lib.bool, lib.device("cpu"))])
+    same(
+        lambda lib: [repr(pickle.loads(pickle.dumps(v))) for v in (lib.float32, lib.int64, lib.bool, lib.device("cpu"))]
+    )
     same(lambda lib: repr(pickle.loads(pickle.dumps(lib.zeros(2, 3).shape))))
     same(lambda lib: pickle.loads(pickle.dumps(lib.float32)) is lib.float32)
     same(lambda lib: copy.deepcopy(lib.float32) is lib.float32)

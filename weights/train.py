@@ -129,13 +129,23 @@ def train(data: dict[str, torch.Tensor], out: Path, way: str, parent: Path | Non
     steps = per_epoch // batch
     total = steps * len(sizes)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=total, pct_start=0.2, cycle_momentum=False)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, peak, total_steps=total, pct_start=0.2, cycle_momentum=False
+    )
     moments = set(np.unique(np.geomspace(1, total, 42).round().astype(int)))
 
     def first_layer() -> np.ndarray:
         return model.features[0].weight.detach().contiguous().numpy().astype(np.float16)
 
-    history = {"filter_step": [0], "filters": [first_layer()], "loss_step": [], "loss": [], "val_step": [], "val_size": [], "val_top1": []}
+    history = {
+        "filter_step": [0],
+        "filters": [first_layer()],
+        "loss_step": [],
+        "loss": [],
+        "val_step": [],
+        "val_size": [],
+        "val_top1": [],
+    }
     first_epoch, spent = 0, 0.0
     checkpoint = out / "checkpoint.pth"
     if checkpoint.exists():
@@ -173,13 +183,18 @@ def train(data: dict[str, torch.Tensor], out: Path, way: str, parent: Path | Non
         for name, value in (("val_step", step), ("val_size", size), ("val_top1", top1)):
             history[name].append(value)
         spent += time.time() - started
-        print(f"epoch {epoch + 1}: {size} px, loss {np.mean(running):.3f}, validation top-1 {top1:.4f}, {spent:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1}: {size} px, loss {np.mean(running):.3f}, validation top-1 {top1:.4f}, {spent:.0f} s",
+            flush=True,
+        )
         torch.save(
             {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
              "rng": torch.get_rng_state(), "epoch": epoch + 1, "history": history, "seconds": spent}, checkpoint)  # fmt: skip
         np.savez_compressed(out / "history.npz", **{name: np.array(value) for name, value in history.items()})
     torch.save(model.state_dict(), out / "last.pth")
-    print(f"saved {out / 'last.pth'}: validation top-1 {top1:.4f} on {len(data['val_labels'][held_out])} images, {spent:.0f} s")
+    print(
+        f"saved {out / 'last.pth'}: validation top-1 {top1:.4f} on {len(data['val_labels'][held_out])} images, {spent:.0f} s"
+    )
 
 
 def main() -> None:

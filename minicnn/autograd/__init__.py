@@ -3,15 +3,25 @@
 from minicnn.autograd import graph
 from minicnn.autograd.engine import backward, grad
 from minicnn.autograd.function import Function
+from minicnn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from minicnn.autograd.gradcheck import gradcheck
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 
-
-def Variable(data: TensorBase, requires_grad: bool = False) -> TensorBase:  # noqa: N802
+def Variable(data: TensorBase, requires_grad: bool = False) -> TensorBase:
     """The tensor over the same memory, as a leaf: an old name that scripts still use. Every tensor is a variable now."""
     return data.alias().requires_grad_(requires_grad)
 
 
-__all__ = ["Variable", "Function", "backward", "enable_grad", "grad", "gradcheck", "graph", "inference_mode", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Variable",
+    "Function",
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "graph",
+    "inference_mode",
+    "no_grad",
+    "set_grad_enabled",
+]

@@ -83,7 +83,9 @@ def grad(
     if allow_unused is None:
         allow_unused = materialize_grads
     elif not allow_unused and materialize_grads:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     _refuse_create_graph(create_graph)
     seeds = _seeds(outputs, grad_outputs)
     if not all(tensor.requires_grad for tensor in inputs):
@@ -321,7 +323,8 @@ def _replacement(hook: Any, result: Any, original: tuple) -> list:
             f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but expected {len(original)})"
         )
     return [
-        new if new is None or new is old else _checked(hook, new, old) for new, old in zip(result, original, strict=True)
+        new if new is None or new is old else _checked(hook, new, old)
+        for new, old in zip(result, original, strict=True)
     ]
 
 

@@ -210,7 +210,17 @@ class SavedTensor:
     """
 
     __slots__ = (
-        "_array", "_counter", "_edge", "_leaf", "_original", "_output_nr", "_packed", "_unpack", "_version", "_view", "is_output",
+        "_array",
+        "_counter",
+        "_edge",
+        "_leaf",
+        "_original",
+        "_output_nr",
+        "_packed",
+        "_unpack",
+        "_version",
+        "_view",
+        "is_output",
     )
 
     def __init__(self, tensor: TensorBase, is_output: bool) -> None:
@@ -336,9 +346,7 @@ def get_gradient_edge(tensor: TensorBase) -> GradientEdge:
     return GradientEdge(*tensor.gradient_edge())
 
 
-def register_multi_grad_hook(
-    tensors: Iterable[TensorBase], fn: Callable, *, mode: str = "all"
-) -> RemovableHandle:
+def register_multi_grad_hook(tensors: Iterable[TensorBase], fn: Callable, *, mode: str = "all") -> RemovableHandle:
     """Calls `fn` once in a backward pass: with the list of all gradients when the last one is there ("all"; None for
     tensors that get none), or with the first gradient that arrives ("any")."""
     if mode not in ("all", "any"):

@@ -175,9 +175,7 @@ def assign(tensor: TensorBase, result: TensorBase, constant: bool = False) -> Te
         return tensor
     to, new = tensor.array, result.array
     if new.shape != to.shape:
-        raise RuntimeError(
-            f"output with shape {list(to.shape)} doesn't match the broadcast shape {list(new.shape)}"
-        )
+        raise RuntimeError(f"output with shape {list(to.shape)} doesn't match the broadcast shape {list(new.shape)}")
     if not np.can_cast(new.dtype, to.dtype, "same_kind"):
         source, target = (t.dtype.tensor_type.removesuffix("Tensor") for t in (result, tensor))
         raise RuntimeError(f"result type {source} can't be cast to the desired output type {target}")

@@ -268,4 +268,3 @@ def _rebuild(cls: type[TensorBase], array: np.ndarray, requires_grad: bool, stat
     tensor._requires_grad = requires_grad
     tensor.__dict__.update(state)
     return tensor
-

@@ -39,7 +39,9 @@ class Geometry(NamedTuple):
     @property
     def output_size(self) -> Pair:
         """OH, OW."""
-        return tuple(map(output_size, self.input_shape[2:], self.weight_shape[2:], self.stride, self.padding, self.dilation))
+        return tuple(
+            map(output_size, self.input_shape[2:], self.weight_shape[2:], self.stride, self.padding, self.dilation)
+        )
 
 
 def conv2d(
@@ -158,7 +160,7 @@ def _columns_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias
 
 def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     groups, O = geometry.groups, weight.shape[0]
-    N, C, H, _ = geometry.input_shape
+    _N, C, H, _ = geometry.input_shape
     _, _, KH, KW = weight.shape
     result = np.zeros(geometry.input_shape, grad.dtype)
     matrix = weight.reshape(groups, O // groups, -1).swapaxes(1, 2)

@@ -96,7 +96,11 @@ def _average_windows(
         windows.append((first, end))
         start = np.arange(len(first)) * s - p
         lengths.append(np.minimum(start + k, n + p) - start if count_include_pad else end - first)
-    divisor = np.outer(*lengths) if divisor_override is None else np.full((len(lengths[0]), len(lengths[1])), divisor_override)
+    divisor = (
+        np.outer(*lengths)
+        if divisor_override is None
+        else np.full((len(lengths[0]), len(lengths[1])), divisor_override)
+    )
     return windows[0], windows[1], divisor
 
 

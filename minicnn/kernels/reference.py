@@ -41,7 +41,9 @@ def conv2d(
             for oh in range(OH):
                 for ow in range(OW):
                     total = x.dtype.type(0)
-                    for c, kh, kw, channel, h, w in _taps(o, oh, ow, x.shape, weight.shape, stride, padding, dilation, groups):
+                    for c, kh, kw, channel, h, w in _taps(
+                        o, oh, ow, x.shape, weight.shape, stride, padding, dilation, groups
+                    ):
                         total += weight[o, c, kh, kw] * x[n, channel, h, w]
                     out[n, o, oh, ow] = total if bias is None else total + bias[o]
     return out
@@ -290,7 +292,9 @@ def upsample_bilinear2d_grad(
     return out
 
 
-def _corners(shape: tuple[int, ...], output_size: Pair, align_corners: bool, scales: Scales, dtype: np.dtype) -> Iterator:
+def _corners(
+    shape: tuple[int, ...], output_size: Pair, align_corners: bool, scales: Scales, dtype: np.dtype
+) -> Iterator:
     """(oh, ow, h, w, weight): the input pixels behind each output pixel."""
     rows, columns = (
         resize.bilinear_sources(n, count, align_corners, scale, dtype)

@@ -27,7 +27,9 @@ def bilinear_sources(
     if align_corners:
         place = i * dtype.type((size - 1) / (count - 1) if count > 1 else 0)
     else:
-        place = np.maximum((i + dtype.type(0.5)) * dtype.type(1 / scale if scale else size / count) - dtype.type(0.5), 0)
+        place = np.maximum(
+            (i + dtype.type(0.5)) * dtype.type(1 / scale if scale else size / count) - dtype.type(0.5), 0
+        )
     low = np.minimum(place.astype(np.int64), size - 1)
     return low, np.minimum(low + 1, size - 1), (place - low).astype(dtype)
 
@@ -99,7 +101,9 @@ def grid_sample_grad(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     rows, columns, weights, by_x, by_y = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
     to_x = np.zeros(x.shape, grad.dtype)
-    run(_write, x.shape[0] * x.shape[1], grad.size * len(rows), np.ascontiguousarray(grad), rows, columns, weights, to_x)
+    run(
+        _write, x.shape[0] * x.shape[1], grad.size * len(rows), np.ascontiguousarray(grad), rows, columns, weights, to_x
+    )
     if not to_grid:
         return to_x, None
     batch = np.arange(x.shape[0])[:, None, None]

@@ -149,7 +149,7 @@ def _evaluate_tiles(x, values, B, m, PH, PW, first, count, down, across, start, 
 @jit
 def _interpolate_tiles(products, out, bias, A, first, count, down, across, start, stop):
     """A^T product A for the same tiles, put side by side into out (N, O, OH, OW). Unit: one output channel."""
-    _, _, OH, OW = out.shape
+    _, _, OH, _OW = out.shape
     m = A.shape[0]
     tiles = count * across
     half = np.empty((m * 6, tiles), out.dtype)

@@ -98,7 +98,7 @@ def conv2d(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
             f"[{list(weight.array.shape)}] instead"
         )
-    if C != C_group * groups:
+    if C_group * groups != C:
         raise RuntimeError(
             f"Given groups={groups}, weight of size {list(weight.array.shape)}, expected input{list(input.array.shape)} to "
             f"have {C_group * groups} channels, but got {C} channels instead"
@@ -183,9 +183,7 @@ def _padded(x: np.ndarray, padding: Pair) -> np.ndarray:
 def _windows(padded: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> np.ndarray:
     """A view (N, C, KH, KW, OH, OW) of all windows of the padded input."""
     N, C, H, W = padded.shape
-    OH, OW = (
-        kernels.output_size(n, k, s, 0, d) for n, k, s, d in zip((H, W), kernel, stride, dilation, strict=True)
-    )
+    OH, OW = (kernels.output_size(n, k, s, 0, d) for n, k, s, d in zip((H, W), kernel, stride, dilation, strict=True))
     sn, sc, sh, sw = padded.strides
     strides = (sn, sc, sh * dilation[0], sw * dilation[1], sh * stride[0], sw * stride[1])
     return np.lib.stride_tricks.as_strided(padded, (N, C, *kernel, OH, OW), strides)

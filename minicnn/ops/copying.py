@@ -216,9 +216,7 @@ def stack(tensors: Sequence[TensorBase], dim: int = 0) -> TensorBase:
 def repeat(input: TensorBase, repeats: Sequence[int]) -> TensorBase:
     """Copies laid side by side, as often as `repeats` says for each dimension."""
     if len(repeats) < input.array.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return Repeat.apply(input, tuple(repeats))
 
 

@@ -99,7 +99,9 @@ def index_put_(input: TensorBase, key: Any, value: Any) -> TensorBase:
     view, picks = _basic(input, key)
     inplace.check(view)
     if picks is None:
-        if isinstance(value, TensorBase) and value.array.ndim > view.array.ndim:  # leading ones are dropped, as in torch
+        if (
+            isinstance(value, TensorBase) and value.array.ndim > view.array.ndim
+        ):  # leading ones are dropped, as in torch
             value = shape.reshape(value, value.array.shape[value.array.ndim - view.array.ndim :])
         inplace.assign(view, Copy.apply(view, value))
     else:
@@ -211,7 +213,7 @@ def gather(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
     length = input.array.shape[dim] if input.array.ndim else 1
     if index.array.dtype.kind != "i":
         raise RuntimeError("gather(): Expected dtype int32/int64 for index")
-    if index.array.size and not (0 <= index.array.min() and index.array.max() < length):
+    if index.array.size and not (index.array.min() >= 0 and index.array.max() < length):
         wrong = index.array.max() if index.array.max() >= length else index.array.min()
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {length}")
     return Gather.apply(input, dim, index.array)

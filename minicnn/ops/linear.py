@@ -119,9 +119,7 @@ def matmul(input: TensorBase, other: TensorBase) -> TensorBase:
     """The product of vectors, matrices or batches of matrices (leading dimensions broadcast), by their dimensions."""
     a, b = input.array.ndim, other.array.ndim
     if a == 0 or b == 0:
-        raise RuntimeError(
-            f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D"
-        )
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D")
     _same_dtype(input, other)
     if a == 1 and b == 1:
         return dot(input, other)

@@ -39,7 +39,7 @@ class NllLoss(Op):
             x, t = x[None], t[None]
         valid = t != ignore_index
         label = np.where(valid, t, 0)
-        if label.size and not (0 <= label.min() and label.max() < x.shape[1]):
+        if label.size and not (label.min() >= 0 and label.max() < x.shape[1]):
             wrong = label.max() if label.max() >= x.shape[1] else label.min()
             raise IndexError(f"Target {wrong} is out of bounds.")
         scale = np.ones(t.shape, x.dtype) if weight is None else weight.array[label].astype(x.dtype)
@@ -202,9 +202,7 @@ def _weighted(logp: TensorBase, weight: TensorBase | None, axis: int) -> TensorB
     return arithmetic.mul(logp, TensorBase.wrap(weight.array.reshape(-1, *(1,) * (logp.array.ndim - axis - 1))))
 
 
-def _soft_target(
-    logp: TensorBase, target: TensorBase, weight: TensorBase | None, how: str, axis: int
-) -> TensorBase:
+def _soft_target(logp: TensorBase, target: TensorBase, weight: TensorBase | None, how: str, axis: int) -> TensorBase:
     losses = arithmetic.neg(reduction.sum(arithmetic.mul(_weighted(logp, weight, axis), target), axis))
     total = reduction.sum(losses) if how != "none" else losses
     return arithmetic.div(total, max(losses.array.size, 1)) if how == "mean" else total

@@ -24,9 +24,7 @@ class ConstantPadNd(Op):
             )
         # Where the input lies in the output, and which part of the input that is.
         ctx.there = tuple(slice(max(lo, 0), m - max(hi, 0)) for (lo, hi), m in zip(widths, lengths, strict=True))
-        ctx.here = tuple(
-            slice(max(-lo, 0), n - max(-hi, 0)) for (lo, hi), n in zip(widths, a.array.shape, strict=True)
-        )
+        ctx.here = tuple(slice(max(-lo, 0), n - max(-hi, 0)) for (lo, hi), n in zip(widths, a.array.shape, strict=True))
         out = np.full(lengths, value, a.array.dtype)
         out[ctx.there] = a.array[ctx.here]
         return out

@@ -152,8 +152,6 @@ def upsample_bilinear2d(
     return UpsampleBilinear2D.apply(input, output_size, align_corners, scales)
 
 
-def grid_sample(
-    input: TensorBase, grid: TensorBase, mode: str, padding_mode: str, align_corners: bool
-) -> TensorBase:
+def grid_sample(input: TensorBase, grid: TensorBase, mode: str, padding_mode: str, align_corners: bool) -> TensorBase:
     """(N, C, H, W) read at grid (N, OH, OW, 2), x and y in [-1, 1] -> (N, C, OH, OW)."""
     return GridSampler2D.apply(input, grid, mode, padding_mode, align_corners)

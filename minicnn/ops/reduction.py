@@ -93,7 +93,9 @@ class Prod(Op, node_name="ProdBackward1"):
         x = a.array
         zeros = (x == 0).sum(axis=ctx.dims, keepdims=True)
         others = np.where(x == 0, 1, x).prod(axis=ctx.dims, keepdims=True)  # the product without its zeros
-        without_me = np.where(x == 0, np.where(zeros == 1, others, 0), np.where(zeros == 0, others / np.where(x == 0, 1, x), 0))
+        without_me = np.where(
+            x == 0, np.where(zeros == 1, others, 0), np.where(zeros == 0, others / np.where(x == 0, 1, x), 0)
+        )
         return (_spread(grad.array, ctx.dims, ctx.keepdim) * without_me).astype(x.dtype, copy=False)
 
 

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DataLoader", "Dataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset", "TensorDataset", "default_collate"]
+__all__ = [
+    "DataLoader",
+    "Dataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Subset",
+    "TensorDataset",
+    "default_collate",
+]
 
 
 class Dataset:

@@ -11,7 +11,18 @@ from minicnn.viz import image as images
 from minicnn.viz._modules import still
 from minicnn.viz.capture import capture
 from minicnn.viz.geometry import receptive_fields
-from minicnn.viz.plot import DIVERGING, SEQUENTIAL, Grid, as_rgb, axes, colour_bar, cross, limits_of, new_figure, relative_bar
+from minicnn.viz.plot import (
+    DIVERGING,
+    SEQUENTIAL,
+    Grid,
+    as_rgb,
+    axes,
+    colour_bar,
+    cross,
+    limits_of,
+    new_figure,
+    relative_bar,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -197,11 +208,21 @@ def _scaling(shown: np.ndarray, off: np.ndarray, scale: str) -> tuple[Any, str, 
         tops = np.abs(shown).max(axis=(1, 2))
         limits = [(-top if signed else 0.0, top or 1.0) for top in tops]
         rule = "Each map has its own scale, symmetric about 0" if signed else "Each map has its own scale, from 0"
-        return limits, cmap, rule + " to its largest magnitude m: the number above it.", ["-m", "0", "m"] if signed else ["0", "m"]
+        return (
+            limits,
+            cmap,
+            rule + " to its largest magnitude m: the number above it.",
+            ["-m", "0", "m"] if signed else ["0", "m"],
+        )
     magnitude = np.abs(alive)
     top = float(np.percentile(magnitude, 99.8)) or float(magnitude.max()) or 1.0
     if scale == "symmetric" or signed:
-        return (-top, top), DIVERGING, f"One scale for all maps, symmetric about 0, to the 99.8th percentile: {top:.3g}.", []
+        return (
+            (-top, top),
+            DIVERGING,
+            f"One scale for all maps, symmetric about 0, to the 99.8th percentile: {top:.3g}.",
+            [],
+        )
     return (0.0, top), SEQUENTIAL, f"One scale for all maps, from 0 to the 99.8th percentile: {top:.3g}.", []
 
 
@@ -213,7 +234,14 @@ def _strip_part(name: str, stack: np.ndarray, full: int, columns: int, order: st
     across = 1 if rows == 1 else columns
     chosen = rank_maps(stack, order)[: rows * across]
     across = -(-len(chosen) // rows)
-    return {"name": name, "maps": stack[chosen], "rows": rows, "gap": gap, "width": across * (width + gap) - gap, "of": stack.shape}
+    return {
+        "name": name,
+        "maps": stack[chosen],
+        "rows": rows,
+        "gap": gap,
+        "width": across * (width + gap) - gap,
+        "of": stack.shape,
+    }
 
 
 def _draw_part(ax: Any, part: dict[str, Any], full: int) -> None:

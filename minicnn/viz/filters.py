@@ -36,7 +36,9 @@ def weight_of(source: Any, layer: str | None = None) -> np.ndarray:
         source = getattr(source, "weight", None)
     weight = source.detach().numpy() if isinstance(source, Tensor) else np.asarray(source)
     if weight.ndim != 4:
-        raise ValueError(f"filters are (C_out, C_in, KH, KW), got {weight.shape if weight.ndim else type(source).__name__}")
+        raise ValueError(
+            f"filters are (C_out, C_in, KH, KW), got {weight.shape if weight.ndim else type(source).__name__}"
+        )
     return weight
 
 
@@ -107,7 +109,9 @@ def draw_filters(
     inches = min(0.62, 9.5 / columns)
     grid = Grid(len(tiles), columns, tiles.shape[1] / tiles.shape[2], gap=0.08, label=0.2 if labels else 0)
     title = title or f"{len(tiles)} filters of {weight.shape[1]} × {weight.shape[2]} × {weight.shape[3]} weights"
-    figure, _ = new_figure(grid.width * inches + 1.5, grid.height * inches + 0.25, title, _rule(weight, scale, dead, order))
+    figure, _ = new_figure(
+        grid.width * inches + 1.5, grid.height * inches + 0.25, title, _rule(weight, scale, dead, order)
+    )
     ax = axes(figure, 0.15, 0.15, grid.width * inches, grid.height * inches)
     pictures = [np.repeat(tile, 3, axis=2) if tile.shape[2] == 1 else tile for tile in tiles]
     grid.draw(ax, pictures, labels=[str(i) for i in chosen] if labels else (), crossed=dead, fontsize=6.5)
@@ -178,7 +182,11 @@ def _scaled(shown: np.ndarray, scale: str) -> tuple[np.ndarray, float, str]:
         raise ValueError(f"scale is 'shared', 'row' or 'each', not {scale!r}")
     own = magnitude.max(axis=(1, 2, 3) if scale == "row" else (2, 3), keepdims=True)
     whose = "filter" if scale == "row" else "kernel"
-    return shown / np.where(own > 0, own, 1), 1.0, f"Each {whose} by itself: symmetric about 0, m its own largest |weight|."
+    return (
+        shown / np.where(own > 0, own, 1),
+        1.0,
+        f"Each {whose} by itself: symmetric about 0, m its own largest |weight|.",
+    )
 
 
 def _label_matrix(
@@ -189,7 +197,10 @@ def _label_matrix(
     (height, width), (kh, kw) = shape, kernel
     ax.set_axis_on()
     ax.set_facecolor("#d9d9d9")
-    for axis, index, size, least in ((ax.yaxis, rows, kh + 1, 0.016 * height), (ax.xaxis, columns, kw + 1, 0.03 * width)):
+    for axis, index, size, least in (
+        (ax.yaxis, rows, kh + 1, 0.016 * height),
+        (ax.xaxis, columns, kw + 1, 0.03 * width),
+    ):
         every = max(1, int(np.ceil(least / size)))
         places = np.arange(0, len(index), every)
         axis.set_ticks(places * size + (size - 2) / 2, [str(index[i]) for i in places])

@@ -70,7 +70,9 @@ class Field:
         )  # fmt: skip
 
 
-def receptive_fields(model: Module, layers: str | Iterable[str], shape: Iterable[int] = (1, 3, 64, 64)) -> dict[str, Field]:
+def receptive_fields(
+    model: Module, layers: str | Iterable[str], shape: Iterable[int] = (1, 3, 64, 64)
+) -> dict[str, Field]:
     """{layer: Field} for an input of this shape (N, C, H, W); a layer that is called several times has its first call's.
 
     Raises ValueError where the way from the image to the layer cannot be followed, and KeyError for unknown names.
@@ -161,7 +163,8 @@ def _after(module: Module, field: Field, before: Tensor, output: Tensor) -> Fiel
     padding = _padding(module, kernel)
     dilation = getattr(module, "dilation", 1)
     y, x = (
-        axis.window(_at(kernel, i), _at(stride, i), padding[i], _at(dilation, i)) for i, axis in enumerate((field.y, field.x))
+        axis.window(_at(kernel, i), _at(stride, i), padding[i], _at(dilation, i))
+        for i, axis in enumerate((field.y, field.x))
     )
     return Field(y, x)
 

@@ -34,7 +34,9 @@ def statistics(
     chosen = []
     for name, given, fallback in (("mean", mean, 0.0), ("std", std, 1.0)):
         value = given if given is not None else getattr(meta, name, None)
-        values = np.broadcast_to(np.asarray(fallback if value is None else value, np.float64), np.shape(value) or channels)
+        values = np.broadcast_to(
+            np.asarray(fallback if value is None else value, np.float64), np.shape(value) or channels
+        )
         if values.shape != (channels,):
             raise ValueError(f"{name} has {values.size} values, the input has {channels} channels")
         chosen.append(tuple(map(float, values)))

@@ -20,7 +20,7 @@ from minicnn import Tensor, enable_grad, no_grad, optim
 from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz._modules import still
-from minicnn.viz.capture import StopForward, capture
+from minicnn.viz.capture import capture
 from minicnn.viz.objectives import Unit, objective
 from minicnn.viz.parametrization import PARAMETRIZATIONS
 from minicnn.viz.penalties import PENALTIES
@@ -205,7 +205,13 @@ class _FirstCalls(Mapping):
 
 
 def _clean_start(
-    evaluate: Callable[[Tensor], Tensor], part: Any, parameter: Tensor, height: int, width: int, labels: list[str], opened: int
+    evaluate: Callable[[Tensor], Tensor],
+    part: Any,
+    parameter: Tensor,
+    height: int,
+    width: int,
+    labels: list[str],
+    opened: int,
 ) -> np.ndarray:
     """The activation (N,) of the starting images. Warns where no gradient reaches them: nothing would move."""
     image = part.image(parameter, height, width).detach().requires_grad_()

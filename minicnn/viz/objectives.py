@@ -40,7 +40,11 @@ class Unit:
     def __str__(self) -> str:
         if self.name:
             return self.name
-        where = "" if self.position is None else "@" + (self.position if isinstance(self.position, str) else "%d,%d" % self.position)
+        where = (
+            ""
+            if self.position is None
+            else "@" + (self.position if isinstance(self.position, str) else "%d,%d" % self.position)
+        )
         return f"{self.layer or 'output'}:{self.channel}{where}"
 
 
@@ -158,7 +162,9 @@ def _check(output: Any, units: list[Unit]) -> None:
     layer = units[0].layer
     if not isinstance(output, Tensor) or output.dim() not in (2, 4):
         what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(f"{layer!r} returns {what}: a unit needs a map (N, C, H, W) or features (N, C); use a function")
+        raise ValueError(
+            f"{layer!r} returns {what}: a unit needs a map (N, C, H, W) or features (N, C); use a function"
+        )
     for unit in units:
         if not 0 <= unit.channel < output.shape[1]:
             raise IndexError(f"{unit}: {layer or 'the output'!r} has {output.shape[1]} channels")

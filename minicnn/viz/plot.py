@@ -92,7 +92,16 @@ class Grid:
                 drawn = ax.imshow(tile, extent=extent, cmap=cmap, vmin=low, vmax=high, interpolation=interpolation)
             if len(labels):
                 colour = colours[i] if len(colours) else "#222222"
-                ax.text(x + 0.5, y - 0.03, labels[i], fontsize=fontsize, ha="center", va="bottom", color=colour, linespacing=1.1)
+                ax.text(
+                    x + 0.5,
+                    y - 0.03,
+                    labels[i],
+                    fontsize=fontsize,
+                    ha="center",
+                    va="bottom",
+                    color=colour,
+                    linespacing=1.1,
+                )
         ax.set_xlim(-0.01, self.width + 0.01)
         ax.set_ylim(self.height + 0.01, -0.01)
         ax.set_aspect("equal")
@@ -173,7 +182,9 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
         f"Above each image: the unit, and its activation on the clean image before → after {len(result.scores)} steps "
         f"(seed {result.seed}, {settings.get('parametrization')}, {len(settings.get('transforms', ()))} random transforms)."
     )
-    figure, _ = new_figure(grid.width * inches + 0.3, grid.height * inches + 0.3 + below, "Images that maximise a unit", rule)
+    figure, _ = new_figure(
+        grid.width * inches + 0.3, grid.height * inches + 0.3 + below, "Images that maximise a unit", rule
+    )
     ax = axes(figure, 0.15, 0.15 + below, grid.width * inches, grid.height * inches)
     colours = ["#222222" if rose else "#b00020" for rose in result.rose]
     grid.draw(ax, pictures, labels=labels, colours=colours, fontsize=7)

@@ -60,7 +60,9 @@ class Affine:
         xs = (2 * np.arange(width) + 1 - width)[None, :] / 2
         from_x = (np.cos(angle) * xs - np.sin(angle) * ys) / zoom
         from_y = (np.sin(angle) * xs + np.cos(angle) * ys) / zoom
-        grid = np.stack([from_x * 2 / width, from_y * 2 / height], axis=2).astype(np.float32)  # in [-1, 1], edge to edge
+        grid = np.stack([from_x * 2 / width, from_y * 2 / height], axis=2).astype(
+            np.float32
+        )  # in [-1, 1], edge to edge
         grid = np.ascontiguousarray(np.broadcast_to(grid, (n, height, width, 2)))
         return F.grid_sample(x, tensor(grid), mode="bilinear", padding_mode="reflection", align_corners=False)
 

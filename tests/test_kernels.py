@@ -1,0 +1,244 @@
+"""The fast kernels, their readable twins and torch give the same numbers, on one table of geometries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from minicnn import kernels
+
+TOLERANCE = {
+    np.float32: 3e-5,
+    np.float64: 1e-12,
+}  # times the largest magnitude; Winograd's sums round more than torch's
+
+# N, C, H, W, O, kernel, stride, padding, dilation, groups
+CONVOLUTIONS = {
+    "first layer": (1, 3, 17, 19, 4, (7, 7), (2, 2), (3, 3), (1, 1), 1),
+    "winograd 3x3": (2, 16, 15, 14, 17, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "winograd 3x3 without padding": (1, 32, 30, 31, 17, (3, 3), (1, 1), (0, 0), (1, 1), 1),
+    "winograd 3x3 padding 2": (1, 32, 30, 31, 17, (3, 3), (1, 1), (2, 2), (1, 1), 1),
+    "winograd 5x5": (2, 16, 24, 24, 16, (5, 5), (1, 1), (2, 2), (1, 1), 1),
+    "odd strides, dilation, groups": (3, 4, 9, 10, 6, (3, 2), (2, 3), (1, 0), (2, 1), 2),
+    "depthwise": (2, 8, 8, 8, 8, (3, 3), (1, 1), (1, 1), (1, 1), 8),
+    "pointwise": (2, 5, 6, 7, 3, (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "pointwise, strided, groups": (2, 6, 6, 7, 4, (1, 1), (2, 2), (0, 0), (1, 1), 2),
+    "padding larger than the kernel": (4, 2, 5, 5, 3, (3, 3), (3, 3), (4, 4), (1, 1), 1),
+    "no images": (0, 3, 8, 8, 4, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+}
+SMALL = 60_000  # multiplications up to which the loops run here too
+
+
+def close(ours: np.ndarray, theirs: torch.Tensor, kind: type) -> None:
+    expected = theirs.detach().numpy()
+    assert ours.shape == expected.shape
+    assert ours.dtype == expected.dtype
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE[kind] * np.abs(expected).max(initial=1))
+
+
+def leaf(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(array.copy()).requires_grad_()
+
+
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolution(name, kind):
+    N, C, H, W, O, kernel, stride, padding, dilation, groups = CONVOLUTIONS[name]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N, C, H, W)).astype(kind)
+    weight = (rng.standard_normal((O, C // groups, *kernel)) / np.sqrt(C * kernel[0] * kernel[1])).astype(kind)
+    bias = rng.standard_normal(O).astype(kind)
+    geometry = stride, padding, dilation, groups
+    tx, tw = leaf(x), leaf(weight)
+    expected = F.conv2d(tx, tw, torch.from_numpy(bias), *geometry)
+    grad = rng.standard_normal(expected.shape).astype(kind)
+    expected.backward(torch.from_numpy(grad))
+    which = ["fast"]
+    if expected.numel() * weight[0].size <= SMALL:
+        which.append("reference")
+    for one in which:
+        with kernels.use(one):
+            close(kernels.conv2d(x, weight, bias, *geometry), expected, kind)
+            close(kernels.conv2d_grad_input(grad, weight, x.shape, *geometry), tx.grad, kind)
+            close(kernels.conv2d_grad_weight(grad, x, weight.shape, *geometry) / 3, tw.grad / 3, kind)
+
+
+def test_the_planner_chooses_by_shape():
+    assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1)) == "winograd"
+    assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), dtype=np.float64) == "columns"
+    assert kernels.explain((1, 64, 56, 56), (64, 64, 1, 1)) == "pointwise"
+    assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3)) == "columns"
+
+
+def test_views_with_other_strides():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((2, 9, 8, 3)).astype(np.float32).transpose(0, 3, 1, 2)
+    weight = rng.standard_normal((3, 3, 5, 4)).astype(np.float32).transpose(3, 0, 1, 2)[:, :, :3, :3]
+    close(
+        kernels.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1),
+        F.conv2d(torch.from_numpy(x.copy()), torch.from_numpy(weight.copy()), padding=1),
+        np.float32,
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_strange_pixel_reaches_only_the_outputs_that_see_it(value):
+    x = np.random.default_rng(2).standard_normal((1, 16, 24, 24)).astype(np.float32)
+    x[0, 3, 10, 10] = value
+    weight = np.random.default_rng(3).standard_normal((16, 16, 3, 3)).astype(np.float32)
+    out = kernels.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
+    expected = F.conv2d(torch.from_numpy(x), torch.from_numpy(weight), padding=1).numpy()
+    np.testing.assert_array_equal(np.isfinite(out), np.isfinite(expected))
+
+
+POOLINGS = [
+    # kernel, stride, padding, dilation, ceil_mode
+    ((3, 3), (2, 2), (1, 1), (1, 1), False),
+    ((2, 2), (2, 2), (0, 0), (1, 1), False),
+    ((3, 3), (2, 2), (0, 0), (1, 1), True),
+    ((3, 2), (2, 1), (1, 1), (2, 1), True),
+    ((2, 3), (3, 2), (1, 0), (1, 2), True),
+]
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("geometry", POOLINGS, ids=str)
+def test_max_pooling_with_ties_and_nan(geometry, kind, which):
+    rng = np.random.default_rng(0)
+    x = np.round(rng.standard_normal((2, 3, 11, 10)) * 2).astype(kind)  # rounded: many ties
+    tx = leaf(x)
+    values, indices = F.max_pool2d(tx, *geometry, return_indices=True)
+    grad = rng.standard_normal(values.shape).astype(kind)
+    values.backward(torch.from_numpy(grad))
+    with kernels.use(which):
+        ours, where = kernels.max_pool2d(x, *geometry)
+        np.testing.assert_array_equal(ours, values.detach().numpy())
+        np.testing.assert_array_equal(where, indices.numpy())
+        close(kernels.max_pool2d_grad(grad, where, x.shape), tx.grad, kind)
+        x[0, 0, 3, 3] = np.nan
+        values, indices = F.max_pool2d(torch.from_numpy(x), *geometry, return_indices=True)
+        ours, where = kernels.max_pool2d(x, *geometry)
+        np.testing.assert_array_equal(ours, values.numpy())
+        np.testing.assert_array_equal(where, indices.numpy())
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("count_include_pad, divisor", [(True, None), (False, None), (True, 3)])
+@pytest.mark.parametrize("geometry", [g for g in POOLINGS if g[3] == (1, 1)], ids=str)
+def test_average_pooling(geometry, count_include_pad, divisor, which):
+    kernel, stride, padding, _, ceil_mode = geometry
+    options = kernel, stride, padding, ceil_mode, count_include_pad, divisor
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, 11, 10)).astype(np.float32)
+    tx = leaf(x)
+    expected = F.avg_pool2d(tx, *options)
+    grad = rng.standard_normal(expected.shape).astype(np.float32)
+    expected.backward(torch.from_numpy(grad))
+    with kernels.use(which):
+        close(kernels.avg_pool2d(x, *options), expected, np.float32)
+        close(kernels.avg_pool2d_grad(grad, x.shape, *options), tx.grad, np.float32)
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("size", [(3, 4), (10, 2), (7, 9)], ids=str)
+def test_adaptive_pooling_and_resizing(size, which):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, 7, 9)).astype(np.float32)
+    grad = rng.standard_normal((2, 3, *size)).astype(np.float32)
+
+    def backward(function):
+        tx = leaf(x)
+        out = function(tx)
+        out.backward(torch.from_numpy(grad))
+        return out, tx.grad
+
+    with kernels.use(which):
+        out, to_x = backward(lambda t: F.adaptive_avg_pool2d(t, size))
+        close(kernels.adaptive_avg_pool2d(x, size), out, np.float32)
+        close(kernels.adaptive_avg_pool2d_grad(grad, x.shape, size), to_x, np.float32)
+        values, indices = F.adaptive_max_pool2d(torch.from_numpy(x), size, return_indices=True)
+        ours, where = kernels.adaptive_max_pool2d(x, size)
+        close(ours, values, np.float32)
+        np.testing.assert_array_equal(where, indices.numpy())
+        out, to_x = backward(lambda t: F.interpolate(t, size))
+        close(kernels.upsample_nearest2d(x, size), out, np.float32)
+        close(kernels.upsample_nearest2d_grad(grad, x.shape, size), to_x, np.float32)
+        for align in (True, False):
+            out, to_x = backward(lambda t, align=align: F.interpolate(t, size, mode="bilinear", align_corners=align))
+            close(kernels.upsample_bilinear2d(x, size, align), out, np.float32)
+            close(kernels.upsample_bilinear2d_grad(grad, x.shape, size, align), to_x, np.float32)
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("align", [True, False])
+def test_grid_sample(mode, padding_mode, align, which):
+    rng = np.random.default_rng(0)
+    x, grid = rng.standard_normal((2, 3, 7, 9)), rng.uniform(-1.6, 1.6, (2, 5, 6, 2))
+    tx, tg = leaf(x), leaf(grid)
+    expected = F.grid_sample(tx, tg, mode, padding_mode, align)
+    grad = rng.standard_normal(expected.shape)
+    expected.backward(torch.from_numpy(grad))
+    with kernels.use(which):
+        close(kernels.grid_sample(x, grid, mode, padding_mode, align), expected, np.float64)
+        to_x, to_grid = kernels.grid_sample_grad(grad, x, grid, mode, padding_mode, align, True)
+        close(to_x, tx.grad, np.float64)
+        close(to_grid / 10, tg.grad / 10, np.float64)
+
+
+def test_the_switch():
+    assert kernels.current() == "fast"
+    with kernels.use("reference"):
+        assert kernels.current() == "reference"
+    assert kernels.current() == "fast"
+    with pytest.raises(ValueError, match="'fast' or 'reference'"):
+        kernels.use("slow")
+
+
+def test_integers_are_refused():
+    x = np.ones((1, 1, 3, 3), np.int64)
+    with pytest.raises(TypeError, match="float32 or float64"):
+        kernels.conv2d(x, x, None, (1, 1), (0, 0), (1, 1), 1)
+
+
+def test_two_threads_at_once():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4, 32, 40, 40)).astype(np.float32)
+    weight = rng.standard_normal((32, 32, 3, 3)).astype(np.float32)
+    geometry = (1, 1), (1, 1), (1, 1), 1
+    expected = kernels.conv2d(x, weight, None, *geometry)
+    wrong = []
+
+    def work():
+        for _ in range(10):
+            out = kernels.conv2d(x, weight, None, *geometry)
+            pooled, _ = kernels.max_pool2d(out, (2, 2), (2, 2), (0, 0), (1, 1), False)
+            if not np.array_equal(out, expected) or pooled.shape != (4, 32, 20, 20):
+                wrong.append(out)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_everything_runs_without_the_compiler():
+    code = (
+        "import numpy as np; from minicnn import kernels as K; x = np.ones((1, 2, 5, 5), np.float32)\n"
+        "w = np.ones((3, 2, 3, 3), np.float32); y = K.conv2d(x, w, None, (1, 1), (1, 1), (1, 1), 1)\n"
+        "print(y[0, 0, 2, 2], K.max_pool2d(x, (2, 2), (2, 2), (0, 0), (1, 1), False)[0].shape)"
+    )
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["18.0", "(1,", "2,", "2,", "2)"]
