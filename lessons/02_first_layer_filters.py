@@ -4,9 +4,9 @@
 # **You need:** lesson 1.
 #
 # **You leave with:** what a weight tensor is, down to one number; the 64 filters of the first layer as pictures, beside the
-# same layer before training; a number that tells the two apart, and what that number does *not* prove.
+# same layer before training and while it trains; a number that tells trained from untrained, and what it does *not* prove.
 #
-# **Run time:** a few seconds. **Files written:** `lessons/out/02_first_layer_filters_*.png` (4 figures).
+# **Run time:** a few seconds. **Files written:** `lessons/out/02_first_layer_filters_*.png` (5 figures).
 
 # %%
 # %matplotlib inline
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import viz
-from minicnn.models import tinynet
+from minicnn.models import tinynet, weights_path
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = here / "out"
@@ -58,13 +58,13 @@ top = np.abs(one).max()
 
 figure = Figure(figsize=(12, 3.5), layout="constrained")
 axes = figure.subplots(1, 4)
-for ax, kernel, name in zip(axes, one, ["red", "green", "blue"], strict=False):
-    shown = ax.imshow(kernel, cmap="RdBu_r", vmin=-top, vmax=top)
-    for (row, column), value in np.ndenumerate(kernel):
-        ax.text(column, row, f"{value * 100:.0f}", ha="center", va="center", fontsize=7.5)
-    ax.set_title(f"weight[{strongest}, {['red', 'green', 'blue'].index(name)}]: the kernel for {name}", fontsize=10)
+for i, colour in enumerate(["red", "green", "blue"]):
+    shown = axes[i].imshow(one[i], cmap="RdBu_r", vmin=-top, vmax=top)
+    for (row, column), value in np.ndenumerate(one[i]):
+        axes[i].text(column, row, f"{round(value * 100)}", ha="center", va="center", fontsize=7.5)
+    axes[i].set_title(f"weight[{strongest}, {i}]: the kernel for {colour}", fontsize=10)
 axes[3].imshow(0.5 + one.transpose(1, 2, 0) / (2 * top))
-axes[3].set_title(f"weight[{strongest}] in colour: the three together", fontsize=10)
+axes[3].set_title(f"weight[{strongest}] in colour: all three", fontsize=10)
 for ax in axes:
     ax.set_axis_off()
 figure.colorbar(shown, ax=axes[:3], shrink=0.7, label="weight")
@@ -135,9 +135,11 @@ pairs = (share[:, None] > untrained_share[None, :]).mean()
 print(f"the trained filter is the coarser one in {pairs:.0%} of all pairs")
 assert pairs > 0.75
 finest = np.argsort(share)[:4]
-print(
-    f"trained filters with the smallest share: {finest.tolist()}, {share[finest].round(2).tolist()}: look them up above"
-)
+print("trained filters with the smallest share:", ", ".join(f"{i} ({share[i]:.2f})" for i in finest))
+
+# %% [markdown]
+# Look those four up above: they are gratings of fine bars. Their order is of another kind, which this number does not see.
+# So it is a number for the layer, not a verdict on one filter.
 
 # %%
 figure = Figure(figsize=(12, 3.9), layout="constrained")
@@ -145,7 +147,7 @@ left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.5])
 for ax, filters, name in ((left, weight, "trained"), (middle, untrained, "untrained")):
     power = power_spectrum(filters)
     mean = (power / power.sum(axis=(1, 2), keepdims=True)).mean(axis=0)
-    shown = ax.imshow(mean, cmap="magma", vmin=0, vmax=0.07, extent=(-3.5, 3.5, 3.5, -3.5))
+    shown = ax.imshow(mean, cmap="magma", vmin=0, vmax=0.2, extent=(-3.5, 3.5, 3.5, -3.5))
     ax.plot([-1.5, 1.5, 1.5, -1.5, -1.5], [-1.5, -1.5, 1.5, 1.5, -1.5], color="white", linewidth=1.5)
     ax.set_title(f"{name}: mean power of each wave", fontsize=10)
     ax.set_xlabel("periods across the kernel")
@@ -174,6 +176,48 @@ figure
 # That a network generalises is seen in one place only: its answers on photographs that it never saw. You have met that number
 # in lesson 1.
 #
+# ## How the filters grew
+#
+# While the network was trained, its first layer was recorded at about forty moments. The recording starts with random
+# filters of its own. For most of the first steps nothing seems to happen; then all filters take shape together.
+
+# %%
+history = np.load(weights_path("history_standard.npz"))
+recorded = minicnn.tensor(history["filters"].astype(np.float32))  # (moments, 64, 3, 7, 7)
+moments = history["filter_step"]  # how many batches of 128 photographs the network had seen
+growth = [coarse_share(filters).mean() for filters in recorded]
+print(f"coarse share at the start {growth[0]:.3f}, at the end {growth[-1]:.3f}, after {moments[-1]:,} steps")
+assert growth[-1] > growth[0] + 0.1
+
+# %%
+begin = np.searchsorted(moments, 150)
+columns = [0, *np.linspace(begin, len(moments) - 1, 9).round().astype(int)]
+followed = [*np.argsort(-weight.array.var(axis=(1, 2, 3)))[:2], *finest[:2]]  # two strong ones, two gratings
+figure = Figure(figsize=(11, 6), layout="constrained")
+top, bottom = figure.subfigures(2, 1, height_ratios=[1.5, 1])
+grid = top.subplots(len(followed), len(columns))
+for column, moment in enumerate(columns):
+    pictures = viz.filter_tiles(recorded[moment].array)  # (64, 7, 7, 3)
+    for row, filter_index in enumerate(followed):
+        grid[row, column].imshow(pictures[filter_index])
+        grid[row, column].set_axis_off()
+    grid[0, column].set_title(f"step {moments[moment]:,}", fontsize=9)
+for row, filter_index in enumerate(followed):
+    grid[row, 0].text(-1.2, 3, f"filter {filter_index}", rotation=90, va="center", ha="right", fontsize=9)
+curve = bottom.subplots()
+curve.plot(np.maximum(moments, 0.7), growth, marker=".", color="#d95f02")
+curve.plot(np.maximum(moments[columns], 0.7), np.array(growth)[columns], "o", color="black", label="drawn above")
+curve.axhline(coarse.sum() / 49, color="black", linestyle=":", label="expected of noise")
+curve.set_xscale("log")
+curve.set_xlabel("training steps (the first point is the start)")
+curve.set_ylabel("coarse share, mean of 64")
+curve.legend(frameon=False)
+curve.spines[["top", "right"]].set_visible(False)
+figure.suptitle("Four filters while they grow, each picture on its own scale")
+figure.savefig(out / "02_first_layer_filters_growing.png", dpi=110)
+figure
+
+# %% [markdown]
 # **Try it:** the weights of the robust twin, `tinynet("robust")`, came from these by further training with changed images. Is its
 # first layer coarser?
 

@@ -122,8 +122,8 @@ def meetings(image_shape, weight_shape, stride, padding, dilation):
 
 def conv2d(image, weight, bias, stride=1, padding=0, dilation=1):
     """image (N, C, H, W), weight (O, C, KH, KW), bias (O,) -> (N, O, OH, OW)"""
-    N, C, H, W = image.shape
-    O, _C, KH, KW = weight.shape
+    N, _, H, W = image.shape
+    O, _, KH, KW = weight.shape
     OH = output_size(H, KH, stride, padding, dilation)
     OW = output_size(W, KW, stride, padding, dilation)
     output = np.zeros((N, O, OH, OW)) + bias[:, None, None]

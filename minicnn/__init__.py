@@ -221,6 +221,7 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
 
 
 from minicnn import autograd, cuda, fft, linalg, nn, optim, utils
+from minicnn.utils import data as _data  # so that `minicnn.utils.data` is there, as torch.utils.data is
 from minicnn.serialization import load, save
 
 __version__ = "0.1.0"

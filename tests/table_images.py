@@ -121,7 +121,7 @@ POOLING = (
         ]
     ]
     + [
-        Row(f"{name} {size} of {shape}", fn(F + name, size), [shape])
+        Row(f"{name} {size} of {shape}", fn(F + name, size), [shape], graph="whole" if len(shape) == 4 else "none")
         for name in ["adaptive_avg_pool2d", "adaptive_max_pool2d"]
         for size, shape in [
             (1, (2, 3, 5, 6)),
@@ -174,7 +174,7 @@ RESIZING = (
         for align in [False, True]
     ]
     + [
-        Row("affine_grid", fn(F + "affine_grid", (2, 3, 4, 5), align_corners=False), [(2, 2, 3)], graph="last"),
+        Row("affine_grid", fn(F + "affine_grid", (2, 3, 4, 5), align_corners=False), [(2, 2, 3)], graph="none"),
         Row("unfold", fn(F + "unfold", 3, padding=1, stride=2), [(2, 3, 5, 6)], graph="last"),
     ]
 )
@@ -213,7 +213,8 @@ NORMALIZATION = [
         "batch_norm of a constant channel",
         lambda lib, x: lib.nn.functional.batch_norm(x, None, None, training=True),
         [exactly([[[[2.0, 2.0], [2.0, 2.0]], [[1.0, 2.0], [3.0, 5.0]]]])],
-        loose=1e3,  # the constant channel divides rounding errors by sqrt(eps), so 300 times larger
+        # the constant channel divides rounding errors by sqrt(eps), so they are 300 times larger
+        loose={"float32": 300, "float64": 300},
     ),
     Row("instance_norm", fn(F + "instance_norm"), [(2, 3, 4, 5)], graph="last"),
 ]

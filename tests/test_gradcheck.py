@@ -62,7 +62,7 @@ CHECKED = {
 
 def _in_place_on_a_view(x):
     y = x * 1
-    y[1:].mul_(y[0])
+    y[1:].mul_(x[0])
     return y
 
 

@@ -261,11 +261,6 @@ class SavedTensor:
         """The output was written into `tensor`, in place: keep that memory, at its present version."""
         self._array, self._counter, self._version = tensor.array, tensor._version_counter, tensor._version
 
-    def keep_copy(self) -> None:
-        """The input is about to be written by the very operation that saved it: keep what it holds now."""
-        copy = _tensor_base().wrap(self._array.copy())
-        self._array, self._counter, self._version, self._leaf = copy.array, copy._version_counter, 0, None
-
     def unpack(self, node: Node) -> TensorBase:
         """The tensor as it was saved. RuntimeError if its memory has been written since."""
         base = _tensor_base()

@@ -10,7 +10,7 @@ from minicnn.autograd import inplace
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops import shape
-from minicnn.ops._common import wrap_dim
+from minicnn.ops._common import broadcast_shapes, wrap_dim
 from minicnn.ops.copying import Copy
 from minicnn.ops.shape import Alias, Slice
 
@@ -59,6 +59,10 @@ class IndexPut(Op):
 
 class IndexSelect(Index):
     """Whole slices of one dimension."""
+
+
+class MaskedSelect(Index):
+    """The elements where a mask is true."""
 
 
 class Gather(Op):
@@ -257,8 +261,13 @@ def take_along_dim(input: TensorBase, indices: TensorBase, dim: int) -> TensorBa
 
 
 def masked_select(input: TensorBase, mask: TensorBase) -> TensorBase:
-    """The elements where the mask is true: (count,)."""
-    return index(input, mask)
+    """The elements where the mask is true: (count,). The mask broadcasts against the input. RuntimeError if it is none."""
+    if not _is_mask(mask.array):
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    full = broadcast_shapes(mask.array.shape, input.array.shape)
+    if full != input.array.shape:
+        input = shape.expand(input, full)
+    return MaskedSelect.apply(input, np.broadcast_to(mask.array, full))
 
 
 def nonzero(input: TensorBase, *, as_tuple: bool = False) -> Any:

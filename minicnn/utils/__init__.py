@@ -1,5 +1,5 @@
 """Tools beside the network itself: hook handles (`hooks`), data sets and batches (`data`)."""
 
-from minicnn.utils import data, hooks
+from minicnn.utils import hooks
 
-__all__ = ["data", "hooks"]
+__all__ = ["hooks"]

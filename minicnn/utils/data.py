@@ -84,15 +84,17 @@ class RandomSampler(Sampler):
 
 def default_collate(batch: Sequence[Any]) -> Any:
     """A list of items as one batch: tensors and numbers are stacked, tuples, lists and dicts taken apart."""
-    import minicnn
+    from minicnn import ops
+    from minicnn._creation import from_numpy, tensor
+    from minicnn._tensor import Tensor
 
     first = batch[0]
-    if isinstance(first, minicnn.Tensor):
-        return minicnn.stack(list(batch))
+    if isinstance(first, Tensor):
+        return ops.stack(list(batch))
     if isinstance(first, (np.ndarray, np.generic)):
-        return minicnn.from_numpy(np.stack(batch))
+        return from_numpy(np.stack(batch))
     if isinstance(first, (bool, int, float)):
-        return minicnn.tensor(list(batch))
+        return tensor(list(batch))
     if isinstance(first, dict):
         return {key: default_collate([item[key] for item in batch]) for key in first}
     if isinstance(first, (tuple, list)):

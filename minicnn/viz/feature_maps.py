@@ -182,8 +182,12 @@ def draw_overlay(
     low, high = limits_of(shown)
     height, width = picture.shape[:2]
     inches = 4.2 / max(height, width)
-    what = f"Cells of {field.y.stride} × {field.x.stride} pixels, each around the middle of what it sees ({field.y.size} × {field.x.size} pixels)."
-    what += f" Colour and opacity grow with |activation|, {low:.3g} to {high:.3g}; {'between cells interpolated' if smooth else 'not interpolated'}."
+    between = "between cells interpolated" if smooth else "not interpolated"
+    what = (
+        f"Cells of {field.y.stride} × {field.x.stride} pixels, each around the middle of what it sees "
+        f"({field.y.size} × {field.x.size} pixels). Colour and opacity grow with |activation|, {low:.3g} to {high:.3g}; "
+        f"{between}."
+    )
     figure, _ = new_figure(2 * width * inches + 1.5, height * inches + 0.35, title or target, what)
     for i in range(2):
         ax = axes(figure, 0.15 + i * (width * inches + 0.15), 0.2, width * inches, height * inches)

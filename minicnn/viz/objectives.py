@@ -43,7 +43,7 @@ class Unit:
         where = (
             ""
             if self.position is None
-            else "@" + (self.position if isinstance(self.position, str) else "%d,%d" % self.position)
+            else "@" + (self.position if isinstance(self.position, str) else "{},{}".format(*self.position))
         )
         return f"{self.layer or 'output'}:{self.channel}{where}"
 

@@ -1,0 +1,130 @@
+"""Grad modes against torch: what is recorded inside `no_grad`, `enable_grad`, `set_grad_enabled`, `inference_mode`."""
+
+from __future__ import annotations
+
+import threading
+
+from compare import same, same_error
+
+
+def leaf(lib, values=(1.0, 2.0, 3.0)):
+    return lib.tensor(list(values), dtype=lib.float64, requires_grad=True)
+
+
+def test_grad_modes():
+    def observed(lib):
+        x, seen = leaf(lib), []
+
+        def note():
+            seen.append((lib.is_grad_enabled(), (x * 2).requires_grad))
+
+        with lib.no_grad():
+            note()
+            with lib.enable_grad():
+                note()
+                with lib.set_grad_enabled(False):
+                    note()
+                note()
+            note()
+        note()
+        with lib.set_grad_enabled(True):
+            note()
+        previous = lib.set_grad_enabled(False)
+        note()
+        lib.set_grad_enabled(True)
+        del previous
+        with lib.inference_mode():
+            note()
+            seen.append(lib.is_inference_mode_enabled())
+        note()
+        try:
+            with lib.no_grad():
+                raise KeyError
+        except KeyError:
+            note()
+        return seen
+
+    same(observed)
+
+
+def test_grad_modes_as_decorators():
+    def observed(lib):
+        x = leaf(lib)
+
+        @lib.no_grad()
+        def without(a, b=1):
+            """The documentation."""
+            return (x * a * b).requires_grad, lib.is_grad_enabled()
+
+        @lib.enable_grad()
+        def having():
+            return (x * 2).requires_grad
+
+        @lib.inference_mode()
+        def inferring():
+            return (x * 2).requires_grad
+
+        @lib.no_grad
+        def bare():
+            return (x * 2).requires_grad
+
+        @lib.set_grad_enabled(False)
+        def switched():
+            return (x * 2).requires_grad
+
+        @lib.no_grad()
+        def generating():
+            yield lib.is_grad_enabled()
+            yield lib.is_grad_enabled()
+
+        between = [(inside, lib.is_grad_enabled()) for inside in generating()]
+        lib.set_grad_enabled(True)
+        with lib.no_grad():
+            inner = having(), without(3)
+        return (
+            without(2, b=3),
+            without.__name__,
+            without.__doc__,
+            having(),
+            inferring(),
+            bare(),
+            switched(),
+            inner,
+            between,
+        )
+
+    same(observed)
+
+
+def test_grad_mode_belongs_to_a_thread():
+    def observed(lib):
+        seen = []
+        with lib.no_grad():
+            thread = threading.Thread(target=lambda: seen.append(lib.is_grad_enabled()))
+            thread.start()
+            thread.join()
+        return seen
+
+    assert same(observed) == [True]
+
+
+def test_in_place_under_no_grad():
+    def observed(lib):
+        x = leaf(lib)
+        with lib.no_grad():
+            x -= 0.5
+            x[0] = 7
+        x.data.mul_(2)
+        return x.tolist(), x.requires_grad, x.is_leaf, x._version
+
+    same(observed)
+
+
+def test_view_made_under_no_grad_then_written():
+    same_error(lambda lib: view_under_no_grad(lib).mul_(2))
+
+
+def view_under_no_grad(lib):
+    x = leaf(lib)
+    with lib.no_grad():
+        return x[1:]
