@@ -8,6 +8,10 @@ from compare import same, same_error
 import minicnn
 
 
+def leaf_of(lib, *shape):
+    return lib.ones(*shape, requires_grad=True)
+
+
 def leaf(lib, values=(1.0, 2.0, 3.0)):
     return lib.tensor(list(values), dtype=lib.float64, requires_grad=True)
 
