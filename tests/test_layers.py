@@ -21,7 +21,7 @@ LAYERS = (
     ("minicnn.autograd",),
     ("minicnn.ops",),
     ("minicnn._tensor", "minicnn._tensor_inplace", "minicnn._tensor_methods"),
-    ("minicnn._creation", "minicnn.cuda", "minicnn.fft", "minicnn.linalg", "minicnn.utils.data"),
+    ("minicnn._creation", "minicnn.cuda", "minicnn.fft", "minicnn.linalg"),
     ("minicnn.nn",),
     ("minicnn.optim", "minicnn.serialization"),
     ("minicnn.models",),
@@ -30,8 +30,12 @@ LAYERS = (
     ("lessons",),
     ("tests", "weights"),
 )
-# A module's backward hooks sit on an identity Function; `utils` is a leaf at import time and reaches up when they run.
+# `utils` is a leaf at import time. It reaches up when it runs: a module's backward hooks sit on an identity Function,
+# and a batch of data is made of tensors.
 LAZY_UPWARD = {
+    ("minicnn.utils.data", "minicnn._creation"),
+    ("minicnn.utils.data", "minicnn._tensor"),
+    ("minicnn.utils.data", "minicnn.ops"),
     ("minicnn.utils.hooks", "minicnn._tensor"),
     ("minicnn.utils.hooks", "minicnn.autograd.grad_mode"),
     ("minicnn.utils.hooks", "minicnn.nn.modules._functions"),

@@ -12,21 +12,24 @@ from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
 from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.overview import draw_overview
 from minicnn.viz.parametrization import Fourier, Pixels
-from minicnn.viz.penalties import PENALTIES
+from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
 from minicnn.viz.relu import open_relus
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
 
 __all__ = [
+    "L2",
     "PENALTIES",
     "TRANSFORMS",
     "ActivationWarning",
     "Affine",
+    "Blur",
     "Fourier",
     "Jitter",
     "Maximized",
     "Pad",
     "Pixels",
     "StopForward",
+    "TotalVariation",
     "Unit",
     "capture",
     "dead_filters",

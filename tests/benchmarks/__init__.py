@@ -1,1 +1,1 @@
-"""Timings of minicnn beside torch: `python -m tests.benchmarks`. Nothing here is collected as a test."""
+"""Benchmarks: commands, not tests. `python -m tests.benchmarks`"""
