@@ -18,7 +18,7 @@ TABLE = table_arithmetic.ROWS + table_reduction.ROWS + table_shape.ROWS + table_
 
 
 @pytest.mark.parametrize("row, dtype", cases(TABLE))
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")  # NumPy's warnings are not the user's
 def test_row(row, dtype):
     check(row, dtype)
 
@@ -162,7 +162,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("call", ERRORS.values(), ids=ERRORS.keys())
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")  # NumPy's warnings are not the user's
 def test_error(call):
     same_error(call)
 
@@ -208,7 +208,7 @@ CREATED = {
 
 
 @pytest.mark.parametrize("make", CREATED.values(), ids=CREATED.keys())
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")  # NumPy's warnings are not the user's
 def test_creation(make):
     ours, theirs = make(minicnn), make(torch)
     assert str(ours.dtype) == str(theirs.dtype)
