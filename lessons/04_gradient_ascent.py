@@ -72,8 +72,8 @@ assert answers[-1] > answers[0] + 1
 unit = "features.8:12"
 ladder = {
     "pixels": dict(parametrization="pixels", transforms="none"),
-    "+ total variation": dict(parametrization="pixels", transforms="none", penalties=[viz.TotalVariation(10)]),
-    "+ jitter, zoom, turn": dict(parametrization="pixels", transforms="standard", penalties=[viz.TotalVariation(10)]),
+    "+ total variation": dict(parametrization="pixels", transforms="none", penalties=[viz.TotalVariation(3)]),
+    "+ jitter, zoom, turn": dict(parametrization="pixels", transforms="standard", penalties=[viz.TotalVariation(3)]),
     "Fourier, 1/f": dict(parametrization=viz.Fourier(decorrelate=False), transforms="standard"),
     "+ natural colours": dict(parametrization="fourier", transforms="standard"),
 }

@@ -20,7 +20,7 @@ import minicnn
 
 FLOATS = ("float32", "float64")
 # The largest allowed difference, in units of the largest magnitude of the array that is compared (see `assert_close`).
-TOLERANCE = {"float32": 1e-5, "float64": 1e-11}
+TOLERANCE = {"float32": 1e-5, "float64": 1e-11, "complex64": 1e-5, "complex128": 1e-11}
 # PyTorch counts the overloads of a function (with or without `out`, in place, with another kind of argument) and puts
 # the count behind the node's name. Where minicnn has one operation for several overloads the first name stands for all.
 OVERLOADS = {
@@ -30,6 +30,10 @@ OVERLOADS = {
     "SqueezeBackward3": "SqueezeBackward0",
     "SqueezeBackward4": "SqueezeBackward1",
     "SortBackward1": "SortBackward0",
+    "TransposeBackward1": "TransposeBackward0",
+    "TBackward1": "TBackward0",
+    "RsubBackward0": "SubBackward0",
+    "RemainderBackward1": "RemainderBackward0",
     "DivBackward1": "DivBackward0",
     "MulBackward1": "MulBackward0",
 }

@@ -46,6 +46,17 @@ ARITHMETIC = [
     Row("where method", method("where"), [(2, 3), data([True, False, True], "bool"), (2, 3)]),
     Row("addcmul", fn("addcmul", value=0.5), [(2, 3), (2, 3), (3,)]),
     Row("lerp", fn("lerp", weight=0.3), [(2, 3), (2, 3)]),
+    Row("addcdiv", fn("addcdiv", value=0.5), [(2, 3), (2, 3), between(0.5, 2, 3)]),
+    Row("rsub", fn("rsub", 2.5), [(2, 3)]),
+    Row("rsub alpha", fn("rsub", alpha=2), [(2, 3), (3,)]),
+    Row("floor_divide", fn("floor_divide"), [constant(normal(2, 3)), constant(between(0.5, 1, 2, 3))]),
+    Row("remainder", fn("remainder", 0.7), [(2, 3)]),
+    Row("remainder of tensors", fn("remainder"), [(2, 3), between(0.3, 0.8, 3)]),
+    Row("remainder by a negative number", fn("remainder", -0.7), [(2, 3)]),
+    Row("operator % of a number", lambda lib, x: 5 % x, [between(0.5, 2, 3)], graph="none"),
+    Row("remainder of ints", fn("remainder"), [data([-4, -3, 5, 7]), data([3, -2, 3, -4])]),
+    Row("div rounding_mode floor", fn("div", 0.7, rounding_mode="floor"), [constant(normal(2, 3))]),
+    Row("div rounding_mode trunc", fn("div", rounding_mode="trunc"), [data([-7, 7, 5]), data([2, 2, -3])]),
 ]
 
 BROADCASTING = [
@@ -85,6 +96,8 @@ FUNCTIONS = [
         ("exp", normal(2, 3), SPECIAL),
         ("log", between(0.1, 3, 2, 3), exactly([0.0, 1.0, float("inf")])),
         ("log2", between(0.1, 3, 2, 3), exactly([0.0, 1.0])),
+        ("log10", between(0.1, 3, 2, 3), exactly([0.0, 1.0])),
+        ("expm1", normal(2, 3), exactly([0.0, 1e-9])),
         ("log1p", between(-0.5, 3, 2, 3), exactly([0.0, 1e-9])),
         ("sqrt", between(0.1, 3, 2, 3), exactly([0.0, 1.0])),
         ("rsqrt", between(0.1, 3, 2, 3), exactly([0.0, 1.0])),
@@ -122,29 +135,56 @@ CLAMP = [
     Row("clamp_max", method("clamp_max", 0.5), [(3, 4)]),
 ]
 
-COMPARISON = [
-    Row(f"operator {name}", compare, [exactly([1.0, 2.0, 3.0, float("nan")]), exactly([2.0, 2.0, 2.0, float("nan")])])
-    for name, compare in [
-        ("<", lambda lib, x, y: x < y),
-        ("<=", lambda lib, x, y: x <= y),
-        (">", lambda lib, x, y: x > y),
-        (">=", lambda lib, x, y: x >= y),
-        ("==", lambda lib, x, y: x == y),
-        ("!=", lambda lib, x, y: x != y),
-        ("> number", lambda lib, x, y: x > 1.5),
-        ("& of masks", lambda lib, x, y: (x > 1) & (y < 3)),
-        ("| of masks", lambda lib, x, y: (x > 1) | (y < 3)),
-        ("~ of a mask", lambda lib, x, y: ~(x > 1)),
+COMPARISON = (
+    [
+        Row(
+            f"operator {name}",
+            compare,
+            [exactly([1.0, 2.0, 3.0, float("nan")]), exactly([2.0, 2.0, 2.0, float("nan")])],
+        )
+        for name, compare in [
+            ("<", lambda lib, x, y: x < y),
+            ("<=", lambda lib, x, y: x <= y),
+            (">", lambda lib, x, y: x > y),
+            (">=", lambda lib, x, y: x >= y),
+            ("==", lambda lib, x, y: x == y),
+            ("!=", lambda lib, x, y: x != y),
+            ("> number", lambda lib, x, y: x > 1.5),
+            ("& of masks", lambda lib, x, y: (x > 1) & (y < 3)),
+            ("| of masks", lambda lib, x, y: (x > 1) | (y < 3)),
+            ("~ of a mask", lambda lib, x, y: ~(x > 1)),
+        ]
     ]
-] + [
-    Row("isnan", fn("isnan"), [SPECIAL]),
-    Row("isfinite", fn("isfinite"), [SPECIAL]),
-    Row("isinf", fn("isinf"), [SPECIAL]),
-    Row("eq broadcast", fn("eq"), [data([[1], [2]]), data([1, 2, 3])]),
-    Row("logical_not", fn("logical_not"), [data([0, 1, 2])]),
-    Row("allclose", fn("allclose"), [exactly([1.0, 2.0]), exactly([1.0, 2.0 + 1e-7])]),
-    Row("equal, no", fn("equal"), [exactly([1.0, 2.0]), exactly([1.0, 2.5])]),
-]
+    + [
+        Row(f"{name} of ints", fn(name), [data([1, 2, 3]), data([2, 2, 2])])
+        for name in [
+            "lt",
+            "le",
+            "gt",
+            "ge",
+            "eq",
+            "ne",
+            "bitwise_and",
+            "bitwise_or",
+            "bitwise_xor",
+            "logical_and",
+            "logical_or",
+        ]
+    ]
+    + [
+        Row(
+            "isclose", fn("isclose", rtol=0.1), [exactly([1.0, 2.0, float("inf")]), exactly([1.05, 2.5, float("inf")])]
+        ),
+        Row("isclose equal_nan", fn("isclose", equal_nan=True), [SPECIAL, SPECIAL]),
+        Row("isnan", fn("isnan"), [SPECIAL]),
+        Row("isfinite", fn("isfinite"), [SPECIAL]),
+        Row("isinf", fn("isinf"), [SPECIAL]),
+        Row("eq broadcast", fn("eq"), [data([[1], [2]]), data([1, 2, 3])]),
+        Row("logical_not", fn("logical_not"), [data([0, 1, 2])]),
+        Row("allclose", fn("allclose"), [exactly([1.0, 2.0]), exactly([1.0, 2.0 + 1e-7])]),
+        Row("equal, no", fn("equal"), [exactly([1.0, 2.0]), exactly([1.0, 2.5])]),
+    ]
+)
 
 F = "nn.functional."
 ROUNDED_SIXTH = {"float64": 1e4}  # torch's gradient has 1/6 rounded to float32, in float64 too: off by 3e-8
@@ -193,6 +233,15 @@ ACTIVATIONS = (
         Row("prelu a weight per channel", fn(F + "prelu"), [(2, 3, 4), (3,)]),
         Row("prelu at 0", fn(F + "prelu"), [exactly([[0.0, 1.0], [-1.0, 0.0]]), (2,)]),
         Row("threshold", fn(F + "threshold", 0.1, 20.0), [(3, 4)]),
+        Row("softmin", fn(F + "softmin", dim=1), [(3, 4)]),
+        Row("tanhshrink", fn(F + "tanhshrink"), [(3, 4)]),
+        Row("pairwise_distance", fn(F + "pairwise_distance"), [(3, 4), (3, 4)], graph="none"),
+        Row(
+            "pairwise_distance p 1 keepdim",
+            fn(F + "pairwise_distance", p=1.0, keepdim=True),
+            [(3, 4), (3, 4)],
+            graph="none",
+        ),
         Row("relu inplace", lambda lib, x: lib.nn.functional.relu(x.clone(), inplace=True), [ZEROS_AND_SIGNS]),
         Row("leaky_relu inplace", lambda lib, x: lib.nn.functional.leaky_relu(x.clone(), 0.1, inplace=True), [(2, 3)]),
         Row("elu inplace", lambda lib, x: lib.nn.functional.elu(x.clone(), inplace=True), [(2, 3)]),
@@ -204,6 +253,9 @@ ACTIVATIONS = (
 )
 
 IN_PLACE = [
+    Row(f"{name}_ in place", in_place(f"{name}_"), [between(0.2, 1.3, 2, 3)])
+    for name in ["atan", "ceil", "cos", "floor", "reciprocal", "round", "rsqrt", "sign", "sin", "square", "tan"]
+] + [
     Row("add_", in_place("add_"), [(2, 3), (3,)]),
     Row("add_ number, alpha", in_place("add_", 2, alpha=3), [(2, 3)]),
     Row("sub_", in_place("sub_"), [(2, 3), (2, 3)]),
@@ -219,6 +271,14 @@ IN_PLACE = [
     Row("sigmoid_", in_place("sigmoid_"), [(2, 3)]),
     Row("relu_", in_place("relu_"), [ZEROS_AND_SIGNS]),
     Row("clamp_", in_place("clamp_", -0.5, 0.5), [(2, 3)]),
+    Row("clamp_min_", in_place("clamp_min_", 0.1), [(2, 3)]),
+    Row("clamp_max_", in_place("clamp_max_", 0.1), [(2, 3)]),
+    Row("addcmul_", in_place("addcmul_", value=0.5), [(2, 3), (2, 3), (3,)]),
+    Row("addcdiv_", in_place("addcdiv_", value=0.5), [(2, 3), (2, 3), between(0.5, 2, 3)]),
+    Row("lerp_", in_place("lerp_", weight=0.3), [(2, 3), (2, 3)]),
+    Row("cumsum_", in_place("cumsum_", 1), [(2, 3)]),
+    Row("transpose_", in_place("transpose_", 0, 1), [(2, 3)]),
+    Row("t_", in_place("t_"), [(2, 3)]),
     Row("zero_", in_place("zero_"), [(2, 3)]),
     Row("fill_", in_place("fill_", 2.5), [(2, 3)]),
     Row("copy_", in_place("copy_"), [(2, 3), (3,)]),

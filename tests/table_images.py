@@ -96,6 +96,7 @@ POOLING = (
     + [
         Row("max_pool2d of ties", fn(F + "max_pool2d", 3, 2, return_indices=True), [TIES]),
         Row("max_pool2d of ties, overlapping", fn(F + "max_pool2d", 3, 1, padding=1, return_indices=True), [TIES]),
+        Row("max_pool2d_with_indices", fn(F + "max_pool2d_with_indices", 3, 2, padding=1), [(2, 3, 9, 8)]),
         Row("max_pool2d of zeros", fn(F + "max_pool2d", 2, return_indices=True), [exactly([[[[0.0] * 4] * 4]])]),
         Row("max_pool2d with nan", fn(F + "max_pool2d", 2, 1, return_indices=True), [WITH_NAN]),
         Row("max_pool2d of negative numbers, padded", fn(F + "max_pool2d", 3, 2, padding=1), [NEGATIVE]),
@@ -161,6 +162,7 @@ RESIZING = (
         ]
     ]
     + [
+        Row("upsample", fn(F + "upsample", scale_factor=2), [(2, 3, 4, 5)]),
         Row("interpolate of one pixel", fn(F + "interpolate", size=3, mode="bilinear"), [(1, 2, 1, 1)]),
     ]
     + [
@@ -175,6 +177,7 @@ RESIZING = (
     ]
     + [
         Row("affine_grid", fn(F + "affine_grid", (2, 3, 4, 5), align_corners=False), [(2, 2, 3)], graph="none"),
+        Row("fold", fn(F + "fold", (5, 6), 3, padding=1, stride=2), [(2, 27, 9)], graph="last"),
         Row("unfold", fn(F + "unfold", 3, padding=1, stride=2), [(2, 3, 5, 6)], graph="last"),
     ]
 )
@@ -292,4 +295,16 @@ LOSSES = (
     ]
 )
 
-ROWS = CONVOLUTION + POOLING + RESIZING + NORMALIZATION + LOSSES
+FOURIER = [
+    Row(f"{name} {size}", function, [(2, 3, size[0], size[1] // 2 + 1, 2) if "irfft2" in name else (2, 3, *size)])
+    for size in [(6, 8), (5, 7)]
+    for name, function in [
+        ("irfft2", lambda lib, x, size=size: lib.fft.irfft2(lib.view_as_complex(x), s=size)),
+        ("irfft2 ortho", lambda lib, x, size=size: lib.fft.irfft2(lib.view_as_complex(x), s=size, norm="ortho")),
+        ("rfft2", lambda lib, x: lib.view_as_real(lib.fft.rfft2(x))),
+        ("rfft2 ortho", lambda lib, x: lib.view_as_real(lib.fft.rfft2(x, norm="ortho"))),
+        ("rfft2 and back", lambda lib, x, size=size: lib.fft.irfft2(lib.fft.rfft2(x), s=size)),
+    ]
+]
+
+ROWS = FOURIER + CONVOLUTION + POOLING + RESIZING + NORMALIZATION + LOSSES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compare import Input, Row, data, exactly, fn, laid_out, method, normal
+from compare import Input, Row, between, constant, data, exactly, fn, laid_out, method, normal
 
 TIES = exactly([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0], [-1.0, -1.0, -5.0]])
 WITH_NAN = exactly([[1.0, float("nan"), 3.0], [0.0, 2.0, 1.0]])
@@ -107,6 +107,8 @@ SORTING = [
     Row("median of odd", fn("median"), [(5,)]),
     Row("unique", fn("unique"), [data([3, 1, 3, 2])]),
     Row("nonzero", fn("nonzero"), [data([[0, 1], [2, 0]])]),
+    Row("histc", fn("histc", bins=4, min=-1, max=1), [constant(between(-1, 1, 30))]),
+    Row("histc of the range of the data", fn("histc", bins=5), [constant(normal(30))]),
     Row("bincount", fn("bincount"), [data([0, 2, 2, 1])]),
 ]
 

@@ -13,6 +13,7 @@ SHAPES = [
     Row("view", method("view", 6), [(2, 3)]),
     Row("view of a Size", lambda lib, x: x.view(x.size(0), -1), [(2, 3, 4)]),
     Row("view_as", method("view_as"), [(2, 3), (3, 2)]),
+    Row("reshape_as", method("reshape_as"), [(2, 3), (3, 2)]),
     Row("reshape empty", method("reshape", 3, 0), [EMPTY]),
     Row("flatten all", fn("flatten"), [(2, 3, 4)]),
     Row("flatten from 1", fn("flatten", 1), [(2, 3, 4)]),
@@ -121,6 +122,7 @@ INDEXING = [
         [(4, 2), data([1, 1, 3]), (3, 2)],
     ),
     Row("scatter_", lambda lib, x, i, y: x.clone().scatter_(1, i, y), [(2, 3), data([[0, 2], [1, 0]]), (2, 2)]),
+    Row("scatter", lambda lib, x, i, y: lib.scatter(x, 1, i, y), [(2, 3), data([[0, 2], [1, 0]]), (2, 2)]),
     Row("scatter_ a number", lambda lib, i: lib.zeros(2, 3).scatter_(1, i, 1.0), [data([[2], [0]])]),
     Row("one_hot", fn("nn.functional.one_hot", num_classes=4), [data([1, 3, 0])]),
 ]

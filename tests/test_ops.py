@@ -202,6 +202,13 @@ CREATED = {
     "zeros_like": lambda lib: lib.zeros_like(lib.ones(2, 3, dtype=lib.float64)),
     "ones_like with a dtype": lambda lib: lib.ones_like(lib.ones(2, 3), dtype=lib.int64),
     "full_like": lambda lib: lib.full_like(lib.ones(2), 3),
+    "full_like of a number": lambda lib: lib.full_like(lib.ones(2, dtype=lib.int64), 3),
+    "logspace": lambda lib: lib.logspace(-1, 2, 4),
+    "complex": lambda lib: lib.complex(lib.tensor([1.0, 2.0]), lib.tensor([3.0, -4.0])),
+    "LongTensor": lambda lib: lib.LongTensor([1, 2]),
+    "ByteTensor": lambda lib: lib.ByteTensor([1, 2]),
+    "new_full": lambda lib: lib.ones(2, dtype=lib.float64).new_full((2, 2), 3),
+    "new_ones": lambda lib: lib.ones(2, dtype=lib.int64).new_ones(2),
     "new_zeros": lambda lib: lib.ones(2, dtype=lib.float64).new_zeros(3),
     "new_tensor": lambda lib: lib.ones(2, dtype=lib.float64).new_tensor([1, 2]),
 }

@@ -304,6 +304,43 @@ class Addcmul(Op):
         return grad, scaled * c, scaled * b
 
 
+class Addcdiv(Op):
+    """a + value b / c"""
+
+    slots = 3
+
+    @staticmethod
+    def forward(ctx, a, b, c, value):
+        ctx.save_for_backward(b, c)
+        ctx.value = value
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return a.array + a.array.dtype.type(value) * b.array / c.array
+
+    @staticmethod
+    def backward(ctx, grad):
+        b, c = (t.array for t in ctx.saved_tensors)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            to_b = grad.array * grad.array.dtype.type(ctx.value) / c
+            return grad, to_b, -to_b * b / c
+
+
+class Remainder(Op):
+    """a modulo b, with the sign of b: a - b floor(a / b)"""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, kind):
+        x, y = pair(a, b, kind)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ctx.quotient = np.floor_divide(x, y)
+            return np.remainder(x, y)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, -grad.array * ctx.quotient
+
+
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
@@ -323,9 +360,11 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> TensorBase:
     return Sub.apply(input, other, alpha, kind)
 
 
-def rsub(input: TensorBase, other: Any) -> TensorBase:
-    """other - input"""
-    return Rsub.apply(input, other, result_type(input, other)) if isinstance(other, Number) else sub(other, input)
+def rsub(input: TensorBase, other: Any, *, alpha: Any = 1) -> TensorBase:
+    """other - alpha * input"""
+    if alpha == 1 and isinstance(other, Number):
+        return Rsub.apply(input, other, result_type(input, other))
+    return sub(other, input, alpha=alpha)
 
 
 def mul(input: Any, other: Any) -> TensorBase:
@@ -355,7 +394,7 @@ def floor_divide(input: Any, other: Any) -> TensorBase:
 
 def remainder(input: Any, other: Any) -> TensorBase:
     """input modulo other, with the sign of other."""
-    return sub(input, mul(floor_divide(input, other), other))
+    return Remainder.apply(input, other, result_type(input, other))
 
 
 def reciprocal(input: TensorBase) -> TensorBase:
@@ -419,4 +458,5 @@ def addcmul(input: TensorBase, tensor1: TensorBase, tensor2: TensorBase, *, valu
 
 
 def addcdiv(input: TensorBase, tensor1: TensorBase, tensor2: TensorBase, *, value: float = 1) -> TensorBase:
-    return add(input, div(tensor1, tensor2), alpha=value)
+    """input + value * tensor1 / tensor2"""
+    return Addcdiv.apply(input, tensor1, tensor2, value)

@@ -6,7 +6,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import default_dtype, floating, wrap_dim, wrap_dims
+from minicnn.ops._common import wrap_dim, wrap_dims
 from minicnn.ops.reduction import Dims, ValuesIndices, values_indices
 
 
@@ -96,9 +96,7 @@ def histc(input: TensorBase, bins: int = 100, min: float = 0, max: float = 0) ->
     """Counts in equal bins from min to max (the data's range if both are 0), in the input's type."""
     span = (min, max) if (min, max) != (0, 0) else (input.array.min(), input.array.max())
     counts, _ = np.histogram(input.array, bins, span)
-    return TensorBase.wrap(
-        counts.astype(floating(input.array.dtype) if input.array.dtype.kind != "f" else default_dtype())
-    )
+    return TensorBase.wrap(counts.astype(input.array.dtype))
 
 
 def count_nonzero(input: TensorBase, dim: Dims = None) -> TensorBase:
