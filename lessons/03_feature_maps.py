@@ -228,7 +228,7 @@ for ax in (curves, bars):
     ax.set_ylabel("distance (1: as foreign as another thing)")
     ax.spines[["top", "right"]].set_visible(False)
 figure.suptitle(
-    "Where a thing is matters less and less with depth; what it is, only a trained network keeps through a change of light"
+    "Forgetting where a thing is comes with the architecture; knowing it in another light comes with training"
 )
 figure.savefig(out / "03_feature_maps_where_and_what.png", dpi=110)
 figure

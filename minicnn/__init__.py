@@ -199,7 +199,6 @@ from minicnn.ops import (
 
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 concat = concatenate = cat
-permute_dims = permute
 absolute = abs
 arctan = atan
 clip = clamp

@@ -311,6 +311,9 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
     def __mod__(self, other: Any) -> Tensor:
         return _operator(ops.remainder, self, other)
 
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)
+
     def __pow__(self, other: Any) -> Tensor:
         return _operator(ops.pow, self, other)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import table_arithmetic
@@ -306,6 +309,53 @@ def test_fourier_to_image():
         expected.backward(torch.from_numpy(upstream))
         assert_close(numbers(image), numbers(expected), "image")
         assert_close(numbers(ours.grad), numbers(theirs.grad), "gradient")
+
+
+# --- nothing is left out --------------------------------------------------------------------------------------------------
+
+ELSEWHERE = {
+    "default_dtype, set_default_dtype, result_type, to_dtype": "rules of types, seen in the rows of promotion and of x.to()",
+    "bernoulli, multinomial, rand_like, feature_dropout": "random: no numbers to compare, see the tests of distributions",
+    "empty_like, empty": "undefined content",
+    "is_tensor, numel, is_grad_enabled, is_inference_mode_enabled": "no tensor comes out: test_tensor.py, test_autograd.py",
+    "save, load": "test_serialization.py",
+    "upsample_nearest2d, upsample_bilinear2d, im2col, col2im, bce_with_logits, fourier_to_image": "parts of nn.functional",
+    "concatenate, absolute, arctan, multiply, subtract, true_divide, swapaxes": "second names, see below",
+    "Module, ModuleList, ModuleDict, ParameterList, ParameterDict": "containers: test_module.py",
+}
+
+
+def test_every_op_and_layer_has_a_row():
+    here = Path(__file__).parent
+    tables = [*here.glob("table_*.py"), here / "test_layer_table.py", here / "test_ops.py"]
+    named = set(re.findall(r"\w+", " ".join(path.read_text(encoding="utf-8") for path in tables)))
+    functions = [
+        name
+        for module in (minicnn, minicnn.ops, minicnn.nn.functional)
+        for name, value in vars(module).items()
+        if callable(value) and not isinstance(value, type) and name[0] != "_"
+    ]
+    layers = [n for n, v in vars(minicnn.nn).items() if isinstance(v, type) and issubclass(v, minicnn.nn.Module)]
+    assert len(functions) > 150
+    assert len(layers) > 50
+    assert sorted({*functions, *layers} - named) == []
+
+
+@pytest.mark.parametrize(
+    "second, first",
+    [
+        ("concatenate", "cat"),
+        ("absolute", "abs"),
+        ("arctan", "atan"),
+        ("multiply", "mul"),
+        ("subtract", "sub"),
+        ("true_divide", "div"),
+        ("swapaxes", "transpose"),
+    ],
+)
+def test_second_names(second, first):
+    assert getattr(minicnn, second) is getattr(minicnn, first)
+    assert hasattr(torch, second)
 
 
 # --- the judge itself -----------------------------------------------------------------------------------------------------

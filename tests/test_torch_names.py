@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -308,11 +311,30 @@ def test_import_paths(module):
         assert same_kind(getattr(ours, name), getattr(theirs, name))
 
 
+OWN = {
+    "": {
+        "kernels",
+        "models",
+        "viz",
+        "serialization",
+    },  # the loops and their twins; torchvision's models; looking inside
+    "Tensor": {"array", "wrap", "alias", "gradient_edge"},  # the array behind it, and what autograd needs of it
+    "nn": set(),
+    "nn.functional": set(),
+    "nn.Module": set(),
+}
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_public_names_are_those_of_torch(path):
+    """A name under torch's path that torch does not have would be a trap for the reader."""
+    ours, theirs = (find(lib, path) if path else lib for lib in (minicnn, torch))
+    invented = {name for name in dir(ours) if name[0] != "_" and not hasattr(theirs, name)}
+    assert invented <= OWN[path]
+
+
 def test_no_name_imports_torch():
     """minicnn with all its names has to work where torch is not installed."""
-    import subprocess
-    import sys
-
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import minicnn, minicnn.nn, minicnn.optim, minicnn.utils.data, minicnn.models, minicnn.serialization\n"
@@ -320,5 +342,6 @@ def test_no_name_imports_torch():
         "assert 'matplotlib' not in sys.modules\n"
         "print(minicnn.nn.Conv2d(1, 1, 1)(minicnn.ones(1, 1, 1, 1)).shape)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    root = Path(minicnn.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "torch.Size([1, 1, 1, 1])", done.stderr

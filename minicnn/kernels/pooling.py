@@ -154,7 +154,9 @@ def _largest(x, out, indices, top, bottom, left, right, DH, DW, start, stop):
 def _deliver(grad, indices, out, start, stop):
     for plane in range(start, stop):
         for i in range(grad.shape[1]):
-            out[plane, indices[plane, i]] += grad[plane, i]
+            where = indices[plane, i]
+            if 0 <= where < out.shape[1]:  # a window of nothing but padding names no pixel
+                out[plane, where] += grad[plane, i]
 
 
 @jit
