@@ -1,15 +1,15 @@
 """Train the bundled network, or its robust twin, on Tiny ImageNet-200 with PyTorch.
 
     python weights/train.py DATA --out RUN                          # the standard network
-    python weights/train.py DATA --out RUN1 --refine RUN/last.pth   # one more epoch at a low rate
     python weights/train.py DATA --out RUN2 --robust RUN/last.pth   # the robust twin
 
 DATA is the official folder `tiny-imagenet-200` (train/<wnid>/images/*.JPEG, val/val_annotations.txt, wnids.txt,
 words.txt). RUN receives `last.pth` (a PyTorch state_dict), `history.npz` (the first layer's weights at about 40
 moments, and the curves) and, while training, `checkpoint.pth`: the same command again continues from it.
 
-The images grow while the network trains (32 to 64 pixels: most of the work is done on small images, at a quarter of
-the cost), the last two epochs have full size. Progressive resizing: Howard 2018, "Training Imagenet in 3 hours".
+The images grow while the network trains (48 to 64 pixels: the first epochs cost half as much), the last six epochs
+have full size. Progressive resizing: Howard 2018, "Training Imagenet in 3 hours". `--bfloat16` computes the
+convolutions in bfloat16, twice as fast on a processor with avx512_bf16 or AMX.
 The robust twin: one-step adversarial training, Wong, Rice and Kolter 2020, "Fast is better than free".
 """
 
@@ -27,9 +27,8 @@ from tqdm import tqdm
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels / 255, per channel R G B
 # For each way to train: the image size of each epoch, the images of an epoch, the peak learning rate.
 SCHEDULES = {
-    "standard": ((32, 40, 40, 40, 48, 48, 56, 64, 64), 100_000, 0.1),
-    "refine": ((64,), 100_000, 0.02),
-    "robust": ((48, 48, 64), 60_000, 0.03),
+    "standard": ((48, 48, 48, 56, 56, 64, 64, 64, 64, 64, 64), 100_000, 0.1),
+    "robust": ((64, 64, 64, 64), 60_000, 0.03),
 }
 EPSILON = 4 / 255  # half side of the box that an adversary may move a pixel in, pixels in [0, 1]
 
@@ -98,10 +97,16 @@ def normalize(x: torch.Tensor) -> torch.Tensor:
     return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def adversarial(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def logits(model: nn.Module, x: torch.Tensor, bfloat16: bool) -> torch.Tensor:
+    """Pixels (N, 3, H, W) in [0, 1] -> float32 logits (N, 200)."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        return model(normalize(x)).float()
+
+
+def adversarial(model: nn.Module, x: torch.Tensor, y: torch.Tensor, bfloat16: bool) -> torch.Tensor:
     """One signed gradient step of 1.25 epsilon from a random point of the box around x (N, 3, H, W) in [0, 1]."""
     delta = torch.empty_like(x).uniform_(-EPSILON, EPSILON).requires_grad_()
-    (grad,) = torch.autograd.grad(F.cross_entropy(model(normalize(x + delta)), y), delta)
+    (grad,) = torch.autograd.grad(F.cross_entropy(logits(model, x + delta, bfloat16), y), delta)
     delta = (delta.detach() + 1.25 * EPSILON * grad.sign()).clamp(-EPSILON, EPSILON)
     return (x + delta).clamp(0, 1)
 
@@ -120,7 +125,9 @@ def accuracy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, size:
     return correct / len(labels)
 
 
-def train(data: dict[str, torch.Tensor], out: Path, way: str, parent: Path | None, seed: int, batch: int) -> None:
+def train(
+    data: dict[str, torch.Tensor], out: Path, way: str, parent: Path | None, seed: int, batch: int, bfloat16: bool
+) -> None:
     torch.manual_seed(seed)
     sizes, per_epoch, peak = SCHEDULES[way]
     model = TrainingNet().to(memory_format=torch.channels_last)
@@ -163,8 +170,8 @@ def train(data: dict[str, torch.Tensor], out: Path, way: str, parent: Path | Non
         for i, chosen in enumerate(tqdm(order, desc=f"epoch {epoch + 1}/{len(sizes)} at {size} px", mininterval=10)):
             x, y = augment(data["train"][chosen], size), data["train_labels"][chosen]
             if way == "robust":
-                x = adversarial(model, x, y)
-            loss = F.cross_entropy(model(normalize(x)), y, label_smoothing=0.1)
+                x = adversarial(model, x, y, bfloat16)
+            loss = F.cross_entropy(logits(model, x, bfloat16), y, label_smoothing=0.1)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -201,17 +208,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="the folder tiny-imagenet-200")
     parser.add_argument("--out", type=Path, required=True, help="the folder of this run")
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--refine", type=Path, metavar="LAST_PTH", help="one more epoch, starting from these weights")
-    start.add_argument("--robust", type=Path, metavar="LAST_PTH", help="train the robust twin of these weights")
+    parser.add_argument("--robust", type=Path, metavar="LAST_PTH", help="train the robust twin of these weights")
     parser.add_argument("--cache", type=Path, help="the decoded images (default: OUT/../images.npz)")
+    parser.add_argument("--bfloat16", action="store_true", help="convolve in bfloat16")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=128)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     data = load_images(args.data, args.cache or args.out.parent / "images.npz")
-    way = "robust" if args.robust else "refine" if args.refine else "standard"
-    train(data, args.out, way, args.robust or args.refine, args.seed, args.batch)
+    way = "robust" if args.robust else "standard"
+    train(data, args.out, way, args.robust, args.seed, args.batch, args.bfloat16)
 
 
 if __name__ == "__main__":
