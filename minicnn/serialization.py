@@ -94,7 +94,14 @@ def load_weights(model: Module, f: FileName, strict: bool = True) -> Any:
     exactly as it was. `strict=False` passes over missing and unexpected names, but not over wrong shapes. Returns what
     `load_state_dict` returns: `.missing_keys`, `.unexpected_keys`.
     """
-    weights, own = load(f), model.state_dict()
+    weights = load(f)
+    check_fit(model, weights, f, strict)
+    return model.load_state_dict(weights, strict=strict)
+
+
+def check_fit(model: Module, weights: Mapping[str, Tensor], f: FileName, strict: bool = True) -> None:
+    """WeightsError that lists every name and shape of `weights`, read from `f`, that does not fit the model."""
+    own = model.state_dict()
     problems = []
     if strict:
         missing = [name for name in own if name not in weights]
@@ -109,7 +116,6 @@ def load_weights(model: Module, f: FileName, strict: bool = True) -> Any:
     ]
     if problems:
         raise WeightsError(f"{f} does not fit {type(model).__name__}:\n\t" + "\n\t".join(problems))
-    return model.load_state_dict(weights, strict=strict)
 
 
 def _quoted(names: list[str]) -> str:

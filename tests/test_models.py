@@ -72,15 +72,25 @@ def test_the_architecture():
 
 def test_models_by_name():
     assert "tinynet" in list_models()
-    assert list_models("tiny*") == ["tinynet"]
-    assert list_models("nothing*") == []
+    assert list_models(include="tiny*") == ["tinynet"]
+    assert list_models(include="nothing*") == []
+    assert list_models(include=["vgg1*", "resnet*"], exclude=["*_bn", "resnet50"]) == [
+        "resnet18",
+        "resnet34",
+        "vgg11",
+        "vgg13",
+        "vgg16",
+        "vgg19",
+    ]
+    assert list_models(minicnn.models) == list_models()
+    assert list_models(minicnn.nn) == []
     assert isinstance(get_model("tinynet", num_classes=3), TinyNet)
     with pytest.raises(ValueError, match=r"Unknown model tinnynet.*tinynet"):
         get_model("tinnynet")
 
 
 def test_weights_that_are_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"'stnadard' is neither one of 'standard', 'robust' nor a file"):
+    with pytest.raises(FileNotFoundError, match=r"'stnadard' is neither 'standard', 'robust', None nor a file"):
         tinynet("stnadard")
     with pytest.raises(FileNotFoundError, match=r"'history_other\.npz' in .*weights or .*weights"):
         weights_path("history_other.npz")
@@ -98,9 +108,9 @@ def test_weights_of_ones_own(tmp_path, suffix):
             np.testing.assert_array_equal(value.numpy(), source.state_dict()[name].numpy())
 
     minicnn.save(source.state_dict(), path)  # a file that says nothing about itself
-    assert tinynet(path, num_classes=2).meta == tinynet().meta
+    assert tinynet(path).meta == tinynet().meta
     with pytest.raises(WeightsError, match=r"classifier\.weight.*\[2, 256\].*\[200, 256\]"):
-        tinynet(path)
+        tinynet(path, num_classes=200)
     minicnn.save(source.state_dict(), path, metadata={"mean": "half"})
     with pytest.raises(WeightsError, match=r"mine.*'mean' is not JSON"):
         tinynet(path)

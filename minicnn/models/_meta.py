@@ -51,3 +51,8 @@ class ModelMeta:
                 ) from error
             stated[name] = tuple(value) if isinstance(value, list) else value
         return replace(self, **stated)
+
+
+IMAGENET = ModelMeta(
+    architecture="", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), input_size=(3, 224, 224)
+)  # how torchvision's networks want their images

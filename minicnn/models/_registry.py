@@ -1,15 +1,23 @@
 """Where the models are listed by name, and where their weights are found."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatch
 from os import PathLike, fspath
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
-from minicnn.models._meta import ModelMeta
+from minicnn._tensor import Tensor
+from minicnn.models._meta import IMAGENET, ModelMeta
 from minicnn.nn import Module
-from minicnn.serialization import load_weights, read_metadata
+from minicnn.nn.utils import skip_init
+from minicnn.serialization import check_fit, load, read_metadata
 
+Weights = str | PathLike[str] | None
+BUNDLED: dict[str, dict[str, str]] = {
+    "tinynet": {"standard": "tinynet_standard.safetensors", "robust": "tinynet_robust.safetensors"},
+}  # {architecture: {name of its weights: file in weights/}}; the first is the one to begin with
 _BUILDERS: dict[str, Callable[..., Module]] = {}
 
 Builder = TypeVar("Builder", bound=Callable[..., Module])
@@ -21,16 +29,39 @@ def register_model(builder: Builder) -> Builder:
     return builder
 
 
-def list_models(include: str | None = None) -> list[str]:
-    """The names that `get_model` takes, in alphabetical order; `include` is a pattern such as "vgg*"."""
-    return sorted(name for name in _BUILDERS if include is None or fnmatch(name, include))
+def list_models(
+    module: ModuleType | None = None,
+    include: str | Iterable[str] | None = None,
+    exclude: str | Iterable[str] | None = None,
+) -> list[str]:
+    """The names that `get_model` takes, in alphabetical order.
+
+    `module` keeps those that are defined in a package; `include` and `exclude` are patterns such as "vgg*", or lists.
+    """
+    included, excluded = _patterns(include) or ["*"], _patterns(exclude)
+    return sorted(
+        name
+        for name, builder in _BUILDERS.items()
+        if (module is None or builder.__module__.rpartition(".")[0] == module.__name__)
+        and any(fnmatch(name, pattern) for pattern in included)
+        and not any(fnmatch(name, pattern) for pattern in excluded)
+    )
+
+
+def _patterns(given: str | Iterable[str] | None) -> list[str]:
+    return [] if given is None else [given] if isinstance(given, str) else list(given)
+
+
+def find_model(name: str) -> Callable[..., Module]:
+    """The function of this name, in capitals or not. ValueError that lists the names."""
+    if name.lower() not in _BUILDERS:
+        raise ValueError(f"Unknown model {name}. There are: {', '.join(list_models())}")
+    return _BUILDERS[name.lower()]
 
 
 def get_model(name: str, **config: Any) -> Module:
     """Build a model by name: `get_model("tinynet", weights="standard")` is `tinynet(weights="standard")`."""
-    if name not in _BUILDERS:
-        raise ValueError(f"Unknown model {name}. There are: {', '.join(list_models())}")
-    return _BUILDERS[name](**config)
+    return find_model(name)(**config)
 
 
 def weights_path(name: str) -> Path:
@@ -48,28 +79,48 @@ def weights_path(name: str) -> Path:
 
 
 def build(
+    name: str,
     architecture: Callable[..., Module],
-    weights: str | PathLike[str] | None,
-    bundled: Mapping[str, str],
-    default: ModelMeta,
-    num_classes: int | None,
+    weights: Weights,
+    progress: bool = True,
+    *,
+    output: str,
+    default: ModelMeta = IMAGENET,
+    **kwargs: Any,
 ) -> Module:
-    """`architecture(outputs)` with its weights and its `meta`: what every model function comes down to.
+    """`architecture(**kwargs)` with its weights and its `meta`: what every model function comes down to.
 
-    `weights` is None (the fresh initialisation), a key of `bundled` (whose value is a name for `weights_path`), or the
-    path of a file. What the file states about itself replaces `default`; its number of class names is the number of
-    outputs, unless `num_classes` is given; without either it is the architecture's own default.
+    `weights` is None (the fresh initialisation), a key of `BUNDLED[name]`, or the path of a file. What the file states
+    about itself replaces `default`. The number of outputs is `num_classes` if that is given, else that of the `output`
+    layer in the file.
     """
-    meta, path = default, None
-    if weights is not None:
-        path = weights_path(bundled[weights]) if weights in bundled else Path(fspath(weights))
-        if not path.is_file():
-            names = ", ".join(f"{name!r}" for name in bundled)
-            raise FileNotFoundError(f"weights={fspath(weights)!r} is neither one of {names} nor a file")
-        meta = default.updated(read_metadata(path), str(path))
-    outputs = num_classes or len(meta.categories)
-    model = architecture(outputs) if outputs else architecture()
-    if path is not None:
-        load_weights(model, path)
-    model.meta = meta
+    meta = replace(default, architecture=name)
+    if weights is None:
+        model = architecture(**kwargs)
+        model.meta = meta
+        return model
+    bundled = BUNDLED.get(name, {})
+    path = weights_path(bundled[weights]) if weights in bundled else Path(fspath(weights))
+    if not path.is_file():
+        names = "".join(f"{key!r}, " for key in bundled)
+        raise FileNotFoundError(f"weights={fspath(weights)!r} is neither {names}None nor a file")
+    state = load(path)
+    if "num_classes" not in kwargs and f"{output}.weight" in state:
+        kwargs["num_classes"] = len(state[f"{output}.weight"])
+    model = skip_init(architecture, **kwargs)
+    model.meta = _fill(model, state, path, meta)
     return model
+
+
+def fill_from_file(model: Module, weights: str | PathLike[str], meta: ModelMeta) -> ModelMeta:
+    """Load a file into a model whose values are of no use yet; `meta`, with what the file states in its place."""
+    path = Path(fspath(weights))
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file of weights: {path}")
+    return _fill(model, load(path), path, meta)
+
+
+def _fill(model: Module, state: Mapping[str, Tensor], path: Path, meta: ModelMeta) -> ModelMeta:
+    check_fit(model, state, path)
+    model.load_state_dict(state)
+    return meta.updated(read_metadata(path), str(path))

@@ -1,13 +1,10 @@
 """TinyNet: the bundled network. Five convolutions, trained on Tiny ImageNet-200; `weights/README.md` is its card."""
 
-from os import PathLike
-
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import ModelMeta
-from minicnn.models._registry import build, register_model
+from minicnn.models._registry import Weights, build, register_model
 
-BUNDLED = {"standard": "tinynet_standard.safetensors", "robust": "tinynet_robust.safetensors"}
 META = ModelMeta(
     architecture="tinynet",
     mean=(0.485, 0.456, 0.406),
@@ -51,11 +48,12 @@ class TinyNet(nn.Module):
 
 
 @register_model
-def tinynet(weights: str | PathLike[str] | None = None, *, num_classes: int | None = None) -> TinyNet:
+def tinynet(weights: Weights = None, *, num_classes: int | None = None) -> TinyNet:
     """The bundled network: `tinynet("standard")`, its robust twin: `tinynet("robust")`.
 
     The twin was trained on images that an adversary had changed by up to 4/255 a pixel: it is less accurate, and its
     gradients follow what people see. A path loads weights of your own for this architecture; None gives an untrained
     network. `model.meta` (ModelMeta) is what the file says about itself: class names, mean, std, input size, accuracy.
     """
-    return build(TinyNet, weights, BUNDLED, META, num_classes)
+    outputs = {} if num_classes is None else {"num_classes": num_classes}
+    return build("tinynet", TinyNet, weights, output="classifier", default=META, **outputs)

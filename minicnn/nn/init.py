@@ -7,6 +7,8 @@ not. Sources: Glorot and Bengio 2010 (xavier), He et al. 2015 (kaiming), Saxe et
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,23 @@ __all__ = [
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 _NO_ELEMENTS = "Initializing zero-element tensors is a no-op"
+
+
+_draws = True
+
+
+@contextmanager
+def _no_draws() -> Iterator[None]:
+    """In the block `uniform_` and `normal_`, and what is made of them, leave their tensors alone.
+
+    For `nn.utils.skip_init`: the 138 million random numbers of a VGG-16 take seconds, and a checkpoint replaces them.
+    """
+    global _draws
+    before, _draws = _draws, False
+    try:
+        yield
+    finally:
+        _draws = before
 
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
@@ -69,12 +88,16 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Numbers from the uniform distribution on [a, b)."""
+    if not _draws:
+        return tensor
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Numbers from the normal distribution."""
+    if not _draws:
+        return tensor
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 

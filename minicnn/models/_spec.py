@@ -1,0 +1,130 @@
+"""One way to any network: a name from the list, or a class in a file of the user's own."""
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from dataclasses import replace
+from os import PathLike, fspath
+from pathlib import Path
+
+from minicnn.models._meta import IMAGENET, ModelMeta
+from minicnn.models._registry import BUNDLED, fill_from_file, find_model
+from minicnn.nn import Module
+from minicnn.nn.utils import skip_init
+
+
+def from_spec(spec: str = "tinynet", weights: str | PathLike[str] | None = None) -> Module:
+    """A network in eval mode, by name or from a file of your own, with its `meta`.
+
+    Args:
+        spec: a name of `list_models()`, with the name of its weights behind a colon if wanted: "alexnet",
+            "tinynet:robust"; or "FILE.py:NAME", a class or function without necessary arguments in a file of your own.
+        weights: a checkpoint (.safetensors, .npz, .pth). Without it a named network gets the weights that travel with
+            minicnn if there are any ("tinynet" is "tinynet:standard"), and is untrained otherwise.
+
+    `model.meta` says how images enter: what the file of weights states, else the network's own `meta`, else ImageNet's
+    mean, std and size, which `meta.note` then states.
+
+    Raises:
+        ValueError: no such name, or the file of your own does not define such a network; the message says what it has.
+        FileNotFoundError: no such file.
+        WeightsError: the file of weights is damaged, or does not fit the network.
+    """
+    if spec.partition(":")[0].endswith(".py"):
+        return _own(spec, weights).eval()
+    name, _, variant = spec.partition(":")
+    builder = find_model(name)
+    if variant and weights is not None:
+        raise ValueError(f"{spec!r} names weights, and so does weights={fspath(weights)!r}: give one of them")
+    if weights is None and not variant and name.lower() in BUNDLED:
+        variant = next(iter(BUNDLED[name.lower()]))
+    return builder(weights=weights if weights is not None else variant or None).eval()
+
+
+def _own(spec: str, weights: str | PathLike[str] | None) -> Module:
+    file, _, name = spec.partition(":")
+    make = _definition(Path(file), name)
+    needed = [
+        parameter.name
+        for parameter in inspect.signature(make).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    if needed:
+        raise ValueError(
+            f"{spec} needs arguments ({', '.join(needed)}), which nobody can give here: write a function beside it that "
+            f"gives them, such as\n    def network():\n        return {name}({needed[0]}=...)\nand name that"
+        )
+    try:
+        model = make() if weights is None else skip_init(make)
+    except Exception as error:
+        raise ValueError(f"{spec} cannot be built: {_where(error, file)}") from error
+    if not isinstance(model, Module):
+        raise ValueError(f"{spec} returned {_described(model)}, not a minicnn.nn.Module")
+    meta = getattr(model, "meta", None)
+    if not isinstance(meta, ModelMeta):
+        note = "nothing states how images enter this network: ImageNet's mean, std and size are assumed"
+        meta = replace(IMAGENET, architecture=name, note=note)
+    if weights is not None:
+        meta = fill_from_file(model, weights, meta)
+    model.meta = meta
+    return model
+
+
+def _definition(path: Path, name: str):
+    """The class or function `name` of the file, which is run once as a module of its own."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path} (a network of your own is written FILE.py:NAME)")
+    module_name = f"minicnn_user_{path.stem}"
+    found = importlib.util.spec_from_file_location(module_name, path)
+    module = importlib.util.module_from_spec(found)
+    sys.modules[module_name] = module  # dataclasses and pickle look there
+    sys.path.insert(0, str(path.parent.resolve()))  # what lies beside the file can be imported, as when it is run
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be run: {_where(error, str(path))}") from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    networks = [key for key, value in vars(module).items() if _is_network(value, module_name)]
+    known = f"Networks in it: {', '.join(networks)}." if networks else "It defines no subclass of minicnn.nn.Module."
+    if not name:
+        raise ValueError(f"which network of {path}? Write {path}:NAME. {known}")
+    if not hasattr(module, name):
+        raise ValueError(f"{path} has no {name!r}. {known}")
+    make = getattr(module, name)
+    if isinstance(make, Module):
+        return lambda: make
+    if not callable(make):
+        raise ValueError(f"{name} in {path} is {_described(make)}: a class or a function is needed. {known}")
+    if inspect.isclass(make) and not issubclass(make, Module):
+        raise ValueError(f"{name} in {path} is no subclass of minicnn.nn.Module{_of_torch(make)}. {known}")
+    return make
+
+
+def _is_network(value: object, module_name: str) -> bool:
+    return inspect.isclass(value) and issubclass(value, Module) and value.__module__ == module_name
+
+
+def _described(value: object) -> str:
+    return f"{type(value).__name__}{_of_torch(type(value))}"
+
+
+def _of_torch(kind: type) -> str:
+    """A hint, if the class is one of PyTorch's."""
+    if any(base.__module__.split(".")[0] == "torch" for base in kind.__mro__):
+        return " but PyTorch's: in the file, write `import minicnn as torch` and `from minicnn import nn`"
+    return ""
+
+
+def _where(error: Exception, file: str) -> str:
+    """The error, with the line of the user's file that it came from."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == Path(file)]
+    if isinstance(error, SyntaxError) and error.lineno:
+        lines = [error.lineno]
+    place = f" (line {lines[-1]})" if lines else ""
+    hint = ""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in ("torch", "torchvision"):
+        hint = "; write `import minicnn as torch` and `from minicnn import nn` in its place"
+    return f"{type(error).__name__}: {error}{place}{hint}"
