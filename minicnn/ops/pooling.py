@@ -16,7 +16,7 @@ class MaxPool2DWithIndices(Op):
 
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
-        ctx.shape = x.array.shape
+        ctx.shape, ctx.geometry = x.array.shape, (kernel, stride, padding, dilation)
         out, ctx.indices = kernels.max_pool2d(x.array, kernel, stride, padding, dilation, ceil_mode)
         return out, ctx.indices
 

@@ -1,47 +1,62 @@
-"""Where a unit of a layer looks: size, stride and place of its receptive field, from the modules that were executed.
+"""Where a unit of a layer looks: size, stride and place of its receptive field, in closed form.
 
-One forward pass with a hook on every module that has no children. Each rule below carries the field of the module's input to that
-of its output; the fields are attached to the tensors, by the graph node that made them, so that branches and skips
-are followed too: between two modules an operation such as + or cat or `F.relu` keeps places, and the union of its inputs' fields
-is taken. An operation that is not a module and moves places (`F.max_pool2d`, `flip`) cannot be seen and raises.
+One forward pass, and then the graph that it left behind is read: every node says how far it reaches into its input (`_reach`), and
+along a path these steps compose to another of the same form. So a user's own modules are followed as well as a
+Sequential, functions such as `F.relu` and `F.max_pool2d` as well as modules, and branches and skips too: where several
+ways lead to the image, the union of their fields is taken.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from minicnn import Tensor, enable_grad, zeros
+from minicnn import Tensor, enable_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import find_module, still
+from minicnn.viz._modules import find_modules, still
+from minicnn.viz._reach import Reach, reach
 from minicnn.viz.capture import StopForward
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: unit i sees the pixels start + i * stride ... start + i * stride + size - 1 (some may lie outside)."""
+    """One axis: unit i sees the pixels start + i * stride ... start + i * stride + size - 1 (some may lie outside).
 
-    size: int = 1
-    stride: int = 1
-    start: int = 0
+    Whole numbers as long as nothing is enlarged; behind an upsampling fractions, whose pixels are the whole numbers between.
+    """
 
-    def window(self, kernel: int, stride: int, padding: int, dilation: int) -> "Axis":
-        """After a convolution or pooling along this axis."""
-        return Axis(
-            self.size + (kernel - 1) * dilation * self.stride, self.stride * stride, self.start - padding * self.stride
-        )
+    size: int | Fraction = 1
+    stride: int | Fraction = 1
+    start: int | Fraction = 0
+
+    def through(self, reach: Reach) -> "Axis":
+        """The field of units that each see the units reach.first + i * reach.step ... reach.last + i * reach.step of these."""
+        ends = reach.first * self.stride, reach.last * self.stride
+        size, stride = self.size + max(ends) - min(ends), self.stride * reach.step
+        return Axis(_whole(size), _whole(stride), _whole(self.start + min(ends)))
 
     def union(self, other: "Axis") -> "Axis":
         """The smallest field that contains both; the strides must agree."""
         if self.stride != other.stride:
-            raise ValueError(f"two branches with strides {self.stride} and {other.stride} meet")
+            raise ValueError(f"two branches with strides {self.stride} and {other.stride} meet: no closed form")
         start = min(self.start, other.start)
         return Axis(max(self.start + self.size, other.start + other.size) - start, self.stride, start)
 
+    def interval(self, i: int) -> tuple[int, int]:
+        """(first pixel, last pixel + 1) that unit i sees."""
+        start = self.start + i * self.stride
+        return math.ceil(start), math.floor(start + self.size - 1) + 1
+
     def centre(self, i: float = 0.0) -> float:
         """The pixel, counted from 0 at the middle of the first one, that unit i's field has in its middle."""
-        return self.start + i * self.stride + (self.size - 1) / 2
+        return float(self.start + i * self.stride + (self.size - 1) / 2)
+
+    def unit_at(self, pixel: float, count: int) -> int:
+        """The one of `count` units whose field has its middle nearest to this pixel."""
+        return min(range(count), key=lambda i: abs(self.centre(i) - pixel))
 
 
 @dataclass(frozen=True)
@@ -57,10 +72,23 @@ class Field:
             return Field(everything=True)
         return Field(self.y.union(other.y), self.x.union(other.x))
 
-    def box(self, y: int, x: int) -> tuple[int, int, int, int]:
-        """(top, left, bottom, right) of the pixels that the unit at (y, x) sees, the last two exclusive."""
-        top, left = self.y.start + y * self.y.stride, self.x.start + x * self.x.stride
-        return top, left, top + self.y.size, left + self.x.size
+    def box(
+        self, y: int, x: int, inside: tuple[int, int] | None = None
+    ) -> tuple[int, int, int, int]:  # fmt: skip
+        """(top, left, bottom, right) of the pixels that the unit at (y, x) sees, the last two exclusive.
+
+        inside: (height, width) of the image, to cut off what lies outside of it: in the padding. It is needed where a unit
+        sees everything.
+        """
+        if self.everything:
+            if inside is None:
+                raise ValueError("this unit sees the whole image, whose size is needed: box(y, x, (height, width))")
+            return 0, 0, *inside
+        (top, bottom), (left, right) = self.y.interval(y), self.x.interval(x)
+        if inside is not None:
+            top, bottom = (min(max(edge, 0), inside[0]) for edge in (top, bottom))
+            left, right = (min(max(edge, 0), inside[1]) for edge in (left, right))
+        return top, left, bottom, right
 
     def extent(self, height: int, width: int) -> tuple[float, float, float, float]:
         """(left, right, bottom, top) in pixels of a whole map (height, width), as `imshow` takes it: each cell is one
@@ -69,115 +97,106 @@ class Field:
             self.x.centre(-0.5), self.x.centre(width - 0.5), self.y.centre(height - 0.5), self.y.centre(-0.5)
         )  # fmt: skip
 
+    def __str__(self) -> str:
+        if self.everything:
+            return "the whole image"
+        sides = (self.y,) if self.y == self.x else (self.y, self.x)
+        return ", ".join(f"{a.size} pixels, every {a.stride}, the first from {a.start}" for a in sides)
+
 
 def receptive_fields(
-    model: Module, layers: str | Iterable[str], shape: Iterable[int] = (1, 3, 64, 64)
+    model: Module, layers: str | Iterable[str] | None = None, shape: Iterable[int] = (1, 3, 64, 64)
 ) -> dict[str, Field]:
-    """{layer: Field} for an input of this shape (N, C, H, W); a layer that is called several times has its first call's.
+    """{layer: Field} for an input of this shape (N, C, H, W), in the order of the calls.
 
-    Raises ValueError where the way from the image to the layer cannot be followed, and KeyError for unknown names.
+    Args:
+        model: any `Module` that takes one image tensor.
+        layers: dotted names or patterns; None: every module without children that was called. A module that is called
+            several times has its first call's field.
+        shape: of the input. Fields of convolutions and poolings do not depend on H and W, those behind an adaptive
+            pooling or a resizing to a given size do.
+
+    The field is what a unit *can* see; where weights are zero or a ReLU is off, it sees less. Raises KeyError for unknown
+    names, and ValueError where the way from the image to the layer cannot be followed: an operation that moves y and x
+    to other dimensions, branches that meet with different strides, a `Function` of the user that moves places.
     """
-    layers = [layers] if isinstance(layers, str) else list(layers)
-    wanted = {name: find_module(model, name) for name in layers}
-    tracer = _Tracer(set(wanted.values()))
-    handles = []
+    every = layers is None
+    wanted = find_modules(model, "**" if every else layers)
+    if every:
+        wanted = {name: module for name, module in wanted.items() if next(module.children(), None) is None}
+    names = {}
+    for name, module in wanted.items():
+        names.setdefault(module, []).append(name)
+    reader, found, handles = _Reader(), {}, []
+
+    def hook(module: Module, args: tuple, output: Any) -> None:
+        if module in found or not isinstance(output, Tensor) or output.grad_fn is None:
+            return
+        field = reader.field(output.grad_fn)
+        if field is not None:
+            found[module] = field if output.dim() > 2 else Field(everything=True)
+        if len(found) == len(names):
+            raise StopForward(id(reader))
+
     try:
         with still(model), enable_grad():
-            handles = [module.register_forward_hook(tracer.hook) for module in model.modules()]
-            image = zeros(tuple(shape)).requires_grad_()
-            tracer.start(image)
+            handles = [module.register_forward_hook(hook) for module in names]
+            image = reader.start(tuple(shape))
             try:
-                model(tracer.first)
-            except StopForward:
-                pass
+                model(image)
+            except StopForward as stop:
+                if stop.args != (id(reader),):
+                    raise
     finally:
         for handle in handles:
             handle.remove()
-    for name, module in wanted.items():
-        if module not in tracer.found:
-            raise ValueError(f"{name!r} was not called, or what it returned does not depend on the image")
-    return {name: tracer.found[module] for name, module in wanted.items()}
+    missing = [name for module, listed in names.items() if module not in found for name in listed]
+    if missing and not every:
+        raise ValueError(f"{missing[0]!r} was not called, or what it returned does not depend on the image")
+    return {name: field for module, field in found.items() for name in names[module]}
 
 
-class _Tracer:
-    """The fields known so far, by graph node; the nodes are kept, so that none is forgotten and its id used again."""
+class _Reader:
+    """Reads the graph from its end towards the image; a node that was read once is known."""
 
-    def __init__(self, wanted: set[Module]) -> None:
-        self.wanted, self.found = wanted, {}
-        self.known: list[tuple[Any, Field]] = []
+    def __init__(self) -> None:
+        self.known: dict[Any, Field | None] = {}  # node -> the field of its output, None if the image is not behind it
 
-    def start(self, image: Tensor) -> None:
-        self.first = image * 1.0  # a tensor with a graph node, where the walk back ends
-        self.known.append((self.first.grad_fn, Field()))
+    def start(self, shape: tuple[int, ...]) -> Tensor:
+        """An image, whose node is where the way back ends."""
+        pixels = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        image = tensor(pixels, requires_grad=True) * 1.0
+        self.known[image.grad_fn] = Field()
+        return image
 
-    def hook(self, module: Module, args: tuple, output: Any) -> None:
-        if not isinstance(output, Tensor) or output.grad_fn is None:
-            return
-        if next(module.children(), None) is None:
-            tensors = [arg for arg in args if isinstance(arg, Tensor) and arg.grad_fn is not None]
-            if tensors:
-                self.known.append((output.grad_fn, _after(module, self.field(tensors[0].grad_fn), tensors[0], output)))
-        if module in self.wanted and module not in self.found:
-            self.found[module] = self.field(output.grad_fn)
-            if len(self.found) == len(self.wanted):
-                raise StopForward
-
-    def field(self, node: Any) -> Field:
-        """The field of a tensor: known, or the union of the known ones that lie behind it in the graph."""
-        behind, stack, seen = [], [node], []
+    def field(self, node: Any) -> Field | None:
+        stack = [node]
         while stack:
-            node = stack.pop()
-            if node is None or any(node is other for other in seen):
+            node = stack[-1]
+            unread = [behind for behind, _ in node.next_functions if behind is not None and behind not in self.known]
+            if node not in self.known and unread:
+                stack += unread
                 continue
-            seen.append(node)
-            field = next((field for other, field in reversed(self.known) if other is node), None)
-            if field is not None:
-                behind.append(field)
+            if node not in self.known:
+                self.known[node] = self._after(node)
+            stack.pop()
+        return self.known[node]
+
+    def _after(self, node: Any) -> Field | None:
+        """The field of a node's output from those of its inputs."""
+        out, field = node.input_metadata[0][0] if node.input_metadata else (), None
+        for behind, number in node.next_functions:
+            before = self.known.get(behind) if behind is not None else None
+            if before is None:
                 continue
-            name = node.name()
-            if any(word in name for word in ("Conv", "Pool", "Upsample", "Flip", "Roll", "Grid", "Index", "Slice")):
-                raise ValueError(f"cannot follow {name}: it moves places and is not a module; make it one")
-            if any(word in name for word in ("Mean", "Sum", "Mm", "Addmm", "Bmm")):
-                return Field(everything=True)
-            stack += [following for following, _ in node.next_functions]
-        if not behind:
-            raise ValueError("a tensor does not depend on the image")
-        field = behind[0]
-        for other in behind[1:]:
-            field = field.union(other)
+            step = None if before.everything else reach(node, out, behind.input_metadata[number][0])
+            after = (
+                Field(everything=True) if step is None else Field(before.y.through(step[0]), before.x.through(step[1]))
+            )
+            field = after if field is None else field.union(after)
         return field
 
 
-def _after(module: Module, field: Field, before: Tensor, output: Tensor) -> Field:
-    """The field of a module's output, from that of its input."""
-    if field.everything or output.dim() != 4:
-        return Field(everything=field.everything or output.dim() != 4)
-    kernel = getattr(module, "kernel_size", None)
-    if kernel is None or getattr(module, "transposed", False):
-        if tuple(before.shape[2:]) == tuple(output.shape[2:]):
-            return field  # a ReLU, a batch norm, dropout: place by place
-        if type(module).__name__.startswith("Adaptive"):
-            return Field(everything=True)
-        raise ValueError(f"cannot follow a {type(module).__name__}: no rule for where its outputs look")
-    stride = getattr(module, "stride", None) or kernel
-    padding = _padding(module, kernel)
-    dilation = getattr(module, "dilation", 1)
-    y, x = (
-        axis.window(_at(kernel, i), _at(stride, i), padding[i], _at(dilation, i))
-        for i, axis in enumerate((field.y, field.x))
-    )
-    return Field(y, x)
-
-
-def _padding(module: Module, kernel: Any) -> tuple[int, int]:
-    """Pixels of padding above and at the left."""
-    padding = getattr(module, "padding", 0)
-    if padding == "valid":
-        return 0, 0
-    if padding == "same":
-        return tuple(_at(module.dilation, i) * (_at(kernel, i) - 1) // 2 for i in range(2))
-    return _at(padding, 0), _at(padding, 1)
-
-
-def _at(value: Any, i: int) -> int:
-    return int(value if np.ndim(value) == 0 else value[i])
+def _whole(number: int | Fraction) -> int | Fraction:
+    """A fraction that is a whole number as an int."""
+    return int(number) if number == int(number) else number

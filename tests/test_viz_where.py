@@ -1,0 +1,170 @@
+"""Where a unit looks: receptive fields against the support of gradients, top patches against a search by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import nn, viz
+from minicnn.nn import functional as F
+
+# --- receptive fields ---------------------------------------------------------------------------------------------------
+
+
+class Block(nn.Module):
+    """A residual block with a strided 1x1 skip, and functions where others have modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(4, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.skip = nn.Conv2d(4, 4, 1, stride=2)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return F.relu(self.norm(self.conv2(F.relu(self.conv1(x)))) + self.skip(x))
+
+
+class Branches(nn.Module):
+    """Like SqueezeNet's and GoogLeNet's: kernels of different sizes side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(4, 2, 1), nn.Conv2d(4, 2, (3, 5), padding=(1, 2), dilation=1)
+
+    def forward(self, x):
+        return minicnn.cat([self.a(x), self.b(x), F.avg_pool2d(x, 3, 1, 1)], 1)
+
+
+class Together(nn.Module):
+    """A module of one's own around a function."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+        self.last = nn.Conv2d(4, 4, 2)
+
+    def forward(self, x):
+        return self.last(self.function(x))
+
+
+def conv(*args, **kwargs) -> nn.Conv2d:
+    return nn.Conv2d(4, 4, *args, **kwargs)
+
+
+NETWORKS = {
+    "strides and padding": lambda: nn.Sequential(conv(5, stride=2, padding=1), nn.ReLU(), conv(3, stride=3, padding=2)),
+    "dilation": lambda: nn.Sequential(conv(3, dilation=3, padding=2), conv((2, 3), dilation=(1, 2))),
+    "one way is wider": lambda: nn.Sequential(conv((1, 7), padding=(0, 3)), conv((5, 1), stride=(3, 1))),
+    "max pooling": lambda: nn.Sequential(conv(3), nn.MaxPool2d(3, 2, 1), conv(3, padding="same"), nn.MaxPool2d(2)),
+    "average pooling": lambda: nn.Sequential(nn.AvgPool2d(3, 2, 1), conv(4, padding=1), nn.AvgPool2d(2)),
+    "residual blocks": lambda: nn.Sequential(Block(), Block()),
+    "branches": lambda: nn.Sequential(Branches(), nn.Conv2d(8, 4, 3, stride=2)),
+    "groups": lambda: nn.Sequential(conv(3, groups=2), conv(3, groups=4)),
+    "functions": lambda: Together(lambda x: F.max_pool2d(F.pad(x, (2, 0, 3, 1)), 3, stride=2).relu() * 2 + 1),
+    "slices": lambda: Together(lambda x: x[:, :, 3:, 1::2] - x[:, [3, 2, 1, 0], :-3, ::2]),
+    "mirrored": lambda: nn.Sequential(conv(3, stride=2), Together(lambda x: x.flip(3))),
+    "mirrored padding": lambda: conv(3, padding=1, padding_mode="reflect"),
+    "upsampling": lambda: nn.Sequential(conv(3, stride=2), nn.Upsample(scale_factor=2), conv(2)),
+    "smooth upsampling": lambda: nn.Sequential(conv(3, stride=2), nn.Upsample(scale_factor=2, mode="bilinear")),
+    "transposed": lambda: nn.Sequential(conv(3, stride=2), nn.ConvTranspose2d(4, 4, 4, stride=2, padding=1)),
+    "adaptive pooling": lambda: nn.Sequential(conv(3, padding=1), nn.AdaptiveAvgPool2d((8, 6))),
+}
+EXACT = set(NETWORKS) - {"upsampling", "smooth upsampling", "transposed", "adaptive pooling"}
+
+
+def supports(model: nn.Module, shape: tuple, places: list) -> list[np.ndarray]:
+    """bool (H, W) for each place: the pixels to which a gradient at it comes back, for some of many images.
+
+    The images are independent, and so many that each pixel wins a maximum and passes a ReLU in one of them.
+    """
+    images = minicnn.randn(150, *shape[1:], requires_grad=True)
+    output = model(images)
+    grads = [minicnn.autograd.grad(output[:, :, y, x].sum(), images, retain_graph=True)[0] for y, x in places]
+    return [np.abs(grad.numpy()).sum((0, 1)) > 0 for grad in grads]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_field_is_the_support_of_a_gradient(name):
+    minicnn.manual_seed(1)
+    model, shape = NETWORKS[name]().eval(), (1, 4, 24, 24)
+    field = viz.receptive_fields(model, "", shape)[""]
+    height, width = model(minicnn.zeros(shape)).shape[2:]
+    places = [(0, 0), (height // 2, width // 2), (height // 2, 0), (height - 1, width - 1)]
+    for (y, x), reached in zip(places, supports(model, shape, places), strict=True):
+        seen = np.zeros(shape[2:], bool)
+        top, left, bottom, right = field.box(y, x, shape[2:])
+        seen[top:bottom, left:right] = True
+        assert not (reached & ~seen).any(), "a gradient came from outside of the field"
+        rows, columns = (np.flatnonzero(reached.any(axis)) for axis in (1, 0))
+        box = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+        if name == "dilation" and field.box(y, x) != field.box(y, x, shape[2:]):
+            continue  # a field with holes: one that the border cuts may begin with a hole
+        if name in EXACT:
+            assert box == (top, left, bottom, right)
+        else:  # the closed form holds for all units at once, so it may be a little too large for one
+            slack = field.y.stride * 2 + 1
+            assert np.abs(np.subtract(box, (top, left, bottom, right))).max() <= slack
+
+
+class Twice(minicnn.autograd.Function):
+    """A user's operation, place by place."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * 2
+
+
+class Shifted(minicnn.autograd.Function):
+    """A user's operation that moves places."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.roll(1, 3)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.roll(-1, 3)
+
+
+def test_a_users_function_is_followed_or_refused():
+    followed = viz.receptive_fields(nn.Sequential(conv(3), Together(Twice.apply)), "", (1, 4, 9, 9))[""]
+    assert followed.box(0, 0) == (0, 0, 4, 4)
+    with pytest.raises(ValueError, match="cannot follow ShiftedBackward"):
+        viz.receptive_fields(Together(Shifted.apply), "", (1, 4, 9, 9))
+
+
+def test_what_sees_everything_says_so():
+    class Excited(nn.Module):
+        def forward(self, x):
+            return x * x.mean((2, 3), keepdim=True).sigmoid()
+
+    fields = viz.receptive_fields(nn.Sequential(conv(3), Excited(), nn.Flatten()), None, (1, 4, 9, 9))
+    assert not fields["0"].everything and fields["1"].everything and fields["2"].everything
+    assert fields["1"].box(3, 3, (9, 9)) == (0, 0, 9, 9)
+    with pytest.raises(ValueError, match="whole image"):
+        fields["1"].box(3, 3)
+
+
+def test_branches_of_different_strides_are_refused():
+    net = Together(lambda x: F.interpolate(x, size=(8, 8)) + F.max_pool2d(x, 2))
+    assert viz.receptive_fields(net, "", (1, 4, 16, 16))[""].y.stride == 2
+    net = Together(lambda x: x[:, :, :8, :8] + F.max_pool2d(x, 2))
+    with pytest.raises(ValueError, match="strides"):
+        viz.receptive_fields(net, "", (1, 4, 16, 16))
+
+
+def test_fields_of_the_bundled_architecture():
+    fields = viz.receptive_fields(minicnn.models.tinynet())
+    table = {name: (f.y.size, f.y.stride, f.y.start) for name, f in fields.items() if not f.everything}
+    assert table == {
+        "features.0": (7, 2, -3), "features.1": (7, 2, -3), "features.2": (11, 4, -5), "features.3": (27, 4, -13),
+        "features.4": (27, 4, -13), "features.5": (35, 8, -17), "features.6": (51, 8, -25), "features.7": (51, 8, -25),
+        "features.8": (67, 8, -33), "features.9": (67, 8, -33), "features.10": (83, 8, -41), "features.11": (83, 8, -41),
+    }  # fmt: skip
+    assert str(fields["features.0"]) == "7 pixels, every 2, the first from -3"
+    assert fields["avgpool"].everything and fields["classifier"].everything
