@@ -5,7 +5,9 @@ Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor
 
 from minicnn.viz.capture import StopForward, capture
 from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
+from minicnn.viz.filter_report import FilterReport, filter_report
 from minicnn.viz.filters import dead_filters, draw_filters, draw_kernels, filter_tiles, weight_of
+from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
 from minicnn.viz.geometry import receptive_fields
 from minicnn.viz.image import fit, load_image, preprocess, sample_photo, statistics, to_pixels
 from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
@@ -23,7 +25,9 @@ __all__ = [
     "ActivationWarning",
     "Affine",
     "Blur",
+    "FilterReport",
     "Fourier",
+    "GaborFit",
     "Jitter",
     "Maximized",
     "Pad",
@@ -39,14 +43,18 @@ __all__ = [
     "draw_overlay",
     "draw_overview",
     "draw_strip",
+    "filter_report",
     "filter_tiles",
     "fit",
+    "fit_gabor",
     "load_image",
     "logit",
     "maps_of",
     "maximize",
+    "noise_r2",
     "open_relus",
     "preprocess",
+    "principal_kernels",
     "receptive_fields",
     "sample_photo",
     "statistics",

@@ -1,0 +1,169 @@
+"""The figures of a `FilterReport`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minicnn.viz.filters import DEAD, filter_tiles
+from minicnn.viz.plot import DIVERGING, Grid, axes, new_figure, relative_bar
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from minicnn.viz.filter_report import FilterReport, Quality
+
+LAYER, NOISE = "#d95f02", "#999999"  # the two that every panel compares
+
+
+def draw_report(report: "FilterReport", title: str | None = None) -> "Figure":
+    """See `FilterReport.figure`."""
+    count, channels, height, width = report.weight.shape
+    quality, noise = report.quality, report.noise_quality
+    beyond, oriented = report.beyond_noise, report.oriented
+    title = title or f"{report.layer or 'A layer'}: {count} filters of {channels} × {height} × {width} in numbers"
+    rule = (
+        f"Orange: this layer; grey: noise of the same shape, seed {report.seed}. A Gabor is fitted to each filter's principal kernel; "
+        f"R² is its share of the kernel's sum of squares. {beyond.sum()} of {(~report.dead).sum()} filters lie above the noise's 95th "
+        f"percentile (dotted); the histograms in the middle are of the {oriented.sum()} of them with bars or an edge. Orthogonality "
+        f"{quality.orthogonality:.2f} (noise {noise.orthogonality:.2f}), sparsity {quality.sparsity:.1%}, dead {report.dead.sum()}."
+    )
+    chosen = _spread(report, 14)
+    strip = 2.05 if len(chosen) else 0.0
+    figure, _ = new_figure(12.0, 2.75 + strip, title, rule)
+    panels = [axes(figure, 0.6 + 3.0 * i, strip + 0.5, 2.3, 1.95) for i in range(4)]
+    for ax in panels:
+        ax.set_axis_on()
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=7.5)
+    _histogram(panels[0], report.gabor.r2, report.noise_r2, np.linspace(0, 1, 26), "R² of the Gabor fit", "all filters")
+    if len(report.noise_r2):
+        panels[0].axvline(np.percentile(report.noise_r2, 95), color="black", linestyle=":", linewidth=1)
+    _histogram(
+        panels[1], (report.gabor.orientation[oriented] + 7.5) % 180 - 7.5, (), np.arange(-7.5, 180, 15), "bars, degrees"
+    )
+    panels[1].set_xticks([0, 45, 90, 135], ["0 —", "45 ╱", "90 |", "135 ╲"])
+    _histogram(panels[2], report.gabor.frequency[oriented], (), np.linspace(0, 0.72, 19), "frequency, cycles a pixel")
+    _spectrum(panels[3], quality, noise)
+    if len(chosen):
+        _strip(figure, report, chosen, strip)
+    return figure
+
+
+def _spectrum(ax: "Axes", layer: "Quality", noise: "Quality") -> None:
+    order = np.arange(1, len(layer.spectrum) + 1)
+    for name, quality, colour in (("noise", noise, NOISE), ("layer", layer, LAYER)):
+        ax.plot(order, quality.spectrum, color=colour, label=f"{name}, entropy {quality.variance_entropy:.2f}")
+    ax.set_yscale("log")
+    ax.set_ylim(max(1e-5, np.nan_to_num(layer.spectrum).min() / 2), 1.2)
+    ax.set_xlabel("pattern (principal component)", fontsize=8.5)
+    ax.set_ylabel("share of the variance", fontsize=8.5)
+    ax.legend(frameon=False, fontsize=7)
+
+
+def _strip(figure: "Figure", report: "FilterReport", chosen: np.ndarray, top: float) -> None:
+    """Some filters above their Gabors, `top` inches above the figure's lower edge."""
+    rule = (
+        "Filters above, their Gabors below, from the smallest R² to the largest. "
+        "Each pair on one scale about 0, m the filter's largest |weight|."
+    )
+    width, height = figure.get_size_inches()
+    figure.text(0.6 / width, (top + 0.02) / height, rule, fontsize=8.5, va="top", color="#333333")
+    tiles = _pairs(report, chosen, upright=True)
+    grid = Grid(len(chosen), len(chosen), tiles[0].shape[0] / tiles[0].shape[1], gap=0.12, label=0.42)
+    inches = min(10.8 / grid.width, 1.75 / grid.height)
+    ax = axes(figure, 0.6, 0.05, grid.width * inches, grid.height * inches)
+    _draw_pairs(ax, grid, tiles, report, chosen, upright=True)
+    _bar(figure, report, 0.8 + grid.width * inches, 0.3)
+
+
+def draw_fits(
+    report: "FilterReport", filters: Sequence[int] | None = None, columns: int = 8, title: str | None = None
+) -> "Figure":
+    """See `FilterReport.draw_fits`."""
+    chosen = np.arange(len(report.weight)) if filters is None else np.asarray(filters, int)
+    tiles = _pairs(report, chosen, upright=False)
+    grid = Grid(len(chosen), columns, tiles[0].shape[0] / tiles[0].shape[1], gap=0.1, label=0.12)
+    inches = min(1.35, 11.5 / grid.columns)
+    kind = "Filter" if report.weight.shape[1] in (1, 3) else "Principal kernel"
+    title = title or f"{report.layer or 'Filters'}, each with its Gabor beside it"
+    rule = (
+        f"Left: {kind.lower()}; right: the Gabor fitted to its principal kernel. Both on one scale, symmetric about 0, m the largest "
+        f"|weight| of the left. Above: number, R², and how much noise of this kernel size is fitted less well (seed {report.seed})."
+    )
+    if report.dead[chosen].any():
+        rule += (
+            f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({report.dead[chosen].sum()})."
+        )
+    figure, _ = new_figure(grid.width * inches + 0.95, grid.height * inches + 0.25, title, rule)
+    ax = axes(figure, 0.15, 0.1, grid.width * inches, grid.height * inches)
+    _draw_pairs(ax, grid, tiles, report, chosen, upright=False)
+    _bar(figure, report, 0.35 + grid.width * inches, 0.2, min(1.5, grid.height * inches))
+    return figure
+
+
+def _bar(figure: "Figure", report: "FilterReport", left: float, bottom: float, height: float = 1.1) -> None:
+    relative_bar(figure, "gray" if report.weight.shape[1] == 3 else DIVERGING, left, bottom, height, ["-m", "0", "+m"])
+
+
+def _pairs(report: "FilterReport", chosen: np.ndarray, upright: bool) -> list[np.ndarray]:
+    """Each filter and its Gabor in one tile, above one another or side by side."""
+    left, right = _pictures(report, chosen)
+    axis = 1 if upright else 2
+    gap = max(1, round(0.1 * left.shape[2]))
+    edge = np.full_like(left.take(range(gap), axis=axis), np.nan)
+    tiles = np.concatenate([left, edge, right], axis=axis)
+    return list(np.nan_to_num(tiles, nan=1.0) if tiles.ndim == 4 else tiles)  # in colour the gap is white
+
+
+def _draw_pairs(
+    ax: "Axes", grid: Grid, tiles: list[np.ndarray], report: "FilterReport", chosen: np.ndarray, upright: bool
+) -> None:
+    labels = []
+    for i in chosen:
+        numbers = [str(i), "dead" if np.isnan(report.gabor.r2[i]) else f"{report.gabor.r2[i]:.2f}"]
+        if not upright and not np.isnan(report.percentile[i]):
+            numbers.append(f"{report.percentile[i]:.0f} %")
+        labels.append(("\n" if upright else "   ").join(numbers))
+    colours = ["#222222" if report.beyond_noise[i] else "#8a8a8a" for i in chosen]
+    crossed = report.dead[chosen]
+    grid.draw(
+        ax, tiles, labels=labels, cmap=DIVERGING, limits=(-1.0, 1.0), crossed=crossed, colours=colours, fontsize=7
+    )
+
+
+def _pictures(report: "FilterReport", chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Filters and Gabors to draw: colours (N, KH, KW, 3) for three channels, else values (N, KH, KW) in [-1, 1]."""
+    fitted = np.nan_to_num(report.gabor.fitted[chosen])
+    if report.weight.shape[1] == 3:
+        weight = np.nan_to_num(report.weight[chosen])
+        both = np.concatenate([weight, fitted[:, None] * report.channels[chosen][:, :, None, None]], axis=3)
+        width = weight.shape[3]
+        top = np.abs(weight).max(axis=(1, 2, 3), keepdims=True)
+        clipped = np.clip(both, -top, top)
+        clipped = np.concatenate([clipped, np.broadcast_to(top, (*both.shape[:3], 1))], axis=3)  # fixes the scale
+        tiles = filter_tiles(clipped)[:, :, :-1]
+        return tiles[:, :, :width], tiles[:, :, width:]
+    kernels = report.kernels[chosen]
+    top = np.abs(kernels).max(axis=(1, 2), keepdims=True)
+    top = np.where(top > 0, top, 1)
+    return kernels / top, np.clip(fitted / top, -1, 1)
+
+
+def _spread(report: "FilterReport", count: int) -> np.ndarray:
+    """Filters that are alive, evenly from the smallest R2 to the largest."""
+    alive = np.flatnonzero(~np.isnan(report.gabor.r2))
+    order = alive[np.argsort(report.gabor.r2[alive])]
+    return order[np.unique(np.linspace(0, len(order) - 1, count).round().astype(int))] if len(order) else order
+
+
+def _histogram(
+    ax: "Axes", layer: np.ndarray, noise: Sequence[float], bins: np.ndarray, label: str, what: str = "these"
+) -> None:
+    """Shares of the layer's values, and of the noise's if there are any."""
+    for values, colour, alpha in ((np.asarray(noise), NOISE, 0.9), (layer[~np.isnan(layer)], LAYER, 0.75)):
+        if len(values):
+            ax.hist(values, bins, weights=np.full(len(values), 1 / len(values)), color=colour, alpha=alpha)
+    ax.set_xlabel(label, fontsize=8.5)
+    ax.set_ylabel(f"share of {what}", fontsize=8.5)
