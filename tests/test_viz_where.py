@@ -168,3 +168,140 @@ def test_fields_of_the_bundled_architecture():
     }  # fmt: skip
     assert str(fields["features.0"]) == "7 pixels, every 2, the first from -3"
     assert fields["avgpool"].everything and fields["classifier"].everything
+
+
+def test_receptive_fields_on_a_photograph():
+    figure = viz.draw_receptive_fields(
+        minicnn.models.tinynet(), viz.sample_photo(), ["features.3", "features.8"], size=64
+    )
+    words = " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+    assert "features.3: 27 × 27" in words and "features.8: 67 × 67" in words
+
+
+# --- top patches --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def net() -> nn.Module:
+    minicnn.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 5, stride=2, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1), nn.Conv2d(5, 6, 3, padding=1),
+        nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(6 * 36, 4),
+    )  # fmt: skip
+
+
+def photographs(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (24, 24, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def test_top_patches_are_those_that_a_search_by_hand_finds(net):
+    images, layers = photographs(23), ["0", "3", "6"]
+    result = viz.top_patches(net, layers, images, k=4, size=24, batch=5, progress=False)
+    x = minicnn.cat([viz.preprocess(image, size=24) for image in images])
+    with minicnn.no_grad(), viz.capture(net, layers) as maps:  # copies: the ReLUs write in place
+        net(x)
+    for layer in layers:
+        answers = maps[layer].numpy()
+        answers = answers.reshape(*answers.shape[:2], -1)
+        for channel, unit in result.layers[layer].items():
+            every = answers[:, channel]
+            order = np.argsort(-every.max(1), kind="stable")[:4]
+            assert [patch.number for patch in unit.patches] == order.tolist()
+            np.testing.assert_allclose([patch.value for patch in unit.patches], every.max(1)[order], rtol=1e-5)
+            for patch in unit.patches:
+                if patch.position is not None:
+                    y, across = patch.position
+                    assert y * maps[layer].shape[3] + across == every[patch.number].argmax()
+                    assert patch.box == result.fields[layer].box(y, across)
+                top, left, bottom, right = (max(edge, 0) for edge in patch.box)
+                np.testing.assert_array_equal(patch.pixels, images[patch.number][top:bottom, left:right])
+            h = unit.histogram
+            assert h.counts.sum() == h.count == every.size
+            np.testing.assert_allclose(
+                [h.mean, h.minimum, h.maximum], [every.mean(), every.min(), every.max()], rtol=1e-4
+            )
+            width = h.edges[1] - h.edges[0]
+            for q in (0, 0.1, 0.5, 0.97, 1):
+                assert abs(h.quantile(q) - np.quantile(every, q, method="inverted_cdf")) <= width * 1.01
+    assert result["3:2"].patches[0].tile().shape == (17, 17, 3)
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_chosen_units_and_logits_by_name(net):
+    result = viz.top_patches(net, ["0", "3"], photographs(3), units={"3": [4, 1]}, size=24, progress=False)
+    assert [unit.label for unit in result.units] == ["0:0", "0:1", "0:2", "0:3", "0:4", "3:1", "3:4"]
+    result = viz.top_patches(net, ["3:4", "logit:2", "3:0"], photographs(3), size=24, progress=False)
+    assert [unit.label for unit in result.units] == ["3:0", "3:4", "output:2"]
+    assert len(result["3:4"].patches) == 3
+    with pytest.raises(IndexError, match="6 channels"):
+        viz.top_patches(net, "3", photographs(1), units=[6], size=24)
+    with pytest.raises(KeyError, match="features"):
+        viz.top_patches(minicnn.models.tinynet(), "feature.0", photographs(1))
+
+
+def test_a_folder_with_damaged_huge_and_other_files(net, tmp_path):
+    from PIL import Image
+
+    good = photographs(3)
+    (tmp_path / "deeper").mkdir()
+    for place, image in zip(["b.png", "deeper/c.png", "a.png"], good, strict=True):
+        Image.fromarray(image).save(tmp_path / place)
+    Image.fromarray(np.zeros((200, 300, 3), np.uint8)).save(tmp_path / "huge.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "empty.jpg").touch()
+    result = viz.top_patches(net, "3", tmp_path, k=2, size=24, max_pixels=50_000, progress=False)
+    assert result.images == 3
+    reasons = {skipped.name.rsplit("/")[-1]: skipped.reason for skipped in result.skipped}
+    assert reasons.keys() == {"huge.png", "cut.png", "notes.txt", "empty.jpg"}
+    assert "300 x 200 pixels are more than max_pixels = 50000" in reasons["huge.png"]
+    assert reasons["cut.png"].startswith("damaged: OSError")
+    assert reasons["notes.txt"] == "not an image that Pillow can read"
+    best = result["3:0"].patches[0]
+    assert best.image.endswith(".png") and best.number in (0, 1, 2)
+    with pytest.raises(ValueError, match=r"no picture.*notes.txt"):
+        viz.top_patches(net, "3", [tmp_path / "notes.txt"], progress=False)
+    with pytest.raises(FileNotFoundError):
+        viz.top_patches(net, "3", tmp_path / "nowhere", progress=False)
+
+
+def test_answers_that_are_no_numbers_are_skipped_and_dead_units_have_no_patches(net):
+    with minicnn.no_grad():
+        net[3].bias[2] = -1e6
+    images = photographs(3)
+    poison = minicnn.tensor([0.0, float("nan"), 0.0]).reshape(3, 1, 1, 1)
+    net[4].register_forward_hook(lambda module, args, out: out + poison if len(out) == 3 else None)
+    result = viz.top_patches(net, "4", images, size=24, batch=3, progress=False)
+    assert [(s.name, s.reason) for s in result.skipped] == [("image 1", "4 answered NaN or infinity")]
+    assert result["4:2"].patches == [] and result["4:2"].histogram.active == 0
+    assert {p.number for p in result["4:0"].patches} <= {0, 2}
+    assert result.figure(["4:2", "4:0"]) is not None
+
+
+def test_an_endless_stream_with_a_limit_and_what_is_kept_of_it(net):
+    def endless():
+        rng = np.random.default_rng(1)
+        while True:
+            yield rng.integers(0, 256, (300, 200, 3), dtype=np.uint8)
+
+    result = viz.top_patches(net, "3", endless(), k=2, size=(200, 300), limit=6, crop_size=16, progress=False)
+    assert result.images == 6
+    pixels = [patch.pixels for unit in result.units for patch in unit.patches]
+    assert len(pixels) == 12 and max(max(p.shape) for p in pixels) <= 16
+
+
+def test_a_histogram_that_must_widen():
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal((2, 50)) * scale for scale in (1e-4, 0.0, 3.0, 1e3, 1.0)]
+    from minicnn.viz.histogram import Histograms
+
+    growing = Histograms(2, 64)
+    for part in values:
+        growing.update(part.astype(np.float32))
+    for unit in range(2):
+        every = np.concatenate([part[unit] for part in values]).astype(np.float32)
+        histogram = growing.of(unit)
+        np.testing.assert_array_equal(histogram.counts, np.histogram(every, histogram.edges)[0])
+        assert histogram.edges[-1] < 2 * np.abs(every).max()

@@ -8,12 +8,15 @@ from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_o
 from minicnn.viz.filter_report import FilterReport, filter_report
 from minicnn.viz.filters import dead_filters, draw_filters, draw_kernels, filter_tiles, weight_of
 from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
-from minicnn.viz.geometry import receptive_fields
+from minicnn.viz.geometry import Axis, Field, receptive_fields
+from minicnn.viz.histogram import Histogram
 from minicnn.viz.image import fit, load_image, preprocess, sample_photo, statistics, to_pixels
 from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
 from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.overview import draw_overview
 from minicnn.viz.parametrization import Fourier, Pixels
+from minicnn.viz.patch_figures import draw_receptive_fields
+from minicnn.viz.patches import Patch, TopPatches, UnitPatches, top_patches
 from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
 from minicnn.viz.relu import open_relus
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
@@ -24,17 +27,23 @@ __all__ = [
     "TRANSFORMS",
     "ActivationWarning",
     "Affine",
+    "Axis",
     "Blur",
+    "Field",
     "FilterReport",
     "Fourier",
     "GaborFit",
+    "Histogram",
     "Jitter",
     "Maximized",
     "Pad",
+    "Patch",
     "Pixels",
     "StopForward",
+    "TopPatches",
     "TotalVariation",
     "Unit",
+    "UnitPatches",
     "capture",
     "dead_filters",
     "draw_filters",
@@ -42,6 +51,7 @@ __all__ = [
     "draw_maps",
     "draw_overlay",
     "draw_overview",
+    "draw_receptive_fields",
     "draw_strip",
     "filter_report",
     "filter_tiles",
@@ -59,5 +69,6 @@ __all__ = [
     "sample_photo",
     "statistics",
     "to_pixels",
+    "top_patches",
     "weight_of",
 ]

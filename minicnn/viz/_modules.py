@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from minicnn import Tensor
 from minicnn.nn import Module
 
 
@@ -54,6 +55,15 @@ def _matches(name: str, pattern: str) -> bool:
     pieces = re.split(r"(\*\*|\*)", pattern)
     expression = "".join({"*": r"[^.]*", "**": r".*"}.get(piece, re.escape(piece)) for piece in pieces)
     return re.fullmatch(expression, name) is not None and bool(name or not pattern)
+
+
+def input_channels(model: Module) -> int:
+    """The input channels of the network: those of the first convolution's weight (O, C / groups, KH, KW)."""
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and weight.dim() == 4:
+            return weight.shape[1] * getattr(module, "groups", 1)
+    return 3
 
 
 @contextmanager

@@ -54,9 +54,9 @@ class Axis:
         """The pixel, counted from 0 at the middle of the first one, that unit i's field has in its middle."""
         return float(self.start + i * self.stride + (self.size - 1) / 2)
 
-    def unit_at(self, pixel: float, count: int) -> int:
-        """The one of `count` units whose field has its middle nearest to this pixel."""
-        return min(range(count), key=lambda i: abs(self.centre(i) - pixel))
+    def nearest(self, pixel: float) -> int:
+        """The unit whose field has its middle nearest to this pixel."""
+        return round((pixel - self.centre()) / float(self.stride))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from minicnn import Tensor, enable_grad, no_grad, optim
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import still
+from minicnn.viz._modules import input_channels, still
 from minicnn.viz.capture import capture
 from minicnn.viz.objectives import Unit, objective
 from minicnn.viz.parametrization import PARAMETRIZATIONS
@@ -124,7 +124,7 @@ def maximize(
     part = named(parametrization, PARAMETRIZATIONS)
     changes = [] if transforms is None else named(transforms, TRANSFORMS)
     costs = [named(penalty, PENALTIES) for penalty in ([penalties] if isinstance(penalties, str) else penalties)]
-    channels = channels or _input_channels(model)
+    channels = channels or input_channels(model)
     height, width = _size(model, score, size)
     stats = images.statistics(model, mean, std, channels=channels)
     rate = part.rate if rate is None else rate
@@ -252,15 +252,6 @@ def _generators(labels: list[str], seed: int) -> list[np.random.Generator]:
     """One for each image, from the seed and from how often the label came before: repeated targets start differently."""
     repeats = [labels[:i].count(label) for i, label in enumerate(labels)]
     return [np.random.default_rng([seed, repeat]) for repeat in repeats]
-
-
-def _input_channels(model: Module) -> int:
-    """The input channels of the network: those of the first convolution's weight (O, C / groups, KH, KW)."""
-    for module in model.modules():
-        weight = getattr(module, "weight", None)
-        if isinstance(weight, Tensor) and weight.dim() == 4:
-            return weight.shape[1] * getattr(module, "groups", 1)
-    return 3
 
 
 def _size(model: Module, score: Any, size: int | tuple[int, int] | None) -> tuple[int, int]:

@@ -1,0 +1,93 @@
+"""Pictures one after the other from a folder or an iterable; what cannot be read is named with the reason."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn.viz.image import load_image
+
+
+class Skipped(NamedTuple):
+    """A file that was not used, and why."""
+
+    name: str
+    reason: str
+
+
+class SkippedList(list):
+    """The first KEEP skipped files, and the number of all: a folder of a million text files must not fill the memory."""
+
+    KEEP = 1000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def add(self, name: str, reason: str) -> None:
+        self.count += 1
+        if len(self) < self.KEEP:
+            self.append(Skipped(name, reason))
+
+
+def pictures(images: Any, max_pixels: int, skipped: SkippedList) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, uint8 (H, W, 3)) of all that can be read, in order; the others go to `skipped`.
+
+    images: a folder or a file, or an iterable of paths and arrays. FileNotFoundError if the folder is not there.
+    """
+    for number, source in enumerate(sources(images)):
+        name = os.fspath(source) if isinstance(source, str | PathLike) else f"image {number}"
+        try:
+            picture = read(source, max_pixels)
+        except Exception as error:  # Pillow's decoders raise of everything for damaged files
+            skipped.add(name, reason(error))
+            continue
+        yield name, picture
+
+
+def sources(images: Any) -> Iterator[Any]:
+    if not isinstance(images, str | PathLike):
+        yield from images
+    elif os.path.isdir(images):
+        for folder, folders, files in os.walk(images):
+            folders.sort()
+            for file in sorted(files):
+                yield os.path.join(folder, file)
+    elif os.path.exists(images):
+        yield images
+    else:
+        raise FileNotFoundError(f"no such folder: {os.fspath(images)!r}")
+
+
+def count_files(images: Any) -> int | None:
+    """How many there are, for the progress bar; None for an iterable that does not know."""
+    if isinstance(images, str | PathLike) and os.path.isdir(images):
+        return sum(len(files) for _, _, files in os.walk(images))
+    return len(images) if hasattr(images, "__len__") and not isinstance(images, str) else None
+
+
+def read(source: Any, max_pixels: int) -> np.ndarray:
+    if not isinstance(source, str | PathLike):
+        return load_image(source)
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is max_pixels
+        with Image.open(source) as opened:
+            width, height = opened.size
+        if width * height > max_pixels:
+            raise ValueError(f"{width} x {height} pixels are more than max_pixels = {max_pixels}")
+        return load_image(source)
+
+
+def reason(error: Exception) -> str:
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image that Pillow can read"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"too large: {error}"
+    return str(error) if isinstance(error, ValueError) else f"damaged: {type(error).__name__}: {error}"
