@@ -16,7 +16,7 @@ from minicnn.viz.plot import Grid, axes, cross, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from minicnn.viz.patches import TopPatches, UnitPatches
+    from minicnn.viz.top_patches import TopPatches, UnitPatches
 
 BAR = "#4c72b0"
 MARK = "#d55e00"
