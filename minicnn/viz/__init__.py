@@ -4,6 +4,7 @@ Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor
 """
 
 from minicnn.viz.capture import StopForward, capture
+from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
 from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
 from minicnn.viz.filter_report import FilterReport, filter_report
 from minicnn.viz.filters import dead_filters, draw_filters, draw_kernels, filter_tiles, weight_of
@@ -25,6 +26,7 @@ __all__ = [
     "ActivationWarning",
     "Affine",
     "Blur",
+    "ExpandedWeights",
     "FilterReport",
     "Fourier",
     "GaborFit",
@@ -43,10 +45,12 @@ __all__ = [
     "draw_overlay",
     "draw_overview",
     "draw_strip",
+    "expanded_weights",
     "filter_report",
     "filter_tiles",
     "fit",
     "fit_gabor",
+    "linearized",
     "load_image",
     "logit",
     "maps_of",
