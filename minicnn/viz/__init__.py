@@ -10,11 +10,13 @@ from minicnn.viz.filter_report import FilterReport, filter_report
 from minicnn.viz.filters import dead_filters, draw_filters, draw_kernels, filter_tiles, weight_of
 from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
 from minicnn.viz.geometry import receptive_fields
+from minicnn.viz.growth import FilterGrowth, filter_growth
 from minicnn.viz.image import fit, load_image, preprocess, sample_photo, statistics, to_pixels
 from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
 from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.overview import draw_overview
 from minicnn.viz.parametrization import Fourier, Pixels
+from minicnn.viz.patches import component_energy, patch_components
 from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
 from minicnn.viz.relu import open_relus
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
@@ -27,6 +29,7 @@ __all__ = [
     "Affine",
     "Blur",
     "ExpandedWeights",
+    "FilterGrowth",
     "FilterReport",
     "Fourier",
     "GaborFit",
@@ -38,6 +41,7 @@ __all__ = [
     "TotalVariation",
     "Unit",
     "capture",
+    "component_energy",
     "dead_filters",
     "draw_filters",
     "draw_kernels",
@@ -46,6 +50,7 @@ __all__ = [
     "draw_overview",
     "draw_strip",
     "expanded_weights",
+    "filter_growth",
     "filter_report",
     "filter_tiles",
     "fit",
@@ -57,6 +62,7 @@ __all__ = [
     "maximize",
     "noise_r2",
     "open_relus",
+    "patch_components",
     "preprocess",
     "principal_kernels",
     "receptive_fields",
