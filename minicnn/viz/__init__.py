@@ -4,11 +4,13 @@ Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor
 """
 
 from minicnn.viz.capture import StopForward, capture
+from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
 from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
 from minicnn.viz.filter_report import FilterReport, filter_report
 from minicnn.viz.filters import dead_filters, draw_filters, draw_kernels, filter_tiles, weight_of
 from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
 from minicnn.viz.geometry import Axis, Field, receptive_fields
+from minicnn.viz.growth import FilterGrowth, filter_growth
 from minicnn.viz.histogram import Histogram
 from minicnn.viz.image import fit, load_image, preprocess, sample_photo, statistics, to_pixels
 from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
@@ -16,9 +18,10 @@ from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.overview import draw_overview
 from minicnn.viz.parametrization import Fourier, Pixels
 from minicnn.viz.patch_figures import draw_receptive_fields
-from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
+from minicnn.viz.patches import component_energy, patch_components
 from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
 from minicnn.viz.relu import open_relus
+from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
 
 __all__ = [
@@ -30,6 +33,8 @@ __all__ = [
     "Axis",
     "Blur",
     "Field",
+    "ExpandedWeights",
+    "FilterGrowth",
     "FilterReport",
     "Fourier",
     "GaborFit",
@@ -45,6 +50,7 @@ __all__ = [
     "Unit",
     "UnitPatches",
     "capture",
+    "component_energy",
     "dead_filters",
     "draw_filters",
     "draw_kernels",
@@ -53,16 +59,20 @@ __all__ = [
     "draw_overview",
     "draw_receptive_fields",
     "draw_strip",
+    "expanded_weights",
+    "filter_growth",
     "filter_report",
     "filter_tiles",
     "fit",
     "fit_gabor",
+    "linearized",
     "load_image",
     "logit",
     "maps_of",
     "maximize",
     "noise_r2",
     "open_relus",
+    "patch_components",
     "preprocess",
     "principal_kernels",
     "receptive_fields",

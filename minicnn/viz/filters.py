@@ -86,7 +86,7 @@ def draw_filters(
     order: str | Sequence[int] = "index",
     count: int | None = None,
     columns: int | None = None,
-    labels: bool = True,
+    labels: bool | Sequence[str] = True,
     title: str | None = None,
 ) -> "Figure":
     """The filters of a layer as a grid of pictures: in colour for three input channels, grey for one.
@@ -96,7 +96,8 @@ def draw_filters(
     Args:
         source: a model (its first convolution, or `layer`), a convolution, a tensor or an array (O, C, KH, KW).
         scale: "each" or "shared", see `filter_tiles`. order: see `ranking`. count: the first so many of that order.
-        columns: of the grid. labels: the filter's index above each. title: in place of the layer's shape.
+        columns: of the grid. labels: the filter's index above each, or a list of other words, one for each filter of the
+            layer. title: in place of the layer's shape.
     """
     weight = weight_of(source, layer)
     chosen = ranking(weight, order)[:count]
@@ -114,7 +115,8 @@ def draw_filters(
     )
     ax = axes(figure, 0.15, 0.15, grid.width * inches, grid.height * inches)
     pictures = [np.repeat(tile, 3, axis=2) if tile.shape[2] == 1 else tile for tile in tiles]
-    grid.draw(ax, pictures, labels=[str(i) for i in chosen] if labels else (), crossed=dead, fontsize=6.5)
+    names = range(len(weight)) if labels is True else labels or ()
+    grid.draw(ax, pictures, labels=[str(names[i]) for i in chosen] if labels else (), crossed=dead, fontsize=6.5)
     m = "m" if scale == "each" else f"{np.abs(weight).max():.3g}"
     height = min(1.6, grid.height * inches * 0.6)
     relative_bar(figure, "gray", grid.width * inches + 0.35, 0.2, height, [f"-{m}", "0", f"+{m}"])
