@@ -55,7 +55,7 @@ class _Sight:
 
     reference: weakref.ref
     version: int
-    checksum: int | None  # of an array that has no version
+    checksum: int | None = None  # if it shares memory: an array has no version, `tensor.data` has one of its own
     made_by: str | None = None  # the module in whose call it appeared
     shares: str | None = None  # whose live memory it is
     written: str | None = None  # who has written there since
@@ -178,10 +178,11 @@ class leaks(Sequence):
             value = stored.value
             sight = self._sights.get(id(value))
             if sight is None or sight.reference() is not value:
-                sight = self._sights[id(value)] = _first_sight(value)
+                sight = self._sights[id(value)] = _Sight(weakref.ref(value), version(value))
                 sight.shares = self._whose(value, live, made_by)
-                if made_by is not None and sight.shares is not None:
-                    sight.made_by = self._names[made_by][0]
+                if sight.shares is not None:
+                    sight.checksum = _checksum(value)
+                    sight.made_by = self._names[made_by][0] if made_by is not None else None
                 if any(hook.kind == "forward pre-hook" for hook in stored.hooks):
                     # Stored before the module's forward: what that wrote came later.
                     sight.version = min(
@@ -275,11 +276,6 @@ class leaks(Sequence):
     def _title(self, module: Any) -> str:
         name = self._names[module][0]
         return f"{name} ({type(module).__name__})" if name else type(module).__name__
-
-
-def _first_sight(value: Any) -> _Sight:
-    counted = hasattr(value, "_version")
-    return _Sight(weakref.ref(value), version(value), None if counted else _checksum(value))
 
 
 def _checksum(value: Any) -> int:

@@ -80,7 +80,7 @@ def table(events: list[tuple[int, Event]], labels: dict[int, str] | None = None)
     for index, event in events:
         head = str(index), "  " * event.depth + event.kind, _title(event)
         lines = [(t.place, str(t.shape), t.dtype, f"{t.bytes:,}", _remark(event, t)) for t in event.tensors]
-        lines = lines or [("", "", "", "", event.text)]
+        lines = lines or [("", "", "", "", event.text if event.kind != "note" else "")]
         rows += [(*(head if i == 0 else ("", "", "")), *line) for i, line in enumerate(lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     numeric = (0, 6)
@@ -180,7 +180,7 @@ def _unequal(a: Any, b: Any, names: Iterable[str], ignore: set[str]) -> list[str
 def _unequal_numbers(a: TensorRecord, b: TensorRecord, ignore: set[str], tolerance: float) -> list[str]:
     if a.rms is None or b.rms is None:  # one of them was made without numbers
         return []
-    scale = max(abs(a.rms), abs(b.rms))
+    scale = float(np.nan_to_num(max(abs(a.rms), abs(b.rms)), posinf=0))
     found = []
     for name in ("mean", "rms", "order"):
         ours, theirs = getattr(a, name), getattr(b, name)
