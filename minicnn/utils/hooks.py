@@ -1,8 +1,20 @@
-"""Hook handles, and what makes full backward hooks possible.
+"""Hook handles, what makes full backward hooks possible, and what shows hooks at work.
 
 `RemovableHandle` is what every `register_*` function returns. `BackwardHook` wraps one call of a module, so that the
 gradients at the module's two edges can be seen and changed. Nothing here imports the rest of minicnn at import time:
 tensors and graph nodes register hooks too.
+
+With a question about hooks, look here:
+
+    what runs when            `python lessons/06_hooks_in_order.py` prints one call, forward and backward, rule by rule
+    how a call is dispatched  `minicnn/nn/modules/module.py`, from `_call_impl` on: set a breakpoint there
+    what may be stored, how   `python lessons/07_memory_and_aliasing.py`
+    one certain rule          the function `rule_...` in `tests/test_hooks*.py`: it runs in minicnn and in PyTorch
+    my network, step by step  `trace(model)`, here: every call, forward and backward, as a table
+    mine and PyTorch's        `diff(trace_a, trace_b)`, here: where two traces part
+    what my hooks leave       `leaks(model)`, here: handles, graphs kept alive, memory that others write
+
+PyTorch has no `trace`, `diff` and `leaks`; they work on its modules too.
 """
 
 from __future__ import annotations
@@ -13,8 +25,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minicnn.utils._warnings import warn_user
+from minicnn.utils.leaks import leaks
+from minicnn.utils.trace_events import diff
+from minicnn.utils.tracing import trace
 
-__all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "BackwardHook"]
+__all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "BackwardHook", "diff", "leaks", "trace"]
 
 
 class RemovableHandle:

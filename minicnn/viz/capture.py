@@ -13,7 +13,7 @@ from typing import Any
 
 from minicnn import Tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import find_modules, named_modules, near
+from minicnn.viz._modules import find_modules, named_modules, names_of, near
 
 
 class StopForward(Exception):
@@ -54,7 +54,7 @@ class capture(Mapping):
         if self._handles:
             raise RuntimeError("this capture is already in use: make one for each `with`")
         try:
-            for module, names in _names_of(self._modules).items():
+            for module, names in names_of(self._modules).items():
                 self._handles.append(module.register_forward_hook(self._hook(names)))
         except BaseException:
             self.remove()
@@ -110,14 +110,6 @@ class capture(Mapping):
                 raise StopForward(id(self))
 
         return hook
-
-
-def _names_of(modules: dict[str, Module]) -> dict[Module, list[str]]:
-    """One entry a module object, with all its names: a shared module is hooked once."""
-    names: dict[Module, list[str]] = {}
-    for name, module in modules.items():
-        names.setdefault(module, []).append(name)
-    return names
 
 
 def _keeper(copy: bool, detach: bool) -> Callable[[Any], Any]:

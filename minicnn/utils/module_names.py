@@ -1,0 +1,64 @@
+"""Modules by dotted name or pattern. Any object with `named_modules` will do: nothing here knows a library."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+
+def named_modules(model: Any) -> dict[str, Any]:
+    """Every dotted name of every module; a module that is registered under two names has both, '' is the model."""
+    return dict(model.named_modules(remove_duplicate=False))
+
+
+def find_modules(model: Any, patterns: str | Iterable[str]) -> dict[str, Any]:
+    """The modules that a name or pattern, or a list of them, selects: {dotted name: module}, in the model's order.
+
+    In a pattern ``*`` stands for any one part of a dotted name or piece of one, ``**`` for any number of parts:
+    ``features.*`` are the direct children of ``features``, ``layer1.**`` is everything below ``layer1``, ``**.conv1``
+    every module called conv1. A name or pattern that selects nothing raises KeyError and lists the names near it.
+    """
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    modules = named_modules(model)
+    selected: set[str] = set()
+    for pattern in patterns:
+        matches = [name for name in modules if _matches(name, pattern)]
+        if not matches:
+            raise KeyError(f"{type(model).__name__} has no module {pattern!r}. {near(pattern, modules)}")
+        selected.update(matches)
+    return {name: module for name, module in modules.items() if name in selected}
+
+
+def find_module(model: Any, name: str) -> Any:
+    """The one module of this dotted name; KeyError with the near names if there is none."""
+    modules = named_modules(model)
+    if name not in modules:
+        raise KeyError(f"{type(model).__name__} has no module {name!r}. {near(name, modules)}")
+    return modules[name]
+
+
+def names_of(modules: dict[str, Any]) -> dict[Any, list[str]]:
+    """One entry a module object, with all its names: a shared module stands there once."""
+    names: dict[Any, list[str]] = {}
+    for name, module in modules.items():
+        names.setdefault(module, []).append(name)
+    return names
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A sentence that names up to five known names near this one."""
+    known = [candidate for candidate in known if candidate]
+    lower = {candidate.lower(): candidate for candidate in known}
+    close = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=5, cutoff=0.5)]
+    if close:
+        return f"Near names: {', '.join(close)}."
+    listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+    return f"Names: {listed}." if listed else "It has no named modules."
+
+
+def _matches(name: str, pattern: str) -> bool:
+    pieces = re.split(r"(\*\*|\*)", pattern)
+    expression = "".join({"*": r"[^.]*", "**": r".*"}.get(piece, re.escape(piece)) for piece in pieces)
+    return re.fullmatch(expression, name) is not None and bool(name or not pattern)
