@@ -6,9 +6,11 @@ see. Warnings and the error that ends it are logged too. The two logs must be eq
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -83,9 +85,26 @@ def assert_same(scenario: Callable) -> None:
     assert ours, "the scenario logged nothing"
 
 
+def cases(name: str, values: Iterable[Any], ids: Callable[[Any], str] = str) -> Callable:
+    """A rule that is stated for several values of one more argument: `@cases("value", [0, None])`."""
+    values = list(values)
+
+    def add(rule: Callable) -> Callable:
+        rule.cases = [*getattr(rule, "cases", ()), [(name, value, ids(value)) for value in values]]
+        return rule
+
+    return add
+
+
 def scenarios(namespace: dict[str, Any]) -> list[Callable]:
-    """The functions of a test module that take `(torch, log)`: their names begin with `rule_`."""
-    return [function for name, function in namespace.items() if name.startswith("rule_")]
+    """The functions of a test module that take `(torch, log)`: their names begin with `rule_`. One for each of its cases."""
+    found = []
+    for function in [value for name, value in namespace.items() if name.startswith("rule_")]:
+        for chosen in itertools.product(*getattr(function, "cases", ())):
+            one = functools.partial(function, **{name: value for name, value, _ in chosen})
+            one.__name__ = function.__name__ + "".join(f"[{label}]" for _, _, label in chosen)
+            found.append(one)
+    return found
 
 
 def known(torch: ModuleType, *shape: int, start: float = -0.5, step: float = 0.1, requires_grad: bool = False) -> Any:

@@ -7,7 +7,9 @@ import gc
 import weakref
 
 import pytest
+from both import assert_same, cases, scenarios
 from compare import same, same_error
+from test_hooks_forward import attempt
 
 import minicnn
 
@@ -23,81 +25,63 @@ def rounded(tensor):
 # --- tensor hooks ---------------------------------------------------------------------------------------------------------
 
 
-def test_tensor_hook_sees_the_sum_and_replaces_it():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = x * 2
-        y.register_hook(lambda g: log.append(("first", rounded(g))))
-        y.register_hook(lambda g: g * 10)
-        y.register_hook(lambda g: log.append(("third", rounded(g))))
-        x.register_hook(lambda g: log.append(("leaf", rounded(g))) or g + 1)
-        (y.sum() + (y * 3).sum()).backward()
-        return log, rounded(x.grad)
-
-    same(observed)
+def rule_tensor_hook_sees_the_sum_and_replaces_it(torch, log):
+    x = leaf(torch)
+    y = x * 2
+    y.register_hook(lambda g: log(("first", rounded(g))))
+    y.register_hook(lambda g: g * 10)
+    y.register_hook(lambda g: log(("third", rounded(g))))
+    x.register_hook(lambda g: log(("leaf", rounded(g))) or g + 1)
+    (y.sum() + (y * 3).sum()).backward()
+    log(rounded(x.grad))
 
 
-def test_hook_on_the_root_gets_the_seed():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = (x * x).sum()
-        y.register_hook(lambda g: log.append(g.item()) or g * 5)
-        y.backward(lib.tensor(2.0, dtype=lib.float64))
-        return log, rounded(x.grad)
-
-    same(observed)
+def rule_hook_on_the_root_gets_the_seed(torch, log):
+    x = leaf(torch)
+    y = (x * x).sum()
+    y.register_hook(lambda g: log(g.item()) or g * 5)
+    y.backward(torch.tensor(2.0, dtype=torch.float64))
+    log(rounded(x.grad))
 
 
-def test_hooks_run_once_per_backward_and_can_be_removed():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = x * x
-        first = y.register_hook(lambda g: log.append("first"))
-        y.register_hook(lambda g: log.append("second"))
+def rule_hooks_run_once_per_backward_and_can_be_removed(torch, log):
+    x = leaf(torch)
+    y = x * x
+    first = y.register_hook(lambda g: log("first"))
+    y.register_hook(lambda g: log("second"))
+    y.sum().backward(retain_graph=True)
+    first.remove()
+    first.remove()
+    y.sum().backward(retain_graph=True)
+    with x.register_hook(lambda g: log("with")):
         y.sum().backward(retain_graph=True)
-        first.remove()
-        first.remove()
-        y.sum().backward(retain_graph=True)
-        with x.register_hook(lambda g: log.append("with")):
-            y.sum().backward(retain_graph=True)
-        y.sum().backward()
-        return log
-
-    same(observed)
+    y.sum().backward()
 
 
-def test_hook_added_after_the_graph_was_built():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = x * 2
-        z = y.sum()
-        y.register_hook(lambda g: log.append("inner"))
-        x.register_hook(lambda g: log.append("leaf"))
-        z.backward()
-        return log
-
-    assert same(observed) == ["inner", "leaf"]
+def rule_hook_added_after_the_graph_was_built(torch, log):
+    x = leaf(torch)
+    y = x * 2
+    z = y.sum()
+    y.register_hook(lambda g: log("inner"))
+    x.register_hook(lambda g: log("leaf"))
+    z.backward()
 
 
-def test_hooks_changed_while_they_run():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = x * 1
+def rule_hooks_changed_while_they_run(torch, log):
+    x = leaf(torch)
+    y = x * 1
 
-        def first(grad):
-            log.append("first")
-            second.remove()
-            y.register_hook(lambda g: log.append("added"))
+    def first(grad):
+        log("first")
+        second.remove()
+        y.register_hook(lambda g: log("added"))
 
-        y.register_hook(first)
-        second = y.register_hook(lambda g: log.append("second"))
-        z = y.sum()
-        z.backward(retain_graph=True)
-        log.append("again")
-        z.backward()
-        return log
-
-    same(observed)
+    y.register_hook(first)
+    second = y.register_hook(lambda g: log("second"))
+    z = y.sum()
+    z.backward(retain_graph=True)
+    log("again")
+    z.backward()
 
 
 def test_hooks_and_in_place_operations():
@@ -116,17 +100,13 @@ def test_hooks_and_in_place_operations():
     same(observed)
 
 
-def test_hook_on_one_of_several_outputs():
-    def observed(lib):
-        log = []
-        x = lib.arange(4.0, requires_grad=True)
-        a, b = (x * 1).split(2)
-        a.register_hook(lambda g: log.append(("a", None if g is None else g.tolist())))
-        b.register_hook(lambda g: log.append(("b", None if g is None else g.tolist())))
-        (b * 5).sum().backward()
-        return log, x.grad.tolist()
-
-    same(observed)
+def rule_hook_on_one_of_several_outputs(torch, log):
+    x = torch.arange(4.0, requires_grad=True)
+    a, b = (x * 1).split(2)
+    a.register_hook(lambda g: log(("a", None if g is None else g.tolist())))
+    b.register_hook(lambda g: log(("b", None if g is None else g.tolist())))
+    (b * 5).sum().backward()
+    log(x.grad.tolist())
 
 
 def named(name, result):
@@ -156,28 +136,25 @@ RETURNED = {
 }
 
 
-@pytest.mark.parametrize("call", RETURNED.values(), ids=RETURNED.keys())
-def test_what_a_tensor_hook_may_not_return(call):
-    same_error(call)
+@cases("name", RETURNED)
+def rule_what_a_tensor_hook_may_not_return(torch, log, name):
+    attempt(log, RETURNED[name], torch)
 
 
-def test_hook_without_a_name():
+def rule_hook_without_a_name(torch, log):
     class Hook:
         def __call__(self, grad):
             return grad.reshape(2, 1)
 
-    same_error(lambda lib: with_hook(lib, Hook()))
+    attempt(log, with_hook, torch, Hook())
 
 
-def test_hook_returning_what_it_got():
-    def observed(lib):
-        x = leaf(lib)
-        x.register_hook(lambda g: g)
-        x.register_hook(lambda g: None)
-        (x * 3).sum().backward()
-        return rounded(x.grad)
-
-    same(observed)
+def rule_hook_returning_what_it_got(torch, log):
+    x = leaf(torch)
+    x.register_hook(lambda g: g)
+    x.register_hook(lambda g: None)
+    (x * 3).sum().backward()
+    log(rounded(x.grad))
 
 
 def test_register_hook_takes_no_prepend():
@@ -185,49 +162,40 @@ def test_register_hook_takes_no_prepend():
         leaf(minicnn).register_hook(print, prepend=True)
 
 
-def test_hooks_are_not_copied():
-    def observed(lib):
-        x, log = leaf(lib), []
-        x.register_hook(lambda g: log.append("original"))
-        for y in (copy.deepcopy(x), x.detach().requires_grad_(), x.clone()):
-            if y.is_leaf:
-                (y * 2).sum().backward()
-        return log
-
-    assert same(observed) == []
+def rule_hooks_are_not_copied(torch, log):
+    x = leaf(torch)
+    x.register_hook(lambda g: log("original"))
+    for y in (copy.deepcopy(x), x.detach().requires_grad_(), x.clone()):
+        if y.is_leaf:
+            (y * 2).sum().backward()
+    log("nothing before this")
 
 
-def test_leaf_that_stops_requiring_grad_still_fires():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = (x * 2).sum()
-        x.register_hook(lambda g: log.append(rounded(g)))
-        x.requires_grad_(False)
-        y.backward()
-        return log, x.grad
-
-    same(observed)
+def rule_leaf_that_stops_requiring_grad_still_fires(torch, log):
+    x = leaf(torch)
+    y = (x * 2).sum()
+    x.register_hook(lambda g: log(rounded(g)))
+    x.requires_grad_(False)
+    y.backward()
+    log(x.grad)
 
 
 # --- retain_grad, post-accumulate hooks -----------------------------------------------------------------------------------
 
 
-def test_retain_grad():
-    def observed(lib):
-        x = leaf(lib)
-        y = x * 2
-        y.retain_grad()
-        y.retain_grad()
-        z = y.exp() * 0 + y
-        z.register_hook(lambda g: g * 7)
-        z.retain_grad()
-        x.retain_grad()
-        z.sum().backward(retain_graph=True)
-        once = rounded(y.grad), rounded(z.grad)
-        z.sum().backward()
-        return once, rounded(y.grad), rounded(z.grad), y.retains_grad, x.retains_grad, (x * 1).retains_grad
-
-    same(observed)
+def rule_retain_grad(torch, log):
+    x = leaf(torch)
+    y = x * 2
+    y.retain_grad()
+    y.retain_grad()
+    z = y.exp() * 0 + y
+    z.register_hook(lambda g: g * 7)
+    z.retain_grad()
+    x.retain_grad()
+    z.sum().backward(retain_graph=True)
+    once = rounded(y.grad), rounded(z.grad)
+    z.sum().backward()
+    log(once, rounded(y.grad), rounded(z.grad), y.retains_grad, x.retains_grad, (x * 1).retains_grad)
 
 
 def test_retain_grad_sees_all_hooks_however_ordered():
@@ -243,35 +211,28 @@ def test_retain_grad_sees_all_hooks_however_ordered():
     assert same(observed)[0] == [15, 15]
 
 
-def test_post_accumulate_hooks():
-    def observed(lib):
-        x, log = leaf(lib), []
-        x.register_hook(lambda g: log.append(("tensor", x.grad is None)))
-        handle = x.register_post_accumulate_grad_hook(lambda t: log.append(("post", t is x, rounded(t.grad))))
-        (x * 3).sum().backward()
-        (x * 3).sum().backward()
-        handle.remove()
-        (x * 3).sum().backward()
-        return log
-
-    same(observed)
+def rule_post_accumulate_hooks(torch, log):
+    x = leaf(torch)
+    x.register_hook(lambda g: log(("tensor", x.grad is None)))
+    handle = x.register_post_accumulate_grad_hook(lambda t: log(("post", t is x, rounded(t.grad))))
+    (x * 3).sum().backward()
+    (x * 3).sum().backward()
+    handle.remove()
+    (x * 3).sum().backward()
 
 
-def test_post_accumulate_hook_that_steps():
-    def observed(lib):
-        x = leaf(lib)
+def rule_post_accumulate_hook_that_steps(torch, log):
+    x = leaf(torch)
 
-        def step(tensor):
-            with lib.no_grad():
-                tensor -= 0.1 * tensor.grad
-            tensor.grad = None
+    def step(tensor):
+        with torch.no_grad():
+            tensor -= 0.1 * tensor.grad
+        tensor.grad = None
 
-        x.register_post_accumulate_grad_hook(step)
-        for _ in range(3):
-            (x * x).sum().backward()
-        return rounded(x), x.grad
-
-    same(observed)
+    x.register_post_accumulate_grad_hook(step)
+    for _ in range(3):
+        (x * x).sum().backward()
+    log(rounded(x), x.grad)
 
 
 @pytest.mark.parametrize("result", [lambda lib, x: lib.ones(2), lambda lib, x: 3])
@@ -316,57 +277,45 @@ def test_grad_runs_the_hooks_of_what_is_asked_for():
     assert ([3.0, 21.0 * 3 * 11], 21.0, None) in log  # the raw gradient of y, as in torch
 
 
-def test_hooks_of_a_node_that_need_not_run():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = x * 2
-        z = y.sum()
-        y.grad_fn.register_hook(lambda *a: log.append("y's node"))
-        z.grad_fn.register_hook(lambda *a: log.append("z's node"))
-        lib.autograd.grad(z, y, retain_graph=True)
-        log.append("x")
-        lib.autograd.grad(z, x)
-        return log
-
-    same(observed)
+def rule_hooks_of_a_node_that_need_not_run(torch, log):
+    x = leaf(torch)
+    y = x * 2
+    z = y.sum()
+    y.grad_fn.register_hook(lambda *a: log("y's node"))
+    z.grad_fn.register_hook(lambda *a: log("z's node"))
+    torch.autograd.grad(z, y, retain_graph=True)
+    log("x")
+    torch.autograd.grad(z, x)
 
 
 # --- node hooks -----------------------------------------------------------------------------------------------------------
 
 
-def test_node_hooks_see_and_replace():
-    def observed(lib):
-        x, w, log = leaf(lib), leaf(lib, [3.0, 4.0]), []
-        y = x * w
-        node = y.grad_fn
-        node.register_prehook(lambda grads: log.append(("pre", [rounded(g) for g in grads])) or (grads[0] * 2,))
-        node.register_prehook(lambda grads: log.append(("pre 2", [rounded(g) for g in grads])))
-        node.register_hook(
-            lambda inputs, outputs: (
-                log.append(("post", [rounded(g) for g in inputs], [rounded(g) for g in outputs]))
-                or (inputs[0] + 1, None)
-            )
+def rule_node_hooks_see_and_replace(torch, log):
+    x, w = leaf(torch), leaf(torch, [3.0, 4.0])
+    y = x * w
+    node = y.grad_fn
+    node.register_prehook(lambda grads: log(("pre", [rounded(g) for g in grads])) or (grads[0] * 2,))
+    node.register_prehook(lambda grads: log(("pre 2", [rounded(g) for g in grads])))
+    node.register_hook(
+        lambda inputs, outputs: (
+            log(("post", [rounded(g) for g in inputs], [rounded(g) for g in outputs])) or (inputs[0] + 1, None)
         )
-        handle = node.register_hook(lambda inputs, outputs: log.append("removed"))
-        handle.remove()
-        y.sum().backward()
-        return log, rounded(x.grad), rounded(w.grad)
+    )
+    handle = node.register_hook(lambda inputs, outputs: log("removed"))
+    handle.remove()
+    y.sum().backward()
+    log(rounded(x.grad), rounded(w.grad))
 
-    same(observed)
 
-
-def test_node_hooks_of_an_accumulator():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = x * 2
-        accumulator = y.grad_fn.next_functions[0][0]
-        accumulator.register_prehook(lambda grads: log.append(("pre", len(grads), x.grad is None)))
-        accumulator.register_hook(lambda i, o: log.append(("post", i, [rounded(g) for g in o], rounded(x.grad))))
-        x.register_post_accumulate_grad_hook(lambda t: log.append("accumulated"))
-        y.sum().backward()
-        return log
-
-    same(observed)
+def rule_node_hooks_of_an_accumulator(torch, log):
+    x = leaf(torch)
+    y = x * 2
+    accumulator = y.grad_fn.next_functions[0][0]
+    accumulator.register_prehook(lambda grads: log(("pre", len(grads), x.grad is None)))
+    accumulator.register_hook(lambda i, o: log(("post", i, [rounded(g) for g in o], rounded(x.grad))))
+    x.register_post_accumulate_grad_hook(lambda t: log("accumulated"))
+    y.sum().backward()
 
 
 def node_hook(lib, result, kind="register_hook"):
@@ -390,9 +339,9 @@ NODE_RETURNED = {
 }
 
 
-@pytest.mark.parametrize("call", NODE_RETURNED.values(), ids=NODE_RETURNED.keys())
-def test_what_a_node_hook_may_not_return(call):
-    same_error(call)
+@cases("name", NODE_RETURNED)
+def rule_what_a_node_hook_may_not_return(torch, log, name):
+    attempt(log, NODE_RETURNED[name], torch)
 
 
 def test_metadata():
@@ -407,51 +356,41 @@ def test_metadata():
 # --- what happens around a hook ------------------------------------------------------------------------------------------
 
 
-def test_backward_inside_a_hook():
-    def observed(lib):
-        x, inner, log = leaf(lib), leaf(lib), []
+def rule_backward_inside_a_hook(torch, log):
+    x, inner = leaf(torch), leaf(torch)
 
-        def hook(grad):
-            with lib.enable_grad():
-                (inner * 3).sum().backward()
-            log.append(rounded(inner.grad))
+    def hook(grad):
+        with torch.enable_grad():
+            (inner * 3).sum().backward()
+        log(rounded(inner.grad))
 
-        y = x * 2
-        y.register_hook(hook)
-        y.sum().backward()
-        return log, rounded(x.grad), lib.is_grad_enabled()
-
-    same(observed)
+    y = x * 2
+    y.register_hook(hook)
+    y.sum().backward()
+    log(rounded(x.grad), torch.is_grad_enabled())
 
 
-def test_grad_mode_in_hooks():
-    def observed(lib):
-        x, log = leaf(lib), []
-        y = x * 2
-        y.register_hook(lambda g: log.append((lib.is_grad_enabled(), g.requires_grad)))
-        y.sum().backward()
-        return log
-
-    same(observed)
+def rule_grad_mode_in_hooks(torch, log):
+    x = leaf(torch)
+    y = x * 2
+    y.register_hook(lambda g: log((torch.is_grad_enabled(), g.requires_grad)))
+    y.sum().backward()
 
 
-def test_exception_in_a_hook_leaves_what_was_accumulated():
-    def observed(lib):
-        x, w = leaf(lib), leaf(lib)
-        y = x * 2
-        z = (y * w).sum()
+def rule_exception_in_a_hook_leaves_what_was_accumulated(torch, log):
+    x, w = leaf(torch), leaf(torch)
+    y = x * 2
+    z = (y * w).sum()
 
-        def fail(grad):
-            raise KeyError("stop")
+    def fail(grad):
+        raise KeyError("stop")
 
-        y.register_hook(fail)
-        try:
-            z.backward()
-        except KeyError:
-            pass
-        return rounded(w.grad), x.grad
-
-    same(observed)
+    y.register_hook(fail)
+    try:
+        z.backward()
+    except KeyError:
+        pass
+    log(rounded(w.grad), x.grad)
 
 
 def test_handles_do_not_keep_tensors_alive():
@@ -466,3 +405,49 @@ def test_handles_do_not_keep_tensors_alive():
         handle.remove()
     finally:
         gc.enable()
+
+
+def rule_node_hooks_see_the_gradients_that_the_pass_needs(torch, log):
+    """With `inputs=` a built-in operation computes no other gradients (a list of tensors: all), a user's Function does."""
+
+    def shapes(name):
+        return lambda grad_inputs, _: log(name, [None if g is None else tuple(g.shape) for g in grad_inputs])
+
+    class Add(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a, b):
+            return a + b
+
+        @staticmethod
+        def backward(ctx, grad):
+            log("needs_input_grad", ctx.needs_input_grad)
+            return grad, grad
+
+    x, w = (torch.ones(2, 3, requires_grad=True) for _ in "xw")
+    image, conv = torch.ones(1, 1, 4, 4, requires_grad=True), torch.nn.Conv2d(1, 1, 3)
+    for name, result in {
+        "mul": x * w, "add": x + w, "where": torch.where(x > 0, x, w), "maximum": torch.maximum(x, w),
+        "cat": torch.cat([x, w]), "stack": torch.stack([x, w]), "a user's": Add.apply(x, w),
+    }.items():  # fmt: skip
+        result.grad_fn.register_hook(shapes(name))
+        torch.autograd.grad(result.sum(), w, retain_graph=True)
+        result.sum().backward(inputs=[x])
+    result = conv(image)
+    result.grad_fn.register_hook(shapes("conv2d"))
+    torch.autograd.grad(result.sum(), image)
+
+
+def rule_what_backward_and_grad_refuse_of_inputs(torch, log):
+    constant, weight = torch.ones(2), torch.ones(2, requires_grad=True)
+    product = (constant * weight).sum()
+    attempt(log, constant.sum().backward, inputs=[constant])
+    attempt(log, product.backward, inputs=[constant])
+    attempt(log, product.backward, inputs=[])
+    attempt(log, torch.autograd.grad, product, [])
+    attempt(log, torch.autograd.grad, product, [constant])
+    attempt(log, torch.autograd.grad, product, torch.ones(2, requires_grad=True))
+
+
+@pytest.mark.parametrize("scenario", scenarios(globals()), ids=lambda f: f.__name__[5:])
+def test_rule(scenario):
+    assert_same(scenario)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 import pytest
-from both import assert_same, filled, known, scenarios
+from both import assert_same, cases, filled, known, scenarios
 from test_hooks_forward import attempt, linear, noting
 
 
@@ -33,18 +33,15 @@ def chain(torch):
 # Order and contents ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("requires_grad", [True, False])
-def test_firing_order(requires_grad):
-    def rule(torch, log):
-        net = chain(torch)
-        for name, module in (("N", net), ("a", net.a), ("b", net.b)):
-            module.register_full_backward_pre_hook(noting(log, name + ".pre"))
-            module.register_full_backward_hook(noting(log, name + ".post"))
-        x = known(torch, 2, 3, requires_grad=requires_grad)
-        net(x).sum().backward()
-        gradients(log, x, net.a.weight)
-
-    assert_same(rule)
+@cases("requires_grad", [True, False])
+def rule_firing_order(torch, log, requires_grad):
+    net = chain(torch)
+    for name, module in (("N", net), ("a", net.a), ("b", net.b)):
+        module.register_full_backward_pre_hook(noting(log, name + ".pre"))
+        module.register_full_backward_hook(noting(log, name + ".post"))
+    x = known(torch, 2, 3, requires_grad=requires_grad)
+    net(x).sum().backward()
+    gradients(log, x, net.a.weight)
 
 
 def rule_global_before_local_and_prepend(torch, log):
@@ -172,31 +169,25 @@ RETURNS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["post", "pre"])
-@pytest.mark.parametrize("name", RETURNS)
-def test_return_value(name, kind):
-    def rule(torch, log):
-        layer = linear(torch)
-        if kind == "post":
-            layer.register_full_backward_hook(lambda m, gi, go: RETURNS[name](torch, gi))
-        else:
-            layer.register_full_backward_pre_hook(lambda m, go: RETURNS[name](torch, go))
-        layer.register_full_backward_hook(noting(log, "next"))
-        x = known(torch, 2, 3, requires_grad=True)
-        attempt(log, layer(x).sum().backward)
-        gradients(log, x, layer.weight, layer.bias)
-
-    assert_same(rule)
+@cases("kind", ["post", "pre"])
+@cases("name", RETURNS)
+def rule_return_value(torch, log, name, kind):
+    layer = linear(torch)
+    if kind == "post":
+        layer.register_full_backward_hook(lambda m, gi, go: RETURNS[name](torch, gi))
+    else:
+        layer.register_full_backward_pre_hook(lambda m, go: RETURNS[name](torch, go))
+    layer.register_full_backward_hook(noting(log, "next"))
+    x = known(torch, 2, 3, requires_grad=True)
+    attempt(log, layer(x).sum().backward)
+    gradients(log, x, layer.weight, layer.bias)
 
 
-@pytest.mark.parametrize("value", [None, (None,), (None, None), (), [None], 0, ("x",)], ids=repr)
-def test_return_value_without_input_gradient(value):
-    def rule(torch, log):
-        layer = linear(torch)
-        layer.register_full_backward_hook(lambda m, gi, go: value)
-        attempt(log, layer(known(torch, 2, 3)).sum().backward)
-
-    assert_same(rule)
+@cases("value", [None, (None,), (None, None), (), [None], 0, ("x",)], ids=repr)
+def rule_return_value_without_input_gradient(torch, log, value):
+    layer = linear(torch)
+    layer.register_full_backward_hook(lambda m, gi, go: value)
+    attempt(log, layer(known(torch, 2, 3)).sum().backward)
 
 
 def rule_chaining(torch, log):
@@ -270,8 +261,8 @@ def rule_gradient_that_bypasses_the_output(torch, log):
     log(torch.autograd.grad(captured[0].sum(), x))
 
 
-@pytest.mark.parametrize("name", ["list", "dict", "none", "number", "nested tuple", "namedtuple", "list in tuple"])
-def test_output_types(name):
+@cases("name", ["list", "dict", "none", "number", "nested tuple", "namedtuple", "list in tuple"])
+def rule_output_types(torch, log, name):
     Pair = namedtuple("Pair", "left right")
     make = {
         "list": lambda x: [x],
@@ -283,20 +274,17 @@ def test_output_types(name):
         "list in tuple": lambda x: ([x], 1),
     }[name]
 
-    def rule(torch, log):
-        class Module(torch.nn.Module):
-            def forward(self, x):
-                return make(x * 2)
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            return make(x * 2)
 
-        module = Module()
-        both_hooks(module, log)
-        out = module(known(torch, 2, requires_grad=True))
-        log(out)
-        tensors = [out.left] if name == "namedtuple" else [out[1]] if name == "nested tuple" else []
-        for tensor in tensors:
-            tensor.sum().backward()
-
-    assert_same(rule)
+    module = Module()
+    both_hooks(module, log)
+    out = module(known(torch, 2, requires_grad=True))
+    log(out)
+    tensors = [out.left] if name == "namedtuple" else [out[1]] if name == "nested tuple" else []
+    for tensor in tensors:
+        tensor.sum().backward()
 
 
 def rule_tuple_subclass_with_one_argument(torch, log):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 import pytest
-from both import assert_same, filled, known, scenarios
+from both import assert_same, cases, filled, known, scenarios
 
 
 def linear(torch):
@@ -85,33 +85,27 @@ class Echo:
         return Echo()
 
 
-@pytest.mark.parametrize(
+@cases(
     "value",
     [None, 0, False, [1, 2], {"a": 1}, (), (1, 2), namedtuple("Pair", "a b")(1, 2), "text"],
     ids=str,
 )
-def test_pre_hook_return_value(value):
-    def rule(torch, log):
-        module = Echo(torch, log)
-        module.register_forward_pre_hook(lambda m, args: value)
-        module(7, word=8)
-
-    assert_same(rule)
+def rule_pre_hook_return_value(torch, log, value):
+    module = Echo(torch, log)
+    module.register_forward_pre_hook(lambda m, args: value)
+    module(7, word=8)
 
 
-@pytest.mark.parametrize(
+@cases(
     "value",
     [None, ((1,), {"a": 2}), [(1,), {}], (1,), (1, 2, 3), 0, "no", ([1, 2], {}), ((), None), ("ab", {})],
     ids=str,
 )
-def test_pre_hook_with_kwargs_return_value(value):
-    def rule(torch, log):
-        module = Echo(torch, log)
-        module.register_forward_pre_hook(lambda m, args, kwargs: value, with_kwargs=True)
-        module.register_forward_hook(noting(log, "forward hook"))
-        module(7, word=8)
-
-    assert_same(rule)
+def rule_pre_hook_with_kwargs_return_value(torch, log, value):
+    module = Echo(torch, log)
+    module.register_forward_pre_hook(lambda m, args, kwargs: value, with_kwargs=True)
+    module.register_forward_hook(noting(log, "forward hook"))
+    module(7, word=8)
 
 
 def rule_kwargs_are_live_for_forward_but_the_callers_stay(torch, log):
@@ -143,15 +137,12 @@ def rule_pre_hooks_chain(torch, log):
 # What a forward hook returns ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [None, 0, False, "", (), {}], ids=repr)
-def test_forward_hook_return_value(value):
-    def rule(torch, log):
-        module = Echo(torch, log)
-        module.register_forward_hook(lambda m, args, output: value)
-        module.register_forward_hook(noting(log, "next"))
-        log(module(1))
-
-    assert_same(rule)
+@cases("value", [None, 0, False, "", (), {}], ids=repr)
+def rule_forward_hook_return_value(torch, log, value):
+    module = Echo(torch, log)
+    module.register_forward_hook(lambda m, args, output: value)
+    module.register_forward_hook(noting(log, "next"))
+    log(module(1))
 
 
 def rule_forward_hook_sees_changed_args_and_kwargs(torch, log):

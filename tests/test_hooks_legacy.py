@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 import pytest
-from both import assert_same, filled, known, scenarios
+from both import assert_same, cases, filled, known, scenarios
 from test_hooks_backward import gradients
 from test_hooks_forward import attempt, linear, noting
 
@@ -36,8 +36,8 @@ def rule_legacy_sees_the_last_node(torch, log):
     net(known(torch, 2, 3, requires_grad=True)).sum().backward()
 
 
-@pytest.mark.parametrize("name", ["dict", "list", "two nodes", "nested", "one node", "no tensor", "no grad", "list in"])
-def test_legacy_warnings(name):
+@cases("name", ["dict", "list", "two nodes", "nested", "one node", "no tensor", "no grad", "list in"])
+def rule_legacy_warnings(torch, log, name):
     make = {
         "dict": lambda x: {"n": 1, "a": x * 2},
         "list": lambda x: [x * 2],
@@ -49,17 +49,14 @@ def test_legacy_warnings(name):
         "list in": lambda x: x[0] * 2,
     }[name]
 
-    def rule(torch, log):
-        class Module(torch.nn.Module):
-            def forward(self, x):
-                return make(x)
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            return make(x)
 
-        module = Module()
-        module.register_backward_hook(noting(log, "hook"))
-        x = known(torch, 2, requires_grad=True) * 1
-        attempt(log, module, [x] if name == "list in" else x)
-
-    assert_same(rule)
+    module = Module()
+    module.register_backward_hook(noting(log, "hook"))
+    x = known(torch, 2, requires_grad=True) * 1
+    attempt(log, module, [x] if name == "list in" else x)
 
 
 def rule_legacy_return_value_replaces(torch, log):

@@ -52,10 +52,10 @@ def backward(
         inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-        for tensor in inputs:
-            tensor.retain_grad()
     _refuse_create_graph(create_graph)
     seeds = _seeds(tensors, grad_tensors)
+    for tensor in inputs or ():
+        tensor.retain_grad()
     edges = [tensor.gradient_edge() for tensor in inputs] if inputs is not None else None
     Task(bool(retain_graph)).execute(tensors, seeds, edges, capture=False)
 
@@ -78,6 +78,8 @@ def grad(
     """
     outputs = (outputs,) if isinstance(outputs, TensorBase) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         raise NotImplementedError("minicnn has no vmap: compute the gradients one after the other")
     if allow_unused is None:
@@ -151,8 +153,16 @@ class Task:
         self.captures: dict[Node, list[tuple[int, int]]] = {}  # node -> (its input number, index of the result)
 
     def will_execute(self, node: Node) -> bool:
-        """Whether the gradients of this node's tensors will be known in this pass."""
+        """Whether the gradients of this node's tensors will be known in this pass.
+
+        RuntimeError for a leaf that `autograd.grad` asks for: PyTorch cannot tell there either.
+        """
         if self.selective:
+            if node in self.captures and isinstance(node, AccumulateGrad):
+                raise RuntimeError(
+                    "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). "
+                    "This is currently not supported."
+                )
             return node in self.needed or node in self.captures
         return node in self.seen
 
@@ -252,10 +262,16 @@ class Task:
         if node._pre_hooks:
             grads = _node_pre_hooks(node, grads)
         arrived = tuple(grads) if node._post_hooks else ()
-        results = _validated(node, node.run(grads))
+        results = _validated(node, self._run(node, grads))
         if node._post_hooks:
             results = _node_post_hooks(node, results, arrived)
         return results
+
+    def _run(self, node: Node, grads: Grads) -> tuple[TensorBase | None, ...]:
+        if not self.selective:
+            return node.run(grads)
+        wanted = [n in self.needed or n in self.captures for n, _ in node.next_functions]
+        return node.run_for(grads, wanted)
 
 
 def _priority_of_creation(node: Node) -> float:

@@ -76,6 +76,18 @@ class FunctionCtx(Node):
         result = result if isinstance(result, tuple) else (result,)
         return self.function.match_inputs(self, result)
 
+    def run_for(self, grads: list[TensorBase | None], wanted: list[bool]) -> tuple[TensorBase | None, ...]:
+        if not self.function.computes_what_is_wanted:
+            return self.run(grads)
+        asked, narrowed = self.needs_input_grad, list(self.needs_input_grad)
+        for i, flag in zip(self._slots, wanted, strict=True):
+            narrowed[i] = flag and asked[i] if i < len(asked) else False
+        self.needs_input_grad = tuple(narrowed)
+        try:
+            return self.run(grads)
+        finally:
+            self.needs_input_grad = asked
+
 
 class Function:
     """An operation: subclass it with static methods `forward(ctx, *args)` and `backward(ctx, *grads)`.
@@ -100,6 +112,7 @@ class Function:
     node_suffix = "Backward"
     name_prefix = ""  # of the node's `name()`, for the few that PyTorch gives a longer one
     skips_without_gradient = False
+    computes_what_is_wanted = False  # whether a pass for some inputs only (`inputs=`) narrows `needs_input_grad`
     _node_class: type[FunctionCtx] = FunctionCtx
 
     def __init_subclass__(cls, node_name: str | None = None, **kwargs: Any) -> None:
@@ -233,11 +246,13 @@ def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> TensorBase | None:
 class Op(Function):
     """A built-in operation, in `minicnn.ops`. Differs from a user's Function in what PyTorch's own operations do:
     the node is called `...Backward0`, the first `slots` arguments have an edge even when they are numbers or None,
-    `backward` may leave out the Nones at the end, and without any gradient it is not called.
+    `backward` may leave out the Nones at the end, without any gradient it is not called, and it computes only the
+    gradients that the pass needs (an operation on a list of tensors needs all of them or none).
     """
 
     node_suffix = "Backward0"
     skips_without_gradient = True
+    computes_what_is_wanted = True
     slots = 1
 
     @classmethod

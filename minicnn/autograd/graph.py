@@ -75,6 +75,10 @@ class Node:
         """The gradients of the operation's inputs, one for each of `next_functions`, from those of its outputs."""
         raise NotImplementedError
 
+    def run_for(self, grads: list[TensorBase | None], wanted: list[bool]) -> tuple[TensorBase | None, ...]:
+        """`run` in a pass that needs the gradients of some inputs only: one flag for each of `next_functions`."""
+        return self.run(grads)
+
     def __call__(self, *grads: TensorBase | None) -> Any:
         result = self.run(list(grads))
         return result[0] if len(result) == 1 else result

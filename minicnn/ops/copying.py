@@ -56,6 +56,8 @@ class Zero(Fill, node_name="ZeroBackward0"):
 
 
 class Cat(Op):
+    computes_what_is_wanted = False  # PyTorch computes the gradients of a list of tensors all or none
+
     @classmethod
     def tensor_slots(cls, args: tuple) -> list[int]:
         return list(range(1, len(args)))
@@ -72,6 +74,8 @@ class Cat(Op):
 
 
 class Stack(Op):
+    computes_what_is_wanted = False  # PyTorch computes the gradients of a list of tensors all or none
+
     @classmethod
     def tensor_slots(cls, args: tuple) -> list[int]:
         return list(range(1, len(args)))
