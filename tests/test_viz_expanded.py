@@ -8,6 +8,7 @@ import torch
 
 import minicnn
 from minicnn import nn, viz
+from minicnn.models import resnet18
 from minicnn.nn import functional as F
 
 
@@ -83,6 +84,12 @@ def test_branches_and_skips_are_followed():
     expected = model.conv.weight.detach().numpy()[0, 0].copy()
     expected[1, 1] += 1
     np.testing.assert_allclose(viz.expanded_weights(model, "out", size=16).weights[0, 0], expected, atol=1e-6)
+
+
+def test_a_block_that_uses_one_relu_twice():
+    model = resnet18(num_classes=2)
+    expanded = viz.expanded_weights(model, "layer1.0", [5], size=64)  # checks by itself that the network is linear
+    assert expanded.weights.shape == (1, 3, 27, 27)
 
 
 def test_the_network_is_linear_in_the_block_and_itself_again_after_it(net):

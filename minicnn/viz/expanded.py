@@ -35,7 +35,7 @@ from minicnn.nn import (
     SiLU,
 )
 from minicnn.nn import functional as F
-from minicnn.viz._modules import find_module, still
+from minicnn.viz._modules import find_module, input_channels, still
 from minicnn.viz.capture import capture
 from minicnn.viz.filters import draw_filters
 from minicnn.viz.geometry import receptive_fields
@@ -99,7 +99,7 @@ def expanded_weights(
     whole image (behind a global average), or if something on the way has no linear rule.
     """
     find_module(model, layer)
-    planes = _input_channels(model)
+    planes = input_channels(model)
     field = receptive_fields(model, layer, (1, planes, size, size))[layer]
     if field.everything:
         raise ValueError(f"a unit of {layer!r} sees the whole image, so that its weights have no size of their own")
@@ -140,13 +140,6 @@ def _chosen(channels: int | Sequence[int] | None, total: int, layer: str) -> np.
     if len(chosen) and not 0 <= chosen.min() <= chosen.max() < total:
         raise IndexError(f"{layer!r} has {total} channels, 0 to {total - 1}, got {channels}")
     return chosen
-
-
-def _input_channels(model: Module) -> int:
-    for module in model.modules():
-        if getattr(getattr(module, "weight", None), "ndim", 0) == 4:
-            return module.weight.shape[1] * getattr(module, "groups", 1)
-    raise ValueError(f"{type(model).__name__} has no convolution")
 
 
 def _mean_of_windows(pool: MaxPool2d) -> Any:

@@ -92,7 +92,7 @@ class FilterReport:
             ("Gabor R2, median", _number(median(self.gabor.r2)), _number(median(self.noise_r2))),
             (f"filters above {BEYOND} % of the noise", f"{self.beyond_noise.sum()} of {alive}", f"{100 - BEYOND} %"),
             ("principal kernel's share, median", _number(mine.share), _number(noise.share)),
-            ("variance entropy (1: all patterns alike)", _number(mine.variance_entropy), _number(noise.variance_entropy)),
+            ("variance entropy (1: no pattern prevails)", _number(mine.variance_entropy), _number(noise.variance_entropy)),
             ("sparsity (kernels below 1 % of the largest)", f"{mine.sparsity:.1%}", f"{noise.sparsity:.1%}"),
             ("orthogonality (1: all at right angles)", _number(mine.orthogonality), _number(noise.orthogonality)),
             ("dead filters", f"{self.dead.sum()} of {count}", "0"),
