@@ -16,9 +16,9 @@ from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.overview import draw_overview
 from minicnn.viz.parametrization import Fourier, Pixels
 from minicnn.viz.patch_figures import draw_receptive_fields
-from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
 from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
 from minicnn.viz.relu import open_relus
+from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
 
 __all__ = [
