@@ -3,6 +3,19 @@
 Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")`.
 """
 
+from minicnn.viz.attribution import (
+    AttributionWarning,
+    deconvnet,
+    grad_cam,
+    gradient,
+    guided_backprop,
+    integrated_gradients,
+    occlusion,
+    saliency,
+    score,
+    smooth_grad,
+)
+from minicnn.viz.attribution_figures import draw_attribution, draw_sanity
 from minicnn.viz.capture import StopForward, capture
 from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
 from minicnn.viz.filter_report import FilterReport, filter_report
@@ -17,7 +30,8 @@ from minicnn.viz.overview import draw_overview
 from minicnn.viz.parametrization import Fourier, Pixels
 from minicnn.viz.patch_figures import draw_receptive_fields
 from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
-from minicnn.viz.relu import open_relus
+from minicnn.viz.relu import open_relus, relu_rule
+from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
 
@@ -27,6 +41,7 @@ __all__ = [
     "TRANSFORMS",
     "ActivationWarning",
     "Affine",
+    "AttributionWarning",
     "Axis",
     "Blur",
     "Field",
@@ -39,6 +54,7 @@ __all__ = [
     "Pad",
     "Patch",
     "Pixels",
+    "SanityCheck",
     "StopForward",
     "TopPatches",
     "TotalVariation",
@@ -46,27 +62,42 @@ __all__ = [
     "UnitPatches",
     "capture",
     "dead_filters",
+    "deconvnet",
+    "draw_attribution",
     "draw_filters",
     "draw_kernels",
     "draw_maps",
     "draw_overlay",
     "draw_overview",
     "draw_receptive_fields",
+    "draw_sanity",
     "draw_strip",
     "filter_report",
     "filter_tiles",
     "fit",
     "fit_gabor",
+    "grad_cam",
+    "gradient",
+    "guided_backprop",
+    "integrated_gradients",
     "load_image",
     "logit",
     "maps_of",
     "maximize",
     "noise_r2",
+    "occlusion",
     "open_relus",
     "preprocess",
     "principal_kernels",
+    "rank_correlation",
     "receptive_fields",
+    "relu_rule",
+    "saliency",
     "sample_photo",
+    "sanity_check",
+    "score",
+    "smooth_grad",
+    "ssim",
     "statistics",
     "to_pixels",
     "top_patches",
