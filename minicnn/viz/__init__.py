@@ -3,6 +3,19 @@
 Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")`.
 """
 
+from minicnn.viz.attribution import (
+    AttributionWarning,
+    deconvnet,
+    grad_cam,
+    gradient,
+    guided_backprop,
+    integrated_gradients,
+    occlusion,
+    saliency,
+    score,
+    smooth_grad,
+)
+from minicnn.viz.attribution_figures import draw_attribution, draw_sanity
 from minicnn.viz.capture import StopForward, capture
 from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
 from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
@@ -21,6 +34,9 @@ from minicnn.viz.patch_figures import draw_receptive_fields
 from minicnn.viz.patches import component_energy, patch_components
 from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
 from minicnn.viz.relu import open_relus
+from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
+from minicnn.viz.relu import open_relus, relu_rule
+from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
 
@@ -30,6 +46,7 @@ __all__ = [
     "TRANSFORMS",
     "ActivationWarning",
     "Affine",
+    "AttributionWarning",
     "Axis",
     "Blur",
     "Field",
@@ -44,6 +61,7 @@ __all__ = [
     "Pad",
     "Patch",
     "Pixels",
+    "SanityCheck",
     "StopForward",
     "TopPatches",
     "TotalVariation",
@@ -52,12 +70,15 @@ __all__ = [
     "capture",
     "component_energy",
     "dead_filters",
+    "deconvnet",
+    "draw_attribution",
     "draw_filters",
     "draw_kernels",
     "draw_maps",
     "draw_overlay",
     "draw_overview",
     "draw_receptive_fields",
+    "draw_sanity",
     "draw_strip",
     "expanded_weights",
     "filter_growth",
@@ -66,17 +87,29 @@ __all__ = [
     "fit",
     "fit_gabor",
     "linearized",
+    "grad_cam",
+    "gradient",
+    "guided_backprop",
+    "integrated_gradients",
     "load_image",
     "logit",
     "maps_of",
     "maximize",
     "noise_r2",
+    "occlusion",
     "open_relus",
     "patch_components",
     "preprocess",
     "principal_kernels",
+    "rank_correlation",
     "receptive_fields",
+    "relu_rule",
+    "saliency",
     "sample_photo",
+    "sanity_check",
+    "score",
+    "smooth_grad",
+    "ssim",
     "statistics",
     "to_pixels",
     "top_patches",

@@ -1,0 +1,166 @@
+"""Figures of why this answer: maps beside the photograph, and the sanity check of a method."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minicnn.viz import image as images
+from minicnn.viz.plot import DIVERGING, SEQUENTIAL, axes, cross, new_figure, relative_bar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minicnn.viz.sanity import SanityCheck
+
+STYLES = ("sum", "max", "colour", "overlay")
+TOP = 99.5  # percentile of the magnitudes that gets the strongest colour
+LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
+
+
+def draw_attribution(
+    photo: Any,
+    maps: Mapping[str, np.ndarray],
+    *,
+    styles: str | Mapping[str, str] = "",
+    n: int = 0,
+    columns: int = 4,
+    title: str = "Why this answer?",
+) -> "Figure":
+    """The photograph and the maps of several methods beside it.
+
+    Args:
+        photo: whatever `load_image` takes; it is resized and cut as the maps' size asks.
+        maps: {caption: what a method returned, (N, H, W) or (N, C, H, W)}; n chooses the image.
+        styles: of all maps, or {caption: style}. "sum": the channels added up, red speaks for the target and blue against it (the
+            default for maps with channels). "max": the largest magnitude over the channels, black is none (the default for maps
+            without). "colour": the three channels as a picture about grey. "overlay": laid over the grey photograph.
+    """
+    shown = {caption: np.asarray(values)[n] for caption, values in maps.items()}
+    if not shown:
+        raise ValueError("no maps")
+    size = max((values.shape[-2:] for values in shown.values()), key=lambda shape: shape[0] * shape[1])
+    picture = images.fit(images.load_image(photo), size)
+    chosen = {caption: _style(styles, caption, values) for caption, values in shown.items()}
+    columns = min(columns, len(shown) + 1)
+    rows = -(-(len(shown) + 1) // columns)
+    side, gap, label = 2.35, 0.1, 0.3
+    rule = (
+        f"Each map by itself: its strongest colour is the {TOP:g}th percentile of its magnitudes. "
+        "Red speaks for the answer, blue against it, white is nothing; where there is one sign only, black is nothing."
+    )
+    figure, _ = new_figure(columns * (side + gap) + 0.75, rows * (side + label) + 0.15, title, rule)
+    for i, caption in enumerate(["image", *shown]):
+        row, column = divmod(i, columns)
+        ax = axes(figure, 0.15 + column * (side + gap), 0.1 + (rows - row - 1) * (side + label), side, side)
+        if caption == "image" and i == 0:
+            ax.imshow(picture)
+        else:
+            _draw(ax, shown[caption], chosen[caption], picture)
+        ax.set_title(caption, fontsize=9, pad=3)
+    left = 0.15 + columns * (side + gap)
+    relative_bar(figure, DIVERGING, left, 0.15, 0.9, ["-", "0", "+"])
+    relative_bar(figure, SEQUENTIAL, left, 1.25, 0.9, ["0", "top"])
+    return figure
+
+
+def _style(styles: str | Mapping[str, str], caption: str, values: np.ndarray) -> str:
+    style = styles if isinstance(styles, str) else styles.get(caption, "")
+    style = style or ("sum" if values.ndim == 3 else "max")
+    if style not in STYLES:
+        raise ValueError(f"a style is {', '.join(map(repr, STYLES))}, not {style!r}")
+    return style
+
+
+def _draw(ax: Any, values: np.ndarray, style: str, picture: np.ndarray) -> None:
+    if style == "colour" and values.ndim == 3 and len(values) == 3:
+        top = _top(values)
+        ax.imshow((0.5 + values.transpose(1, 2, 0) / (2 * top)).clip(0, 1), interpolation="nearest")
+        return
+    if values.ndim == 3:
+        values = np.abs(values).max(0) if style == "max" else values.sum(0)
+    if np.ptp(values) == 0 or not np.isfinite(values).all():
+        cross(ax, 0, 0, 1, 1)
+        return
+    top, signed = _top(values), values.min() < 0
+    cmap, low = (DIVERGING, -top) if signed else (SEQUENTIAL, 0.0)
+    if style == "overlay":
+        ax.imshow(np.repeat(picture.mean(2, keepdims=True).astype(np.uint8), 3, 2))
+        alpha = np.clip(np.abs(values) / top, 0, 1) * 0.75 + 0.1
+        height, width = picture.shape[:2]
+        ax.imshow(values, cmap=cmap, vmin=low, vmax=top, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    else:
+        ax.imshow(values, cmap=cmap, vmin=low, vmax=top, interpolation="nearest")
+
+
+def _top(values: np.ndarray) -> float:
+    magnitude = np.abs(values)
+    return float(np.percentile(magnitude, TOP)) or float(magnitude.max()) or 1.0
+
+
+def draw_sanity(
+    checks: "Sequence[SanityCheck]",
+    photo: Any = None,
+    *,
+    n: int = 0,
+    title: str = "Does the map depend on the weights?",
+) -> "Figure":
+    """A row of maps for each method, one for each step of randomisation, and the curves of the numbers below.
+
+    checks: of one network, with the same stages. photo: drawn at the left; n: which of its images is drawn. The curves are the
+    means over all images.
+    """
+    stages = checks[0].stages
+    if any(check.stages != stages for check in checks):
+        raise ValueError("the checks have different stages: they are of different networks or layers")
+    side, gap, below, left = 1.15, 0.08, 2.5, 1.35
+    height = len(checks) * (side + gap)
+    rule = (
+        "From left to right one layer more gets random weights, beginning with the last. Magnitudes of the maps, each by itself from "
+        f"0 (black) to its {TOP:g}th percentile; crossed: zero everywhere. A map that stays as it is does not show what was learned."
+    )
+    across = len(stages) + (photo is not None)
+    figure, _ = new_figure(left + across * (side + gap) + 0.1, height + 0.35 + below, title, rule)
+    for row, check in enumerate(checks):
+        bottom = below + height - (row + 1) * (side + gap)
+        name = axes(figure, 0.12, bottom, left - 0.2, side)
+        name.text(0, 0.5, check.name.replace("_", " "), fontsize=8.5, va="center")
+        if photo is not None and row == 0:
+            ax = axes(figure, left, bottom, side, side)
+            ax.imshow(images.fit(images.load_image(photo), check.maps.shape[2:]))
+            ax.set_title("image", fontsize=7, pad=3)
+        for i, stage in enumerate(stages):
+            ax = axes(figure, left + (i + (photo is not None)) * (side + gap), bottom, side, side)
+            _draw(ax, check.maps[i, n], "max", np.zeros(0))
+            if row == 0:
+                ax.set_title(stage, fontsize=7, pad=3)
+    _curves(figure, checks, stages, left, below)
+    return figure
+
+
+def _curves(figure: "Figure", checks: "Sequence[SanityCheck]", stages: list[str], left: float, below: float) -> None:
+    from minicnn.viz.sanity import mean
+
+    width = figure.get_size_inches()[0] - left - 0.2
+    panels = ("absolute_rank_correlation", "rank correlation of magnitudes"), ("ssim", "SSIM")
+    for i, (number, caption) in enumerate(panels):
+        ax = axes(figure, left + i * width / 2, 0.85, width / 2 - 0.6, below - 1.25)
+        ax.set_axis_on()
+        for line, check in enumerate(checks):
+            values = [mean(stage) for stage in getattr(check, number)]
+            ax.plot(
+                values,
+                "o-",
+                color=LINES[line % len(LINES)],
+                markersize=3,
+                linewidth=1.2,
+                label=check.name.replace("_", " "),
+            )
+        ax.axhline(0, color="#999999", linewidth=0.7)
+        ax.set_ylim(min(-0.1, ax.get_ylim()[0]), 1.05)
+        ax.set_xticks(range(len(stages)), stages, fontsize=6.5, rotation=30, ha="right")
+        ax.set_title(caption, fontsize=8.5, pad=4)
+        ax.tick_params(axis="y", labelsize=7)
+        ax.spines[["top", "right"]].set_visible(False)
+        if i == 1:
+            ax.legend(fontsize=6.5, frameon=False, loc="upper right")
