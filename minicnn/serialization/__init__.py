@@ -67,7 +67,7 @@ def load(f: FileName | BinaryIO, map_location: Any = None, *, weights_only: bool
             except WeightsError as error:
                 raise type(error)(f"{name}: {error}") from error
         if not isinstance(f, str | os.PathLike):
-            raise TypeError(f"a .{kind} file is read from a path, not from {type(f).__name__}")
+            raise WeightsError(f"{name} is a .{kind} file: such are read from a path, not from {type(f).__name__}")
     path = Path(f)
     read = {"safetensors": read_safetensors, "npz": read_npz}[kind]
     return OrderedDict((name, _tensor(path, name, array)) for name, array in read(path))

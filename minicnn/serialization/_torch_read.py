@@ -100,10 +100,6 @@ def _read_zip(file: BinaryIO) -> Any:
         folder = next((name.partition("/")[0] for name in members if name.endswith("/data.pkl")), None)
         if folder is None or f"{folder}/data.pkl" not in members:
             raise WeightsError("it is a zip archive without data.pkl: torch.save did not write it")
-        if f"{folder}/constants.pkl" in members:
-            raise WeightsError(
-                "it is a TorchScript archive, a program. In PyTorch: torch.save(torch.jit.load(path).state_dict(), path)"
-            )
         order = _record(file, members[f"{folder}/byteorder"]) if f"{folder}/byteorder" in members else b"little"
         if order not in (b"little", b"big"):
             raise WeightsError(f"its numbers are in an unknown order: {order[:20]!r}")
@@ -136,6 +132,10 @@ def _read_zip(file: BinaryIO) -> Any:
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """The members by name, all of them plain, inside of the archive and of the file."""
     members: dict[str, zipfile.ZipInfo] = {}
+    if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+        raise WeightsError(
+            "it is a TorchScript archive, a program. In PyTorch: torch.save(torch.jit.load(path).state_dict(), path)"
+        )
     for info in archive.infolist():
         name = info.filename
         if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name in members:
