@@ -312,7 +312,7 @@ def test_thousands_of_damaged_checkpoints(new_format):
                 outcomes["refused"] += 1
     assert outcomes["eval"] == outcomes["exec"] == 0
     assert outcomes["read"] + outcomes["refused"] == 2500
-    assert outcomes["refused"] > 1000
+    assert outcomes["refused"] > (1000 if new_format else 300)  # the stream has no checksums for its numbers
 
 
 def _watched(function, outcomes):
