@@ -163,6 +163,7 @@ class StateDict(Registration):
                 if keys
             ]
         if error_msgs:
+            error_msgs += _hints(state_dict, missing_keys)
             messages = "\n\t".join(error_msgs)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{messages}")
         return _IncompatibleKeys(missing_keys, unexpected_keys)
@@ -305,6 +306,23 @@ _POST_HOOK_RETURNED = (
     "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values, if "
     "incompatible_keys need to be modified, it should be done inplace."
 )
+
+
+def _hints(state_dict: Mapping[str, Any], missing: list[str]) -> list[str]:
+    """What to do, where it can be seen: a state_dict inside of a checkpoint, or keys from DataParallel."""
+    for key, value in state_dict.items():
+        if (
+            isinstance(value, Mapping)
+            and missing
+            and set(missing) <= {str(name).removeprefix("module.") for name in value}
+        ):
+            return [f'This is a checkpoint with the state_dict inside: load_state_dict(checkpoint["{key}"]).']
+    if missing and all(f"module.{key}" in state_dict for key in missing):
+        return [
+            "The keys begin with 'module.', as DataParallel saves them: "
+            "load_state_dict({key.removeprefix('module.'): value for key, value in state_dict.items()})."
+        ]
+    return []
 
 
 def _positional_state_dict_args(args: tuple, destination: Any, prefix: str, keep_vars: bool) -> tuple[Any, str, bool]:

@@ -1,0 +1,258 @@
+"""Weights in files: PyTorch's `.pth`, `.safetensors` and `.npz`, read without PyTorch and without running anything.
+
+    state = minicnn.load("mine.pth")                      # {name: Tensor}, or whatever torch.save was given
+    minicnn.save(model.state_dict(), "mine.pth")          # torch.load reads it; .safetensors and .npz by the suffix
+    minicnn.serialization.load_weights(model, "mine.pth")
+
+`load` looks at the file's first bytes and not at its name. Whatever is wrong with a file, the answer is a
+`WeightsError` that names the file and, where there is one, the key. A pickle that asks for more than tensors, numbers,
+text, and lists and dicts of them gives a `ForbiddenError`, which is a WeightsError and a `pickle.UnpicklingError`.
+"""
+
+import os
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from minicnn._tensor import Tensor
+from minicnn._types import check_device, dtype
+from minicnn.nn import Module
+from minicnn.serialization._errors import ForbiddenError, WeightsError
+from minicnn.serialization._npz import METADATA, npz_metadata, read_npz, write_npz
+from minicnn.serialization._safetensors import opened_safetensors, read_safetensors
+from minicnn.serialization._torch_read import read_torch
+from minicnn.serialization._torch_write import write_torch
+
+__all__ = ["ForbiddenError", "WeightsError", "load", "load_weights", "read_metadata", "save", "state_dict_in"]
+
+FileName = str | os.PathLike[str]
+NESTED_UNDER = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
+
+
+# --- the front door ---------------------------------------------------------------------------------------------------
+
+
+def load(f: FileName | BinaryIO, map_location: Any = None, *, weights_only: bool = True) -> Any:
+    """What a file holds: {name: Tensor} of a `.safetensors` or `.npz`; of a `.pth` whatever torch.save was given.
+
+    The tensors are in float32, float16, int64 ... as stored; bfloat16, which NumPy does not have, becomes float32 (the
+    same numbers). Those of a `.pth` that shared memory share it again. A `.safetensors` file keeps no order, so its names come
+    in natural order: `features.3` before `features.10`; those of the other formats come as they were saved.
+
+    Args:
+        f: a path; for what torch.save wrote, an open binary file too.
+        map_location: torch.load's argument. Everything comes to the CPU, from wherever it was saved.
+        weights_only: torch.load's argument. True is the only value there is.
+
+    Raises:
+        WeightsError: the file is damaged or of another kind.
+        ForbiddenError: its pickle asks for a name outside of the list of `_unpickle.py`. Nothing is executed.
+        FileNotFoundError: there is none.
+    """
+    if not callable(map_location) and not isinstance(map_location, Mapping):
+        check_device(map_location)
+    if not weights_only:
+        raise ValueError("weights_only=False would run code from the file: minicnn reads tensors and nothing else")
+    with _opened(f) as (file, name):
+        kind = _format_of(file, name)
+        if kind == "torch":
+            try:
+                return read_torch(file)
+            except WeightsError as error:
+                raise type(error)(f"{name}: {error}") from error
+        if not isinstance(f, str | os.PathLike):
+            raise WeightsError(f"{name} is a .{kind} file: such are read from a path, not from {type(f).__name__}")
+    path = Path(f)
+    read = {"safetensors": read_safetensors, "npz": read_npz}[kind]
+    return OrderedDict((name, _tensor(path, name, array)) for name, array in read(path))
+
+
+def save(obj: Any, f: FileName | BinaryIO, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write `model.state_dict()`, or what else there is, in the format that the suffix of `f` says.
+
+    `.safetensors` and `.npz` take {name: Tensor or array}, and `metadata`: text beside the tensors, {name: text}, which
+    `read_metadata` returns. Any other suffix, `.pth` by custom, and an open binary file get PyTorch's zip format, which
+    takes tensors, numbers, text, and lists, tuples and dicts of them; `torch.load(f, weights_only=True)` reads it, bit
+    for bit. The file appears under its name only when it is complete. Raises TypeError for anything else.
+    """
+    if metadata is not None and not all(isinstance(part, str) for pair in metadata.items() for part in pair):
+        raise TypeError("metadata must be text: {str: str}")
+    if not isinstance(f, str | os.PathLike):
+        _without_metadata(metadata, type(f).__name__)
+        write_torch(obj, f)
+        return
+    path = Path(f)
+    if path.suffix in (".safetensors", ".npz"):
+        arrays, texts = _arrays(obj), dict(metadata) if metadata else None
+        write = save_file if path.suffix == ".safetensors" else write_npz
+        _write_whole(path, lambda partial: write(arrays, partial, metadata=texts))
+        return
+    _without_metadata(metadata, path.suffix)
+
+    def write_zip(partial: Path) -> None:
+        with partial.open("wb") as file:
+            write_torch(obj, file)
+
+    _write_whole(path, write_zip)
+
+
+def read_metadata(f: FileName) -> dict[str, str]:
+    """The text that was saved beside the tensors, {name: text}; empty if there is none. Reads no tensor."""
+    path = Path(f)
+    with _opened(path) as (file, name):
+        kind = _format_of(file, name)
+    if kind == "safetensors":
+        with opened_safetensors(path) as file:
+            return dict(file.metadata() or {})
+    return npz_metadata(path) if kind == "npz" else {}
+
+
+def load_weights(model: Module, f: FileName, strict: bool = True) -> Any:
+    """Copy a file's tensors into the model's parameters and buffers of the same names, in the model's dtypes.
+
+    A state_dict inside of a checkpoint is found, and the prefix of DataParallel taken off (`state_dict_in`). Names and
+    shapes are compared first: if anything does not fit, WeightsError lists all of it and the model stays
+    exactly as it was. `strict=False` passes over missing and unexpected names, but not over wrong shapes. Returns what
+    `load_state_dict` returns: `.missing_keys`, `.unexpected_keys`.
+    """
+    weights = state_dict_in(load(f), f)
+    check_fit(model, weights, f, strict)
+    return model.load_state_dict(weights, strict=strict)
+
+
+def state_dict_in(loaded: Any, f: FileName = "the file") -> "OrderedDict[str, Tensor]":
+    """The state_dict in what `load` returned: itself, or nested under "state_dict", "model" or another usual name.
+
+    The prefix `module.`, which DataParallel puts before every name, is taken off. Raises WeightsError that says what
+    the file holds instead.
+    """
+    for name in NESTED_UNDER:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
+            loaded = loaded[name]
+            break
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        what = f"a dictionary with {', '.join(map(repr, list(loaded)[:8]))}" if isinstance(loaded, Mapping) else None
+        raise WeightsError(
+            f"{f} holds no state_dict, neither at the top nor under {', '.join(map(repr, NESTED_UNDER))}: "
+            f"it holds {what or type(loaded).__name__}"
+        )
+    if loaded and all(name.startswith("module.") for name in loaded):
+        return OrderedDict((name.removeprefix("module."), value) for name, value in loaded.items())
+    return loaded
+
+
+def check_fit(model: Module, weights: Mapping[str, Tensor], f: FileName, strict: bool = True) -> None:
+    """WeightsError that lists every name and shape of `weights`, read from `f`, that does not fit the model.
+
+    The counters of batch norm, `num_batches_tracked`, may be missing: files of before 2018 do not have them.
+    """
+    own = model.state_dict()
+    problems = []
+    if strict:
+        missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
+        unexpected = [name for name in weights if name not in own]
+        problems += [f"Missing key(s) in the file: {_quoted(missing)}."] if missing else []
+        problems += [f"Unexpected key(s) in the file: {_quoted(unexpected)}."] if unexpected else []
+    problems += [
+        f"size mismatch for {name}: the shape in the file is {weights[name].shape}, "
+        f"the shape in the model is {value.shape}."
+        for name, value in own.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    if problems:
+        raise WeightsError(f"{f} does not fit {type(model).__name__}:\n\t" + "\n\t".join(problems))
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+# --- what is this file? -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(f: FileName | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
+    """The file, open for reading, and what to call it."""
+    if isinstance(f, str | os.PathLike):
+        with Path(f).open("rb") as file:
+            yield file, str(f)
+    elif hasattr(f, "readinto") and hasattr(f, "seek"):
+        yield f, getattr(f, "name", "the file")
+    else:
+        raise TypeError(f"a file of weights is a path or a binary file that can seek, not {type(f).__name__}")
+
+
+def _format_of(file: BinaryIO, name: str) -> str:
+    """ "torch", "safetensors" or "npz", by the first bytes; WeightsError for anything else."""
+    head = file.read(512)
+    file.seek(0)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # a zip archive: .npz, or what torch.save writes
+        return "torch" if any(member.endswith("/data.pkl") for member in _zip_names(file, head)) else "npz"
+    if head[8:9] == b"{":
+        return "safetensors"
+    if head[:1] == b"\x80":  # the first byte of a pickle: torch.save before version 1.6
+        return "torch"
+    what = "is empty" if not head else f"is neither .pth nor .safetensors nor .npz: it begins with {head[:16]!r}"
+    raise WeightsError(f"{name} {what}")
+
+
+def _zip_names(file: BinaryIO, head: bytes) -> list[str]:
+    """The members of an archive; of one that is cut short, the first."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.namelist()
+    except Exception:  # a foreign file may break zipfile in many ways
+        return [head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("latin-1")]
+    finally:
+        file.seek(0)
+
+
+def _tensor(path: Path, name: str, array: np.ndarray) -> Tensor:
+    try:
+        dtype.of(array.dtype)
+    except TypeError as error:
+        raise WeightsError(f"{path}: {name!r} has a type that tensors do not have: {array.dtype}") from error
+    return Tensor.wrap(array)
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a file beside `path`, and give it that name when it is complete."""
+    partial = path.with_name(path.name + ".partial")
+    partial.touch()
+    mode = partial.stat().st_mode  # what this user's new files get; safetensors would make one for the owner only
+    try:
+        write(partial)
+        partial.chmod(mode)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _without_metadata(metadata: Mapping[str, str] | None, where: str) -> None:
+    if metadata is not None:
+        raise ValueError(f"metadata goes into .safetensors and .npz, not into {where or 'a file without suffix'}")
+
+
+def _arrays(obj: Any) -> dict[str, np.ndarray]:
+    """{name: array in C order and native byte order}, or a TypeError that says what was given instead."""
+    if isinstance(obj, Module):
+        raise TypeError(f"save takes tensors by name, not a whole {type(obj).__name__}: give it model.state_dict()")
+    if not isinstance(obj, Mapping):
+        raise TypeError(f"save takes tensors by name, such as model.state_dict(), not {type(obj).__name__}")
+    arrays = {}
+    for name, value in obj.items():
+        array = value.array if isinstance(value, Tensor) else value
+        if not isinstance(name, str) or name == METADATA or not isinstance(array, np.ndarray | np.generic):
+            raise TypeError(f"save takes tensors by name: {name!r} is {type(value).__name__}")
+        dtype.of(array.dtype.newbyteorder("="))
+        arrays[name] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+    return arrays
