@@ -347,4 +347,4 @@ assert difference < 1e-12
 # own group alone.
 
 # %%
-print("This is the last lesson. Start again with lessons/01_a_trained_network.py, and your own photograph.")
+print("Next lesson: lessons/06_hooks_in_order.py")

@@ -111,12 +111,12 @@ def stored_by(model: Any, hooks: list[Hook]) -> list[Stored]:
     buffers, or tensors inside the library's own objects."""
     modules = named_modules(model)
     passed = {id(tensor) for _, tensor in (*model.named_parameters(), *model.named_buffers())}
+    walk = _Walk(set(modules.values()), passed)
     found: dict[int, Stored] = {}
     for hook in hooks:
-        for value, where in _Walk(set(modules.values()), passed).reach(hook.function):
+        for value, where in walk.reach(hook.function):
             found.setdefault(id(value), Stored(value, where)).hooks.append(hook)
     for name, module in modules.items():
-        walk = _Walk(set(modules.values()), passed)
         for attribute, value in vars(module).items():
             if attribute not in _OWN_ATTRIBUTES:
                 for tensor, where in walk.descend(value, f"{name or type(module).__name__}.{attribute}", 0):
@@ -132,30 +132,39 @@ _OWN_ATTRIBUTES = {
 
 
 class _Walk:
-    """Follows what a hook can reach. Each object is visited once, and named by the way to it: `self.acts['conv'][0]`."""
+    """Follows what hooks can reach, and names it by the way to it: `self.acts['conv'][0]`.
+
+    Each object is visited once: where a second hook comes to it, what lies below is known, under the name of the first.
+    """
 
     def __init__(self, modules: set, passed: set[int]) -> None:
         self.modules, self.passed = modules, passed
         self.globals: dict | None = None
-        self.seen: dict[int, Any] = {}
+        self.seen: dict[int, tuple[Any, list]] = {}  # id -> (the object, so that its id stays its own; what lies below)
 
-    def reach(self, function: Any) -> Iterator[tuple[Any, str]]:
+    def reach(self, function: Any) -> list[tuple[Any, str]]:
+        """(tensor or array, the way to it) for everything that the hook can reach."""
         self.globals = getattr(_innermost(function), "__globals__", None)
-        yield from self.descend(function, "", 0)
+        return self.descend(function, "", 0)
 
-    def descend(self, value: Any, where: str, depth: int) -> Iterator[tuple[Any, str]]:
-        if id(value) in self.passed or id(value) in self.seen or depth > _MAX_DEPTH or len(self.seen) > _MAX_OBJECTS:
-            return
-        self.seen[id(value)] = value
+    def descend(self, value: Any, where: str, depth: int) -> list[tuple[Any, str]]:
+        if (
+            isinstance(value, _LEAVES)
+            or id(value) in self.passed
+            or depth > _MAX_DEPTH
+            or len(self.seen) > _MAX_OBJECTS
+        ):
+            return []
         if isinstance(value, np.ndarray) or is_tensor(value):
-            yield value, where
-            return
-        for child, path in self.children(value, where):
-            yield from self.descend(child, path, depth + 1)
+            return [(value, where)]
+        if id(value) not in self.seen:
+            below: list[tuple[Any, str]] = []
+            self.seen[id(value)] = value, below  # before the descent, which may come back here
+            for child, path in self.children(value, where):
+                below += self.descend(child, path, depth + 1)
+        return self.seen[id(value)][1]
 
     def children(self, value: Any, where: str) -> Iterator[tuple[Any, str]]:
-        if isinstance(value, _LEAVES):
-            return
         if isinstance(value, dict):
             for key, entry in list(value.items()):
                 yield entry, f"{where}[{key!r}]"

@@ -60,8 +60,14 @@ class _Sight:
     shares: str | None = None  # whose live memory it is
     written: str | None = None  # who has written there since
 
-    def changed(self, value: Any) -> bool:
-        return version(value) > self.version or (self.checksum is not None and self.checksum != _checksum(value))
+    def changed(self, value: Any, live: list | None) -> bool:
+        """Whether its memory was written. That takes a pass over the numbers, unless the version says so; it is made
+        only while this is the memory of one of the `live` tensors, or if there is no such list."""
+        if version(value) > self.version:
+            return True
+        if self.checksum is None or not (live is None or any(share_memory(tensor, value) for _, tensor in live)):
+            return False
+        return self.checksum != _checksum(value)
 
 
 class leaks(Sequence):
@@ -172,24 +178,29 @@ class leaks(Sequence):
 
     # Looking ------------------------------------------------------------------------------------------------------
 
-    def _see(self, writer: str, live: list, made_by: Any, versions: Sequence[tuple[Any, int]] = ()) -> None:
+    def _see(self, writer: str, live: list | None, made_by: Any, versions: Sequence[tuple[Any, int]] = ()) -> None:
         """Find what is stored now: note of what is new whose memory it shares, and of the rest whether that was written."""
         for stored in self._stored():
             value = stored.value
             sight = self._sights.get(id(value))
             if sight is None or sight.reference() is not value:
                 sight = self._sights[id(value)] = _Sight(weakref.ref(value), version(value))
-                sight.shares = self._whose(value, live, made_by)
+                sight.shares = self._whose(value, live or [], made_by)
                 if sight.shares is not None:
                     sight.checksum = _checksum(value)
                     sight.made_by = self._names[made_by][0] if made_by is not None else None
-                if any(hook.kind == "forward pre-hook" for hook in stored.hooks):
+                if any(hook.key in self._pre_hooks_of(made_by) for hook in stored.hooks):
                     # Stored before the module's forward: what that wrote came later.
                     sight.version = min(
                         [sight.version, *(was for tensor, was in versions if share_memory(tensor, value))]
                     )
-            if sight.written is None and sight.changed(value):
+            if sight.written is None and sight.changed(value, live):
                 sight.written = writer
+
+    @staticmethod
+    def _pre_hooks_of(module: Any) -> set[tuple[int, int]]:
+        hooks = module._forward_pre_hooks if module is not None else {}
+        return {(id(hooks), key) for key in hooks}
 
     def _whose(self, value: Any, live: list, made_by: Any) -> str | None:
         """A name for the live tensor whose memory this is."""
@@ -212,7 +223,7 @@ class leaks(Sequence):
         """Fill the list of findings."""
         if not self._watching:
             self._known.clear()
-        self._see("a line outside of the model", [], made_by=None)
+        self._see("a line outside of the model", None, made_by=None)
         present = hooks_on(self._model)
         self._findings = [
             Finding(

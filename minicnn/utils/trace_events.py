@@ -161,7 +161,10 @@ def diff(
 
 
 def _differing(a: Event, b: Event, ignore: set[str], tolerance: float) -> list[str]:
-    found = _unequal(a, b, ("kind", "module", "type", "number", "depth", "also", "written", "text"), ignore)
+    found = _unequal(a, b, ("kind", "module"), ignore)
+    if found:  # another event altogether
+        return found
+    found = _unequal(a, b, ("type", "number", "depth", "also", "written", "text"), ignore)
     places = [[t.place for t in event.tensors] for event in (a, b)]
     if places[0] != places[1]:
         return [*found, f"tensors: {places[0]} | {places[1]}"]
