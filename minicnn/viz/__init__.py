@@ -33,8 +33,6 @@ from minicnn.viz.parametrization import Fourier, Pixels
 from minicnn.viz.patch_figures import draw_receptive_fields
 from minicnn.viz.patches import component_energy, patch_components
 from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
-from minicnn.viz.relu import open_relus
-from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
 from minicnn.viz.relu import open_relus, relu_rule
 from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
