@@ -10,23 +10,21 @@ Nothing is known to differ. A difference that has to stay would be filtered in `
 from __future__ import annotations
 
 import argparse
-import functools
 import re
 import sys
 import time
 from collections import Counter
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import hypothesis
 import torch
 from both import Log, filled, known, run
+from hook_modules import ROWS, WIDTH, build
 from hypothesis import strategies as st
 from tqdm import tqdm
 
 import minicnn
-
-ROWS, WIDTH = 2, 3  # every module maps (2, 3) to (2, 3)
 
 
 class Hook(NamedTuple):
@@ -123,132 +121,6 @@ def programs() -> st.SearchStrategy:
         st.lists(backward, min_size=1, max_size=3).map(tuple),
         st.sampled_from((False, False, True)),
     )
-
-
-# --- modules --------------------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def classes(lib: ModuleType) -> SimpleNamespace:
-    """The module classes, made of this library's `Module`."""
-    Module = lib.nn.Module
-
-    class Scale(Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = lib.nn.Parameter(lib.zeros(WIDTH))
-
-        def forward(self, x):
-            return x * self.weight
-
-    class Constant(Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = lib.nn.Parameter(lib.zeros(ROWS, WIDTH))
-
-        def forward(self, x):
-            return self.weight * 2
-
-    class Halves(Module):
-        def forward(self, x):
-            upper, _ = x.chunk(2)  # one output of two is unused
-            return lib.cat((upper, upper * 2))
-
-    class View(Module):
-        def forward(self, x):
-            return x.view(WIDTH, ROWS).view(ROWS, WIDTH)
-
-    class Raises(Module):
-        def forward(self, x):
-            raise RuntimeError("forward failed")
-
-    class Outer(Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner = inner
-
-    class Residual(Outer):
-        def forward(self, x):
-            return self.inner(x) + x
-
-    class ResidualInPlace(Outer):
-        def forward(self, x):
-            out = self.inner(x)
-            out += x
-            return out
-
-    class Shared(Outer):
-        def forward(self, x):
-            return self.inner(self.inner(x))
-
-    class Detached(Outer):
-        def forward(self, x):
-            return self.inner(x.detach())
-
-    class NoGrad(Outer):
-        def forward(self, x):
-            with lib.no_grad():
-                y = self.inner(x)
-            return x * y
-
-    class Branches(Module):
-        def __init__(self, left, right):
-            super().__init__()
-            self.left, self.right = left, right
-
-        def forward(self, x):
-            return self.left(x) + self.right(x)
-
-    class TwoOutputs(Outer):
-        def forward(self, x):
-            return self.inner(x), x * 3
-
-    class ListOutput(Outer):
-        def forward(self, x):
-            return [self.inner(x), x]
-
-    class DictOutput(Outer):
-        def forward(self, x):
-            return {"inner": self.inner(x)}
-
-    class TwoInputs(Outer):
-        def forward(self, x, y, flag):
-            return self.inner(x) + y if flag else x
-
-    class Keyword(Outer):
-        def forward(self, x, *, scale):
-            return self.inner(x) * scale
-
-    class Unpack(Outer):
-        """Calls a module of another signature, and makes one tensor of what it returns."""
-
-        def forward(self, x):
-            if isinstance(self.inner, TwoInputs):
-                return self.inner(x, x * 2, True)
-            if isinstance(self.inner, Keyword):
-                return self.inner(x, scale=x * 0.5)
-            out = self.inner(x)
-            return out["inner"] if isinstance(out, dict) else out if isinstance(out, lib.Tensor) else out[0]
-
-    return SimpleNamespace(**{name: value for name, value in locals().items() if name not in ("lib", "Module")})
-
-
-def build(lib: ModuleType, tree: tuple) -> Any:
-    name, *children = tree
-    c, nn = classes(lib), lib.nn
-    if name == "sequential":
-        return nn.Sequential(*(build(lib, child) for child in children[0]))
-    parts = [build(lib, child) for child in children]
-    make = {
-        "linear": lambda: nn.Linear(WIDTH, WIDTH), "relu": nn.ReLU, "relu_": lambda: nn.ReLU(inplace=True), "tanh": nn.Tanh,
-        "identity": nn.Identity, "scale": c.Scale, "constant": c.Constant, "halves": c.Halves, "view": c.View,
-        "raises": c.Raises, "residual": c.Residual, "residual_": c.ResidualInPlace, "shared": c.Shared,
-        "detached": c.Detached, "no_grad": c.NoGrad, "branches": c.Branches,
-        "two_outputs": lambda inner: c.Unpack(c.TwoOutputs(inner)), "list_output": lambda inner: c.Unpack(c.ListOutput(inner)),
-        "dict_output": lambda inner: c.Unpack(c.DictOutput(inner)), "two_inputs": lambda inner: c.Unpack(c.TwoInputs(inner)),
-        "keyword": lambda inner: c.Unpack(c.Keyword(inner)),
-    }  # fmt: skip
-    return make[name](*parts)
 
 
 # --- hooks ----------------------------------------------------------------------------------------------------------------
