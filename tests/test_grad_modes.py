@@ -128,3 +128,25 @@ def view_under_no_grad(lib):
     x = leaf(lib)
     with lib.no_grad():
         return x[1:]
+
+
+def test_a_view_made_without_grad_asks_its_base():
+    """PyTorch 2.13: such a view requires grad if its base does, has no grad_fn, and refuses both once its base was written."""
+
+    def attempt(function):
+        try:
+            return function()
+        except RuntimeError as error:
+            return str(error)
+
+    def observed(lib):
+        x = lib.ones(2, 3, requires_grad=True)
+        with lib.no_grad():
+            view, plain = x.view(3, 2), lib.ones(2).view(2, 1)
+        seen = [view.requires_grad, view.is_leaf, plain.requires_grad]
+        with lib.no_grad():
+            x.mul_(2)
+            seen += [view.requires_grad, (view + 1).sum().item(), view.clone().requires_grad]
+        return seen + [attempt(lambda: view.grad_fn), attempt(lambda: (view + 1).sum()), attempt(lambda: view.add_(1))]
+
+    same(observed)

@@ -7,7 +7,7 @@ DATA is the official folder `tiny-imagenet-200` (train/<wnid>/images/*.JPEG, val
 words.txt). RUN receives `last.pth` (a PyTorch state_dict), `history.npz` (the first layer's weights at about 40
 moments, and the curves) and, while training, `checkpoint.pth`: the same command again continues from it.
 
-The images grow while the network trains (48 to 64 pixels: the first epochs cost half as much), the last six epochs
+The images grow while the network trains (48 to 64 pixels: the first epochs cost half as much), the last epochs
 have full size. Progressive resizing: Howard 2018, "Training Imagenet in 3 hours". `--bfloat16` computes the
 convolutions in bfloat16, twice as fast on a processor with avx512_bf16 or AMX.
 The robust twin: one-step adversarial training, Wong, Rice and Kolter 2020, "Fast is better than free".
@@ -28,7 +28,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 # For each way to train: the image size of each epoch, the images of an epoch, the peak learning rate.
 SCHEDULES = {
     "standard": ((48, 48, 48, 56, 56, 64, 64, 64, 64, 64, 64), 100_000, 0.1),
-    "robust": ((64, 64, 64, 64), 60_000, 0.03),
+    "robust": ((56, 56, 64), 50_000, 0.03),
 }
 EPSILON = 4 / 255  # half side of the box that an adversary may move a pixel in, pixels in [0, 1]
 

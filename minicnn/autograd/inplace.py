@@ -27,7 +27,7 @@ _ADVICE = {
 
 
 _NO_GRAD_VIEW = (
-    "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is "
+    "A view was created in no_grad mode and {} modified inplace with grad mode enabled. Given that this use case is "
     "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either "
     "both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace "
     "to be tracked)."
@@ -37,7 +37,7 @@ _NO_GRAD_VIEW = (
 def refuse(view: TensorBase, what: str = "is being") -> None:
     """Raise the RuntimeError that says why this view must not be written."""
     if view._view_origin == "no_grad":
-        raise RuntimeError(_NO_GRAD_VIEW)
+        raise RuntimeError(_NO_GRAD_VIEW.format(what))
     raise RuntimeError(
         f"Output {view._output_nr} of {strip_backward(view._grad_fn)} is a view and {what} modified inplace. "
         f"{_ADVICE[view._view_origin]}"

@@ -82,7 +82,10 @@ class TensorBase:
 
     @property
     def requires_grad(self) -> bool:
-        return self._requires_grad or self.grad_fn is not None
+        """Whether a gradient may be wanted. A view asks its base, even one made under `no_grad` (as in PyTorch)."""
+        if self._requires_grad or self._grad_fn is not None:
+            return True
+        return self._base is not None and self._base.requires_grad
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
