@@ -224,6 +224,7 @@ class SavedTensor:
         "_unpack",
         "_version",
         "_view",
+        "_view_to_refuse",
         "is_output",
     )
 
@@ -237,6 +238,7 @@ class SavedTensor:
         self._edge = None if is_output else tensor.grad_fn
         self._original = weakref.ref(tensor)
         self._view = tensor._base is not None
+        self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
         if _saved_hooks.stack:
             pack, self._unpack = _saved_hooks.stack[-1]
             self._pack(pack, tensor)
@@ -289,6 +291,8 @@ class SavedTensor:
     def _modified(self, node: Node) -> str:
         from minicnn._types import dtype
 
+        if self._view_to_refuse is not None:
+            self._view_to_refuse.grad_fn  # noqa: B018  (for such a view this raises the error that says more)
         if self.is_output:
             maker = strip_backward(node)
         elif self._edge is not None and self._counter.writer is not None:
