@@ -244,6 +244,32 @@ def test_the_graph_that_is_said_to_live_lives(lib):
         assert ("graph" in kinds(leaks(model))) is not detach
 
 
+def test_it_keeps_nothing_alive_itself(lib):
+    model, seen = network(lib), []
+    handle = model[2].register_forward_hook(lambda m, a, o, kept=seen: kept.append(o))
+    with leaks(model) as in_a_block:
+        run(lib, model)
+    without = leaks(model)
+    assert [kinds(found) for found in (in_a_block, without)] == [["graph"], ["handle", "graph"]]
+    reference = weakref.ref(seen[0])
+    handle.remove()
+    del handle, seen
+    gc.collect()
+    assert reference() is None
+    assert len(without) == 2
+
+
+def test_objects_that_answer_to_any_name(lib):
+    class Anything:
+        def __getattr__(self, name):
+            return 7
+
+    anything, model = Anything(), network(lib)
+    model[0].register_forward_hook(lambda m, a, o: print_nothing(anything))
+    run(lib, model)
+    assert kinds(leaks(model)) == ["handle"]
+
+
 # Handles ----------------------------------------------------------------------------------------------------------------
 
 

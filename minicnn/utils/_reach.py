@@ -230,7 +230,7 @@ _SEQUENCES = (list, tuple, set, frozenset, deque)
 
 
 def _is_module(value: Any) -> bool:
-    return hasattr(value, "_call_impl") and hasattr(value, "named_modules") and not isinstance(value, type)
+    return hasattr(type(value), "_call_impl") and hasattr(type(value), "named_modules")
 
 
 def _names_in(code: types.CodeType) -> set[str]:

@@ -10,7 +10,9 @@ import numpy as np
 
 
 def is_tensor(value: Any) -> bool:
-    return not isinstance(value, type) and hasattr(value, "grad_fn") and hasattr(value, "detach")
+    return hasattr(type(value), "grad_fn") and hasattr(
+        type(value), "detach"
+    )  # its type: objects may answer to any name
 
 
 def tensors_in(value: Any, place: str) -> Iterator[tuple[str, Any]]:

@@ -141,8 +141,6 @@ class leaks(Sequence):
         self._handles.clear()
         self._open.clear()
         self._look()
-        self._known.clear()
-        self._sights.clear()
         self._watching = False
 
     def _pre_hook(self) -> Any:
@@ -220,9 +218,7 @@ class leaks(Sequence):
         return stored_by(self._model, list(self._known.values()))
 
     def _look(self) -> None:
-        """Fill the list of findings."""
-        if not self._watching:
-            self._known.clear()
+        """Fill the list of findings, and let go of what was looked at."""
         self._see("a line outside of the model", None, made_by=None)
         present = hooks_on(self._model)
         self._findings = [
@@ -242,6 +238,8 @@ class leaks(Sequence):
                 groups.setdefault((kind, stored.group, self._module_of(stored)), []).append(stored)
         for (kind, _, module), together in groups.items():
             self._findings.append(self._finding(kind, module, together))
+        self._known.clear()
+        self._sights.clear()
 
     def _faults(self, stored: Stored) -> Iterator[str]:
         value, sight = stored.value, self._sights[id(stored.value)]
