@@ -71,8 +71,8 @@ def memory_block(value: Any) -> tuple[int, int]:
 def share_memory(a: Any, b: Any) -> bool:
     """Whether a write to one of the two tensors or arrays can change the other."""
     (start, size), (other_start, other_size) = memory_block(a), memory_block(b)
-    if start >= other_start + other_size or other_start >= start + size:
-        return False
+    if not start or start >= other_start + other_size or other_start >= start + size:
+        return False  # PyTorch's tensors without numbers, on the device "meta", begin at 0
     ours, theirs = as_array(a), as_array(b)
     if ours is None or theirs is None:
         return True

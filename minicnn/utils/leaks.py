@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.utils._reach import Hook, Stored, describe_hook, hooks_on, stored_by
+from minicnn.utils._reach import Hook, Stored, describe_hook, hooks_on, set_by_library, stored_by
 from minicnn.utils._tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
 from minicnn.utils.module_names import named_modules, names_of
 
@@ -81,7 +81,7 @@ class leaks(Sequence):
 
     The three kinds of findings:
 
-        handle  a hook that is still set (in a block: one that was set in it)
+        handle  a hook that is still set (in a block: one that was set in it), but none that the library set itself
         graph   a stored tensor that has a `grad_fn`, and so keeps the forward pass alive that made it
         alias   a stored tensor or array in memory that somebody else has written since it was stored
 
@@ -213,8 +213,7 @@ class leaks(Sequence):
         return None
 
     def _stored(self) -> list[Stored]:
-        own = {(id(handle.hooks_dict_ref()), handle.id) for handle in self._handles.values()}
-        self._known.update((hook.key, hook) for hook in hooks_on(self._model) if hook.key not in own)
+        self._known.update((hook.key, hook) for hook in hooks_on(self._model))
         return stored_by(self._model, list(self._known.values()))
 
     def _look(self) -> None:
@@ -230,7 +229,7 @@ class leaks(Sequence):
                 _CURES["handle"],
             )
             for hook in present
-            if hook.key not in self._before
+            if hook.key not in self._before and not set_by_library(hook)
         ]
         groups: dict[tuple, list[Stored]] = {}
         for stored in self._stored():
