@@ -12,6 +12,7 @@ With a question about hooks, look here:
     one certain rule          the functions `rule_...` in `tests/`: each runs in minicnn and in PyTorch
     my network, step by step  `trace(model)`, here: every call, forward and backward, as a table
     mine and PyTorch's        `diff(trace_a, trace_b)`, here: where two traces part
+    what a call costs         `python -m tests.benchmarks.module_call`
     what my hooks leave       `leaks(model)`, here: handles, graphs kept alive, memory that others write
 
 PyTorch has no `trace`, `diff` and `leaks`; they work on its modules too.
