@@ -14,7 +14,7 @@ from both import filled, known
 
 import minicnn
 from minicnn import viz
-from minicnn.utils.hooks import leaks
+from minicnn.utils.hooks import leaks, trace
 
 kept_globally: dict = {}
 
@@ -244,6 +244,32 @@ def test_the_graph_that_is_said_to_live_lives(lib):
         assert ("graph" in kinds(leaks(model))) is not detach
 
 
+def test_it_keeps_nothing_alive_itself(lib):
+    model, seen = network(lib), []
+    handle = model[2].register_forward_hook(lambda m, a, o, kept=seen: kept.append(o))
+    with leaks(model) as in_a_block:
+        run(lib, model)
+    without = leaks(model)
+    assert [kinds(found) for found in (in_a_block, without)] == [["graph"], ["handle", "graph"]]
+    reference = weakref.ref(seen[0])
+    handle.remove()
+    del handle, seen
+    gc.collect()
+    assert reference() is None
+    assert len(without) == 2
+
+
+def test_objects_that_answer_to_any_name(lib):
+    class Anything:
+        def __getattr__(self, name):
+            return 7
+
+    anything, model = Anything(), network(lib)
+    model[0].register_forward_hook(lambda m, a, o: print_nothing(anything))
+    run(lib, model)
+    assert kinds(leaks(model)) == ["handle"]
+
+
 # Handles ----------------------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +296,34 @@ def test_handles(lib):
 
 def print_nothing(*args):
     return None
+
+
+def test_the_tools_do_not_report_each_other(lib):
+    model = network(lib)
+    with trace(model) as events, leaks(model) as found:
+        run(lib, model).sum().backward()
+        assert not leaks(model)
+    assert not found
+    assert len(events) > 8
+
+
+def test_hooks_of_the_library_itself_are_not_left_behind():
+    model = torch.nn.Sequential(torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 2)))
+    assert len(model[0]._load_state_dict_pre_hooks) == 1
+    assert not leaks(model)
+
+
+def test_tensors_without_numbers_share_nothing():
+    model = torch.nn.Linear(3, 2, device="meta")
+    seen = []
+    with (
+        trace(model) as events,
+        leaks(model) as found,
+        model.register_forward_hook(lambda m, a, o: seen.append(o.detach())),
+    ):
+        model(torch.ones(1, 3, device="meta"))
+    assert events[1].tensors[0].shares == []
+    assert not found
 
 
 def test_global_hooks(lib):

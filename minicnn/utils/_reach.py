@@ -39,6 +39,7 @@ _TENSOR_DICTS = {
     "_backward_hooks": "tensor hook",
     "_post_accumulate_grad_hooks": "post-accumulate-grad hook",
 }
+_TOOLS = ("minicnn.utils.leaks", "minicnn.utils.tracing")  # what watches is not among the watched
 _MAX_DEPTH = 8
 _MAX_OBJECTS = 50_000
 
@@ -84,7 +85,17 @@ def _entries(namespace: dict[str, Any], kinds: dict[str, str], name: str) -> Ite
     for key, kind in kinds.items():
         hooks = namespace.get(key) or {}
         for hook_id, function in hooks.items():
-            yield Hook(kind, name, function, (id(hooks), hook_id))
+            if _module_of(function) not in _TOOLS:
+                yield Hook(kind, name, function, (id(hooks), hook_id))
+
+
+def set_by_library(hook: Hook) -> bool:
+    """Whether the library itself has set this hook, as its `weight_norm` does."""
+    return _module_of(hook.function).startswith(("torch.nn.", "minicnn.nn."))
+
+
+def _module_of(function: Any) -> str:
+    return getattr(_innermost(function), "__module__", None) or ""
 
 
 def describe_hook(hook: Hook) -> str:
@@ -230,7 +241,7 @@ _SEQUENCES = (list, tuple, set, frozenset, deque)
 
 
 def _is_module(value: Any) -> bool:
-    return hasattr(value, "_call_impl") and hasattr(value, "named_modules") and not isinstance(value, type)
+    return hasattr(type(value), "_call_impl") and hasattr(type(value), "named_modules")
 
 
 def _names_in(code: types.CodeType) -> set[str]:

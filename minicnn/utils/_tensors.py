@@ -10,7 +10,9 @@ import numpy as np
 
 
 def is_tensor(value: Any) -> bool:
-    return not isinstance(value, type) and hasattr(value, "grad_fn") and hasattr(value, "detach")
+    return hasattr(type(value), "grad_fn") and hasattr(
+        type(value), "detach"
+    )  # its type: objects may answer to any name
 
 
 def tensors_in(value: Any, place: str) -> Iterator[tuple[str, Any]]:
@@ -69,8 +71,8 @@ def memory_block(value: Any) -> tuple[int, int]:
 def share_memory(a: Any, b: Any) -> bool:
     """Whether a write to one of the two tensors or arrays can change the other."""
     (start, size), (other_start, other_size) = memory_block(a), memory_block(b)
-    if start >= other_start + other_size or other_start >= start + size:
-        return False
+    if not start or start >= other_start + other_size or other_start >= start + size:
+        return False  # PyTorch's tensors without numbers, on the device "meta", begin at 0
     ours, theirs = as_array(a), as_array(b)
     if ours is None or theirs is None:
         return True

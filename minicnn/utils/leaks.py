@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.utils._reach import Hook, Stored, describe_hook, hooks_on, stored_by
+from minicnn.utils._reach import Hook, Stored, describe_hook, hooks_on, set_by_library, stored_by
 from minicnn.utils._tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
 from minicnn.utils.module_names import named_modules, names_of
 
@@ -81,7 +81,7 @@ class leaks(Sequence):
 
     The three kinds of findings:
 
-        handle  a hook that is still set (in a block: one that was set in it)
+        handle  a hook that is still set (in a block: one that was set in it), but none that the library set itself
         graph   a stored tensor that has a `grad_fn`, and so keeps the forward pass alive that made it
         alias   a stored tensor or array in memory that somebody else has written since it was stored
 
@@ -141,8 +141,6 @@ class leaks(Sequence):
         self._handles.clear()
         self._open.clear()
         self._look()
-        self._known.clear()
-        self._sights.clear()
         self._watching = False
 
     def _pre_hook(self) -> Any:
@@ -215,14 +213,11 @@ class leaks(Sequence):
         return None
 
     def _stored(self) -> list[Stored]:
-        own = {(id(handle.hooks_dict_ref()), handle.id) for handle in self._handles.values()}
-        self._known.update((hook.key, hook) for hook in hooks_on(self._model) if hook.key not in own)
+        self._known.update((hook.key, hook) for hook in hooks_on(self._model))
         return stored_by(self._model, list(self._known.values()))
 
     def _look(self) -> None:
-        """Fill the list of findings."""
-        if not self._watching:
-            self._known.clear()
+        """Fill the list of findings, and let go of what was looked at."""
         self._see("a line outside of the model", None, made_by=None)
         present = hooks_on(self._model)
         self._findings = [
@@ -234,7 +229,7 @@ class leaks(Sequence):
                 _CURES["handle"],
             )
             for hook in present
-            if hook.key not in self._before
+            if hook.key not in self._before and not set_by_library(hook)
         ]
         groups: dict[tuple, list[Stored]] = {}
         for stored in self._stored():
@@ -242,6 +237,8 @@ class leaks(Sequence):
                 groups.setdefault((kind, stored.group, self._module_of(stored)), []).append(stored)
         for (kind, _, module), together in groups.items():
             self._findings.append(self._finding(kind, module, together))
+        self._known.clear()
+        self._sights.clear()
 
     def _faults(self, stored: Stored) -> Iterator[str]:
         value, sight = stored.value, self._sights[id(stored.value)]

@@ -35,6 +35,8 @@ class _Open:
 class trace(Sequence):
     """Context manager and list of `Event`: every call of every module in the block, forward and backward, in order.
 
+    What an event holds is written at `minicnn.utils.trace_events.Event` and `TensorRecord`.
+
         with trace(model) as events:
             model(x).sum().backward()
         print(events)                       # an indented table
