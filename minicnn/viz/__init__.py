@@ -18,6 +18,7 @@ from minicnn.viz.attribution import (
 from minicnn.viz.attribution_figures import draw_attribution, draw_sanity
 from minicnn.viz.capture import StopForward, capture
 from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
+from minicnn.viz.explain import Explanation, explain_input_gradient, explain_pixel, explain_weight_gradient
 from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
 from minicnn.viz.filter_report import FilterReport, filter_report
 from minicnn.viz.filters import dead_filters, draw_filters, draw_kernels, filter_tiles, weight_of
@@ -47,6 +48,7 @@ __all__ = [
     "AttributionWarning",
     "Axis",
     "Blur",
+    "Explanation",
     "Field",
     "ExpandedWeights",
     "FilterGrowth",
@@ -80,6 +82,9 @@ __all__ = [
     "draw_strip",
     "expanded_weights",
     "filter_growth",
+    "explain_input_gradient",
+    "explain_pixel",
+    "explain_weight_gradient",
     "filter_report",
     "filter_tiles",
     "fit",
