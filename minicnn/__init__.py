@@ -219,7 +219,7 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
     return view_as_complex(stack([real, imag], -1))
 
 
-from minicnn import autograd, cuda, fft, linalg, models, nn, optim, utils
+from minicnn import autograd, cuda, fft, hub, linalg, models, nn, optim, transforms, utils
 from minicnn.utils import data as _data  # so that `minicnn.utils.data` is there, as torch.utils.data is
 from minicnn.serialization import load, save
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -11,60 +14,45 @@ import minicnn
 from minicnn import models
 from minicnn.nn.utils import skip_init
 
-# As torchvision's documentation states them.
-PARAMETERS = {
-    "alexnet": 61_100_840,
-    "resnet18": 11_689_512,
-    "resnet34": 21_797_672,
-    "resnet50": 25_557_032,
-    "squeezenet1_0": 1_248_424,
-    "squeezenet1_1": 1_235_496,
-    "vgg11": 132_863_336,
-    "vgg11_bn": 132_868_840,
-    "vgg13": 133_047_848,
-    "vgg13_bn": 133_053_736,
-    "vgg16": 138_357_544,
-    "vgg16_bn": 138_365_992,
-    "vgg19": 143_667_240,
-    "vgg19_bn": 143_678_248,
+# Of torchvision 0.29.1: the number of parameters, and the SHA-256 of what `listing` returns, beginnings.
+TORCHVISION = {
+    "alexnet": (61_100_840, "9d712155055155f9"),
+    "resnet18": (11_689_512, "c71d7ac751c63823"),
+    "resnet34": (21_797_672, "9c6ae1244569700b"),
+    "resnet50": (25_557_032, "4f2041f5423b18f2"),
+    "squeezenet1_0": (1_248_424, "bcc9203224f72636"),
+    "squeezenet1_1": (1_235_496, "73279a2e0a5c5b62"),
+    "vgg11": (132_863_336, "ff381a05a1d44f0c"),
+    "vgg11_bn": (132_868_840, "41a00320b422bb7c"),
+    "vgg13": (133_047_848, "7176f6dd210e1a77"),
+    "vgg13_bn": (133_053_736, "940dbe7bc62d814b"),
+    "vgg16": (138_357_544, "dae043e1927e557e"),
+    "vgg16_bn": (138_365_992, "82e5ba86350a74d8"),
+    "vgg19": (143_667_240, "d50c8e92ebfc2651"),
+    "vgg19_bn": (143_678_248, "44185df9b6e18e04"),
 }
 
 
+def listing(model) -> str:
+    """Every key with its shape, in order, and what the model prints: module names, settings."""
+    return "\n".join([*(f"{key} {list(value.shape)}" for key, value in model.state_dict().items()), repr(model)])
+
+
 def test_all_are_registered():
-    assert set(PARAMETERS) == set(torch_models.BUILDERS) == set(models.list_models()) - {"tinynet"}
+    assert set(TORCHVISION) == set(torch_models.BUILDERS) == set(models.list_models()) - {"tinynet"}
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", TORCHVISION)
 def test_keys_shapes_and_number_of_parameters(name):
     ours = skip_init(models.get_model, name)
-    assert sum(p.numel() for p in ours.parameters()) == PARAMETERS[name]
+    parameters, digest = TORCHVISION[name]
+    assert sum(p.numel() for p in ours.parameters()) == parameters
+    assert hashlib.sha256(listing(ours).encode()).hexdigest().startswith(digest)
     with torch.device("meta"):
         theirs = torch_models.BUILDERS[name]()
     assert set(ours.state_dict()) == set(theirs.state_dict())
     for key, value in theirs.state_dict().items():
         assert tuple(ours.state_dict()[key].shape) == tuple(value.shape), key
-
-
-# The order in which torchvision builds them, and so that of the keys in its checkpoints.
-FIRST_AND_LAST = {
-    "alexnet": ("features.0.weight", "features.0.bias", "features.3.weight", "classifier.6.bias"),
-    "vgg16": ("features.0.weight", "features.0.bias", "features.2.weight", "classifier.6.bias"),
-    "vgg11_bn": ("features.0.weight", "features.0.bias", "features.1.weight", "classifier.6.bias"),
-    "squeezenet1_1": ("features.0.weight", "features.0.bias", "features.3.squeeze.weight", "classifier.1.bias"),
-    "resnet18": ("conv1.weight", "bn1.weight", "bn1.bias", "fc.bias"),
-    "resnet50": ("conv1.weight", "bn1.weight", "bn1.bias", "fc.bias"),
-}
-
-
-@pytest.mark.parametrize("name", FIRST_AND_LAST)
-def test_order_of_the_keys(name):
-    keys = list(skip_init(models.get_model, name).state_dict())
-    assert (*keys[:3], keys[-1]) == FIRST_AND_LAST[name]
-    if name == "resnet50":
-        block = [key.removeprefix("layer2.0.") for key in keys if key.startswith("layer2.0.")]
-        norm = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
-        expected = [key for i in (1, 2, 3) for key in (f"conv{i}.weight", *(f"bn{i}.{entry}" for entry in norm))]
-        assert block == [*expected, "downsample.0.weight", *(f"downsample.1.{entry}" for entry in norm)]
 
 
 def test_the_first_values_are_torchvisions_kind():
@@ -103,3 +91,53 @@ def test_dilation_in_place_of_stride():
     model = skip_init(models.resnet50, replace_stride_with_dilation=(False, True, True))
     assert (model.layer3[0].conv2.stride, model.layer3[0].conv2.dilation) == ((1, 1), (1, 1))
     assert (model.layer3[1].conv2.dilation, model.layer4[1].conv2.dilation) == ((2, 2), (4, 4))
+
+
+# --- official weights -------------------------------------------------------------------------------------------------
+
+
+def test_official_weights():
+    assert {name: [w.name for w in models.get_model_weights(name)] for name in TORCHVISION} == {
+        name: ["IMAGENET1K_V1", "IMAGENET1K_V2"] if name == "resnet50" else ["IMAGENET1K_V1"] for name in TORCHVISION
+    }
+    for name, (parameters, _) in TORCHVISION.items():
+        for member in models.get_model_weights(name):
+            file = member.url.removeprefix("https://download.pytorch.org/models/")
+            assert re.fullmatch(rf"{name}(-owt)?-[0-9a-f]{{8}}\.pth", file)
+            assert member.meta["num_params"] == parameters
+            assert len(member.meta["categories"]) == 1000
+    assert models.ResNet50_Weights.DEFAULT is models.ResNet50_Weights.IMAGENET1K_V2
+    assert repr(models.AlexNet_Weights.DEFAULT) == "AlexNet_Weights.IMAGENET1K_V1"
+    assert models.AlexNet_Weights.DEFAULT.transforms().resize_size == [256]
+    assert models.ResNet50_Weights.DEFAULT.transforms().resize_size == [232]
+    assert models.get_weight("VGG16_Weights.DEFAULT").url.endswith("vgg16-397923af.pth")
+
+
+def test_the_thousand_classes():
+    names = models.AlexNet_Weights.DEFAULT.meta["categories"]
+    assert len(names) == len(set(names)) == 1000
+    known = {
+        0: "tench",
+        1: "goldfish",
+        207: "golden retriever",
+        281: "tabby",
+        285: "Egyptian cat",
+        999: "toilet tissue",
+    }
+    assert {k: names[k] for k in known} == known
+    assert hashlib.sha256("\n".join(names).encode()).hexdigest().startswith("0b0f9fee7c952f25")  # torchvision 0.29.1's
+
+
+def test_weights_by_wrong_names():
+    with pytest.raises(ValueError, match="AlexNet_Weights has no 'IMAGENET': there are IMAGENET1K_V1, DEFAULT"):
+        models.AlexNet_Weights.verify("IMAGENET")
+    with pytest.raises(FileNotFoundError, match="'DEFAUL' is neither 'IMAGENET1K_V1', 'DEFAULT', None nor a file"):
+        models.alexnet("DEFAUL")
+    with pytest.raises(TypeError, match="expected AlexNet_Weights but received VGG16_Weights"):
+        models.alexnet(models.VGG16_Weights.DEFAULT)
+    with pytest.raises(ValueError, match="torchvision has no weights for tinynet"):
+        models.get_model_weights("tinynet")
+    with pytest.raises(ValueError, match="write NAME_Weights.MEMBER"):
+        models.get_weight("AlexNet")
+    with pytest.raises(AttributeError, match="no attribute 'uri'"):
+        _ = models.AlexNet_Weights.DEFAULT.uri

@@ -29,6 +29,8 @@ class ModelMeta:
     """Top-1 accuracy on the validation images as a fraction in [0, 1]; None if it was not measured."""
     note: str = ""
     """One line: what the network was trained on, what the accuracy was measured on."""
+    resize_size: int | None = None
+    """Pixels of the shorter side before (H, W) are cut from the middle; None: it just covers them."""
 
     def to_metadata(self) -> dict[str, str]:
         """Strings only, which is what a `.safetensors` header holds: each value but a string as JSON."""
@@ -54,5 +56,5 @@ class ModelMeta:
 
 
 IMAGENET = ModelMeta(
-    architecture="", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), input_size=(3, 224, 224)
+    architecture="", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), input_size=(3, 224, 224), resize_size=256
 )  # how torchvision's networks want their images

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from enum import Enum
 from fnmatch import fnmatch
 from os import PathLike, fspath
 from pathlib import Path
@@ -12,23 +13,49 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.models._meta import IMAGENET, ModelMeta
+from minicnn.models._weights import WeightsEnum, imagenet_classes
 from minicnn.nn import Module
 from minicnn.nn.utils import skip_init
 from minicnn.serialization import check_fit, load, load_weights, read_metadata, state_dict_in
+from minicnn.utils._warnings import warn_user
 
-Weights = str | PathLike[str] | None
+WeightsArgument = WeightsEnum | str | PathLike[str] | None
 BUNDLED: dict[str, dict[str, str]] = {
     "tinynet": {"standard": "tinynet_standard.safetensors", "robust": "tinynet_robust.safetensors"},
 }  # {architecture: {name of its weights: file in weights/}}; the first is the one to begin with
+OFFICIAL: dict[str, type[WeightsEnum]] = {}
 _BUILDERS: dict[str, Callable[..., Module]] = {}
 
 Builder = TypeVar("Builder", bound=Callable[..., Module])
 
 
-def register_model(builder: Builder) -> Builder:
-    """Decorator: list the function under its own name."""
-    _BUILDERS[builder.__name__] = builder
-    return builder
+def register_model(official: type[WeightsEnum] | None = None) -> Callable[[Builder], Builder]:
+    """Decorator: list the function under its own name; `official` are the weights that torchvision offers for it."""
+
+    def register(builder: Builder) -> Builder:
+        _BUILDERS[builder.__name__] = builder
+        if official is not None:
+            OFFICIAL[builder.__name__] = official
+        return builder
+
+    return register
+
+
+def get_model_weights(name: str | Callable[..., Module]) -> type[WeightsEnum]:
+    """The official weights of a model, of the function or its name. ValueError if torchvision has none for it."""
+    name = name if isinstance(name, str) else name.__name__
+    find_model(name)
+    if name.lower() not in OFFICIAL:
+        raise ValueError(f"torchvision has no weights for {name}; there are some for {', '.join(sorted(OFFICIAL))}")
+    return OFFICIAL[name.lower()]
+
+
+def get_weight(name: str) -> WeightsEnum:
+    """A member by its full name: get_weight("ResNet50_Weights.IMAGENET1K_V1")."""
+    for official in OFFICIAL.values():
+        if name.startswith(f"{official.__name__}."):
+            return official.verify(name)
+    raise ValueError(f"there are no weights {name!r}: write NAME_Weights.MEMBER, such as AlexNet_Weights.DEFAULT")
 
 
 def list_models(
@@ -83,40 +110,88 @@ def weights_path(name: str) -> Path:
 def build(
     name: str,
     architecture: Callable[..., Module],
-    weights: Weights,
+    weights: WeightsArgument,
     progress: bool = True,
     *,
     output: str,
     default: ModelMeta = IMAGENET,
+    pretrained: bool | None = None,
     **kwargs: Any,
 ) -> Module:
     """`architecture(**kwargs)` with its weights and its `meta`: what every model function comes down to.
 
-    `weights` is None (the fresh initialisation), a key of `BUNDLED[name]`, or the path of a file. What the file states
-    about itself replaces `default`. The number of outputs is `num_classes` if that is given, else that of the `output`
-    layer in the file.
+    `weights` is None (the fresh initialisation), a member of the model's official weights or its name (downloaded once),
+    a key of `BUNDLED[name]`, or the path of a file. What is known of the weights replaces `default`. The number of
+    outputs is `num_classes` if that is given, else that of the `output` layer in the file. `pretrained` is torchvision's
+    argument of before 0.13.
     """
     meta = replace(default, architecture=name)
-    if weights is None:
+    source = _source(name, _legacy(name, weights, pretrained))
+    if source is None:
         model = architecture(**kwargs)
         model.meta = meta
         return model
-    bundled = BUNDLED.get(name, {})
-    path = weights_path(bundled[weights]) if weights in bundled else Path(fspath(weights))
-    if not path.is_file():
-        names = "".join(f"{key!r}, " for key in bundled)
-        raise FileNotFoundError(f"weights={fspath(weights)!r} is neither {names}None nor a file")
-    state = state_dict_in(load(path), path)
+    if isinstance(source, WeightsEnum):
+        state, origin = source.get_state_dict(progress=progress), str(source)
+        meta = _official_meta(meta, source)
+    else:
+        state, origin = state_dict_in(load(source), source), str(source)
+        if f"{output}.weight" in state and len(state[f"{output}.weight"]) == 1000 and default is IMAGENET:
+            note = "the file does not state its 1000 classes: they are taken for ImageNet's, in torchvision's order"
+            meta = replace(meta, categories=tuple(imagenet_classes()), note=note)
+        meta = meta.updated(read_metadata(source), origin)
     if "num_classes" not in kwargs and f"{output}.weight" in state:
         kwargs["num_classes"] = len(state[f"{output}.weight"])
     model = skip_init(architecture, **kwargs)
-    check_fit(model, state, path)
+    check_fit(model, state, origin)
     # Take the tensors themselves, where they are of the right type: half of the memory, and half of the time.
     own = model.state_dict()
     ready = {name: value.to(own[name].dtype).contiguous() for name, value in state.items()}
     model.load_state_dict(ready, assign=len({owner(value) for value in ready.values()}) == len(ready))
-    model.meta = meta.updated(read_metadata(path), str(path))
+    model.meta = meta
     return model
+
+
+def _legacy(name: str, weights: WeightsArgument | bool, pretrained: bool | None) -> WeightsArgument:
+    """`pretrained=True`, and True in the place of `weights`, mean the first official weights there were."""
+    if pretrained is None and not isinstance(weights, bool):
+        return weights
+    if name not in OFFICIAL:
+        raise ValueError(f"{name} has no official weights")
+    warn_user(
+        "The parameter 'pretrained' is deprecated since 0.13 and may be removed in the future, please use 'weights' instead."
+    )
+    wanted = pretrained if pretrained is not None else weights
+    return next(iter(OFFICIAL[name])) if wanted else None
+
+
+def _source(name: str, weights: WeightsArgument) -> WeightsEnum | Path | None:
+    """What `weights` stands for: a member of the official weights, or a file that exists."""
+    official, bundled = OFFICIAL.get(name), BUNDLED.get(name, {})
+    if weights is None or isinstance(weights, Enum):
+        return official.verify(weights) if official is not None else weights
+    text = fspath(weights)
+    if text in bundled:
+        return weights_path(bundled[text])
+    if official is not None and text.removeprefix(f"{official.__name__}.") in official.__members__:
+        return official.verify(text)
+    if not Path(text).is_file():
+        names = ", ".join(repr(key) for key in (*bundled, *(official.__members__ if official is not None else ())))
+        raise FileNotFoundError(f"weights={text!r} is neither {names}, None nor a file")
+    return Path(text)
+
+
+def _official_meta(meta: ModelMeta, source: WeightsEnum) -> ModelMeta:
+    preset = source.transforms()
+    return replace(
+        meta,
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        resize_size=preset.resize_size[0],
+        categories=tuple(source.meta["categories"]),
+        accuracy=source.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
+        note=f"torchvision's {source}; accuracy on ImageNet's 50,000 validation images, as torchvision states it",
+    )
 
 
 def fill_from_file(model: Module, weights: str | PathLike[str], meta: ModelMeta) -> ModelMeta:

@@ -5,7 +5,8 @@ from typing import Any
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import IMAGENET, ModelMeta
-from minicnn.models._registry import Weights, build, register_model
+from minicnn.models._registry import WeightsArgument, build, register_model
+from minicnn.models._weights import WeightsEnum, imagenet
 
 
 class AlexNet(nn.Module):
@@ -50,7 +51,19 @@ class AlexNet(nn.Module):
         return self.classifier(x)
 
 
-@register_model
-def alexnet(weights: Weights = None, progress: bool = True, **kwargs: Any) -> AlexNet:
-    """AlexNet. `weights` is the path of a checkpoint, or None for an untrained network; `kwargs` go to `AlexNet`."""
+class AlexNet_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("alexnet-owt-7be5be79", 63, 61_100_840, 56.522, 79.066)
+    DEFAULT = IMAGENET1K_V1
+
+
+@register_model(AlexNet_Weights)
+def alexnet(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> AlexNet:
+    """AlexNet.
+
+    Args:
+        weights: "DEFAULT" or another member of `AlexNet_Weights` (downloaded into PyTorch's cache, once), the path of a
+            checkpoint, or None for an untrained network.
+        progress: show a bar while downloading.
+        kwargs: go to `AlexNet`. Without `num_classes` there are as many outputs as the checkpoint has.
+    """
     return build("alexnet", AlexNet, weights, progress, output="classifier.6", **kwargs)

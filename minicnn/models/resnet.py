@@ -10,7 +10,8 @@ from typing import Any
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import IMAGENET, ModelMeta
-from minicnn.models._registry import Weights, build, register_model
+from minicnn.models._registry import WeightsArgument, build, register_model
+from minicnn.models._weights import WeightsEnum, imagenet
 
 Norm = Callable[[int], nn.Module]
 
@@ -186,20 +187,36 @@ class ResNet(nn.Module):
         return self.fc(x)
 
 
-@register_model
-def resnet18(weights: Weights = None, progress: bool = True, **kwargs: Any) -> ResNet:
+class ResNet18_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnet18-f37072fd", 1, 11_689_512, 69.758, 89.078)
+    DEFAULT = IMAGENET1K_V1
+
+
+class ResNet34_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnet34-b627a593", 1, 21_797_672, 73.314, 91.42)
+    DEFAULT = IMAGENET1K_V1
+
+
+class ResNet50_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnet50-0676ba61", 1, 25_557_032, 76.13, 92.862)
+    IMAGENET1K_V2 = imagenet("resnet50-11ad3fa6", 1, 25_557_032, 80.858, 95.434, resize_size=232)
+    DEFAULT = IMAGENET1K_V2
+
+
+@register_model(ResNet18_Weights)
+def resnet18(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-18: 11.7 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
     return _resnet("resnet18", BasicBlock, (2, 2, 2, 2), weights, progress, kwargs)
 
 
-@register_model
-def resnet34(weights: Weights = None, progress: bool = True, **kwargs: Any) -> ResNet:
+@register_model(ResNet34_Weights)
+def resnet34(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-34: 21.8 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
     return _resnet("resnet34", BasicBlock, (3, 4, 6, 3), weights, progress, kwargs)
 
 
-@register_model
-def resnet50(weights: Weights = None, progress: bool = True, **kwargs: Any) -> ResNet:
+@register_model(ResNet50_Weights)
+def resnet50(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-50: 25.6 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
     return _resnet("resnet50", Bottleneck, (3, 4, 6, 3), weights, progress, kwargs)
 
@@ -208,7 +225,7 @@ def _resnet(
     name: str,
     block: type[BasicBlock] | type[Bottleneck],
     layers: Sequence[int],
-    weights: Weights,
+    weights: WeightsArgument,
     progress: bool,
     kwargs: dict[str, Any],
 ) -> ResNet:

@@ -6,7 +6,8 @@ from typing import Any
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import IMAGENET, ModelMeta
-from minicnn.models._registry import Weights, build, register_model
+from minicnn.models._registry import WeightsArgument, build, register_model
+from minicnn.models._weights import WeightsEnum, imagenet
 from minicnn.ops import cat
 
 
@@ -101,13 +102,23 @@ class SqueezeNet(nn.Module):
         return self.classifier(x).flatten(1)
 
 
-@register_model
-def squeezenet1_0(weights: Weights = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
+class SqueezeNet1_0_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("squeezenet1_0-b66bff10", 21, 1_248_424, 58.092, 80.42)
+    DEFAULT = IMAGENET1K_V1
+
+
+class SqueezeNet1_1_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("squeezenet1_1-b8a52dc0", 17, 1_235_496, 58.178, 80.624)
+    DEFAULT = IMAGENET1K_V1
+
+
+@register_model(SqueezeNet1_0_Weights)
+def squeezenet1_0(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
     """SqueezeNet of the paper. Arguments as for `alexnet`; `kwargs` go to `SqueezeNet`."""
     return build("squeezenet1_0", SqueezeNet, weights, progress, output="classifier.1", version="1_0", **kwargs)
 
 
-@register_model
-def squeezenet1_1(weights: Weights = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
+@register_model(SqueezeNet1_1_Weights)
+def squeezenet1_1(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
     """SqueezeNet 1.1: as accurate with 2.4 times less work. Arguments as for `alexnet`; `kwargs` go to `SqueezeNet`."""
     return build("squeezenet1_1", SqueezeNet, weights, progress, output="classifier.1", version="1_1", **kwargs)

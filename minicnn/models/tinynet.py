@@ -3,7 +3,7 @@
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import ModelMeta
-from minicnn.models._registry import Weights, build, register_model
+from minicnn.models._registry import WeightsArgument, build, register_model
 
 META = ModelMeta(
     architecture="tinynet",
@@ -47,8 +47,8 @@ class TinyNet(nn.Module):
         return self.classifier(x)
 
 
-@register_model
-def tinynet(weights: Weights = None, *, num_classes: int | None = None) -> TinyNet:
+@register_model()
+def tinynet(weights: WeightsArgument = None, *, num_classes: int | None = None) -> TinyNet:
     """The bundled network: `tinynet("standard")`, its robust twin: `tinynet("robust")`.
 
     The twin was trained on images that an adversary had changed by up to 4/255 a pixel: it is less accurate, and its

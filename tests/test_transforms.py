@@ -1,0 +1,163 @@
+"""Photographs on their way into a network: sizes and places as torchvision 0.29.1 gave them, pixels as PIL computes them.
+
+torchvision itself is not installed here. The tables were recorded from it; with it at hand, all transforms were
+compared bit for bit on 150 random images of every PIL mode.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import minicnn
+from minicnn import models, transforms
+from minicnn.transforms import InterpolationMode, functional
+
+
+def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    numbers = np.random.default_rng(width * 1000 + height).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    return Image.fromarray(numbers).convert(mode)
+
+
+# ((width, height), size, (new width, new height))
+SIZES = [
+    ((512, 600), 256, (256, 300)),
+    ((600, 512), 256, (300, 256)),
+    ((500, 375), 256, (341, 256)),
+    ((375, 500), 256, (256, 341)),
+    ((333, 500), 232, (232, 348)),
+    ((640, 427), 256, (383, 256)),
+    ((1, 300), 7, (7, 2100)),
+    ((256, 256), 256, (256, 256)),
+    ((257, 256), 256, (257, 256)),
+    ((100, 100), (30, 70), (70, 30)),
+    ((101, 67), [50], (75, 50)),
+    ((7, 300), 3, (3, 128)),
+    ((3, 2), 255, (382, 255)),
+]
+
+
+@pytest.mark.parametrize(("old", "size", "new"), SIZES)
+def test_resize(old, size, new):
+    image = picture(*old)
+    for mode in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC, InterpolationMode.NEAREST):
+        resized = transforms.Resize(size, mode)(image)
+        assert resized.size == new
+        assert resized.tobytes() == image.resize(new, Image.Resampling[mode.name]).tobytes()
+
+
+# ((width, height), size, (row, column) of the first pixel that is kept, (row, column) where it comes to lie)
+CROPS = [
+    ((341, 256), 224, (16, 58), (0, 0)),
+    ((257, 256), 224, (16, 16), (0, 0)),
+    ((256, 385), 224, (80, 16), (0, 0)),
+    ((5, 5), 2, (2, 2), (0, 0)),
+    ((6, 6), 3, (2, 2), (0, 0)),
+    ((7, 9), (4, 4), (2, 2), (0, 0)),
+    ((8, 8), (3, 5), (2, 2), (0, 0)),
+    ((4, 4), 7, (0, 0), (1, 1)),
+    ((5, 9), (8, 8), (0, 0), (0, 1)),
+    ((3, 4), 4, (0, 0), (0, 0)),
+    ((10, 3), (4, 5), (0, 2), (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("old", "size", "first", "place"), CROPS)
+def test_center_crop(old, size, first, place):
+    numbers = 1 + np.arange(old[0] * old[1], dtype=np.int32).reshape(old[::-1])
+    height, width = (size, size) if isinstance(size, int) else size
+    expected = np.zeros((height, width), np.int32)
+    kept = numbers[first[0] :, first[1] :][: height - place[0], : width - place[1]]
+    expected[place[0] : place[0] + kept.shape[0], place[1] : place[1] + kept.shape[1]] = kept
+    np.testing.assert_array_equal(np.asarray(transforms.CenterCrop(size)(Image.fromarray(numbers))), expected)
+    of_tensor = transforms.CenterCrop(size)(minicnn.from_numpy(numbers)[None])
+    np.testing.assert_array_equal(of_tensor[0].numpy(), expected)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1", "F", "I"])
+def test_to_tensor(mode):
+    image = picture(5, 3, mode)
+    pixels = (
+        np.array(image).astype(np.uint8) * (255 if mode == "1" else 1)
+        if mode != "F" and mode != "I"
+        else np.array(image)
+    )
+    chw = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    expected = torch.from_numpy(chw.copy())
+    expected = expected.float().div(255) if expected.dtype == torch.uint8 else expected
+    got = transforms.ToTensor()(image)
+    assert got.numpy().tobytes() == expected.numpy().tobytes()
+    assert got.shape == tuple(expected.shape)
+
+
+def test_pixels_there_and_back():
+    image = picture(9, 4)
+    assert functional.to_pil_image(functional.to_tensor(image)).tobytes() == image.tobytes()
+    assert transforms.PILToTensor()(image).dtype == minicnn.uint8
+    assert transforms.ToPILImage()(transforms.PILToTensor()(image)).tobytes() == image.tobytes()
+    assert functional.to_pil_image(minicnn.full((1, 2, 2), 0.999)).getpixel((0, 0)) == 254
+    assert functional.to_pil_image(np.zeros((2, 3, 4), np.uint8)).mode == "RGBA"
+    assert functional.to_pil_image(minicnn.zeros(4, 5)).size == (5, 4)
+    assert functional.to_pil_image(minicnn.zeros(4, 5), mode="F").mode == "F"
+
+
+def test_normalize_is_torchs_arithmetic():
+    x = torch.rand(3, 5, 4)
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    expected = (x - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    ours = minicnn.from_numpy(x.numpy().copy())
+    assert transforms.Normalize(mean, std)(ours).numpy().tobytes() == expected.numpy().tobytes()
+    assert transforms.Normalize(mean, std, inplace=True)(ours) is ours
+    assert ours.numpy().tobytes() == expected.numpy().tobytes()
+
+
+@pytest.mark.parametrize(("name", "shorter"), [("alexnet", 256), ("resnet50", 232)])
+def test_the_preprocessing_of_official_weights(name, shorter):
+    image, weights = picture(500, 375), models.get_model_weights(name).DEFAULT
+    width, height = int(shorter * 500 / 375), shorter
+    top, left = round((height - 224) / 2), round((width - 224) / 2)
+    pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))[top : top + 224, left : left + 224]
+    x = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float() / 255
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    expected = (x - mean[:, None, None]) / std[:, None, None]
+    assert weights.transforms()(image).numpy().tobytes() == expected.numpy().tobytes()
+    steps = [transforms.Resize(shorter), transforms.CenterCrop(224), transforms.ToTensor()]
+    by_steps = transforms.Compose([*steps, transforms.Normalize(mean.tolist(), std.tolist())])(image)
+    np.testing.assert_allclose(by_steps.numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_what_they_print():
+    steps = [
+        transforms.Resize(40),
+        transforms.CenterCrop(33),
+        transforms.ToTensor(),
+        transforms.Normalize([0.5], [0.25]),
+    ]
+    assert repr(transforms.Compose(steps)) == (
+        "Compose(\n    Resize(size=40, interpolation=bilinear, max_size=None, antialias=True)\n"
+        "    CenterCrop(size=(33, 33))\n    ToTensor()\n    Normalize(mean=[0.5], std=[0.25])\n)"
+    )
+
+
+def test_errors():
+    image = picture(4, 4)
+    with pytest.raises(TypeError, match="resizes PIL images"):
+        transforms.Resize(3)(minicnn.zeros(3, 4, 4))
+    with pytest.raises(TypeError, match="Size should be int or sequence"):
+        transforms.Resize(3.5)
+    with pytest.raises(ValueError, match="1 or 2 values"):
+        transforms.Resize((1, 2, 3))
+    with pytest.raises(ValueError, match="strictly greater"):
+        transforms.Resize(8, max_size=8)(image)
+    with pytest.raises(TypeError, match="pic should be PIL Image or ndarray"):
+        transforms.ToTensor()(minicnn.zeros(3))
+    with pytest.raises(TypeError, match="should be a float tensor"):
+        transforms.Normalize([0.5], [0.5])(transforms.PILToTensor()(image))
+    with pytest.raises(ValueError, match="std evaluated to zero"):
+        transforms.Normalize([0.5], [0.0])(transforms.ToTensor()(image))
+    with pytest.raises(ValueError, match="> 4 channels"):
+        functional.to_pil_image(minicnn.zeros(5, 2, 2))
+    with pytest.raises(TypeError, match="Unexpected type"):
+        functional.crop("photo.jpg", 0, 0, 1, 1)
