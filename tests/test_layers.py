@@ -28,6 +28,9 @@ LAYERS = (
     ("minicnn.models",),
     ("minicnn",),
     ("minicnn.viz",),
+    ("minicnn.atlas",),
+    ("minicnn.cli",),
+    ("minicnn.__main__",),
     ("lessons",),
     ("tests", "weights"),
 )

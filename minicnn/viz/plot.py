@@ -146,6 +146,15 @@ def limits_of(values: np.ndarray, top: float | None = None) -> tuple[float, floa
     return (-top if values.min() < 0 else 0.0, top or 1.0)
 
 
+def coloured(values: np.ndarray, signed: bool) -> np.ndarray:
+    """A map (H, W) as uint8 (H, W, 3), to its own largest magnitude: about zero if signed, else from zero."""
+    from matplotlib import colormaps
+
+    top = float(np.abs(values).max()) or 1.0
+    shares = values / (2 * top) + 0.5 if signed else values / top
+    return colormaps[DIVERGING if signed else SEQUENTIAL](shares, bytes=True)[..., :3]
+
+
 def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
     """(rows, columns, h, w) -> one array with NaN lines `gap` wide between the tiles: quick for thousands of small ones."""
     rows, columns, height, width = tiles.shape

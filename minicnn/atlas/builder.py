@@ -1,0 +1,227 @@
+"""From a network to its atlas: the cost said beforehand, the units maximised, the folder looked through, the page written."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minicnn.atlas.contents import Contents
+from minicnn.atlas.finished import Finished, maximize_all, seconds_for
+from minicnn.atlas.page import page
+from minicnn.atlas.photograph import look_at
+from minicnn.atlas.plan import Plan
+from minicnn.atlas.unit_page import photo_key
+from minicnn.nn import Module
+from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, sample_photo, top_patches
+from minicnn.viz import image as images
+from minicnn.viz._folder import count_files
+
+# What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
+# bytes a pixel of the pictures as they stand in the page (WebP, then base64).
+TEXT_BYTES, PATCH_BYTES = 2900, 420
+UNIT_PIXEL, PHOTO_PIXEL, LAYER_BYTES = 0.55, 0.45, 150_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an atlas will cost: seconds for the units that are not finished and for the folder, bytes of the page."""
+
+    units: int
+    unfinished: int
+    photographs: int
+    ascent_seconds: float
+    folder_seconds: float
+    page_bytes: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ascent_seconds + self.folder_seconds
+
+    def __str__(self) -> str:
+        kept = f", {self.units - self.unfinished} of them finished before" if self.unfinished < self.units else ""
+        folder = (
+            f" and about {duration(self.folder_seconds)} for {self.photographs:,} files" if self.photographs else ""
+        )
+        return (
+            f"{self.units} units{kept}: about {duration(self.ascent_seconds)} of gradient ascent{folder} (measured now, on one batch of "
+            f"each layer); the page will have about {megabytes(self.page_bytes)}"
+        )
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `build` made."""
+
+    path: Path
+    bytes: int
+    seconds: float
+    units: int
+    not_risen: int
+    photographs: int
+    skipped: list[tuple[str, str]]
+    cost: Cost
+
+
+def build(
+    model: Module,
+    output: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+    layers: Iterable[str] | None = None,
+    units: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    patches: int = 5,
+    photo: Any = None,
+    steps: int = 96,
+    seed: int = 0,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> Built:
+    """Write the atlas of a network as one HTML file that needs nothing else.
+
+    Args:
+        model: any `Module` that takes images (N, C, H, W); `model.meta` says how they enter and what the classes are called.
+        output: the file. Beside it, in `output` + ".units", each finished unit is kept: a call that was interrupted goes on
+            where it was, and another folder or photograph costs no new ascent. The folder may be deleted at any time.
+        title: by default "Atlas of " and the architecture's name.
+        layers: names or patterns; by default the convolutions and the layer of the output.
+        units: so many of each layer; by default all.
+        folder: of photographs, searched with all folders in it: `patches` places for each unit, and histograms.
+        photo: for the page of one photograph; by default the one that matplotlib installs.
+        steps, seed: of the gradient ascent.
+        say: is given a line now and then: the cost before the work begins, and what is being done.
+
+    Memory: one batch of images, the units' pictures (uint8), and what `viz.top_patches` keeps.
+    """
+    started = time.perf_counter()
+    output = Path(output)
+    plan = Plan(model, layers, units, steps=steps, seed=seed)
+    finished = Finished(output.with_name(output.name + ".units"), plan)
+    cost = cost_of(plan, finished, folder, patches)
+    say(str(cost))
+    maximize_all(plan, finished, progress)
+    pictures = {(layer.name, unit): finished.get(layer, unit) for layer in plan.layers for unit in layer.units}
+    contents = Contents(plan, title or f"Atlas of {architecture(model)}", pictures)
+    if folder is not None:
+        say(f"looking through {os.fspath(folder)}")
+        contents.folder = Path(folder)
+        contents.patches = _look_through(plan, contents.folder, patches, progress)
+        _add_photographs(contents)
+    say("measuring filters, looking at the photograph, writing the page")
+    _add_filters(contents)
+    _add_photo(contents, photo)
+    size = _write(output, page(contents))
+    not_risen = sum(not picture.rose for picture in contents.units.values())
+    found = contents.patches
+    return Built(
+        output, size, time.perf_counter() - started, plan.count, not_risen, found.images if found else 0,
+        list(found.skipped) if found else [], cost,
+    )  # fmt: skip
+
+
+def cost_of(plan: Plan, finished: Finished, folder: Any, patches: int) -> Cost:
+    """Measure a batch of each layer, count the files, and add up."""
+    files = count_files(folder) if folder is not None else 0
+    if folder is not None and not Path(folder).is_dir():
+        raise FileNotFoundError(f"no such folder: {os.fspath(folder)!r}")
+    shown = min(files, plan.count * patches)
+    unit_bytes = sum(len(layer.units) * np.prod(layer.recipe.shown) for layer in plan.layers) * UNIT_PIXEL
+    text = plan.count * (TEXT_BYTES + (PATCH_BYTES * patches if files else 0))
+    return Cost(
+        plan.count, sum(len(finished.missing(layer)) for layer in plan.layers), files, seconds_for(plan, finished),
+        _seconds_a_photograph(plan, patches) * files if files else 0.0,
+        text + unit_bytes + shown * plan.side**2 * PHOTO_PIXEL + len(plan.layers) * LAYER_BYTES,
+    )  # fmt: skip
+
+
+def architecture(model: Module) -> str:
+    """What the network is called: by its `meta`, else its class."""
+    return getattr(getattr(model, "meta", None), "architecture", None) or type(model).__name__
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def megabytes(size: float) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _seconds_a_photograph(plan: Plan, patches: int) -> float:
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (plan.side, plan.side, 3), dtype=np.uint8) for _ in range(16)]
+    _look_through(plan, noise[:4], patches, progress=False)
+    return _look_through(plan, noise, patches, progress=False).seconds / len(noise)
+
+
+def _look_through(plan: Plan, pictures: Any, patches: int, progress: bool) -> TopPatches:
+    units = {layer.name: layer.units for layer in plan.layers}
+    return top_patches(
+        plan.model, list(units), pictures, units=units, k=patches, size=plan.side, crop_size=1, progress=progress
+    )
+
+
+def _add_photographs(contents: Contents) -> None:
+    """Store the photographs that any unit's patches are in, as the network saw them, each once."""
+    side = contents.plan.side
+    used = {patch.number: patch for unit in contents.patches.units for patch in unit.patches}
+    for number in sorted(used):
+        contents.pictures.add(photo_key(used[number]), images.fit(images.load_image(used[number].image), side))
+
+
+def _add_filters(contents: Contents) -> None:
+    for layer in contents.plan.layers:
+        weight = getattr(contents.plan.survey.module(layer.name), "weight", None)
+        if getattr(weight, "ndim", 0) == 4:
+            report = filter_report(contents.plan.model, layer.name)
+            contents.reports[layer.name] = report.table()
+            contents.figures[layer.name] = [
+                ("its filters", _filters(weight)),
+                ("its filters in numbers, beside noise", report.figure()),
+            ]
+
+
+def _filters(weight: Any) -> Any:
+    """Filters in colour; of a deeper layer, a part of its kernels that is small enough to send."""
+    if weight.shape[1] in (1, 3):
+        return draw_filters(weight, order="variance", count=128)
+    return draw_kernels(weight, rows=16, columns=24)
+
+
+def _add_photo(contents: Contents, photo: Any) -> None:
+    if contents.plan.channels not in (1, 3):
+        if photo is not None:
+            raise ValueError(f"a photograph has 1 or 3 channels, this network takes {contents.plan.channels}")
+        contents.notes.append(
+            f"There is no page of a photograph: this network takes {contents.plan.channels} channels."
+        )
+        return
+    name = (
+        "grace_hopper.jpg"
+        if photo is None
+        else Path(photo).name
+        if isinstance(photo, str | os.PathLike)
+        else "photograph"
+    )
+    contents.photograph = look_at(contents.plan, sample_photo() if photo is None else photo, name)
+
+
+def _write(path: Path, text: str) -> int:
+    """Write the file as a whole or not at all; its size in bytes."""
+    data = text.encode("utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(data)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return len(data)

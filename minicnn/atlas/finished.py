@@ -1,0 +1,120 @@
+"""Units that are maximised already, kept on disk: an interrupted atlas continues where it was."""
+
+import hashlib
+import os
+import time
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import minicnn
+from minicnn.atlas.plan import Layer, Plan, fingerprint
+from minicnn.viz import ActivationWarning, Maximized, maximize
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The image that maximises a unit: uint8 (H, W, 3), and the unit's activation on the first and on the last image."""
+
+    image: np.ndarray
+    start: float
+    end: float
+
+    @property
+    def rose(self) -> bool:
+        return self.end > self.start
+
+
+class Finished:
+    """A folder with one file for each finished unit.
+
+    A file's name is a hash of all that decides its picture: the network and its numbers, the unit, the recipe with its
+    seed, and minicnn's version. So a changed network or recipe never finds a picture of another one. A file that cannot
+    be read counts as missing.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], plan: Plan) -> None:
+        self.folder = Path(folder)
+        self._network = fingerprint(plan.model)
+
+    def path(self, layer: Layer, unit: int) -> Path:
+        recipe = sorted(asdict(layer.recipe).items())
+        key = repr((minicnn.__version__, self._network, layer.name, unit, recipe))
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+
+    def get(self, layer: Layer, unit: int) -> Picture | None:
+        try:
+            with np.load(self.path(layer, unit)) as file:
+                return Picture(file["image"], float(file["start"]), float(file["end"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def put(self, layer: Layer, unit: int, picture: Picture) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.path(layer, unit)
+        unfinished = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
+        try:
+            with unfinished.open("wb") as file:
+                np.savez_compressed(file, image=picture.image, start=picture.start, end=picture.end)
+            os.replace(unfinished, path)  # whole or not at all
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def missing(self, layer: Layer) -> list[int]:
+        """The units of a layer that are not finished."""
+        return [unit for unit in layer.units if self.get(layer, unit) is None]
+
+
+def seconds_for(plan: Plan, finished: Finished) -> float:
+    """How long the units that are not finished will take, from three steps of one batch of each layer, measured now."""
+    total = 0.0
+    for layer in plan.layers:
+        units = finished.missing(layer)
+        if units:
+            batch = units[: layer.recipe.batch]
+            _maximize(plan, layer, batch, steps=1)  # compiles, and brings the memory
+            started = time.perf_counter()
+            _maximize(plan, layer, batch, steps=3)
+            step = (time.perf_counter() - started) / 4  # the activations before and after are about one step more
+            total += step * (layer.recipe.steps + 1) * len(units) / len(batch)
+    return total
+
+
+def maximize_all(plan: Plan, finished: Finished, progress: bool = True) -> None:
+    """Maximise every unit that is not finished, batch by batch; each batch is on disk before the next one begins."""
+    missing = {layer.name: finished.missing(layer) for layer in plan.layers}
+    done = plan.count - sum(map(len, missing.values()))
+    with tqdm(total=plan.count, initial=done, desc="maximising", unit="unit", disable=not progress) as bar:
+        for layer in plan.layers:
+            for units in _batches(missing[layer.name], layer.recipe.batch):
+                result = _maximize(plan, layer, units, layer.recipe.steps)
+                for unit, picture in zip(units, _pictures(layer, result), strict=True):
+                    finished.put(layer, unit, picture)
+                bar.update(len(units))
+
+
+def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximized:
+    recipe = layer.recipe
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ActivationWarning)  # the page marks each unit whose activation did not rise
+        return maximize(
+            plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed,
+            transforms=recipe.transforms, channels=plan.channels, progress=False,
+        )  # fmt: skip
+
+
+def _pictures(layer: Layer, result: Maximized) -> Iterator[Picture]:
+    top, left, bottom, right = layer.recipe.box or (0, 0, *result.images.shape[1:3])
+    for image, start, end in zip(result.uint8, result.activation_start, result.activation_end, strict=True):
+        shown = image[top:bottom, left:right, :]
+        shown = shown if shown.shape[2] == 3 else np.repeat(shown.mean(2, keepdims=True).round().astype(np.uint8), 3, 2)
+        yield Picture(np.ascontiguousarray(shown), float(start), float(end))
+
+
+def _batches(units: list[int], size: int) -> Iterator[list[int]]:
+    return (units[i : i + size] for i in range(0, len(units), size))

@@ -1,0 +1,164 @@
+"""The atlas as one HTML file: an overview, a page for each layer, each unit, the photograph and the folder."""
+
+import base64
+import hashlib
+from importlib.resources import files
+from string import Template
+
+import minicnn
+from minicnn.atlas.contents import (
+    Contents,
+    figure_element,
+    layer_id,
+    sees,
+    shape_of,
+    unit_key,
+    unit_link,
+)
+from minicnn.atlas.markup import Markup, el, html
+from minicnn.atlas.photo_pages import add_photograph, folder_page, photograph_page
+from minicnn.atlas.plan import Layer, fingerprint
+from minicnn.atlas.survey import Part
+from minicnn.atlas.unit_page import unit_page
+
+STRIP = 12  # units of each layer that the overview shows
+
+
+def page(contents: Contents) -> str:
+    """The whole file."""
+    plan = contents.plan
+    for (layer, unit), picture in contents.units.items():
+        contents.pictures.add(unit_key(layer, unit), picture.image)
+    add_photograph(contents)
+    pages = [overview_page(contents)]
+    for layer in plan.layers:
+        pages.append(layer_page(contents, layer))
+        pages += [unit_page(contents, layer, unit) for unit in layer.units]
+    pages += [photograph_page(contents)] if contents.photograph else []
+    pages += [folder_page(contents)] if contents.patches else []
+    script = _file("script.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return Template(_file("page.html")).substitute(
+        title=html(contents.title), version=html(minicnn.__version__), script=script, script_hash=f"sha256-{digest}",
+        style=_file("style.css") + contents.pictures.style(), navigation=_navigation(contents),
+        pages="\n".join(pages), footer=_footer(contents),
+    )  # fmt: skip
+
+
+def overview_page(contents: Contents) -> Markup:
+    plan = contents.plan
+    meta = getattr(plan.model, "meta", None)
+    parameters = sum(parameter.numel() for parameter in plan.model.parameters())
+    facts = [f"{parameters:,} parameters", f"images of {plan.side} × {plan.side} pixels"]
+    if getattr(meta, "categories", None):
+        facts.append(f"{len(meta.categories)} classes")
+    if getattr(meta, "accuracy", None) is not None:
+        facts.append(f"{meta.accuracy:.1%} right on validation images")
+    return el(
+        "section",
+        el("h1", contents.title),
+        el("p", " · ".join(facts), class_="lead"),
+        el("p", meta.note) if getattr(meta, "note", "") else None,
+        el(
+            "p",
+            "Each unit has a page: an image made by gradient ascent to make it answer most, ",
+            "the places in photographs that do so, how often it answers how strongly, " if contents.patches else "",
+            "and the units before and after it with which it is connected most. An image made by ascent shows what drives a unit, "
+            "not all that it does: read it beside the photographs and the connections.",
+        ),
+        [el("p", note, class_="warn") for note in contents.notes],
+        el("h3", "The layers, from the image to the answer"),
+        el("div", _architecture(contents), class_="scroll", tabindex="0", role="region", aria_label="Architecture"),
+        [_strip(contents, layer) for layer in plan.layers],
+        id="overview",
+        class_="page",
+        data_find="overview architecture",
+    )
+
+
+def _architecture(contents: Contents) -> Markup:
+    heads = ("layer", "kind", "settings", "output", "parameters", "a unit sees")
+    return el(
+        "table",
+        el("thead", el("tr", [el("th", head, scope="col", class_="n" if head == "parameters" else None) for head in heads])),
+        el("tbody", [_architecture_row(contents, part) for part in contents.plan.survey.parts]),
+    )  # fmt: skip
+
+
+def _architecture_row(contents: Contents, part: Part) -> Markup:
+    layer = contents.plan.layer(part.name)
+    name = el("a", part.name, href=f"#{layer_id(layer.name)}") if layer else part.name
+    return el(
+        "tr", el("th", name, scope="row"), el("td", part.kind), el("td", part.detail), el("td", shape_of(part)),
+        el("td", f"{part.parameters:,}" if part.parameters else "", class_="n"), el("td", sees(part)),
+    )  # fmt: skip
+
+
+def _strip(contents: Contents, layer: Layer) -> Markup:
+    more = len(layer.units) - STRIP
+    rest = el("li", el("a", f"and {more} more", href=f"#{layer_id(layer.name)}")) if more > 0 else None
+    links = [el("li", unit_link(contents, layer.name, unit, short=True)) for unit in layer.units[:STRIP]]
+    return html(
+        [
+            el("h3", el("a", layer.name, href=f"#{layer_id(layer.name)}"), f" · {layer.place}"),
+            el("ul", links, rest, class_="units"),
+        ]
+    )
+
+
+def layer_page(contents: Contents, layer: Layer) -> Markup:
+    part, recipe = layer.part, layer.recipe
+    where = "at one position" if recipe.position else "anywhere in its map" if layer.has_maps else "in the output"
+    shown = len(layer.units)
+    return el(
+        "section",
+        el("h2", layer.name),
+        el("p", f"{layer.place}: {shape_of(part)}. A unit sees {sees(part)}.", class_="lead"),
+        el(
+            "p",
+            f"{shown} of {part.shape[1]} units. " if shown < part.shape[1] else "",
+            f"Each image makes its unit answer most {where}: {recipe.steps} steps of gradient ascent from noise, "
+            f"{recipe.shown[0]} × {recipe.shown[1]} pixels, seed {recipe.seed}.",
+        ),
+        el("ul", [el("li", unit_link(contents, layer.name, unit, short=True)) for unit in layer.units], class_="units"),
+        _filters(contents, layer),
+        id=layer_id(layer.name),
+        class_="page",
+        data_find=f"{layer.name} layer {layer.place} {part.kind}",
+        data_about=layer.place,
+    )
+
+
+def _filters(contents: Contents, layer: Layer) -> Markup:
+    figures, report = contents.figures.get(layer.name, []), contents.reports.get(layer.name)
+    return html(
+        [
+            el("h3", "Its filters") if figures else None,
+            [figure_element(f"{layer.name}: {what}", figure) for what, figure in figures],
+            el("h3", "Its filters in numbers, beside those of noise") if report else None,
+            el("pre", report, tabindex="0") if report else None,
+        ]
+    )
+
+
+def _navigation(contents: Contents) -> Markup:
+    entries = [("overview", "Overview"), *((layer_id(layer.name), layer.name) for layer in contents.plan.layers)]
+    entries += [("photograph", "Photograph")] if contents.photograph else []
+    entries += [("folder", "Folder")] if contents.patches else []
+    return html([el("a", name, href=f"#{target}"), "\n"] for target, name in entries)
+
+
+def _footer(contents: Contents) -> Markup:
+    plan = contents.plan
+    return html(
+        [
+            el("p", "Keys: ", el("kbd", "/"), " search, ", el("kbd", "←"), " ", el("kbd", "→"), " the neighbouring unit, ",
+               el("kbd", "Esc"), " close. A picture that is clicked grows; it can be saved from there."),
+            el("p", f"Made by minicnn {minicnn.__version__}: {plan.count} units, seed {plan.seed}, "
+                    f"weights {fingerprint(plan.model)[:12]}. This file asks nothing of any network."),
+        ]
+    )  # fmt: skip
+
+
+def _file(name: str) -> str:
+    return files("minicnn.atlas").joinpath(name).read_text(encoding="utf-8")

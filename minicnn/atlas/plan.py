@@ -1,0 +1,156 @@
+"""Which units an atlas shows, by which recipe each is maximised, and what that will cost."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from minicnn.atlas.survey import Part, Survey
+from minicnn.nn import Module
+from minicnn.viz import Unit
+from minicnn.viz import image as images
+from minicnn.viz._modules import input_channels
+
+MOST_PIXELS = 16 * 64 * 64  # of a batch that is maximised together: bounds the memory for any network
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the units of a layer are maximised: `viz.maximize`'s arguments, and what is cut out of its image.
+
+    side: of the square image in pixels. position: of the unit in its map. box: (top, left, bottom, right) of the image to
+    keep, None for all of it.
+    """
+
+    side: int
+    steps: int
+    seed: int
+    position: str | None = None
+    transforms: str = "standard"
+    box: tuple[int, int, int, int] | None = None
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """(height, width) of the picture that is kept."""
+        top, left, bottom, right = self.box or (0, 0, self.side, self.side)
+        return bottom - top, right - left
+
+    @property
+    def batch(self) -> int:
+        """So many units are maximised together."""
+        return int(np.clip(MOST_PIXELS // self.side**2, 1, 32))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the atlas. units: those that are shown. classes: the names of the units, for a layer of classes."""
+
+    part: Part
+    place: str
+    units: tuple[int, ...]
+    recipe: Recipe
+    classes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.part.name
+
+    @property
+    def has_maps(self) -> bool:
+        return len(self.part.shape) == 4
+
+    def label(self, unit: int) -> str:
+        """How a unit is called: its class, else "layer:unit"."""
+        return self.classes[unit].split(",")[0] if self.classes else f"{self.name}:{unit}"
+
+    def target(self, unit: int) -> Unit:
+        """What `viz.maximize` takes for it."""
+        return Unit(self.name, unit, self.recipe.position)
+
+
+class Plan:
+    """The layers of an atlas and their recipes.
+
+    Args:
+        layers: names or patterns of modules; by default the convolutions and the layer that returns the output.
+        units: so many of each layer, the first ones; None: all.
+        steps: of gradient ascent for each unit. seed: of its start and its random changes.
+
+    The image that is maximised is a quarter wider than what the unit sees, at most one and a half times the network's input;
+    for an output that sees everything it is as large as the input. A unit of the first layer is linear in the pixels,
+    and a whole map of it would ask for a flat colour: there one position is maximised, and what it sees is shown.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        layers: Iterable[str] | None = None,
+        units: int | None = None,
+        *,
+        steps: int = 96,
+        seed: int = 0,
+        size: int | None = None,
+    ) -> None:
+        if units is not None and units < 1:
+            raise ValueError(f"at least 1 unit of each layer, got {units}")
+        if steps < 1:
+            raise ValueError(f"at least 1 step, got {steps}")
+        if not any(parameter.dim() == 4 for parameter in model.parameters()):
+            raise ValueError(f"{type(model).__name__} has no convolution: an atlas is of a network that takes images")
+        self.model, self.steps, self.seed = model, steps, seed
+        self.side = size or images.input_size(model)
+        self.channels = input_channels(model)
+        self.survey = Survey(model, (1, self.channels, self.side, self.side))
+        self.layers = [self._layer(part, units) for part in self.survey.choose(layers)]
+
+    @property
+    def count(self) -> int:
+        """The number of units."""
+        return sum(len(layer.units) for layer in self.layers)
+
+    def layer(self, name: str) -> Layer | None:
+        return next((layer for layer in self.layers if layer.name == name), None)
+
+    def _layer(self, part: Part, units: int | None) -> Layer:
+        names = tuple(getattr(getattr(self.model, "meta", None), "categories", None) or ())
+        is_output = part.name == self.survey.weighted[-1].name and len(part.shape) == 2
+        classes = names if is_output and len(names) == part.shape[1] else ()
+        return Layer(part, self._place(part), tuple(range(part.shape[1]))[:units], self._recipe(part), classes)
+
+    def _place(self, part: Part) -> str:
+        """In words, which of its kind it is: "convolution 5 of 5"."""
+        words = {"Conv2d": "convolution", "Linear": "linear layer"}
+        if part.kind not in words:
+            return part.kind
+        alike = [other.name for other in self.survey.parts if other.kind == part.kind]
+        place = alike.index(part.name) + 1
+        return f"{words[part.kind]} {place} of {len(alike)}" + (", the last" if 1 < place == len(alike) else "")
+
+    def _recipe(self, part: Part) -> Recipe:
+        if len(part.shape) == 2 or part.field is None or part.field.everything:
+            return Recipe(self.side, self.steps, self.seed)
+        sees = max(part.field.y.size, part.field.x.size)
+        if self.survey.is_first(part.name):
+            side = 3 * sees
+            middle = self._middle(part, side)
+            top, left, bottom, right = part.field.box(middle, middle)
+            if min(top, left) >= 0 and max(bottom, right) <= side:
+                return Recipe(side, self.steps, self.seed, "centre", "none", (top, left, bottom, right))
+        side = min(int(np.ceil(1.25 * sees / 8)) * 8, self.side * 3 // 2)
+        return Recipe(max(side, 32), self.steps, self.seed)
+
+    def _middle(self, part: Part, side: int) -> int:
+        """The middle position of a first layer's map of an image of this side, as `viz.maximize` counts it."""
+        field = part.field.y
+        outputs = (side - 2 * field.start - field.size) // field.stride + 1  # padded alike on both ends
+        return outputs // 2
+
+
+def fingerprint(model: Module) -> str:
+    """A hash of a network's modules and of all its numbers."""
+    digest = hashlib.sha256(repr(model).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+    return digest.hexdigest()

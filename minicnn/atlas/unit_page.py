@@ -1,0 +1,176 @@
+"""The page of one unit: what it responds to, and where that comes from."""
+
+from typing import TYPE_CHECKING
+
+from minicnn.atlas.contents import Contents, inside, layer_id, neighbours, sees, unit_id, unit_key, unit_link
+from minicnn.atlas.histogram import draw_histogram
+from minicnn.atlas.markup import Markup, el
+from minicnn.atlas.photo_pages import map_of_unit
+from minicnn.atlas.pictures import SMALL, box_style
+from minicnn.atlas.plan import Layer
+from minicnn.atlas.survey import Link
+
+if TYPE_CHECKING:
+    from minicnn.viz.top_patches import Patch
+
+LINKS = 6  # connections on each side
+MOST = 0.7  # of a photograph from which on a patch is not shown beside it
+
+
+def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
+    survey = contents.plan.survey
+    before, after = survey.before(layer.name, unit, LINKS), survey.after(layer.name, unit, LINKS)
+    label = layer.label(unit)
+    about = f"unit {unit} of {layer.name}, {layer.place}"
+    driven = _classes(contents, after)
+    found = [label, f"{layer.name}:{unit}", about, layer.classes[unit] if layer.classes else "", *driven]
+    return el(
+        "article",
+        _steps(contents, layer, unit),
+        el("h2", label),
+        el("p", _lead(contents, layer, unit, before, driven), class_="lead"),
+        el("div", _maximised(contents, layer, unit), _patches(contents, layer, unit), class_="split"),
+        el(
+            "div",
+            _links(contents, "Where it comes from", "The units before that it reads most", before),
+            _links(contents, "What it feeds", "The units after that read it most", after),
+            class_="split",
+        ),
+        el("div", _activations(contents, layer, unit), map_of_unit(contents, layer, unit), class_="split"),
+        id=unit_id(layer.name, unit),
+        class_="page",
+        data_layer=layer_id(layer.name),
+        data_find=" ".join(filter(None, found)),
+        data_about=", ".join(filter(None, [about, "feeds " + ", ".join(driven) if driven else ""])),
+    )
+
+
+def _steps(contents: Contents, layer: Layer, unit: int) -> Markup:
+    words = {"prev": "← {}", "next": "{} →"}
+    links = [
+        el("a", words[rel].format(layer.label(other)), rel=rel, href=f"#{unit_id(layer.name, other)}", class_="unit")
+        for rel, other in neighbours(layer, unit)
+    ]
+    up = el("a", f"all of {layer.name}", href=f"#{layer_id(layer.name)}")
+    return el("nav", up, links, class_="steps", aria_label="Neighbouring units")
+
+
+def _lead(contents: Contents, layer: Layer, unit: int, before: list[Link], driven: list[str]) -> str:
+    """The page in two sentences."""
+    what = f"Unit {unit} of {layer.name} ({layer.place}) sees {sees(layer.part)}."
+    if before:
+        names = ", ".join(_label(contents, link) for link in before[:3])
+        what += f" It reads most from {names}."
+    if driven:
+        what += f" It speaks most for {', '.join(driven)}."
+    return what
+
+
+def _classes(contents: Contents, after: list[Link]) -> list[str]:
+    """The classes that a unit drives directly and most, by the connections that raise them."""
+    return [_label(contents, link) for link in after if link.excites and _is_class(contents, link)][:4]
+
+
+def _is_class(contents: Contents, link: Link) -> bool:
+    layer = contents.plan.layer(link.layer)
+    return layer is not None and bool(layer.classes)
+
+
+def _label(contents: Contents, link: Link) -> str:
+    layer = contents.plan.layer(link.layer)
+    return layer.label(link.unit) if layer else f"{link.layer}:{link.unit}"
+
+
+def _maximised(contents: Contents, layer: Layer, unit: int) -> Markup:
+    picture = contents.units[layer.name, unit]
+    what = f"image that maximises {layer.label(unit)}"
+    shown = contents.pictures.show(unit_key(layer.name, unit), what)
+    height, width = picture.image.shape[:2]
+    rose = f"Activation {picture.start:.3g} → {picture.end:.3g} on the image itself"
+    caption = f"{rose}, {layer.recipe.steps} steps, {height} × {width} pixels."
+    flat = "The activation did not rise: this image shows nothing."
+    return el(
+        "section",
+        el("h3", "The image that maximises it"),
+        el(
+            "figure",
+            el("button", shown, type="button", class_="zoom"),
+            el("figcaption", caption, el("br"), None if picture.rose else el("strong", flat)),
+            class_="maximised",
+        ),
+    )
+
+
+def _patches(contents: Contents, layer: Layer, unit: int) -> Markup | None:
+    if contents.patches is None:
+        return None
+    top = contents.patches[f"{layer.name}:{unit}"]
+    nothing = f"No place in {contents.patches.images:,} photographs moved it."
+    return el(
+        "section",
+        el("h3", "What excites it in photographs"),
+        el("ol", [el("li", _patch(contents, patch)) for patch in top.patches], class_="patches") if top.patches else el("p", nothing),
+    )  # fmt: skip
+
+
+def _patch(contents: Contents, patch: "Patch") -> Markup:
+    """What the unit saw, and beside it where in the photograph that is; the second alone if that is most of it."""
+    pictures, name, key = contents.pictures, inside(contents, patch.image), photo_key(patch)
+    top, left, bottom, right = patch.box
+    height, width = patch.shape
+    y0, x0, y1, x1 = max(top, 0), max(left, 0), min(bottom, height), min(right, width)
+    if (y0, x0, y1, x1) == (0, 0, height, width):
+        place, shown = "the whole photograph", [pictures.show(key, name)]
+    else:
+        place = f"rows {y0}–{y1 - 1}, columns {x0}–{x1 - 1}"
+        shown = [pictures.show(key, f"{name}, with a frame: {place}", _frame(patch))]
+        if (y1 - y0) * (x1 - x0) < MOST * height * width:
+            pixelated = "c p" if bottom - top <= SMALL else "c"
+            shown.insert(0, pictures.show(key, f"what the unit sees of {name}", kind=pixelated))
+    return el(
+        "figure",
+        el("button", shown, type="button", class_="zoom", style=box_style(patch.box, patch.shape)),
+        el("figcaption", el("b", f"{patch.value:.3g}"), f" {name}", el("br"), place),
+    )
+
+
+def _frame(patch: "Patch") -> Markup:
+    """The frame around a patch, cut at the edge of the photograph."""
+    top, left, bottom, right = patch.box
+    height, width = patch.shape
+    inside = max(top, 0), max(left, 0), min(bottom, height), min(right, width)
+    return el("i", style=None if inside == patch.box else box_style(inside, patch.shape))
+
+
+def photo_key(patch: "Patch") -> str:
+    return f"photo {patch.number}"
+
+
+def _links(contents: Contents, title: str, what: str, links: list[Link]) -> Markup | None:
+    if not links:
+        return None
+    items = [el("li", unit_link(contents, link.layer, link.unit, el("small", _strength(link)))) for link in links]
+    rule = (
+        f"{what}: share of the later unit's squared weights; + raises it, − lowers it (the sign of the weights' sum)."
+    )
+    return el("section", el("h3", title), el("ul", items, class_="links"), el("p", rule, class_="soft"))
+
+
+def _strength(link: Link) -> str:
+    return f"{'+' if link.excites else '−'} {link.share:.1%}"
+
+
+def _activations(contents: Contents, layer: Layer, unit: int) -> Markup | None:
+    if contents.patches is None:
+        return None
+    top = contents.patches[f"{layer.name}:{unit}"]
+    h = top.histogram
+    words = (
+        f"{h.count:,} activations from {h.minimum:.3g} to {h.maximum:.3g}, mean {h.mean:.3g}, {h.active:.1%} above 0"
+    )
+    return el(
+        "section",
+        el("h3", "How strongly it answers"),
+        draw_histogram(h, [patch.value for patch in top.patches], words),
+        el("p", f"{words}. Height: logarithm of the count; marks below: the photographs above.", class_="soft"),
+    )

@@ -1,0 +1,304 @@
+"""The command `minicnn`: what the library shows, from a shell. Each subcommand is a few lines over `minicnn.viz`.
+
+Exit codes: 0 done, 1 it failed (one line says why), 2 the command was not understood, 130 interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minicnn
+from minicnn import models
+
+Raw = argparse.RawDescriptionHelpFormatter  # examples stay in lines
+EXAMPLES = """examples:
+  minicnn predict photo.jpg                        what the bundled network sees in a photograph
+  minicnn filters -o filters.png                   the filters of its first layer
+  minicnn maps photo.jpg --layers features.1 -o maps.png
+  minicnn maximize features.8:12 logit:lighthouse  images that make these units answer most
+  minicnn atlas --images photos/ -o atlas.html     everything, in one file that opens offline
+
+  --model alexnet --weights alexnet.pth            another network by its name, with its weights
+  --model mynet.py:MyNet --weights mynet.pth       a network of your own: a class or function in a file
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, by default the process's; the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "run"):
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            result, text = options.run(options)
+        print(_as_json(result) if options.json else text)
+        return 0
+    except KeyboardInterrupt:
+        _say("minicnn: interrupted")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, MemoryError) as error:
+        if options.debug:
+            raise
+        _say(f"minicnn: {_reason(error)}")
+        return 1
+
+
+Result = tuple[dict[str, Any], str]  # what --json prints, and what is printed without it
+
+
+def predict(options: argparse.Namespace) -> Result:
+    """What a network sees in a photograph."""
+    from minicnn.atlas.photograph import answer_of
+    from minicnn.viz import preprocess
+    from minicnn.viz._modules import still
+
+    model = _model(options)
+    with still(model), minicnn.no_grad():
+        output = model(preprocess(options.photo, model, size=options.size))
+    answer = answer_of(model, output, options.top)
+    if not answer:
+        raise ValueError(f"the network's output is {tuple(output.shape)}, not (1, classes): it predicts no class")
+    rows = [{"class": name, "index": index, "probability": round(p, 6)} for index, name, p in answer]
+    return {"photo": options.photo, "predictions": rows}, "\n".join(f"{p:7.1%}  {name}" for _, name, p in answer)
+
+
+def filters(options: argparse.Namespace) -> Result:
+    """The filters of a layer as a picture, and in numbers beside those of noise."""
+    from minicnn.viz import draw_filters, filter_report
+
+    model = _model(options)
+    report = filter_report(model, options.layer, seed=options.seed)
+    path = _save(draw_filters(model, options.layer), options.output)
+    result = {
+        "layer": report.layer, "shape": list(report.weight.shape), "gabor_r2": report.gabor.r2, "percentile": report.percentile,
+        "noise_r2_median": np.median(report.noise_r2) if len(report.noise_r2) else None, "dead": report.dead, "picture": path,
+    }  # fmt: skip
+    return result, f"{report.table()}\n{path}"
+
+
+def maps(options: argparse.Namespace) -> Result:
+    """What the layers answer to a photograph."""
+    from minicnn.viz import capture, draw_maps, draw_strip, fit, load_image, preprocess
+    from minicnn.viz import image as images
+    from minicnn.viz._modules import still
+
+    model = _model(options)
+    size = options.size or images.input_size(model)
+    picture = fit(load_image(options.photo), size)
+    layers = options.layers or [name for name, module in model.named_modules() if next(module.children(), None) is None]
+    with still(model), minicnn.no_grad(), capture(model, layers) as captured:
+        model(preprocess(picture, model, size=size))
+    found = {name: output for name, output in captured.items() if getattr(output, "ndim", 0) == 4}
+    if not found:
+        raise ValueError(f"none of {', '.join(captured)} returns maps (N, C, H, W)")
+    figure = draw_maps(*found.values(), title=next(iter(found))) if len(found) == 1 else draw_strip(found, picture)
+    path = _save(figure, options.output)
+    rows = {name: {"shape": list(m.shape), "mean": m.mean().item(), "max": m.max().item()} for name, m in found.items()}
+    return {"photo": options.photo, "layers": rows, "picture": path}, path
+
+
+def maximize(options: argparse.Namespace) -> Result:
+    """Images that make units answer most."""
+    from minicnn import viz
+
+    model = _model(options)
+    result = viz.maximize(
+        model, options.units, steps=options.steps, size=options.size, seed=options.seed, progress=not options.quiet
+    )
+    path = _save(result.figure(), options.output)
+    columns = zip(result.labels, result.activation_start, result.activation_end, strict=True)
+    rows = [{"unit": label, "start": float(start), "end": float(end)} for label, start, end in columns]
+    text = "\n".join(f"{row['unit']}: {row['start']:.4g} -> {row['end']:.4g}" for row in rows)
+    return {"seed": options.seed, "steps": options.steps, "units": rows, "picture": path}, f"{text}\n{path}"
+
+
+def atlas(options: argparse.Namespace) -> Result:
+    """Every unit of a network on a page of its own, in one HTML file."""
+    from minicnn.atlas import build
+    from minicnn.atlas.builder import duration, megabytes
+
+    settings = {"layers": options.layers, "units": options.units, "steps": options.steps, "seed": options.seed}
+    model = _model(options)
+    if options.estimate:
+        return _estimate(model, options, settings)
+    say = (lambda line: None) if options.quiet else _say
+    try:
+        built = build(
+            model, options.output, title=options.title, folder=options.images, patches=options.patches, photo=options.photo,
+            progress=not options.quiet, say=say, **settings,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        _say("\nEvery finished unit is kept: the same command goes on from there.")
+        raise
+    for name, reason in built.skipped[:10]:
+        say(f"skipped {name}: {reason}")
+    if len(built.skipped) > 10:
+        say(f"... all {len(built.skipped)} files that were skipped are listed in the atlas")
+    if built.not_risen:
+        say(f"{built.not_risen} of {built.units} units did not rise; their pages say so")
+    result = {
+        "path": str(built.path),
+        "bytes": built.bytes,
+        "seconds": round(built.seconds, 1),
+        "units": built.units,
+        "not_risen": built.not_risen,
+        "photographs": built.photographs,
+        "skipped": [{"file": name, "reason": reason} for name, reason in built.skipped],
+    }
+    return result, f"{built.path}: {built.units} units, {megabytes(built.bytes)}, in {duration(built.seconds)}"
+
+
+def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any]) -> Result:
+    from minicnn.atlas import Plan
+    from minicnn.atlas.builder import cost_of
+    from minicnn.atlas.finished import Finished
+
+    plan = Plan(model, **settings)
+    cost = cost_of(plan, Finished(f"{options.output}.units", plan), options.images, options.patches)
+    result = {"units": cost.units, "unfinished": cost.unfinished, "photographs": cost.photographs}
+    return {**result, "seconds": round(cost.seconds, 1), "bytes": round(cost.page_bytes)}, str(cost)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="minicnn", description="See what a convolutional network sees.", epilog=EXAMPLES, formatter_class=Raw
+    )
+    parser.add_argument("--version", action="version", version=f"minicnn {minicnn.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    command = _command(commands, predict, "photo.jpg --top 3", "photo.jpg --json")
+    _photo(command)
+    command.add_argument("--top", type=_positive, default=5, metavar="N", help="so many classes (default 5)")
+
+    command = _command(commands, filters, "-o filters.png", "--layer features.3 --json", output="filters.png")
+    command.add_argument("--layer", metavar="NAME", help="dotted name of a convolution (default: the first)")
+
+    command = _command(commands, maps, "photo.jpg", "photo.jpg --layers features.1 -o maps.png", output="maps.png")
+    _photo(command)
+    command.add_argument("--layers", nargs="+", metavar="NAME", help="names or patterns of modules (default: all)")
+
+    command = _command(
+        commands,
+        maximize,
+        "features.8:12 features.8:13",
+        "logit:lighthouse --model tinynet:robust",
+        output="maximized.png",
+    )
+    units = "layer:channel, layer:channel@y,x, logit:NAME or logit:INDEX"
+    command.add_argument("units", nargs="+", metavar="UNIT", help=units)
+    command.add_argument("--steps", type=_positive, default=256, metavar="N", help="of gradient ascent (default 256)")
+    _size(command)
+
+    examples = (
+        "--images photos/ -o atlas.html",
+        "--units 8 --layers features.10 classifier",
+        "--images photos/ --estimate",
+    )
+    command = _command(commands, atlas, *examples, output="atlas.html")
+    command.add_argument("--images", metavar="FOLDER", help="photographs to search for what excites each unit")
+    command.add_argument("--photo", metavar="PHOTO", help="for the page of one photograph (default: a sample)")
+    layers = "names or patterns of modules (default: the convolutions and the output)"
+    command.add_argument("--layers", nargs="+", metavar="NAME", help=layers)
+    command.add_argument("--units", type=_positive, metavar="N", help="the first N units of each layer (default: all)")
+    command.add_argument("--patches", type=_positive, default=5, metavar="K", help="photographs a unit (default 5)")
+    command.add_argument("--steps", type=_positive, default=96, metavar="N", help="of gradient ascent (default 96)")
+    command.add_argument("--title", metavar="TEXT", help="of the page")
+    command.add_argument("--estimate", action="store_true", help="say what it would cost in time and size, and stop")
+    return parser
+
+
+def _command(commands: Any, run: Any, *examples: str, output: str | None = None) -> argparse.ArgumentParser:
+    """A subcommand that runs this function, with the options that all of them have."""
+    lines = "\n".join(f"  minicnn {run.__name__} {example}" for example in examples)
+    command = commands.add_parser(
+        run.__name__, help=run.__doc__, description=run.__doc__, epilog=f"examples:\n{lines}", formatter_class=Raw
+    )
+    command.set_defaults(run=run)
+    names = ", ".join(models.list_models())
+    network = f"{names}; or a class or function in a file of your own (default: tinynet, the bundled network)"
+    command.add_argument("--model", default="tinynet", metavar="NAME|FILE.py:NAME", help=network)
+    command.add_argument("--weights", metavar="FILE", help="its weights: .safetensors, .npz or .pth")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random (default 0)")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    command.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
+    if output:
+        command.add_argument(
+            "-o", "--output", default=output, metavar="FILE", help=f"where to write (default {output})"
+        )
+    return command
+
+
+def _photo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("photo", metavar="PHOTO", help="a file that Pillow reads")
+    _size(command)
+
+
+def _size(command: argparse.ArgumentParser) -> None:
+    side = "side of the image (default: as the network was trained)"
+    command.add_argument("--size", type=_positive, metavar="PIXELS", help=side)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+_positive.__name__ = "whole number"  # what argparse calls it in "invalid ... value"
+
+
+def _model(options: argparse.Namespace) -> Any:
+    minicnn.manual_seed(options.seed)  # of a network without weights
+    return models.from_spec(options.model, options.weights)
+
+
+def _save(figure: Any, path: str) -> str:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists, NaN as null, since JSON has neither."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _show_warning(message: Warning | str, *rest: Any) -> None:
+    _say(f"minicnn: {message}")
+
+
+def _reason(error: BaseException) -> str:
+    """An error as one line for a person."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, FileNotFoundError) and error.filename:
+        text = f"no such file: {error.filename}"
+    return text or type(error).__name__

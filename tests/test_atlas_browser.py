@@ -1,0 +1,197 @@
+"""The atlas as a person meets it: in a real Chromium, from file://, with the network off."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from atlas_network import HOSTILE, folder, network
+from PIL import Image
+
+from minicnn import atlas
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs the extra 'browser': pip install -e '.[browser]'")
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMEDRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and CHROMEDRIVER), reason="needs Chromium and chromedriver (Debian: chromium, chromium-driver)"
+)
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    path = tmp_path_factory.mktemp("atlas")
+    built = atlas.build(
+        network(), path / "atlas.html", folder=folder(path / "photos"), steps=3, progress=False, say=lambda line: None
+    )
+    return built.path.as_uri()  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd(
+        "Network.emulateNetworkConditions",
+        {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
+    )
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(chromium, address):
+    """The atlas at its first page, on a desktop's window, in light."""
+    look(chromium)
+    chromium.get("about:blank")
+    chromium.get(address)
+    return chromium
+
+
+def look(driver, width: int = 1280, height: int = 900, scheme: str = "light", mobile: bool = False) -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def shown(driver) -> list[str]:
+    """The ids of the pages that can be seen."""
+    return [page.get_attribute("id") for page in driver.find_elements(By.CSS_SELECTOR, ".page") if page.is_displayed()]
+
+
+def press(driver, *keys: str) -> None:
+    driver.switch_to.active_element.send_keys(*keys)
+
+
+def pixels(driver) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("L"), float)
+
+
+def test_it_opens_offline_without_a_request_or_an_error(page):
+    page.get_log("performance")
+    page.get(page.current_url)
+    page.refresh()
+    assert shown(page) == ["overview"]
+    events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    asked = {e["params"]["request"]["url"].split(":")[0] for e in events if e["method"] == "Network.requestWillBeSent"}
+    assert asked <= {"file", "data"} and "file" in asked
+    assert page.get_log("browser") == []
+    assert pixels(page).std() > 10
+
+
+def test_hostile_names_run_nothing(page):
+    for target in ("overview", "folder", "photograph", "unit-classifier-0"):
+        page.execute_script("location.hash = arguments[0]", target)
+        assert "broken into" not in page.title or HOSTILE in page.title
+    assert HOSTILE in page.find_element(By.CSS_SELECTOR, ".current h2").text, "the class is called so, and that is all"
+    assert page.execute_script("return document.querySelectorAll('script').length") == 1
+    page.execute_script("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"document.title=1\">')")
+    page.implicitly_wait(0.2)
+    assert page.title != "1"
+    refused = [entry["message"] for entry in page.get_log("browser")]
+    assert refused and all("Content Security Policy" in message for message in refused)
+
+
+def test_search_finds_units_classes_layers_and_the_keys_reach_them(page):
+    press(page, "/")
+    box = page.find_element(By.ID, "search")
+    assert page.switch_to.active_element == box
+    box.send_keys("penguin")
+    links = page.find_elements(By.CSS_SELECTOR, "#found a")
+    assert links[0].text.startswith("king penguin")
+    assert "page" in page.find_element(By.ID, "status").get_attribute("textContent")
+    box.send_keys(Keys.ARROW_DOWN)
+    press(page, Keys.ENTER)
+    assert shown(page) == ["unit-classifier-2"]
+    assert page.switch_to.active_element.text == "king penguin"
+    press(page, Keys.ARROW_RIGHT)
+    assert shown(page) == ["unit-classifier-3"]
+    press(page, Keys.ARROW_LEFT)
+    page.back()
+    assert shown(page) == ["unit-classifier-3"]
+    box.send_keys("features.0:4", Keys.ENTER)
+    assert shown(page) == ["unit-features.0-4"]
+    box.send_keys("no such thing")
+    assert page.find_element(By.ID, "found").text == "nothing found"
+    press(page, Keys.ESCAPE)
+    assert page.find_element(By.ID, "found").text == ""
+
+
+def test_from_the_first_page_to_what_a_unit_responds_to_and_where_that_comes_from(page):
+    page.find_element(By.LINK_TEXT, "classifier").click()
+    assert shown(page) == ["layer-classifier"]
+    page.find_element(By.CSS_SELECTOR, ".current .units a[href='#unit-classifier-4']").click()
+    assert shown(page) == ["unit-classifier-4"]
+    before = page.find_elements(By.CSS_SELECTOR, ".current .links a.unit")
+    assert before
+    target = before[0].get_attribute("hash")
+    before[0].click()
+    assert [f"#{name}" for name in shown(page)] == [target]
+    for picture in page.find_elements(By.CSS_SELECTOR, ".current .i"):
+        assert picture.size["width"] > 20 and picture.size["height"] > 20
+        assert "data:image/webp" in picture.value_of_css_property("background-image")
+    frame = page.find_element(By.CSS_SELECTOR, ".current .patches .i i")
+    assert 0 < frame.size["width"] <= 96
+
+
+def test_zoom_and_hover(page):
+    page.get(page.current_url.partition("#")[0] + "#unit-classifier-1")
+    page.find_element(By.CSS_SELECTOR, ".current .maximised button").click()
+    image = page.find_element(By.CSS_SELECTOR, "dialog img")
+    assert page.execute_async_script(
+        "const done = arguments[1]; arguments[0].decode().then(() => setTimeout(() => done(arguments[0].width > 200), 50))",
+        image,
+    )
+    assert "maximises" in image.get_attribute("alt")
+    press(page, Keys.ESCAPE)
+    assert not page.find_element(By.ID, "zoom").is_displayed()
+    link = page.find_element(By.CSS_SELECTOR, ".current .links a.unit")
+    page.execute_async_script(
+        "arguments[0].scrollIntoView(); requestAnimationFrame(() => setTimeout(arguments[1], 50))", link
+    )
+    webdriver.ActionChains(page).move_to_element(link).perform()
+    card = page.find_element(By.ID, "hover")
+    assert card.is_displayed() and link.text.split("\n")[0] in card.text
+    webdriver.ActionChains(page).move_to_element(page.find_element(By.CSS_SELECTOR, ".current h2")).perform()
+    assert not card.is_displayed()
+
+
+def test_on_a_phone_nothing_hangs_over(page):
+    look(page, 390, 844, mobile=True)
+    for name in ("overview", "layer-features.0", "unit-features.0-1", "unit-classifier-0", "photograph", "folder"):
+        page.execute_script("location.hash = arguments[0]", name)
+        assert shown(page) == [name]
+        assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth"), name
+
+
+def test_dark_where_the_reader_has_it_dark(page):
+    light = pixels(page).mean()
+    look(page, scheme="dark")
+    assert light > 180
+    assert pixels(page).mean() < 90
+
+
+def test_without_the_script_everything_is_on_one_page(page):
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.refresh()
+        assert len(shown(page)) == 1 + 3 + 6 + 8 + 5 + 2  # overview, layers, their units, photograph and folder
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
