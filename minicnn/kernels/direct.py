@@ -66,6 +66,8 @@ def conv2d_grad_input(
 ) -> np.ndarray:
     O, C, KH, KW = weight.shape
     out = np.empty(input_shape, grad.dtype)
+    turned = scratch("turned", (groups, C, O // groups, KH * KW), weight.dtype)
+    run(_exchange, O, weight.size, np.ascontiguousarray(weight).reshape(groups, O // groups, C, KH * KW), turned)
     for y in range(min(stride[0], input_shape[2])):
         for x in range(min(stride[1], input_shape[3])):
             # the pixels y, y + SH, ..: window oh touches pixel h at kh if oh SH + kh DH = h + PH
@@ -78,9 +80,21 @@ def conv2d_grad_input(
                 continue
             above, left = -min(shift for _, shift in rows), -min(shift for _, shift in columns)
             taps = tuple((above + i, left + j, kh * KW + kw) for kh, i in rows for kw, j in columns)
-            steps = (KH * KW, C * KH * KW)
-            correlate(grad, weight, steps, taps, (1, 1), (above, left), groups, None, out, (y, x), stride)
+            steps = (O // groups * KH * KW, KH * KW)
+            correlate(grad, turned, steps, taps, (1, 1), (above, left), groups, None, out, (y, x), stride)
     return out
+
+
+@jit
+def _exchange(weight, out, start, stop):
+    """out[g, c, o] = weight[g, o, c], so that the weights of one tap after the other lie one after the other. Unit: (g, o)."""
+    _, O, C, K = weight.shape
+    for unit in range(start, stop):
+        g, o = unit // O, unit % O
+        for c in range(C):
+            source, target = weight[g, o, c], out[g, c, o]
+            for k in range(K):
+                target[k] = source[k]
 
 
 def correlate(
@@ -198,14 +212,15 @@ def _lay_out(x, planes, PH, PW, start, stop):
                         continue
                     target[:low] = 0
                     target[high:] = 0
+                    if high == low:
+                        continue
+                    source, target = x[n, c, y, low * SW + q - PW :], target[low:high]
                     if SW == 1:
-                        source = x[n, c, y, low - PW :]
-                        for j in range(high - low):
-                            target[low + j] = source[j]
-                    elif high > low:
-                        source = x[n, c, y, low * SW + q - PW :]
-                        for j in range(high - low):
-                            target[low + j] = source[j * SW]
+                        for j in range(len(target)):
+                            target[j] = source[j]
+                    else:
+                        for j in range(len(target)):
+                            target[j] = source[j * SW]
 
 
 @jit
@@ -243,12 +258,12 @@ def _multiply(
                 length = min(pitch - ow, count - done)
                 for r in range(rows):
                     o = g * R + row + r
-                    source = target[r, moved + done :]
-                    line = out[n, o, y0 + oh * SY]
+                    source, b = target[r, moved + done :], bias[o]
+                    line = out[n, o, y0 + oh * SY, x0 + ow * SX :]
                     if SX == 1:
                         for j in range(min(length, OW - ow)):
-                            line[x0 + ow + j] = source[j] + bias[o]
+                            line[j] = source[j] + b
                     else:
                         for j in range(min(length, OW - ow)):
-                            line[x0 + (ow + j) * SX] = source[j] + bias[o]
+                            line[j * SX] = source[j] + b
                 oh, ow, done = oh + 1, 0, done + length

@@ -102,7 +102,9 @@ def _write(vectors: int, context: Any, build: Any, signature: Any, arguments: An
     back = build.cbranch(build.icmp_signed("<", following, count), loop, after)
     # Unrolled twice, as LLVM would, the loop no longer fits into the registers.
     once = build.module.add_metadata([ir.MetaDataString(build.module, "llvm.loop.unroll.disable")])
-    back.set_metadata("llvm.loop", build.module.add_metadata([once, once]))
+    properties = build.module.add_metadata([once])
+    properties.operands = (properties, once)  # a loop's properties are a node that names itself first
+    back.set_metadata("llvm.loop", properties)
 
     build.position_at_end(after)
     place = build.bitcast(address(8), vector.as_pointer())
