@@ -1,1 +1,1 @@
-"""Benchmarks: commands, not tests. `python -m tests.benchmarks`"""
+"""Benchmarks: commands, not tests. `python -m tests.benchmarks --help`"""
