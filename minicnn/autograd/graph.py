@@ -218,7 +218,6 @@ class SavedTensor:
         "_counter",
         "_edge",
         "_leaf",
-        "_original",
         "_output_nr",
         "_packed",
         "_unpack",
@@ -236,7 +235,6 @@ class SavedTensor:
         self._version = self._counter.value
         self._leaf = tensor if tensor._grad_fn is None and not is_output else None
         self._edge = None if is_output else tensor.grad_fn
-        self._original = weakref.ref(tensor)
         self._view = tensor._base is not None
         self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
         if _saved_hooks.stack:

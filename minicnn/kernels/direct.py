@@ -23,7 +23,9 @@ from .shapes import output_size
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile_1, tile_2, tile_3
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
-CHUNK = 2**16  # numbers of the planes that one tile after the other reads before the next rows: they stay in the core's cache
+CHUNK = (
+    2**16
+)  # numbers of the planes that one tile after the other reads before the next rows: they stay in the core's cache
 
 Pair = tuple[int, int]
 Tap = tuple[int, int, int]  # row and column of a kernel element in the padded input; its distance in the weight

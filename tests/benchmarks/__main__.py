@@ -108,7 +108,11 @@ def peaks(chosen: list[int], environment: dict[str, str]) -> list[dict[str, Any]
     for number in chosen:
         command = [sys.executable, "-m", "tests.benchmarks.worker"]
         used = [
-            int(subprocess.run([*command, library, str(number)], env=environment, capture_output=True, check=True).stdout)
+            int(
+                subprocess.run(
+                    [*command, library, str(number)], env=environment, capture_output=True, check=True
+                ).stdout
+            )
             for library in LIBRARIES
         ]
         found.append(entry("g", ROWS[number].name, *(value / 1e6 for value in used)))
@@ -152,11 +156,17 @@ def plot_growth(found: list[dict[str, Any]], path: Path) -> None:
         pixels = [batch * int(row["name"].split()[0]) ** 2 for row in rows]
         for library, (style, colour) in marks.items():
             label = f"{library}, batch {batch}"
-            axes.loglog(pixels, [row[library] for row in rows], style, color=colour, alpha=1 if batch == 1 else 0.5, label=label)
+            axes.loglog(
+                pixels, [row[library] for row in rows], style, color=colour, alpha=1 if batch == 1 else 0.5, label=label
+            )
         if batch == 16 and rows:
             slope = rows[-1]["minicnn"] / pixels[-1]
-            axes.loglog([64**2, pixels[-1]], [slope * 64**2, slope * pixels[-1]], ":", color="black", label="equal time a pixel")
-    axes.set(xlabel="pixels in the batch (64 x 64 to 448 x 448)", ylabel="ms", title="One ascent step, tinynet features.10")
+            axes.loglog(
+                [64**2, pixels[-1]], [slope * 64**2, slope * pixels[-1]], ":", color="black", label="equal time a pixel"
+            )
+    axes.set(
+        xlabel="pixels in the batch (64 x 64 to 448 x 448)", ylabel="ms", title="One ascent step, tinynet features.10"
+    )
     axes.legend()
     figure.savefig(path)
 
@@ -167,7 +177,9 @@ def main() -> None:
     parser.add_argument("--match", default="", help="only rows whose name contains this")
     parser.add_argument("--quick", action="store_true", help="every third row of a, two rounds")
     parser.add_argument("--rounds", type=int, default=None, help="turns of each library, 5 by default")
-    parser.add_argument("--seconds", type=float, default=None, help="length of a turn, at least one run; 0.15 by default")
+    parser.add_argument(
+        "--seconds", type=float, default=None, help="length of a turn, at least one run; 0.15 by default"
+    )
     parser.add_argument("--threads", type=int, default=2, help="of both libraries")
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
     parser.add_argument("--plot", type=Path, help="draw group h into this file (.png)")

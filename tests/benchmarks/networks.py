@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def network(lib: Any, name: str) -> Any:
-    """"alexnet", "vgg16", "squeezenet1_1", "resnet18" or "tinynet" in eval mode, with the same numbers in both libraries:
+    """ "alexnet", "vgg16", "squeezenet1_1", "resnet18" or "tinynet" in eval mode, with the same numbers in both libraries:
     TinyNet's are the bundled ones, the others' are drawn from He's normal distribution."""
     if name == "tinynet":
         model = _classes(lib, "tinynet").TinyNet()

@@ -8,7 +8,9 @@ COLOURS = torch.tensor([[0.565, 0.227, 0.054], [0.584, -0.010, -0.115], [0.583, 
 MEAN, STD = (torch.tensor(v).reshape(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 
 
-def maximize_with_torch(model: torch.nn.Module, layer: int, channel: int, steps: int = 256, size: int = 96) -> np.ndarray:
+def maximize_with_torch(
+    model: torch.nn.Module, layer: int, channel: int, steps: int = 256, size: int = 96
+) -> np.ndarray:
     """The activation (1,) at the end of gradient ascent on channel `channel` of `model.features[layer]`."""
     part = model.features[: layer + 1].eval()
     for parameter in part.parameters():
