@@ -220,8 +220,16 @@ def test_grad_cam_lies_where_its_cells_look():
         viz.grad_cam(net, x, "0:0", layer="1")
 
 
-@pytest.mark.parametrize("build", [models.alexnet, models.squeezenet1_1, models.resnet18], ids=lambda b: b.__name__)
-def test_every_method_on_other_networks(build):
+@pytest.mark.parametrize(
+    ("build", "layer", "size", "stride"),
+    [
+        (models.alexnet, "features.12", 195, 32),  # as in Araujo, Norris, Sim 2019, "Computing receptive fields"
+        (models.resnet18, "layer4", 435, 32),
+        (models.squeezenet1_1, "features.12", 207, 16),  # 3, 7, two fires 23, 31, two 63, 79, four 207
+    ],
+    ids=["alexnet", "resnet18", "squeezenet"],
+)
+def test_everything_on_other_networks(build, layer, size, stride):
     minicnn.manual_seed(0)
     model = build(num_classes=4)
     x = minicnn.randn(1, 3, 64, 64)
@@ -231,13 +239,23 @@ def test_every_method_on_other_networks(build):
         "occlusion": {"window": 32, "stride": 32},
     }
     training = [module.training for module in model.modules()]
-    layer = "features.0" if build is models.alexnet else None  # at 64 pixels only its early maps have several positions
-    quick["grad_cam"] = {"layer": layer}
     for name, method in METHODS.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", viz.AttributionWarning)  # four steps are few
             values = method(model, x, 1, **quick.get(name, {}))
         assert values.shape in ((1, 64, 64), (1, 3, 64, 64)) and np.isfinite(values).all(), name
+    field = viz.receptive_fields(model, layer)[layer]
+    assert (field.y.size, field.y.stride) == (size, stride)
+    found = viz.top_patches(
+        model, [f"{layer}:3", "logit:1"], [np.zeros((80, 64, 3), np.uint8)], size=64, progress=False
+    )
+    assert found.images == 1 and [unit.label for unit in found.units] == [f"{layer}:3", "output:1"]
+    first = next(name for name, module in model.named_modules() if isinstance(module, nn.Conv2d))
+    assert viz.explain_pixel(dict(model.named_modules())[first], x, 0, 5, 3, 4).tables == [
+        "channel 0",
+        "channel 1",
+        "channel 2",
+    ]
     assert hooks(model) == 0
     assert [module.training for module in model.modules()] == training
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
