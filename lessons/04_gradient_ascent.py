@@ -38,7 +38,8 @@ print("convolutions:", ", ".join(convolutions[k] for k in chosen))
 # ## A deeper layer's weights
 #
 # A filter of the bundled network's third convolution has 128 kernels of 3 x 3, one for each map below it. They are not
-# colours: to show three of them as red, green and blue would mix maps that have nothing to do with each other. All we can draw is the matrix of kernels.
+# colours: to show three of them as red, green and blue would mix maps that have nothing to do with each other. All we can
+# draw is the matrix of kernels.
 
 # %%
 figure = viz.draw_kernels(model, convolutions[chosen[len(chosen) // 2]], rows=16, columns=32)
@@ -153,8 +154,9 @@ figure
 # ## The robust twin
 #
 # The last two rows are the same architecture, trained twice (with the bundled network). The robust twin was trained on images
-# that an adversary had changed by up to 4 of 255 steps a pixel. Its class images can be named by anyone, and even the naive way works on it: pixels alone,
-# no random changes, no penalties. So the difference between the rows is what the networks learned, not what the recipe adds.
+# that an adversary had changed by up to 4 of 255 steps a pixel. Its class images can be named by anyone, and even the naive
+# way works on it: pixels alone, no random changes, no penalties. So the difference between the rows is what the networks
+# learned, not what the recipe adds.
 
 # %%
 figure = Figure(figsize=(12, 4.1), layout="constrained")
