@@ -62,7 +62,7 @@ figure
 
 # %%
 print(model)
-print(f"classes: {len(model.meta.categories)}, among them {', '.join(model.meta.categories[:4])}")
+print(f"classes: {len(model.meta.categories)}, among them {', '.join(model.meta.categories[:4]) or 'none with a name'}")
 if model.meta.accuracy is not None:
     guess = 1 / len(model.meta.categories)
     print(f"right answers on photographs that it never saw: {model.meta.accuracy:.1%}; a guess would give {guess:.1%}")
