@@ -10,14 +10,16 @@
 
 # %%
 # %matplotlib inline
+import copy
+import os
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 import minicnn
-from minicnn import viz
-from minicnn.models import tinynet, weights_path
+from minicnn import nn, viz
+from minicnn.models import TinyNet, from_spec, weights_path
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = here / "out"
@@ -30,30 +32,36 @@ out.mkdir(exist_ok=True)
 # Each index that we give takes one axis away.
 
 # %%
-model = tinynet("standard")
-weight = model.features[0].weight.detach()  # detach: only the numbers, no part in any gradient
+# "tinynet" is the bundled network. Others: python -m lessons 2 --model alexnet --weights FILE.pth
+model = from_spec(os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS"))
+bundled = isinstance(model, TinyNet)  # what we claim about it, we do not claim about every network
+first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+weight = first.weight.detach()  # detach: only the numbers, no part in any gradient
+count, colours, height, width = weight.shape
+middle = height // 2
 
 print(f"the weight tensor:  {tuple(weight.shape)}  all filters of the layer")
-print(f"weight[5]:          {tuple(weight[5].shape)}      one filter: it looks at 7 x 7 pixels in three colours")
+print(f"weight[5]:          {tuple(weight[5].shape)}      one filter: {height} x {width} pixels in {colours} colours")
 print(
-    f"weight[5, 0]:       {tuple(weight[5, 0].shape)}         one kernel: what the filter does with red (0), green (1), blue (2)"
+    f"weight[5, 0]:       {tuple(weight[5, 0].shape)}         one kernel: what it does with red (0), green (1), blue (2)"
 )
 print(
-    f"weight[5, 0, 3, 3]: {weight[5, 0, 3, 3].item():+.4f}        one number: the weight of the red pixel in the middle"
+    f"weight[5, 0, {middle}, {middle}]: {weight[5, 0, middle, middle].item():+.4f}        one number: the weight of the red pixel "
+    "in the middle"
 )
-print(f"{64} x {3} x {7} x {7} = {weight.numel()} numbers")
-assert weight.numel() == 64 * 3 * 7 * 7
+print(f"{count} x {colours} x {height} x {width} = {weight.numel()} numbers")
+assert weight.numel() == count * colours * height * width
 
 # %% [markdown]
-# A filter computes one number from a patch of the photograph: it multiplies the 147 pixels with its 147 weights and adds
-# up. The sum is large where the patch looks like the filter, and negative where it looks like the filter's negative.
+# A filter of the bundled network computes one number from a patch of the photograph: it multiplies the 147 pixels with its
+# 147 weights and adds up. The sum is large where the patch looks like the filter, and negative where it looks like the filter's negative.
 #
 # So a filter can be drawn as a picture of the patch that it likes best. Zero becomes mid-grey, because a picture has no
 # negative colours; each filter has its own scale.
 
 # %%
 strongest = int(np.argmax(np.abs(weight.array).max(axis=(1, 2, 3))))
-one = weight[strongest].array  # (3, 7, 7), the array behind the tensor
+one = weight[strongest].array  # (3, height, width), the array behind the tensor
 top = np.abs(one).max()
 
 figure = Figure(figsize=(12, 3.5), layout="constrained")
@@ -61,7 +69,7 @@ axes = figure.subplots(1, 4)
 for i, colour in enumerate(["red", "green", "blue"]):
     shown = axes[i].imshow(one[i], cmap="RdBu_r", vmin=-top, vmax=top)
     for (row, column), value in np.ndenumerate(one[i]):
-        axes[i].text(column, row, f"{round(value * 100)}", ha="center", va="center", fontsize=7.5)
+        axes[i].text(column, row, f"{round(value * 100)}", ha="center", va="center", fontsize=min(7.5, 52 / height))
     axes[i].set_title(f"weight[{strongest}, {i}]: the kernel for {colour}", fontsize=10)
 axes[3].imshow(0.5 + one.transpose(1, 2, 0) / (2 * top))
 axes[3].set_title(f"weight[{strongest}] in colour: all three", fontsize=10)
@@ -75,12 +83,14 @@ figure
 # %% [markdown]
 # ## All of them, trained and untrained
 #
-# A network starts with random weights. We make such a network too: `tinynet()` without weights, the same architecture. Its
-# random numbers depend on the seed alone.
+# A network starts with random weights. We make such a layer too: a copy, its numbers drawn afresh. They depend on the seed
+# alone.
 
 # %%
 minicnn.manual_seed(0)
-untrained = tinynet().features[0].weight.detach()
+fresh = copy.deepcopy(first)
+fresh.reset_parameters()
+untrained = fresh.weight.detach()
 figure = viz.draw_filters(weight, title="The first layer, trained on photographs")
 figure.savefig(out / "02_first_layer_filters_trained.png")
 figure
@@ -104,27 +114,30 @@ figure
 
 # %%
 def power_spectrum(filters):
-    """filters (64, 3, 7, 7) -> (64, 7, 7): power of each wave, summed over the colours; the constant wave in the middle"""
+    """filters (N, 3, K, K) -> (N, K, K): power of each wave, summed over the colours; the constant wave in the middle"""
     waves = np.fft.fft2(filters.array, axes=(2, 3))
     return np.fft.fftshift((np.abs(waves) ** 2).sum(axis=1), axes=(1, 2))
 
 
-steps = np.arange(7) - 3  # periods across the kernel
-coarse = np.hypot(steps[:, None], steps[None, :]) <= 1.5  # (7, 7), True for the 9 coarsest waves
+def coarse_waves(size):
+    """(size, size), True for the 9 coarsest waves: at most one period across the kernel in each direction"""
+    steps = np.arange(size) - size // 2  # periods across the kernel
+    return np.hypot(steps[:, None], steps[None, :]) <= 1.5
 
 
 def coarse_share(filters):
-    """filters (64, 3, 7, 7) -> (64,): the share of each filter's power that its 9 coarsest waves have"""
+    """filters (N, 3, K, K) -> (N,): the share of each filter's power that its 9 coarsest waves have"""
     power = power_spectrum(filters)
-    return power[:, coarse].sum(axis=1) / power.sum(axis=(1, 2))
+    return power[:, coarse_waves(power.shape[-1])].sum(axis=1) / power.sum(axis=(1, 2))
 
 
 share, untrained_share = coarse_share(weight), coarse_share(untrained)
-print(f"noise has equal power in all waves: a share of {coarse.sum()} / 49 = {coarse.sum() / 49:.3f} is expected")
+of_noise = coarse_waves(height).mean()  # noise has equal power in all waves
+print(f"of noise a share of 9 / {height * width} = {of_noise:.3f} is expected")
 print(f"untrained: {untrained_share.mean():.3f} on average")
-assert abs(untrained_share.mean() - coarse.sum() / 49) < 0.02
+assert abs(untrained_share.mean() - of_noise) < 0.02
 print(f"trained:   {share.mean():.3f} on average")
-assert share.mean() > 0.3
+assert not bundled or share.mean() > 0.3
 
 # %% [markdown]
 # The averages differ, but do the layers? Take one trained and one untrained filter, any two: how often has the trained one
@@ -133,7 +146,7 @@ assert share.mean() > 0.3
 # %%
 pairs = (share[:, None] > untrained_share[None, :]).mean()
 print(f"the trained filter is the coarser one in {pairs:.0%} of all pairs")
-assert pairs > 0.75
+assert not bundled or pairs > 0.75
 finest = np.argsort(share)[:4]
 print("trained filters with the smallest share:", ", ".join(f"{i} ({share[i]:.2f})" for i in finest))
 
@@ -147,7 +160,8 @@ left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.5])
 for ax, filters, name in ((left, weight, "trained"), (middle, untrained, "untrained")):
     power = power_spectrum(filters)
     mean = (power / power.sum(axis=(1, 2), keepdims=True)).mean(axis=0)
-    shown = ax.imshow(mean, cmap="magma", vmin=0, vmax=0.2, extent=(-3.5, 3.5, 3.5, -3.5))
+    edge = height / 2
+    shown = ax.imshow(mean, cmap="magma", vmin=0, vmax=0.2, extent=(-edge, edge, edge, -edge))
     ax.plot([-1.5, 1.5, 1.5, -1.5, -1.5], [-1.5, -1.5, 1.5, 1.5, -1.5], color="white", linewidth=1.5)
     ax.set_title(f"{name}: mean power of each wave", fontsize=10)
     ax.set_xlabel("periods across the kernel")
@@ -155,7 +169,7 @@ figure.colorbar(shown, ax=[left, middle], shrink=0.75, label="share of the power
 bins = np.linspace(0, 1, 26)
 right.hist(untrained_share, bins, color="#999999", label="untrained", alpha=0.9)
 right.hist(share, bins, color="#d95f02", label="trained", alpha=0.7)
-right.axvline(coarse.sum() / 49, color="black", linestyle=":", label="expected of noise")
+right.axvline(of_noise, color="black", linestyle=":", label="expected of noise")
 right.set_xlabel("share of the 9 coarsest waves (white frame)")
 right.set_ylabel("filters")
 right.legend(frameon=False)
@@ -178,7 +192,7 @@ figure
 #
 # ## How the filters grew
 #
-# While the network was trained, its first layer was recorded at about forty moments. The recording starts with random
+# While the bundled network was trained, its first layer was recorded at about forty moments. The recording starts with random
 # filters of its own. For most of the first steps nothing seems to happen; then all filters take shape together.
 
 # %%
@@ -192,7 +206,9 @@ assert growth[-1] > growth[0] + 0.1
 # %%
 begin = np.searchsorted(moments, 150)
 columns = [0, *np.linspace(begin, len(moments) - 1, 9).round().astype(int)]
-followed = [*np.argsort(-weight.array.var(axis=(1, 2, 3)))[:2], *finest[:2]]  # two strong ones, two gratings
+grown = recorded[-1]
+gratings = np.argsort(coarse_share(grown))[:2]
+followed = [*np.argsort(-grown.array.var(axis=(1, 2, 3)))[:2], *gratings]  # two strong ones, two gratings
 figure = Figure(figsize=(11, 6), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=[1.5, 1])
 grid = top.subplots(len(followed), len(columns))
@@ -207,7 +223,7 @@ for row, filter_index in enumerate(followed):
 curve = bottom.subplots()
 curve.plot(np.maximum(moments, 0.7), growth, marker=".", color="#d95f02")
 curve.plot(np.maximum(moments[columns], 0.7), np.array(growth)[columns], "o", color="black", label="drawn above")
-curve.axhline(coarse.sum() / 49, color="black", linestyle=":", label="expected of noise")
+curve.axhline(coarse_waves(7).mean(), color="black", linestyle=":", label="expected of noise")
 curve.set_xscale("log")
 curve.set_xlabel("training steps (the first point is the start)")
 curve.set_ylabel("coarse share, mean of 64")

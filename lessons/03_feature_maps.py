@@ -10,6 +10,7 @@
 
 # %%
 # %matplotlib inline
+import copy
 import gc
 import os
 import weakref
@@ -20,13 +21,15 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.models import tinynet
+from minicnn.models import TinyNet, from_spec
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = here / "out"
 out.mkdir(exist_ok=True)
 
-model = tinynet("standard").eval()
+# "tinynet" is the bundled network. Others: python -m lessons 3 --model alexnet --weights FILE.pth
+model = from_spec(os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS"))
+bundled = isinstance(model, TinyNet)  # what we claim about it, we do not claim about every network
 path = os.environ.get("LESSON_PHOTO")
 photo = viz.fit(viz.load_image(path) if path else viz.sample_photo(), 224)
 x = viz.preprocess(photo, model, size=224)  # (1, 3, 224, 224), normalised with the mean and std of model.meta
@@ -37,13 +40,30 @@ x = viz.preprocess(photo, model, size=224)  # (1, 3, 224, 224), normalised with 
 # A feature map is what a layer returns. To see it, call the layers one after the other and stop where you like.
 
 # %%
+chain = []  # (name, module), in the order in which they are called
+for name, child in model.named_children():
+    parts = child.named_children() if isinstance(child, nn.Sequential) else [("", child)]
+    chain += [(f"{name}.{part}".rstrip("."), module) for part, module in parts]
+kinds = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Dropout, nn.Linear)
+end = next(
+    (k for k, (_, module) in enumerate(chain) if isinstance(module, (nn.Linear, nn.AdaptiveAvgPool2d))), len(chain)
+)
+after = [
+    name for name, module in chain[:end] if not isinstance(module, kinds)
+]  # the ReLUs; in a ResNet, the blocks too
+layers = [after[k] for k in np.unique(np.linspace(0, len(after) - 1, 5).round().astype(int))]  # five of them
+last = chain[min(end, len(chain) - 1)][0]  # the average over all positions
+print("we look at", ", ".join(layers), "and", last)
+
 with minicnn.no_grad():
     y = x
-    for module in model.features[:2]:  # the first convolution and its ReLU
+    for name, module in chain:
         y = module(y)
+        if name == layers[0]:  # the first convolution and its ReLU
+            break
 by_hand = y
-print("features.1 returns (N, C, H, W):", tuple(by_hand.shape))
-assert by_hand.shape == (1, 64, 112, 112)
+print(f"{layers[0]} returns (N, C, H, W):", tuple(by_hand.shape))
+assert not bundled or by_hand.shape == (1, 64, 112, 112)
 
 # %% [markdown]
 # ## By a hook
@@ -56,13 +76,14 @@ seen = {}
 
 
 def keep(module, args, output):
-    seen["features.1"] = output.detach().clone()
+    seen["first"] = output.detach().clone()
 
 
-handle = model.features[1].register_forward_hook(keep)
+watched = model.get_submodule(layers[0])
+handle = watched.register_forward_hook(keep)
 with minicnn.no_grad():
     model(x)
-difference = (seen["features.1"] - by_hand).abs().max().item()
+difference = (seen["first"] - by_hand).abs().max().item()
 print(f"largest difference between hook and hand: {difference}")
 assert difference == 0.0
 
@@ -72,11 +93,11 @@ assert difference == 0.0
 # The hook stays until its handle removes it. Forgotten hooks run at every call, forever.
 
 # %%
-print("hooks on features.1:", len(model.features[1]._forward_hooks))
-assert len(model.features[1]._forward_hooks) == 1
+print(f"hooks on {layers[0]}:", len(watched._forward_hooks))
+assert len(watched._forward_hooks) == 1
 handle.remove()
-print("after handle.remove():", len(model.features[1]._forward_hooks))
-assert len(model.features[1]._forward_hooks) == 0
+print("after handle.remove():", len(watched._forward_hooks))
+assert len(watched._forward_hooks) == 0
 
 # %% [markdown]
 # ## With `with`
@@ -85,7 +106,6 @@ assert len(model.features[1]._forward_hooks) == 0
 # something raises an error in it.
 
 # %%
-layers = ["features.1", "features.4", "features.7", "features.9", "features.11"]
 with minicnn.no_grad(), viz.capture(model, layers) as maps:
     model(x)
 for name in layers:
@@ -95,11 +115,11 @@ print("hooks left on the network:", hooks)
 assert hooks == 0
 
 # %% [markdown]
-# Each of the 64 first maps shows where one of the filters of lesson 2 fits. Some answer to edges of one direction, some to a
+# Each of the first maps shows where one of the filters of lesson 2 fits. Some answer to edges of one direction, some to a
 # colour. All maps have one scale here, so a dark map means: this filter finds little in this photograph.
 
 # %%
-figure = viz.draw_maps(maps["features.1"], scale="shared", title="The first layer's 64 maps of the photograph")
+figure = viz.draw_maps(maps[layers[0]], scale="shared", title="The first layer's maps of the photograph")
 figure.savefig(out / "03_feature_maps_first_layer.png")
 figure
 
@@ -109,23 +129,28 @@ figure.savefig(out / "03_feature_maps_strip.png")
 figure
 
 # %%
-strongest = int(maps["features.7"][0].mean((1, 2)).argmax())
-figure = viz.draw_overlay(model, photo, f"features.7:{strongest}")
+third = layers[len(layers) // 2]
+strongest = int(maps[third][0].mean((1, 2)).argmax())
+figure = viz.draw_overlay(model, photo, f"{third}:{strongest}")
 figure.savefig(out / "03_feature_maps_overlay.png")
 figure
 
 # %% [markdown]
 # ## Early maps keep *where*
 #
-# Move the photograph by 8 pixels to the left. The first convolution moves its kernels in steps of 2 pixels, so its maps should be
-# the same maps, 4 cells further left. (Cells near the border see zeros in place of pixels: we leave them out.)
+# Move the photograph by 8 pixels to the left. The first convolution moves its kernels in steps of 2 pixels (4 in AlexNet, 1 in
+# VGG), so its maps should be the same maps, 4 cells further left. (Cells near the border see zeros in place of pixels: we leave them out.)
 
 # %%
 with minicnn.no_grad():
-    moved = model.features[1](model.features[0](x[:, :, :, 8:]))
-difference = (moved[:, :, :, 2:-2] - by_hand[:, :, :, 6:-2]).abs().max().item()
+    moved = x[:, :, :, 8:]
+    for _, module in chain[: [name for name, _ in chain].index(layers[0]) + 1]:
+        moved = module(moved)
+first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+cells, border = 8 // first.stride[1], first.kernel_size[1]
+difference = (moved[:, :, :, border:-border] - by_hand[:, :, :, border + cells : -border]).abs().max().item()
 print(f"maps of the moved photograph against the moved maps: {difference:.1e}")
-assert difference < 1e-4
+assert not bundled or difference < 1e-4
 
 # %% [markdown]
 # ## Deep maps keep *what*
@@ -139,23 +164,24 @@ assert difference < 1e-4
 whole = viz.load_image(path) if path else viz.sample_photo()
 height, width = whole.shape[:2]
 side = int(0.45 * min(height, width))
+pixels = model.meta.input_size[-1]  # 64 for the bundled network
 corners = [(0, 0), (0, width - side), (height - side, 0), (height - side, width - side)]
 
 
 def windows(shift=0):
-    """The four windows, each moved inwards by `shift` of its 64 pixels: uint8 (64, 64, 3) each"""
+    """The four windows, each moved inwards by `shift` 64ths of its side: uint8 (pixels, pixels, 3) each"""
     step = round(shift * side / 64)
     cuts = []
     for y, x in corners:
         y, x = (y + step if y == 0 else y - step), (x + step if x == 0 else x - step)
-        cuts.append(viz.fit(whole[y : y + side, x : x + side], 64))
+        cuts.append(viz.fit(whole[y : y + side, x : x + side], pixels))
     return cuts
 
 
 def answers(network, pictures):
     """{layer: the answers to the four pictures, (4, all numbers of the layer)}"""
-    with minicnn.no_grad(), viz.capture(network, [*layers, "avgpool"]) as seen:
-        network(minicnn.cat([viz.preprocess(picture, model) for picture in pictures]))
+    with minicnn.no_grad(), viz.capture(network, [*layers, last]) as seen:
+        network(minicnn.cat([viz.preprocess(picture, model, size=pixels) for picture in pictures]))
     return {name: seen[name].flatten(1).numpy() for name in seen}
 
 
@@ -174,8 +200,8 @@ def foreignness(network, pictures):
 shifts = [0, 1, 2, 4, 6, 8, 12, 16]
 moves = [foreignness(model, windows(shift)) for shift in shifts]
 at4 = moves[shifts.index(4)]
-print("moved by 4 pixels:", ", ".join(f"{name} {value:.2f}" for name, value in at4.items()))
-assert at4["avgpool"] < at4["features.11"] < at4["features.1"]
+print("moved by 4 of 64 pixels:", ", ".join(f"{name} {value:.2f}" for name, value in at4.items()))
+assert not bundled or at4["avgpool"] < at4["features.11"] < at4["features.1"]
 
 # %% [markdown]
 # The deeper the layer, the less it matters where the thing is. Did training do that? **Ask the untrained network**: the same
@@ -184,17 +210,20 @@ assert at4["avgpool"] < at4["features.11"] < at4["features.1"]
 
 # %%
 minicnn.manual_seed(0)
-untrained = tinynet()
+untrained = copy.deepcopy(model)
+for module in untrained.modules():
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()
 changes = {
     "moved by 4 pixels": windows(4),
     "mirrored": [cut[:, ::-1] for cut in windows()],
     "half the contrast": [(cut / 2 + cut.mean() / 2).astype(np.uint8) for cut in windows()],
 }
-trained_bars = [foreignness(model, pictures)["avgpool"] for pictures in changes.values()]
-untrained_bars = [foreignness(untrained, pictures)["avgpool"] for pictures in changes.values()]
+trained_bars = [foreignness(model, pictures)[last] for pictures in changes.values()]
+untrained_bars = [foreignness(untrained, pictures)[last] for pictures in changes.values()]
 for change, ours, theirs in zip(changes, trained_bars, untrained_bars, strict=True):
-    print(f"avgpool, {change:<18} trained {ours:.2f}, untrained {theirs:.2f}")
-assert untrained_bars[0] < 0.5 and trained_bars[2] < untrained_bars[2]
+    print(f"{last}, {change:<18} trained {ours:.2f}, untrained {theirs:.2f}")
+assert not bundled or (untrained_bars[0] < 0.5 and trained_bars[2] < untrained_bars[2])
 
 # %% [markdown]
 # So forgetting *where* is mostly built in: max-pooling takes the largest of nine cells wherever it was, and the average over all
@@ -211,7 +240,7 @@ for ax_row, (caption, pictures) in zip(left.subplots(4, 4), rows.items(), strict
         ax.set_axis_off()
     ax_row[0].set_title(caption, fontsize=8, loc="left")
 curves, bars = right.subplots(1, 2, width_ratios=[1.4, 1])
-for name, colour in zip(at4, ["#e6a800", "#8fbc30", "#35b779", "#26828e", "#3e4989", "#000000"], strict=True):
+for name, colour in zip(at4, ["#e6a800", "#8fbc30", "#35b779", "#26828e", "#3e4989", "#000000"], strict=False):
     curves.plot(shifts, [move[name] for move in moves], marker="o", color=colour, label=name)
 curves.set_xlabel("pixels that the window was moved, of 64")
 curves.set_title("trained network, every layer", fontsize=10)
@@ -220,7 +249,7 @@ places = np.arange(len(changes))
 bars.bar(places - 0.2, untrained_bars, 0.38, color="#aaaaaa", label="untrained")
 bars.bar(places + 0.2, trained_bars, 0.38, color="black", label="trained")
 bars.set_xticks(places, [change.replace(" ", "\n", 1) for change in changes])
-bars.set_title("last layer (avgpool), three changes", fontsize=10)
+bars.set_title(f"last layer ({last}), three changes", fontsize=10)
 bars.legend(frameon=False, loc="upper left")
 for ax in (curves, bars):
     ax.axhline(1, color="#888888", linestyle=":")

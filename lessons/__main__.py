@@ -3,6 +3,8 @@
 python -m lessons                       all of them
 python -m lessons 3 gradient            those whose number or name matches
 python -m lessons --photo MY.jpg        with a photograph of yours
+python -m lessons 2 --model alexnet --weights alexnet-owt-7be5be79.pth        with another network
+python -m lessons 2 --model mine.py:Net --weights mine.pth                    with a network of yours
 python -m lessons --book                one HTML file of text, code, output and figures (needs the extra "book")
 """
 
@@ -70,19 +72,36 @@ def book(lessons: list[Path], environment: dict[str, str]) -> Path:
     return target
 
 
+def choices(arguments: argparse.Namespace) -> dict[str, str]:
+    """What the lessons read from the environment: LESSON_PHOTO, LESSON_MODEL, LESSON_WEIGHTS, with absolute paths."""
+    chosen = {}
+    for name in ("photo", "weights"):
+        path = getattr(arguments, name)
+        if path is not None and not path.is_file():
+            sys.exit(f"--{name}: no such file: {path}")
+        if path is not None:
+            chosen[f"LESSON_{name.upper()}"] = str(path.resolve())
+    if arguments.model is not None:
+        file, colon, name = arguments.model.partition(":")
+        chosen["LESSON_MODEL"] = f"{Path(file).resolve()}{colon}{name}" if file.endswith(".py") else arguments.model
+    return chosen
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m lessons", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("lessons", nargs="*", help="numbers or parts of names; all if there are none")
     parser.add_argument("--photo", type=Path, help="a photograph in place of the sample that matplotlib installs")
+    parser.add_argument(
+        "--model",
+        help="a network in place of the bundled one: a name of minicnn.models, or FILE.py:CLASS (lessons 1 to 4)",
+    )
+    parser.add_argument("--weights", type=Path, help="its checkpoint: .pth, .safetensors or .npz")
     parser.add_argument("--book", action="store_true", help="write lessons/out/book.html")
     arguments = parser.parse_args()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])}
-    if arguments.photo:
-        if not arguments.photo.is_file():
-            sys.exit(f"no such photograph: {arguments.photo}")
-        environment["LESSON_PHOTO"] = str(arguments.photo.resolve())
+    environment = {**os.environ, **choices(arguments)}
+    environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     OUT.mkdir(exist_ok=True)
     selected = chosen(arguments.lessons)
     if arguments.book:

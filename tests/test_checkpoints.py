@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import pickle
+import struct
+import tarfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -125,6 +129,53 @@ def test_files_without_checksums(tmp_path):
     finally:
         torch.serialization.set_crc32_options(True)
     assert minicnn.load(tmp_path / "x.pth").tolist() == [1, 1, 1]
+
+
+def tar_checkpoint(path):
+    """What torch.save wrote before version 0.1.10, as torch.load still reads it: torchvision's files of 2016."""
+    values = {"weight": np.arange(6, dtype="<f4").reshape(2, 3), "bias": np.array([0.5, -0.5], "<f4")}
+    storages, tensors = pickle.dumps(2, 2), pickle.dumps(3, 2)
+    body = b"\x80\x02ccollections\nOrderedDict\n)R("
+    for k, value in enumerate(values.values()):
+        entry = b"\x80\x02(" + pickle.dumps(k, 2)[2:-1] + b"X\x03\x00\x00\x00cpuctorch\nFloatStorage\nt."
+        storages += entry + struct.pack("<q", value.size) + value.tobytes()
+    views = [(k, k, value.shape, [s // 4 for s in value.strides]) for k, value in enumerate(values.values())]
+    views += [(2, 0, (3, 2), [1, 3])]  # the weight, transposed
+    for k, root, size, stride in views:
+        key = 10 + k
+        tensors += b"\x80\x02(" + pickle.dumps(key, 2)[2:-1] + pickle.dumps(root, 2)[2:-1] + b"ctorch\nFloatTensor\nt."
+        tensors += struct.pack(f"<ii{2 * len(size) + 1}q", len(size), 0, *size, *stride, 0)
+        name = [*values, "transposed"][k].encode()
+        body += (
+            b"X" + struct.pack("<I", len(name)) + name + pickle.dumps(str(key), 2)[2:-1].replace(b"q\x00", b"") + b"Q"
+        )
+    storages += pickle.dumps([], 2)
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for name, data in (("sys_info", b""), ("pickle", body + b"u."), ("storages", storages), ("tensors", tensors)):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def test_tar_archives_of_before_0_1_10(tmp_path):
+    path = tar_checkpoint(tmp_path / "old.pth")
+    theirs, ours = torch.load(path, weights_only=False), minicnn.load(path)
+    assert_same(ours, theirs)
+    assert list(ours) == ["weight", "bias", "transposed"]
+    assert np.shares_memory(ours["weight"].numpy(), ours["transposed"].numpy())
+    whole = path.read_bytes()
+    for length in range(512, len(whole) - 10240 + 6 * 512, 64):
+        path.write_bytes(whole[:length])
+        with contextlib.suppress(WeightsError):
+            minicnn.load(path)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole) // 2)] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(WeightsError):
+            minicnn.load(path)
 
 
 def test_map_location_is_accepted(tmp_path):

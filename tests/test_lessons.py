@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,3 +46,51 @@ def test_the_runner_refuses_an_unknown_lesson():
     )
     assert done.returncode != 0
     assert "no lesson matches 'nonsense'" in done.stderr
+
+
+OWN = """
+from minicnn import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 16, 11, stride=4, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(16, 20, 3, padding=1),
+            nn.ReLU(inplace=True),
+        )
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(20, 6)
+
+    def forward(self, x):
+        return self.head(self.pool(self.body(x)).flatten(1))
+"""
+
+
+def test_lessons_take_a_network_of_ones_own(tmp_path):
+    """Its filters, its maps, its names of layers; from a checkpoint that torch.save wrote."""
+    (tmp_path / "mine.py").write_text(OWN)
+    source = torch.nn.ModuleDict(
+        {
+            "body": torch.nn.Sequential(
+                torch.nn.Conv2d(3, 16, 11), torch.nn.ReLU(), torch.nn.MaxPool2d(3), torch.nn.Conv2d(16, 20, 3)
+            ),
+            "head": torch.nn.Linear(20, 6),
+        }
+    )
+    torch.save({"state_dict": source.state_dict(), "epoch": 1}, tmp_path / "mine.pth")
+    command = ["-m", "lessons", "2", "3", "--model", f"{tmp_path}/mine.py:Net", "--weights", f"{tmp_path}/mine.pth"]
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "16 x 3 x 11 x 11 = 5808 numbers" in done.stdout
+    assert "we look at body.1, body.4 and pool" in done.stdout
+
+
+@pytest.mark.parametrize("argument", ["--weights", "--photo"])
+def test_the_runner_refuses_files_that_are_not_there(argument):
+    command = [sys.executable, "-m", "lessons", "1", argument, "nowhere.pth"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"{argument}: no such file: nowhere.pth" in done.stderr

@@ -6,13 +6,16 @@ compared bit for bit on 150 random images of every PIL mode.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import minicnn
-from minicnn import models, transforms
+from minicnn import models, transforms, viz
+from minicnn.nn.utils import skip_init
 from minicnn.transforms import InterpolationMode, functional
 
 
@@ -126,6 +129,16 @@ def test_the_preprocessing_of_official_weights(name, shorter):
     steps = [transforms.Resize(shorter), transforms.CenterCrop(224), transforms.ToTensor()]
     by_steps = transforms.Compose([*steps, transforms.Normalize(mean.tolist(), std.tolist())])(image)
     np.testing.assert_allclose(by_steps.numpy(), expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("old", [(500, 375), (301, 517), (90, 60)])
+def test_viz_prepares_photographs_in_the_same_way(old):
+    model, image = skip_init(models.squeezenet1_1), picture(*old)
+    expected = models.SqueezeNet1_1_Weights.DEFAULT.transforms()(image)
+    assert viz.preprocess(image, model).numpy().tobytes() == expected.numpy().tobytes()
+    model.meta = replace(model.meta, resize_size=None)
+    assert viz.frame(image, model).shape == (224, 224, 3)
+    assert (viz.frame(image, model) == viz.fit(np.asarray(image), 224)).all()
 
 
 def test_what_they_print():

@@ -126,14 +126,21 @@ BUILDERS = {
 }
 
 
-def build(name: str, seed: int = 0) -> nn.Module:
-    """The network in eval mode, filled with numbers that keep the size of what passes through: none is 0, none is 1."""
+def build(name: str, seed: int = 0, given: dict[str, torch.Tensor] | None = None) -> nn.Module:
+    """The network in eval mode, filled with numbers that keep the size of what passes through: none is 0, none is 1.
+
+    `given` are tensors to take as they are, by key.
+    """
     with torch.device("meta"):
         model = BUILDERS[name]()
-    model = model.to_empty(device="cpu").eval()
+    model.to_empty(device="cpu")
+    model.load_state_dict(given or {}, strict=False, assign=True)
+    model.eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for key, value in model.state_dict().items():
+            if given and key in given:
+                continue
             if key.endswith("num_batches_tracked"):
                 value.fill_(1000)
             elif value.dim() > 1:

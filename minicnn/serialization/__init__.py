@@ -196,7 +196,7 @@ def _format_of(file: BinaryIO, name: str) -> str:
         return "torch" if any(member.endswith("/data.pkl") for member in _zip_names(file, head)) else "npz"
     if head[8:9] == b"{":
         return "safetensors"
-    if head[:1] == b"\x80":  # the first byte of a pickle: torch.save before version 1.6
+    if head[:1] == b"\x80" or head[257:262] == b"ustar":  # a pickle: torch.save before version 1.6; tar: before 0.1.10
         return "torch"
     what = "is empty" if not head else f"is neither .pth nor .safetensors nor .npz: it begins with {head[:16]!r}"
     raise WeightsError(f"{name} {what}")

@@ -1,6 +1,7 @@
-"""What `torch.save` wrote, read without PyTorch: the zip format (since version 1.6) and the stream before it.
+"""What `torch.save` wrote, read without PyTorch: the zip format (since version 1.6) and the stream before it; the tar
+archives of before 0.1.10 are in `_torch_tar.py`.
 
-Both are a pickle that describes the object, and the storages beside it: one-dimensional arrays that one or several
+All are a pickle that describes the object, and the storages beside it: one-dimensional arrays that one or several
 tensors look into, each with an offset and strides. In the zip the storages are members `NAME/data/KEY`, stored as they
 are; in the stream they follow the pickle, each behind its number of elements. Sizes are compared with those of the file
 before memory is asked for; the numbers are read straight into the arrays that the tensors then use.
@@ -10,53 +11,33 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from minicnn.serialization._errors import WeightsError
+from minicnn.serialization._storages import Storages, fill, itemsize, part_of
+from minicnn.serialization._torch_tar import read_tar
 from minicnn.serialization._unpickle import MAX_BYTES, StorageType, unpickle
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # how the older format begins
 PROTOCOL_VERSION = 1001
-CHUNK = 1 << 20
 
 
 def read_torch(file: BinaryIO) -> Any:
-    """The object in an open file that torch.save wrote in either format. WeightsError if anything is wrong with it."""
-    start = file.read(4)
+    """The object in an open file that torch.save wrote in any of its formats. WeightsError if anything is wrong with it."""
+    start = file.read(512)
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
     try:
-        return _read_zip(file) if start.startswith(b"PK") else _read_stream(file)
+        if start.startswith(b"PK"):
+            return _read_zip(file, size)
+        return read_tar(file, size) if start[257:262] == b"ustar" else _read_stream(file, size)
     except (WeightsError, MemoryError):
         raise
     except Exception as error:  # a foreign file may break zipfile in many ways
         raise WeightsError(f"it is damaged or cut short: {str(error)[:200] or type(error).__name__}") from error
-
-
-class Storages:
-    """The arrays of one file by their keys. All together they are never larger than the file."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-        self.arrays: dict[str, np.ndarray] = {}
-        self.stored: dict[str, str] = {}
-
-    def new(self, key: str, stored: str, count: Any) -> np.ndarray:
-        """An empty array for `count` numbers; bfloat16, which NumPy does not have, becomes float32."""
-        item = _itemsize(stored)
-        if type(count) is not int or count < 0 or count * item > self.left:
-            raise WeightsError(f"storage {key} shall have {count!r:.40} numbers of {item} bytes: the file is too small")
-        self.left -= count * item
-        self.arrays[key] = np.empty(count, "f4" if stored == "bfloat16" else stored)
-        self.stored[key] = stored
-        return self.arrays[key]
-
-
-def _itemsize(stored: str) -> int:
-    return 2 if stored == "bfloat16" else np.dtype(stored).itemsize
 
 
 def _reference(saved_id: Any, fields: int) -> tuple[str, Any, Any]:
@@ -69,32 +50,10 @@ def _reference(saved_id: Any, fields: int) -> tuple[str, Any, Any]:
     return key, kind.stored, count
 
 
-def _fill(file: BinaryIO, array: np.ndarray, stored: str, swap: bool, check: Callable[[memoryview], None]) -> None:
-    """Read the numbers of a storage from the file's position on; `check` sees the bytes as they come."""
-    raw = np.empty(len(array), "u2") if stored == "bfloat16" else array
-    view = memoryview(raw).cast("B") if len(raw) else memoryview(b"")
-    for first in range(0, len(view), CHUNK):
-        part = view[first : first + CHUNK]
-        done = 0
-        while done < len(part):
-            count = file.readinto(part[done:])
-            if not count:
-                raise WeightsError("it is cut short")
-            done += count
-        check(part)
-    if swap:
-        raw.byteswap(inplace=True)
-    if stored == "bfloat16":  # the upper half of a float32
-        np.left_shift(raw.astype(np.uint32), 16, out=array.view(np.uint32))
-    elif stored == "b1":
-        np.not_equal(array.view(np.uint8), 0, out=array)  # any other byte than 0 and 1 would confuse NumPy
-
-
 # --- the zip format ---------------------------------------------------------------------------------------------------
 
 
-def _read_zip(file: BinaryIO) -> Any:
-    size = file.seek(0, os.SEEK_END)
+def _read_zip(file: BinaryIO, size: int) -> Any:
     with zipfile.ZipFile(file) as archive:
         members = _members(archive, size)
         folder = next((name.partition("/")[0] for name in members if name.endswith("/data.pkl")), None)
@@ -115,14 +74,14 @@ def _read_zip(file: BinaryIO) -> Any:
             info = members.get(f"{folder}/data/{key}")
             if info is None:
                 raise WeightsError(f"it has no member {folder}/data/{key!r:.80}")
-            if type(count) is not int or info.file_size != count * _itemsize(stored):
+            if type(count) is not int or info.file_size != count * itemsize(stored):
                 raise WeightsError(
                     f"the storage {key} has {info.file_size} bytes, and shall have {count!r:.40} numbers"
                 )
             array = storages.new(key, stored, count)
             file.seek(_data_start(file, info))
             check = _Checksum()
-            _fill(file, array, stored, swap, check)
+            fill(file, array, stored, swap, check)
             _compare(info, check.value)
             return array
 
@@ -184,9 +143,7 @@ class _Checksum:
 # --- the stream format ------------------------------------------------------------------------------------------------
 
 
-def _read_stream(file: BinaryIO) -> Any:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
+def _read_stream(file: BinaryIO, size: int) -> Any:
     if unpickle(file, _no_reference) != MAGIC_NUMBER:
         raise WeightsError("it is a pickle, but torch.save did not write it")
     version = unpickle(file, _no_reference)
@@ -207,10 +164,8 @@ def _read_stream(file: BinaryIO) -> Any:
         array, view = storages.arrays[key], saved_id[5] if len(saved_id) > 5 else None
         if view is None:
             return array
-        view_key, first, length = view  # before version 0.4 a storage could be a part of another one
-        if not (type(first) is type(length) is int and 0 <= first <= first + length <= len(array)):
-            raise WeightsError(f"a part of storage {key}, from {first!r:.40} on {length!r:.40}, does not fit in it")
-        return views.setdefault(str(view_key), array[first : first + length])
+        view_key, first, length = view
+        return views.setdefault(str(view_key), part_of(array, first, length))
 
     result = unpickle(file, make_storage)
     keys = unpickle(file, _no_reference)
@@ -220,13 +175,9 @@ def _read_stream(file: BinaryIO) -> Any:
         count = int.from_bytes(file.read(8), "little" if little else "big")
         if count != len(storages.arrays[key]):
             raise WeightsError(f"the storage {key} has {count} numbers, and shall have {len(storages.arrays[key])}")
-        _fill(file, storages.arrays[key], storages.stored[key], little != (sys.byteorder == "little"), _no_checksum)
+        fill(file, storages.arrays[key], storages.stored[key], little != (sys.byteorder == "little"))
     return result
 
 
 def _no_reference(saved_id: Any) -> Any:
     raise WeightsError("its header refers to a storage")
-
-
-def _no_checksum(part: memoryview) -> None:
-    """The stream format has none."""

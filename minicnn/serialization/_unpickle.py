@@ -146,6 +146,7 @@ CALLABLE: dict[str, Callable[..., Any]] = {
 VALUES: dict[str, Any] = {
     **{f"torch.{name}Storage": StorageType(name, stored) for name, stored in STORED.items()},
     **{f"torch.{kind.name}": kind for kind in vars(_types).values() if isinstance(kind, _types.dtype)},
+    **{f"torch.{name}Tensor": Tensor for name in STORED},  # what a tar archive says of each tensor
     "torch.bfloat16": _types.float32,  # what its numbers become
     "torch.nn.parameter.Parameter": Parameter,
     "torch.Tensor": Tensor,

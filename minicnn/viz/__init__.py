@@ -26,7 +26,7 @@ from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
 from minicnn.viz.geometry import Axis, Field, receptive_fields
 from minicnn.viz.growth import FilterGrowth, filter_growth
 from minicnn.viz.histogram import Histogram
-from minicnn.viz.image import fit, load_image, preprocess, sample_photo, statistics, to_pixels
+from minicnn.viz.image import fit, frame, load_image, preprocess, sample_photo, statistics, to_pixels
 from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
 from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.overview import draw_overview
@@ -88,6 +88,7 @@ __all__ = [
     "filter_report",
     "filter_tiles",
     "fit",
+    "frame",
     "fit_gabor",
     "linearized",
     "grad_cam",

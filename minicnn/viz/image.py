@@ -8,6 +8,7 @@ import numpy as np
 
 from minicnn import Tensor, tensor
 from minicnn.nn import Module
+from minicnn.transforms.functional import center_crop, resize
 
 
 class Statistics(NamedTuple):
@@ -113,6 +114,24 @@ def fit(image: np.ndarray, size: int | tuple[int, int] | None) -> np.ndarray:
     return resized[top : top + height, left : left + width]
 
 
+def frame(source: Any, model: Module | None = None, size: int | tuple[int, int] | None = None) -> np.ndarray:
+    """The part of a photograph that the network gets, before it is normalised: uint8 (height, width, 3).
+
+    `fit` to `size`. Without it, what `model.meta` asks for: the shorter side resized to `resize_size`, if that is stated,
+    and `input_size` cut from the middle, pixel for pixel as torchvision's preprocessing does; without a model, all of it.
+    """
+    image = load_image(source)
+    meta = getattr(model, "meta", None)
+    if size is not None or meta is None:
+        return fit(image, size)
+    side, shorter = input_size(model), getattr(meta, "resize_size", None)
+    if shorter is None:
+        return fit(image, side)
+    from PIL import Image
+
+    return np.asarray(center_crop(resize(Image.fromarray(image), shorter), side))
+
+
 def preprocess(
     source: Any,
     model: Module | None = None,
@@ -123,12 +142,9 @@ def preprocess(
 ) -> Tensor:
     """A photograph (whatever `load_image` takes) as the network wants it: float32 (1, 3, height, width), normalised.
 
-    Resized and cut from the centre to `size`, by default the model's input size, or left at its own size if there is no
-    model either. Mean and std: those given, else `model.meta`'s, else 0 and 1.
+    `frame` of it; mean and std: those given, else `model.meta`'s, else 0 and 1.
     """
-    if size is None and getattr(model, "meta", None) is not None:
-        size = input_size(model)
-    image = fit(load_image(source), size)
+    image = frame(source, model, size)
     pixels = tensor(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255))
     return normalize(pixels, statistics(model, mean, std))
 

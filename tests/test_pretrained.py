@@ -1,0 +1,109 @@
+"""Every network at its real size: torch.save writes it in both formats, minicnn reads it, and gives torch's logits."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch_models
+
+import minicnn
+from minicnn import models
+
+ROOT = Path(minicnn.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def folder():
+    """A place for files of 550 MB, in memory if there is room for it."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4e9
+    path = Path(tempfile.mkdtemp(dir=memory if roomy else None))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def large_layers():
+    """The linear layers that all VGGs have alike: nine tenths of their numbers, drawn once."""
+    return {key: value for key, value in torch_models.build("vgg11").state_dict().items() if "classifier" in key}
+
+
+@pytest.mark.parametrize("name", torch_models.BUILDERS)
+def test_logits_of_a_checkpoint(name, folder, large_layers):
+    theirs = torch_models.build(name, seed=1, given=large_layers if "vgg" in name else None)
+    x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        expected = theirs(x).numpy()
+    assert expected.std() > 0.01
+    path = folder / "checkpoint.pth"
+    for new_format in (True, False):
+        torch.save(theirs.state_dict(), path, _use_new_zipfile_serialization=new_format)
+        ours = models.get_model(name, weights=path).eval()
+        for key, value in theirs.state_dict().items():
+            assert np.array_equal(ours.state_dict()[key].numpy(), value.numpy()), key
+        gc.collect()
+    with minicnn.no_grad():
+        got = ours(minicnn.from_numpy(x.numpy())).numpy()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    path.unlink()
+
+
+MEASURE = """
+import sys, time
+path, library = sys.argv[1:]
+if library == "torch":
+    import torch
+    load = lambda: torch.load(path, weights_only=True)
+elif library == "minicnn":
+    import minicnn
+    load = lambda: minicnn.load(path)
+else:
+    from minicnn import models
+    load = lambda: models.vgg16(path)
+def peak():
+    return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+before, times = peak(), []
+for _ in range(3):
+    begin = time.process_time()
+    loaded = load()
+    times.append(time.process_time() - begin)
+    del loaded
+print(min(times), peak() - before)
+"""
+
+
+def measure(path: Path, library: str) -> tuple[float, int]:
+    """(seconds of processor time, bytes of memory) for loading, in a fresh process."""
+    command = [sys.executable, "-c", MEASURE, str(path), library]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, memory = done.stdout.split()
+    return float(seconds), int(memory)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
+def test_time_and_memory_of_half_a_gigabyte(folder, large_layers):
+    path = folder / "vgg16.pth"
+    state = torch_models.build("vgg16", given=large_layers).state_dict()
+    for new_format in (True, False):
+        torch.save(state, path, _use_new_zipfile_serialization=new_format)
+        size = path.stat().st_size
+        assert size > 500e6
+        ours = theirs = float("inf")
+        for _ in range(3):  # other programs can only make it slower
+            seconds, memory = measure(path, "minicnn")
+            ours, theirs = min(ours, seconds), min(theirs, measure(path, "torch")[0])
+            if ours < 2 * theirs:
+                break
+        print(f"VGG-16: {ours:.2f} s (torch {theirs:.2f} s), peak {memory / size:.2f} times the file")
+        assert memory < 1.3 * size
+        assert ours < 2 * theirs
+    assert measure(path, "model")[1] < 1.3 * size
+    path.unlink()
