@@ -214,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--layers", nargs="+", metavar="NAME", help=layers)
     command.add_argument("--units", type=_positive, metavar="N", help="the first N units of each layer (default: all)")
     command.add_argument("--patches", type=_positive, default=5, metavar="K", help="photographs a unit (default 5)")
-    command.add_argument("--steps", type=_positive, default=96, metavar="N", help="of gradient ascent (default 96)")
+    command.add_argument("--steps", type=_positive, default=64, metavar="N", help="of gradient ascent (default 64)")
     command.add_argument("--title", metavar="TEXT", help="of the page")
     command.add_argument("--estimate", action="store_true", help="say what it would cost in time and size, and stop")
     return parser

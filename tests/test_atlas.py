@@ -104,6 +104,9 @@ def test_a_plan_that_cannot_be_is_refused():
         atlas.Plan(model, ["nothing"])
     with pytest.raises(ValueError, match="at least 1"):
         atlas.Plan(model, units=0)
+    with pytest.raises(ValueError, match="classifier has 5"):
+        atlas.Plan(model, units={"classifier": [2, 5]})
+    assert atlas.Plan(model, units={"classifier": [4, 2]}).layer("classifier").units == (2, 4)
     with pytest.raises(ValueError, match="no convolution"):
         atlas.Plan(nn.Sequential(nn.Linear(3, 2)))
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Built:
-    """What `build` made."""
+    """What `build` made: the file, and what it shows (`contents`)."""
 
     path: Path
     bytes: int
@@ -64,6 +64,7 @@ class Built:
     photographs: int
     skipped: list[tuple[str, str]]
     cost: Cost
+    contents: Contents
 
 
 def build(
@@ -72,11 +73,11 @@ def build(
     *,
     title: str | None = None,
     layers: Iterable[str] | None = None,
-    units: int | None = None,
+    units: int | Mapping[str, Sequence[int]] | None = None,
     folder: str | os.PathLike[str] | None = None,
     patches: int = 5,
     photo: Any = None,
-    steps: int = 96,
+    steps: int = 64,
     seed: int = 0,
     progress: bool = True,
     say: Callable[[str], None] = print,
@@ -89,7 +90,7 @@ def build(
             where it was, and another folder or photograph costs no new ascent. The folder may be deleted at any time.
         title: by default "Atlas of " and the architecture's name.
         layers: names or patterns; by default the convolutions and the layer of the output.
-        units: so many of each layer; by default all.
+        units: so many of each layer, or {layer: units}; by default all.
         folder: of photographs, searched with all folders in it: `patches` places for each unit, and histograms.
         photo: for the page of one photograph; by default the one that matplotlib installs.
         steps, seed: of the gradient ascent.
@@ -119,7 +120,7 @@ def build(
     found = contents.patches
     return Built(
         output, size, time.perf_counter() - started, plan.count, not_risen, found.images if found else 0,
-        list(found.skipped) if found else [], cost,
+        list(found.skipped) if found else [], cost, contents,
     )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def figure_element(what: str, figure: Any) -> Markup:
     """A matplotlib figure as a picture that can be zoomed."""
     pixels = figure_image(figure)
     image = el("img", src=encoded(pixels), alt=what, width=pixels.shape[1] // 2, height=pixels.shape[0] // 2)
-    return el("figure", el("button", image, type="button", class_="zoom", aria_label=f"Zoom: {what}"))
+    return el("figure", el("button", image, class_="zoom", aria_label=f"Zoom: {what}"))
 
 
 def neighbours(layer: Layer, unit: int) -> Iterator[tuple[str, int]]:

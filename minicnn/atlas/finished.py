@@ -103,7 +103,7 @@ def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximiz
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ActivationWarning)  # the page marks each unit whose activation did not rise
         return maximize(
-            plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed,
+            plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed, rate=recipe.rate,
             transforms=recipe.transforms, channels=plan.channels, progress=False,
         )  # fmt: skip
 

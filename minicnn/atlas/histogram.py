@@ -9,8 +9,8 @@ BARS = 40  # at most
 WIDTH, HEIGHT = 320, 80  # of the bars
 
 
-def draw_histogram(h: Histogram, marks: list[float], words: str) -> Markup:
-    """Bars as high as log(1 + count), a line at zero, below the axis a mark for each of some values. words: its name."""
+def draw_histogram(h: Histogram, marks: list[float]) -> Markup:
+    """Bars as high as log(1 + count), a line at zero, below the axis a mark for each of some values."""
     filled = np.flatnonzero(h.counts)
     if not len(filled):
         return el("p", "No activation was counted.")
@@ -21,7 +21,7 @@ def draw_histogram(h: Histogram, marks: list[float], words: str) -> Markup:
     low, high = float(edges[0]), float(edges[-1])
     places = (edges - low) / (high - low) * WIDTH
     zero = -low / (high - low) * WIDTH
-    ticks = "".join(f"M{(value - low) / (high - low) * WIDTH:.4g} {HEIGHT + 1}v5" for value in marks)
+    ticks = "".join(f"M{(value - low) / (high - low) * WIDTH:.0f} {HEIGHT + 1}v5" for value in marks)
     return el(
         "svg",
         el("path", d=_outline(places, counts), fill="currentColor"),
@@ -32,7 +32,7 @@ def draw_histogram(h: Histogram, marks: list[float], words: str) -> Markup:
         _label(f"{high:.3g}", WIDTH, "end"),
         viewBox=f"0 -6 {WIDTH} {HEIGHT + 28}",
         role="img",
-        aria_label=f"Histogram: {words}",
+        aria_label="Histogram",
         class_="histogram",
     )
 
@@ -40,7 +40,7 @@ def draw_histogram(h: Histogram, marks: list[float], words: str) -> Markup:
 def _outline(places: np.ndarray, counts: np.ndarray) -> str:
     """The path around the bars: at each edge across to it, then up or down to the next bar's top."""
     tops = HEIGHT - np.log1p(counts) / np.log1p(counts.max()) * HEIGHT
-    steps = "".join(f"H{x:.4g}V{y:.3g}" for x, y in zip(places[:-1], tops, strict=True))
+    steps = "".join(f"H{x:.0f}V{y:.0f}" for x, y in zip(places[:-1], tops, strict=True))
     return f"M0 {HEIGHT}{steps}H{WIDTH}V{HEIGHT}Z"
 
 

@@ -64,7 +64,8 @@ def overview_page(contents: Contents) -> Markup:
             "Each unit has a page: an image made by gradient ascent to make it answer most, ",
             "the places in photographs that do so, how often it answers how strongly, " if contents.patches else "",
             "and the units before and after it with which it is connected most. An image made by ascent shows what drives a unit, "
-            "not all that it does: read it beside the photographs and the connections.",
+            "not all that it does: read it beside the photographs and the connections. A connection's number is the share of the later "
+            "unit's squared weights that lie on it; its sign, whether these weights have a positive sum.",
         ),
         [el("p", note, class_="warn") for note in contents.notes],
         el("h3", "The layers, from the image to the answer"),

@@ -31,7 +31,7 @@ def photograph_page(contents: Contents) -> Markup:
             "div",
             el(
                 "figure",
-                el("button", shown, type="button", class_="zoom"),
+                el("button", shown, class_="zoom"),
                 el("figcaption", f"{photo.name}, as the network sees it: {height} × {width} pixels"),
                 class_="photo",
             ),

@@ -1,7 +1,7 @@
 """Which units an atlas shows, by which recipe each is maximised, and what that will cost."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,14 @@ MOST_PIXELS = 16 * 64 * 64  # of a batch that is maximised together: bounds the 
 class Recipe:
     """How the units of a layer are maximised: `viz.maximize`'s arguments, and what is cut out of its image.
 
-    side: of the square image in pixels. position: of the unit in its map. box: (top, left, bottom, right) of the image to
-    keep, None for all of it.
+    side: of the square image in pixels. rate: twice that of `viz.maximize`'s default, since the steps are few. position: of
+    the unit in its map. box: (top, left, bottom, right) of the image to keep, None for all of it.
     """
 
     side: int
     steps: int
     seed: int
+    rate: float = 0.1
     position: str | None = None
     transforms: str = "standard"
     box: tuple[int, int, int, int] | None = None
@@ -74,7 +75,7 @@ class Plan:
 
     Args:
         layers: names or patterns of modules; by default the convolutions and the layer that returns the output.
-        units: so many of each layer, the first ones; None: all.
+        units: so many of each layer, the first ones; or {layer: units}; None: all.
         steps: of gradient ascent for each unit. seed: of its start and its random changes.
 
     The image that is maximised is a quarter wider than what the unit sees, at most one and a half times the network's input;
@@ -86,14 +87,12 @@ class Plan:
         self,
         model: Module,
         layers: Iterable[str] | None = None,
-        units: int | None = None,
+        units: int | Mapping[str, Sequence[int]] | None = None,
         *,
-        steps: int = 96,
+        steps: int = 64,
         seed: int = 0,
         size: int | None = None,
     ) -> None:
-        if units is not None and units < 1:
-            raise ValueError(f"at least 1 unit of each layer, got {units}")
         if steps < 1:
             raise ValueError(f"at least 1 step, got {steps}")
         if not any(parameter.dim() == 4 for parameter in model.parameters()):
@@ -112,11 +111,11 @@ class Plan:
     def layer(self, name: str) -> Layer | None:
         return next((layer for layer in self.layers if layer.name == name), None)
 
-    def _layer(self, part: Part, units: int | None) -> Layer:
+    def _layer(self, part: Part, units: int | Mapping[str, Sequence[int]] | None) -> Layer:
         names = tuple(getattr(getattr(self.model, "meta", None), "categories", None) or ())
         is_output = part.name == self.survey.weighted[-1].name and len(part.shape) == 2
         classes = names if is_output and len(names) == part.shape[1] else ()
-        return Layer(part, self._place(part), tuple(range(part.shape[1]))[:units], self._recipe(part), classes)
+        return Layer(part, self._place(part), _chosen(part, units), self._recipe(part), classes)
 
     def _place(self, part: Part) -> str:
         """In words, which of its kind it is: "convolution 5 of 5"."""
@@ -136,7 +135,9 @@ class Plan:
             middle = self._middle(part, side)
             top, left, bottom, right = part.field.box(middle, middle)
             if min(top, left) >= 0 and max(bottom, right) <= side:
-                return Recipe(side, self.steps, self.seed, "centre", "none", (top, left, bottom, right))
+                return Recipe(
+                    side, self.steps, self.seed, position="centre", transforms="none", box=(top, left, bottom, right)
+                )
         side = min(int(np.ceil(1.25 * sees / 8)) * 8, self.side * 3 // 2)
         return Recipe(max(side, 32), self.steps, self.seed)
 
@@ -145,6 +146,19 @@ class Plan:
         field = part.field.y
         outputs = (side - 2 * field.start - field.size) // field.stride + 1  # padded alike on both ends
         return outputs // 2
+
+
+def _chosen(part: Part, units: int | Mapping[str, Sequence[int]] | None) -> tuple[int, ...]:
+    count = part.shape[1]
+    if isinstance(units, Mapping):
+        units = units.get(part.name)
+        chosen = tuple(range(count)) if units is None else tuple(sorted(set(units)))
+        if not chosen or not 0 <= chosen[0] <= chosen[-1] < count:
+            raise ValueError(f"units {list(units)}: {part.name} has {count}, counted from 0")
+        return chosen
+    if units is not None and units < 1:
+        raise ValueError(f"at least 1 unit of each layer, got {units}")
+    return tuple(range(count))[:units]
 
 
 def fingerprint(model: Module) -> str:

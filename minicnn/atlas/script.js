@@ -114,7 +114,10 @@
       if (image.naturalWidth < 48) image.style.imageRendering = "pixelated";
     });
     dialog.querySelector("figcaption").textContent = image.alt;
-    dialog.querySelector("figure > div").replaceChildren(image);
+    const stage = dialog.querySelector("figure > div"), frame = button.querySelector(".i i");
+    stage.replaceChildren(image);
+    stage.style.cssText = frame ? button.style.cssText : "";
+    if (frame) stage.append(frame.cloneNode());
     dialog.showModal();
   });
   dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.closest("button")) dialog.close(); });

@@ -94,7 +94,7 @@ def _maximised(contents: Contents, layer: Layer, unit: int) -> Markup:
         el("h3", "The image that maximises it"),
         el(
             "figure",
-            el("button", shown, type="button", class_="zoom"),
+            el("button", shown, class_="zoom"),
             el("figcaption", caption, el("br"), None if picture.rose else el("strong", flat)),
             class_="maximised",
         ),
@@ -116,30 +116,25 @@ def _patches(contents: Contents, layer: Layer, unit: int) -> Markup | None:
 def _patch(contents: Contents, patch: "Patch") -> Markup:
     """What the unit saw, and beside it where in the photograph that is; the second alone if that is most of it."""
     pictures, name, key = contents.pictures, inside(contents, patch.image), photo_key(patch)
-    top, left, bottom, right = patch.box
     height, width = patch.shape
-    y0, x0, y1, x1 = max(top, 0), max(left, 0), min(bottom, height), min(right, width)
-    if (y0, x0, y1, x1) == (0, 0, height, width):
-        place, shown = "the whole photograph", [pictures.show(key, name)]
+    top, left, bottom, right = cut = _on_the_photograph(patch)
+    caption = [el("b", f"{patch.value:.3g}"), f" {name}"]
+    if cut == (0, 0, height, width):
+        shown, style = [pictures.show(key, name)], None
     else:
-        place = f"rows {y0}–{y1 - 1}, columns {x0}–{x1 - 1}"
-        shown = [pictures.show(key, f"{name}, with a frame: {place}", _frame(patch))]
-        if (y1 - y0) * (x1 - x0) < MOST * height * width:
-            pixelated = "c p" if bottom - top <= SMALL else "c"
-            shown.insert(0, pictures.show(key, f"what the unit sees of {name}", kind=pixelated))
-    return el(
-        "figure",
-        el("button", shown, type="button", class_="zoom", style=box_style(patch.box, patch.shape)),
-        el("figcaption", el("b", f"{patch.value:.3g}"), f" {name}", el("br"), place),
-    )
+        caption += [el("br"), f"rows {top}–{bottom - 1}, columns {left}–{right - 1}"]
+        frame = el("i", style=None if cut == patch.box else box_style(cut, patch.shape))
+        shown, style = [pictures.show(key, f"{name}, framed", frame)], box_style(patch.box, patch.shape)
+        if (bottom - top) * (right - left) < MOST * height * width:
+            kind = "c p" if patch.box[2] - patch.box[0] <= SMALL else "c"
+            shown.insert(0, pictures.show(key, f"{name}, the patch", kind=kind))
+    return el("figure", el("button", shown, class_="zoom", style=style), el("figcaption", caption))
 
 
-def _frame(patch: "Patch") -> Markup:
-    """The frame around a patch, cut at the edge of the photograph."""
-    top, left, bottom, right = patch.box
-    height, width = patch.shape
-    inside = max(top, 0), max(left, 0), min(bottom, height), min(right, width)
-    return el("i", style=None if inside == patch.box else box_style(inside, patch.shape))
+def _on_the_photograph(patch: "Patch") -> tuple[int, int, int, int]:
+    """A patch's box as far as it lies on the photograph."""
+    (top, left, bottom, right), (height, width) = patch.box, patch.shape
+    return max(top, 0), max(left, 0), min(bottom, height), min(right, width)
 
 
 def photo_key(patch: "Patch") -> str:
@@ -171,6 +166,6 @@ def _activations(contents: Contents, layer: Layer, unit: int) -> Markup | None:
     return el(
         "section",
         el("h3", "How strongly it answers"),
-        draw_histogram(h, [patch.value for patch in top.patches], words),
+        draw_histogram(h, [patch.value for patch in top.patches]),
         el("p", f"{words}. Height: logarithm of the count; marks below: the photographs above.", class_="soft"),
     )
