@@ -17,6 +17,8 @@ from minicnn.viz.attribution import (
 )
 from minicnn.viz.attribution_figures import draw_attribution, draw_sanity
 from minicnn.viz.capture import StopForward, capture
+from minicnn.viz.diversity import Diverse, diverse, similarity
+from minicnn.viz.dream import Dream, Energy, dream
 from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
 from minicnn.viz.explain import Explanation, explain_input_gradient, explain_pixel, explain_weight_gradient
 from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
@@ -28,16 +30,24 @@ from minicnn.viz.growth import FilterGrowth, filter_growth
 from minicnn.viz.histogram import Histogram
 from minicnn.viz.image import fit, frame, load_image, preprocess, sample_photo, statistics, to_pixels
 from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
+from minicnn.viz.image import fit, load_image, preprocess, sample_photo, statistics, to_pixels
+from minicnn.viz.inversion import Inverted, Match, invert
+from minicnn.viz.ladder import Ladder, ladder, standard_rungs
+from minicnn.viz.maximize import ActivationWarning, Maximized, activation, maximize
 from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.overview import draw_overview
-from minicnn.viz.parametrization import Fourier, Pixels
+from minicnn.viz.parametrization import FixedMagnitude, Fourier, Pixels
 from minicnn.viz.patch_figures import draw_receptive_fields
 from minicnn.viz.patches import component_energy, patch_components
 from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
 from minicnn.viz.relu import open_relus, relu_rule
 from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
+from minicnn.viz.penalties import L2, PENALTIES, Blur, Diversity, TotalVariation
+from minicnn.viz.plot import draw_rows
+from minicnn.viz.relu import open_relus
+from minicnn.viz.spectrum import fine_share, mean_magnitude, natural_magnitude, radial_spectrum
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
-from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad
+from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad, Roll
 
 __all__ = [
     "L2",
@@ -118,4 +128,25 @@ __all__ = [
     "to_pixels",
     "top_patches",
     "weight_of",
+    "Diverse",
+    "diverse",
+    "similarity",
+    "Dream",
+    "Energy",
+    "dream",
+    "Inverted",
+    "Match",
+    "invert",
+    "Ladder",
+    "ladder",
+    "standard_rungs",
+    "activation",
+    "FixedMagnitude",
+    "Diversity",
+    "draw_rows",
+    "fine_share",
+    "mean_magnitude",
+    "natural_magnitude",
+    "radial_spectrum",
+    "Roll",
 ]

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from minicnn import Tensor, enable_grad, no_grad, optim
+from minicnn import Tensor, enable_grad, no_grad, optim, tensor
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import input_channels, still
+from minicnn.viz._modules import find_module, input_channels, still
 from minicnn.viz.capture import capture
 from minicnn.viz.objectives import Unit, objective
 from minicnn.viz.parametrization import PARAMETRIZATIONS
@@ -102,8 +102,8 @@ def maximize(
             positions (logits), one and a half times that, so that a pattern can repeat, for maps; 96 without `model.meta`.
         channels: of the image; by default those of the network's first weight.
         parametrization: "fourier", "pixels", or an object of `parametrization`.
-        transforms: "standard", "jitter", "none", or a list of functions (x, rng) -> x.
-        penalties: any of "l2", "tv", "blur", or functions image -> (N,).
+        transforms: "standard", "jitter", "roll", "none", or a list of functions (x, rng) -> x.
+        penalties: any of "l2", "tv", "blur", or functions image -> (N,), or of maps, see `penalties`.
         optimizer: list of parameters -> optimiser; by default Adam at `rate`, by default the parametrisation's.
         seed: of the start and of the random changes. Equal seeds give equal images; a target that the list contains
             k times starts from k different images.
@@ -123,7 +123,7 @@ def maximize(
     labels = labels if len(labels) == count else [f"{labels[0]} {i}" for i in range(count)]
     part = named(parametrization, PARAMETRIZATIONS)
     changes = [] if transforms is None else named(transforms, TRANSFORMS)
-    costs = [named(penalty, PENALTIES) for penalty in ([penalties] if isinstance(penalties, str) else penalties)]
+    costs = _penalties(model, penalties)
     channels = channels or input_channels(model)
     height, width = _size(model, score, size)
     stats = images.statistics(model, mean, std, channels=channels)
@@ -132,10 +132,15 @@ def maximize(
     stepper = optim.Adam([parameter], lr=rate) if optimizer is None else optimizer([parameter])
     rng = np.random.default_rng(seed)
 
-    def evaluate(image: Tensor) -> Tensor:
-        """The score (N,) of images (N, C, H, W) in [0, 1]: normalised here, after every random change of them."""
-        return _run(model, score, images.normalize(image, stats), count)
+    def evaluate(image: Tensor, penalise: Iterable[Any] = ()) -> tuple[Tensor, Tensor | float]:
+        """The score (N,) of images (N, C, H, W) in [0, 1], normalised here, after every random change of them; and what
+        their maps are charged for."""
+        layers = (*score.layers, *(layer for cost in penalise for layer in cost.layers))
+        maps = _run(model, layers, images.normalize(image, stats))
+        return _checked(score(maps), count), sum(cost(maps) for cost in penalise)
 
+    on_image = [cost for cost in costs if not hasattr(cost, "layers")]
+    on_maps = [cost for cost in costs if hasattr(cost, "layers")]
     scores, losses, started = [], [], time.perf_counter()
     with still(model), enable_grad():
         first = _clean_start(evaluate, part, parameter, height, width, labels, open_dead_relus)
@@ -145,8 +150,8 @@ def maximize(
             for change in changes:
                 changed = change(changed, rng)
             with open_relus(model, step < open_dead_relus):
-                value = evaluate(changed)
-                loss = sum((cost(image) for cost in costs), -value)
+                value, charged = evaluate(changed, on_maps)
+                loss = sum((cost(image) for cost in on_image), charged - value)
                 stepper.zero_grad()
                 loss.sum().backward()  # a sum, not a mean: an image's gradient is the same in any batch
             stepper.step()
@@ -156,7 +161,7 @@ def maximize(
             losses.append(loss.detach().numpy().copy())
         with no_grad():
             image = part.image(parameter, height, width)
-            last = evaluate(image).numpy().copy()
+            last = evaluate(image)[0].numpy().copy()
     settings = {
         "size": (height, width), "steps": steps, "parametrization": part, "transforms": tuple(changes), "penalties": tuple(costs),
         "optimizer": type(stepper).__name__, "rate": rate, "statistics": stats, "open_dead_relus": open_dead_relus,
@@ -177,11 +182,51 @@ def named(part: Any, table: Mapping[str, Any]) -> Any:
     return table[part]
 
 
-def _run(model: Module, score: Any, x: Tensor, count: int) -> Tensor:
-    """The objective (N,) of a batch, the network computed up to the last layer that it reads."""
-    with capture(model, score.layers, copy=False, detach=False, stop=True) as maps:
+def activation(
+    model: Module,
+    targets: str | Unit | Sequence[str | Unit] | Callable[[Mapping[str, Tensor]], Tensor],
+    pictures: np.ndarray,
+    *,
+    layers: Iterable[str] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> np.ndarray:
+    """The activation (N,) of pictures (N, H, W, C) in [0, 1], as they are: target i on picture i, or one target on all.
+
+    The other arguments are those of `maximize`. So a network can judge the pictures that were made with another one.
+    """
+    pictures = np.asarray(pictures, np.float32)
+    if pictures.ndim != 4 or not (pictures.min() >= 0 and pictures.max() <= 1):
+        raise ValueError(f"pictures are floats (N, H, W, C) in [0, 1], got {pictures.shape}")
+    if isinstance(targets, str | Unit):
+        targets = [targets] * len(pictures)
+    score, labels = objective(model, targets, layers)
+    if not callable(targets) and len(labels) != len(pictures):
+        raise ValueError(f"{len(labels)} targets for {len(pictures)} pictures: give one for each, or one for all")
+    x = tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+    stats = images.statistics(model, mean, std, channels=x.shape[1])
+    with still(model), no_grad():
+        return _checked(score(_run(model, score.layers, images.normalize(x, stats))), len(pictures)).numpy().copy()
+
+
+def _penalties(model: Module, penalties: Any) -> list[Any]:
+    """The penalties as functions; KeyError if one reads a layer that the model does not have."""
+    costs = [named(penalty, PENALTIES) for penalty in ([penalties] if isinstance(penalties, str) else penalties)]
+    for cost in costs:
+        for layer in getattr(cost, "layers", ()):
+            find_module(model, layer)
+    return costs
+
+
+def _run(model: Module, layers: Iterable[str], x: Tensor) -> Mapping[str, Tensor]:
+    """What these layers return for a batch; the network is computed up to the last of them."""
+    with capture(model, dict.fromkeys(layers), copy=False, detach=False, stop=True) as maps:
         model(x)
-    value = score(_FirstCalls(maps))
+    return _FirstCalls(maps)
+
+
+def _checked(value: Any, count: int) -> Tensor:
+    """An objective's value as (count,): one score for all images is shared out among them."""
     if not isinstance(value, Tensor) or value.dim() > 1 or value.numel() not in (1, count):
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"the objective must return one score or a tensor of {count}, one an image, not {shape}")
@@ -205,7 +250,7 @@ class _FirstCalls(Mapping):
 
 
 def _clean_start(
-    evaluate: Callable[[Tensor], Tensor],
+    evaluate: Callable[[Tensor], tuple[Tensor, Any]],
     part: Any,
     parameter: Tensor,
     height: int,
@@ -215,7 +260,7 @@ def _clean_start(
 ) -> np.ndarray:
     """The activation (N,) of the starting images. Warns where no gradient reaches them: nothing would move."""
     image = part.image(parameter, height, width).detach().requires_grad_()
-    value = evaluate(image)
+    value, _ = evaluate(image)
     if not value.requires_grad:
         raise ValueError("the objective does not depend on the image")
     value.sum().backward()

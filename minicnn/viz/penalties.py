@@ -2,15 +2,19 @@
 
 A penalty is a function of the image (N, C, H, W) in [0, 1], before any random change, that returns a cost for each image (N,);
 `maximize` adds the costs to minus the score. The weights are in units of score.
+
+A penalty with `layers` is a function of what these layers return instead, {layer: Tensor (N, C, H, W)}, for the images as the
+network sees them in this step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from minicnn import Tensor
 from minicnn.nn import functional as F
 
-Penalty = Callable[[Tensor], Tensor]
+Penalty = Callable[[Any], Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,37 @@ class Blur:
     def __call__(self, image: Tensor) -> Tensor:
         blurred = F.avg_pool2d(image, 3, 1)
         return self.weight * ((image[:, :, 1:-1, 1:-1] - blurred.detach()) ** 2).mean((1, 2, 3))
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """weight x how alike an image is to the others of the batch, on the average over them, in what `layer` makes of it.
+
+    Alike: the cosine between the Gram matrices of the two images' maps after a ReLU, which say which channels answer together,
+    wherever that is. 1 for equal textures. Olah, Mordvintsev, Schubert 2017, "Feature visualization", section on diversity.
+    """
+
+    layer: str
+    weight: float = 1.0
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def __call__(self, maps: Mapping[str, Tensor]) -> Tensor:
+        alike = gram_similarity(maps[self.layer])
+        n = alike.shape[0]
+        return self.weight * (alike.sum(1) - 1) / max(n - 1, 1)
+
+
+def gram_similarity(maps: Tensor) -> Tensor:
+    """The cosines between the Gram matrices of N images' maps (N, C, H, W), or features (N, C), after a ReLU: (N, N)."""
+    if maps.dim() not in (2, 4):
+        raise ValueError(f"diversity needs a layer that returns (N, C, H, W) or (N, C), got {tuple(maps.shape)}")
+    flat = F.relu(maps).reshape(maps.shape[0], maps.shape[1], -1)  # (N, C, H W)
+    gram = (flat @ flat.transpose(1, 2)).reshape(maps.shape[0], -1)
+    gram = gram / ((gram * gram).sum(1, keepdim=True) + 1e-12).sqrt()
+    return gram @ gram.transpose(0, 1)
 
 
 PENALTIES: dict[str, Penalty] = {"l2": L2(), "tv": TotalVariation(), "blur": Blur()}

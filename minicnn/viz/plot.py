@@ -179,10 +179,7 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
     the score of every step on the randomly changed image."""
     count = len(result.images)
     pictures = [as_rgb(image) for image in result.images]
-    labels = [
-        f"{label}\n{start:.3g} → {end:.3g}"
-        for label, start, end in zip(result.labels, result.activation_start, result.activation_end, strict=True)
-    ]
+    labels = [f"{label}\n{rise}" for label, rise in zip(result.labels, rise_labels(result), strict=True)]
     grid = Grid(count, columns or min(count, 8), pictures[0].shape[0] / pictures[0].shape[1], label=0.24)
     inches = min(1.6, 11 / grid.columns)
     below = 1.7 if curves else 0.0
@@ -207,3 +204,35 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
         ax.tick_params(labelsize=7)
         ax.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def draw_rows(
+    rows: Sequence[tuple[str, Sequence[np.ndarray], Sequence[str]]], title: str, rule: str, inches: float = 1.4
+) -> "Figure":
+    """Rows of pictures: (caption at the left, pictures (H, W, C) in [0, 1], a label above each; no labels: []).
+
+    rule: what the labels say and how the pictures were made. inches: a picture's width.
+    """
+    columns = max(len(pictures) for _, pictures, _ in rows)
+    left = 0.25 + 0.068 * max(len(line) for caption, _, _ in rows for line in caption.split("\n"))
+    gap = 0.08
+    heights = [inches * pictures[0].shape[0] / pictures[0].shape[1] for _, pictures, _ in rows]
+    heads = [0.12 + 0.13 * max((label.count("\n") + 1 for label in labels), default=0) for _, _, labels in rows]
+    figure, _ = new_figure(left + columns * (inches + gap) + 0.1, sum(heights) + sum(heads) + 0.1, title, rule)
+    bottom = sum(heights) + sum(heads) + 0.1
+    for (caption, pictures, labels), height, head in zip(rows, heights, heads, strict=True):
+        bottom -= height + head
+        words = axes(figure, 0.12, bottom, left - 0.2, height)
+        words.text(0, 0.5, caption, fontsize=8.5, va="center", ha="left")
+        for i, picture in enumerate(pictures):
+            ax = axes(figure, left + i * (inches + gap), bottom, inches, height)
+            ax.imshow(as_rgb(picture), interpolation="bilinear")
+            if len(labels):
+                ax.set_title(labels[i], fontsize=7.5, pad=3)
+    return figure
+
+
+def rise_labels(result: Any) -> list[str]:
+    """For each image of a `Maximized` its activation before and after: "1.2 → 34"."""
+    ends = zip(result.activation_start, result.activation_end, strict=True)
+    return [f"{start:.3g} → {end:.3g}" for start, end in ends]

@@ -54,21 +54,31 @@ class Affine:
     degrees: float = 8.0
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        n, _, height, width = x.shape
+        n, c, height, width = x.shape
         zoom, angle = rng.uniform(*self.scale), np.deg2rad(rng.uniform(-self.degrees, self.degrees))
         ys = (2 * np.arange(height) + 1 - height)[:, None] / 2  # pixels from the centre
         xs = (2 * np.arange(width) + 1 - width)[None, :] / 2
         from_x = (np.cos(angle) * xs - np.sin(angle) * ys) / zoom
         from_y = (np.sin(angle) * xs + np.cos(angle) * ys) / zoom
-        grid = np.stack([from_x * 2 / width, from_y * 2 / height], axis=2).astype(
-            np.float32
-        )  # in [-1, 1], edge to edge
-        grid = np.ascontiguousarray(np.broadcast_to(grid, (n, height, width, 2)))
-        return F.grid_sample(x, tensor(grid), mode="bilinear", padding_mode="reflection", align_corners=False)
+        grid = np.stack([from_x * 2 / width, from_y * 2 / height], axis=2)[None].astype(np.float32)  # edges at -1 and 1
+        planes = x.reshape(1, n * c, height, width)  # one grid for the whole batch: its places are worked out once
+        turned = F.grid_sample(planes, tensor(grid), mode="bilinear", padding_mode="reflection", align_corners=False)
+        return turned.reshape(n, c, height, width)
+
+
+@dataclass(frozen=True)
+class Roll:
+    """A shift by up to `pixels` each way; what leaves at one border comes in at the opposite one. The size stays."""
+
+    pixels: int = 16
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        return x.roll(tuple(rng.integers(-self.pixels, self.pixels + 1, 2).tolist()), (2, 3))
 
 
 TRANSFORMS: dict[str, tuple[Transform, ...]] = {
     "none": (),
     "jitter": (Pad(4), Jitter(8)),
+    "roll": (Roll(16),),
     "standard": (Pad(8), Jitter(8), Affine(), Jitter(8)),
 }

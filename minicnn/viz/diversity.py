@@ -1,0 +1,118 @@
+"""Several different images for one unit: one picture shows one thing that excites it, and it may answer to more than one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minicnn import no_grad, tensor
+from minicnn.nn import Module
+from minicnn.viz import image as images
+from minicnn.viz._modules import find_module, named_modules, still
+from minicnn.viz.capture import capture
+from minicnn.viz.maximize import Maximized, maximize
+from minicnn.viz.objectives import Unit, parse
+from minicnn.viz.penalties import Diversity, gram_similarity
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass
+class Diverse:
+    """What `diverse` returns: N images of one unit without the diversity term (`plain`) and with it (`diverse`).
+
+    plain_similarity, diverse_similarity: how alike the images of a row are on the average, 0 to 1: see `similarity`.
+    layer: where that is measured. weight: of the term, in units of score.
+    """
+
+    plain: Maximized
+    diverse: Maximized
+    plain_similarity: float
+    diverse_similarity: float
+    layer: str
+    weight: float
+
+    def figure(self) -> "Figure":
+        """Two rows of images: from different noise alone, and with the diversity term."""
+        from minicnn.viz.plot import draw_rows, rise_labels
+
+        captions = (
+            f"from other noise\nalike: {self.plain_similarity:.2f}",
+            f"with diversity\nalike: {self.diverse_similarity:.2f}",
+        )
+        rows = [
+            (caption, result.images, rise_labels(result))
+            for caption, result in zip(captions, (self.plain, self.diverse), strict=True)
+        ]
+        rule = (
+            "Above each image: the activation of the clean image before → after. Alike: the mean cosine between the Gram "
+            f"matrices of {self.layer} for two images of a row (1: the same texture)."
+        )
+        return draw_rows(rows, f"Several images for {self.plain.labels[0]}", rule)
+
+
+def diverse(
+    model: Module,
+    unit: str | Unit,
+    count: int = 4,
+    *,
+    strength: float = 0.3,
+    layer: str | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    **parts: Any,
+) -> Diverse:
+    """`count` images that maximise one unit and differ from one another, beside as many that only start from other noise.
+
+    Args:
+        unit: as in `maximize`. count: at least 2.
+        strength: weight of the `Diversity` term as a share of how far the activation rises without it.
+        layer: where the images are compared; by default the unit's own if it returns maps, else the last layer before it
+            that has a four-dimensional weight.
+        parts: everything else that `maximize` takes.
+    """
+    if count < 2:
+        raise ValueError(f"diversity needs at least two images, got count={count}")
+    unit = parse(model, unit) if isinstance(unit, str) else unit
+    layer = layer or _layer_of(model, unit)
+    find_module(model, layer)
+    parts |= {"mean": mean, "std": std}
+    penalties = list(parts.pop("penalties", ()))
+    plain = maximize(model, [unit] * count, penalties=penalties, **parts)
+    weight = strength * float(np.abs(plain.activation_end - plain.activation_start).mean())
+    apart = maximize(model, [unit] * count, penalties=[*penalties, Diversity(layer, weight)], **parts)
+    alike = [_off_diagonal(similarity(model, each.images, layer, mean=mean, std=std)) for each in (plain, apart)]
+    return Diverse(plain, apart, *alike, layer, weight)
+
+
+def similarity(
+    model: Module,
+    pictures: np.ndarray,
+    layer: str,
+    *,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> np.ndarray:
+    """How alike pictures (N, H, W, C) in [0, 1] are to a layer: (N, N) cosines of the Gram matrices of its maps after a ReLU."""
+    x = tensor(np.ascontiguousarray(np.asarray(pictures, np.float32).transpose(0, 3, 1, 2)))
+    stats = images.statistics(model, mean, std, channels=x.shape[1])
+    with still(model), no_grad(), capture(model, layer, stop=True) as maps:
+        model(images.normalize(x, stats))
+    return gram_similarity(maps[layer]).numpy()
+
+
+def _off_diagonal(matrix: np.ndarray) -> float:
+    return float(matrix[~np.eye(len(matrix), dtype=bool)].mean())
+
+
+def _layer_of(model: Module, unit: Unit) -> str:
+    """The unit's own layer if that is a convolution or what follows one, else the last convolution before it."""
+    names = list(named_modules(model))
+    end = names.index(unit.layer) if unit.layer else len(names) - 1
+    modules = named_modules(model)
+    for name in reversed(names[: end + 1]):
+        if getattr(getattr(modules[name], "weight", None), "ndim", 0) == 4:
+            return name
+    raise ValueError(f"no convolution before {unit}: name the layer where the images are compared")
