@@ -29,8 +29,6 @@ from minicnn.viz.geometry import Axis, Field, receptive_fields
 from minicnn.viz.growth import FilterGrowth, filter_growth
 from minicnn.viz.histogram import Histogram
 from minicnn.viz.image import fit, frame, load_image, preprocess, sample_photo, statistics, to_pixels
-from minicnn.viz.maximize import ActivationWarning, Maximized, maximize
-from minicnn.viz.image import fit, load_image, preprocess, sample_photo, statistics, to_pixels
 from minicnn.viz.inversion import Inverted, Match, invert
 from minicnn.viz.ladder import Ladder, ladder, standard_rungs
 from minicnn.viz.maximize import ActivationWarning, Maximized, activation, maximize
@@ -39,12 +37,10 @@ from minicnn.viz.overview import draw_overview
 from minicnn.viz.parametrization import FixedMagnitude, Fourier, Pixels
 from minicnn.viz.patch_figures import draw_receptive_fields
 from minicnn.viz.patches import component_energy, patch_components
-from minicnn.viz.penalties import L2, PENALTIES, Blur, TotalVariation
-from minicnn.viz.relu import open_relus, relu_rule
-from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.penalties import L2, PENALTIES, Blur, Diversity, TotalVariation
 from minicnn.viz.plot import draw_rows
-from minicnn.viz.relu import open_relus
+from minicnn.viz.relu import open_relus, relu_rule
+from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.spectrum import fine_share, mean_magnitude, natural_magnitude, radial_spectrum
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad, Roll
