@@ -197,7 +197,7 @@ assert left["guided_backprop"] > left["grad_cam"] + 0.1
 
 # %% [markdown]
 # **Guided backpropagation hardly notices** that the network forgot its classes. Its sharp pictures show the photograph, filtered by the
-# early layers. Grad-CAM's map becomes another one, and the plain gradient's lies between.
+# early layers. Grad-CAM's map and that of the plain gradient become other maps.
 #
 # A second question of the same kind: ask for *another class*, one from the middle of the list. A map that explains an answer should depend
 # on the answer.
@@ -215,7 +215,8 @@ for name, method in {
 assert others["guided_backprop"] > others["saliency"]
 
 # %% [markdown]
-# And the maps of the *robust* twin (lesson 4), whose gradients an adversary could not use: are they of another kind?
+# And the *robust* twin (lesson 4), whose gradients an adversary cannot use so well? Its plain gradient, without any rule or average, follows
+# what is in the photograph. Part of the noise was not the method's fault: it is what the standard network reacts to.
 
 # %%
 robust = tinynet("robust").eval()
@@ -227,6 +228,7 @@ figure.savefig(out / "15_why_this_answer_robust.png")
 like_edges = {name: viz.rank_correlation(np.abs(m[0]).max(0), edges(None, x, None)[0]) for name, m in pair.items()}
 for name, value in like_edges.items():
     print(f"{name}: rank correlation with the edges of the photograph {value:.2f}")
+assert like_edges["robust twin: gradient"] > like_edges["standard: gradient"]
 figure
 
 # %% [markdown]

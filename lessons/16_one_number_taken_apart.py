@@ -191,8 +191,8 @@ for (y, z), value in np.ndenumerate(counts):
     axes[0].text(z + 20.5, y + 20.5, str(value), ha="center", va="center", color="white" if value < 14 else "black")
 axes[0].set_title("how many output pixels\nsaw a pixel", fontsize=10)
 for ax, (name, grad) in zip(axes[1:], gradients.items(), strict=True):
-    drawn = ax.imshow(grad, cmap="magma", vmin=0)
-    ax.set_title(f"mean |gradient|, {name}\n16 ways against 9: {ratios[name]:.2f}", fontsize=10)
+    drawn = ax.imshow(grad / grad.mean(), cmap="magma", vmin=0.75, vmax=1.3)
+    ax.set_title(f"mean |gradient| / its mean, {name}\n16 ways against 9: {ratios[name]:.2f}", fontsize=10)
     figure.colorbar(drawn, ax=ax, shrink=0.75)
 for ax in axes:
     ax.set_axis_off()

@@ -1,5 +1,6 @@
 """Figures of why this answer: maps beside the photograph, and the sanity check of a method."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -49,18 +50,20 @@ def draw_attribution(
         f"Each map by itself: its strongest colour is the {TOP:g}th percentile of its magnitudes. "
         "Red speaks for the answer, blue against it, white is nothing; where there is one sign only, black is nothing."
     )
-    figure, _ = new_figure(columns * (side + gap) + 0.75, rows * (side + label) + 0.15, title, rule)
+    figure, _ = new_figure(columns * (side + gap) + 0.95, rows * (side + label) + 0.15, title, rule)
+    used: set[str | None] = set()
     for i, caption in enumerate(["image", *shown]):
         row, column = divmod(i, columns)
         ax = axes(figure, 0.15 + column * (side + gap), 0.1 + (rows - row - 1) * (side + label), side, side)
         if caption == "image" and i == 0:
             ax.imshow(picture)
         else:
-            _draw(ax, shown[caption], chosen[caption], picture)
+            used.add(_draw(ax, shown[caption], chosen[caption], picture))
         ax.set_title(caption, fontsize=9, pad=3)
     left = 0.15 + columns * (side + gap)
-    relative_bar(figure, DIVERGING, left, 0.15, 0.9, ["-", "0", "+"])
-    relative_bar(figure, SEQUENTIAL, left, 1.25, 0.9, ["0", "top"])
+    bars = [(DIVERGING, ["against", "0", "for"]), (SEQUENTIAL, ["0", "top"])]
+    for i, (cmap, ends) in enumerate(bar for bar in bars if bar[0] in used):
+        relative_bar(figure, cmap, left, 0.15 + 1.1 * i, 0.9, ends)
     return figure
 
 
@@ -72,16 +75,17 @@ def _style(styles: str | Mapping[str, str], caption: str, values: np.ndarray) ->
     return style
 
 
-def _draw(ax: Any, values: np.ndarray, style: str, picture: np.ndarray) -> None:
+def _draw(ax: Any, values: np.ndarray, style: str, picture: np.ndarray) -> str | None:
+    """Draw one map; the colour map that was used, None if there is none."""
     if style == "colour" and values.ndim == 3 and len(values) == 3:
         top = _top(values)
         ax.imshow((0.5 + values.transpose(1, 2, 0) / (2 * top)).clip(0, 1), interpolation="nearest")
-        return
+        return None
     if values.ndim == 3:
         values = np.abs(values).max(0) if style == "max" else values.sum(0)
     if np.ptp(values) == 0 or not np.isfinite(values).all():
         cross(ax, 0, 0, 1, 1)
-        return
+        return None
     top, signed = _top(values), values.min() < 0
     cmap, low = (DIVERGING, -top) if signed else (SEQUENTIAL, 0.0)
     if style == "overlay":
@@ -91,6 +95,7 @@ def _draw(ax: Any, values: np.ndarray, style: str, picture: np.ndarray) -> None:
         ax.imshow(values, cmap=cmap, vmin=low, vmax=top, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     else:
         ax.imshow(values, cmap=cmap, vmin=low, vmax=top, interpolation="nearest")
+    return cmap
 
 
 def _top(values: np.ndarray) -> float:
@@ -117,14 +122,16 @@ def draw_sanity(
     height = len(checks) * (side + gap)
     rule = (
         "From left to right one layer more gets random weights, beginning with the last. Magnitudes of the maps, each by itself from "
-        f"0 (black) to its {TOP:g}th percentile; crossed: zero everywhere. A map that stays as it is does not show what was learned."
+        f"0 (black) to its {TOP:g}th percentile; crossed: one value everywhere. Below, means over all images: 1 is the trained "
+        "network's map itself. A map that stays as it is does not show what was learned."
     )
     across = len(stages) + (photo is not None)
     figure, _ = new_figure(left + across * (side + gap) + 0.1, height + 0.35 + below, title, rule)
     for row, check in enumerate(checks):
         bottom = below + height - (row + 1) * (side + gap)
         name = axes(figure, 0.12, bottom, left - 0.2, side)
-        name.text(0, 0.5, check.name.replace("_", " "), fontsize=8.5, va="center")
+        words = textwrap.fill(check.name.replace("_", " "), 14)
+        name.text(0, 0.5, words, fontsize=8.5, va="center", color=LINES[row % len(LINES)], fontweight="bold")
         if photo is not None and row == 0:
             ax = axes(figure, left, bottom, side, side)
             ax.imshow(images.fit(images.load_image(photo), check.maps.shape[2:]))
@@ -154,7 +161,6 @@ def _curves(figure: "Figure", checks: "Sequence[SanityCheck]", stages: list[str]
                 color=LINES[line % len(LINES)],
                 markersize=3,
                 linewidth=1.2,
-                label=check.name.replace("_", " "),
             )
         ax.axhline(0, color="#999999", linewidth=0.7)
         ax.set_ylim(min(-0.1, ax.get_ylim()[0]), 1.05)
@@ -162,5 +168,3 @@ def _curves(figure: "Figure", checks: "Sequence[SanityCheck]", stages: list[str]
         ax.set_title(caption, fontsize=8.5, pad=4)
         ax.tick_params(axis="y", labelsize=7)
         ax.spines[["top", "right"]].set_visible(False)
-        if i == 1:
-            ax.legend(fontsize=6.5, frameon=False, loc="upper right")

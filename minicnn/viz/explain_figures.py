@@ -97,7 +97,7 @@ def _steps(ax: Any, explanation: "Explanation", shown: list[int]) -> None:
         )
     ax.bar(len(steps), explanation.value, color=TOTAL, width=0.65)
     ax.annotate(
-        f"{explanation.value:.4g}", (len(steps), max(explanation.value, 0)), xytext=(0, 2), textcoords="offset points",
+        f"{explanation.value:.4g}", (len(steps), max(explanation.value, 0)), xytext=(0, 9), textcoords="offset points",
         ha="center", fontsize=9, fontweight="bold",
     )  # fmt: skip
     ax.axhline(0, color="black", linewidth=0.8)
