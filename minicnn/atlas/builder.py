@@ -22,8 +22,9 @@ from minicnn.viz._folder import count_files
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
 # bytes a pixel of the pictures as they stand in the page (WebP, then base64).
-TEXT_BYTES, PATCH_BYTES = 2900, 420
-UNIT_PIXEL, PHOTO_PIXEL, LAYER_BYTES = 0.55, 0.45, 150_000
+TEXT_BYTES, PATCH_BYTES = 2900, 280
+UNIT_PIXEL, PHOTO_PIXEL, LAYER_BYTES = 0.49, 0.42, 100_000
+DISTINCT = 0.45  # photographs for each patch: the same ones excite many units
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,12 @@ def cost_of(plan: Plan, finished: Finished, folder: Any, patches: int) -> Cost:
     files = count_files(folder) if folder is not None else 0
     if folder is not None and not Path(folder).is_dir():
         raise FileNotFoundError(f"no such folder: {os.fspath(folder)!r}")
-    shown = min(files, plan.count * patches)
+    shown = min(files, DISTINCT * plan.count * patches)
     unit_bytes = sum(len(layer.units) * np.prod(layer.recipe.shown) for layer in plan.layers) * UNIT_PIXEL
     text = plan.count * (TEXT_BYTES + (PATCH_BYTES * patches if files else 0))
     return Cost(
         plan.count, sum(len(finished.missing(layer)) for layer in plan.layers), files, seconds_for(plan, finished),
-        _seconds_a_photograph(plan, patches) * files if files else 0.0,
+        _seconds_for(plan, files, patches) if files else 0.0,
         text + unit_bytes + shown * plan.side**2 * PHOTO_PIXEL + len(plan.layers) * LAYER_BYTES,
     )  # fmt: skip
 
@@ -156,11 +157,14 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def _seconds_a_photograph(plan: Plan, patches: int) -> float:
+def _seconds_for(plan: Plan, files: int, patches: int, some: int = 32) -> float:
+    """How long a folder will take: some pictures of noise, and twice as many, since the first ones all enter the ranking."""
     rng = np.random.default_rng(0)
-    noise = [rng.integers(0, 256, (plan.side, plan.side, 3), dtype=np.uint8) for _ in range(16)]
+    noise = [rng.integers(0, 256, (plan.side, plan.side, 3), dtype=np.uint8) for _ in range(2 * some)]
     _look_through(plan, noise[:4], patches, progress=False)
-    return _look_through(plan, noise, patches, progress=False).seconds / len(noise)
+    first = _look_through(plan, noise[:some], patches, progress=False).seconds
+    both = _look_through(plan, noise, patches, progress=False).seconds
+    return first * min(1, files / some) + max(both - first, 0) / some * max(files - some, 0)
 
 
 def _look_through(plan: Plan, pictures: Any, patches: int, progress: bool) -> TopPatches:

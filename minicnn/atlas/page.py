@@ -125,7 +125,7 @@ def layer_page(contents: Contents, layer: Layer) -> Markup:
         _filters(contents, layer),
         id=layer_id(layer.name),
         class_="page",
-        data_find=f"{layer.name} layer {layer.place} {part.kind}",
+        data_find=f"layer {part.kind}",
         data_about=layer.place,
     )
 

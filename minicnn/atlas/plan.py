@@ -19,14 +19,14 @@ MOST_PIXELS = 16 * 64 * 64  # of a batch that is maximised together: bounds the 
 class Recipe:
     """How the units of a layer are maximised: `viz.maximize`'s arguments, and what is cut out of its image.
 
-    side: of the square image in pixels. rate: twice that of `viz.maximize`'s default, since the steps are few. position: of
+    side: of the square image in pixels. rate: above `viz.maximize`'s default, since the steps are few. position: of
     the unit in its map. box: (top, left, bottom, right) of the image to keep, None for all of it.
     """
 
     side: int
     steps: int
     seed: int
-    rate: float = 0.1
+    rate: float = 0.07
     position: str | None = None
     transforms: str = "standard"
     box: tuple[int, int, int, int] | None = None

@@ -43,7 +43,8 @@
 
   // ---- search: every word must occur in what a page is found by; an exact name comes first
   const box = byId("search"), found = byId("found"), status = byId("status");
-  const index = [...pages.values()].map((page) => ({ page, name: page.querySelector("h1, h2").textContent, text: (page.dataset.find || "").toLowerCase() }));
+  const index = [...pages.values()].map((page) => ({ page, name: page.querySelector("h1, h2").textContent, text: page.querySelector("h1, h2").textContent + " " + [page.dataset.find, page.dataset.about].join(" ") }));
+  for (const entry of index) entry.text = entry.text.toLowerCase();
   function search() {
     const query = box.value.trim().toLowerCase(), words = query.split(/\s+/).filter(Boolean);
     found.replaceChildren();

@@ -23,7 +23,9 @@ def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
     label = layer.label(unit)
     about = f"unit {unit} of {layer.name}, {layer.place}"
     driven = _classes(contents, after)
-    found = [label, f"{layer.name}:{unit}", about, layer.classes[unit] if layer.classes else "", *driven]
+    more = (
+        f"{layer.name}:{unit} {layer.classes[unit]}" if layer.classes else None
+    )  # than its heading and what it is about
     return el(
         "article",
         _steps(contents, layer, unit),
@@ -40,7 +42,7 @@ def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
         id=unit_id(layer.name, unit),
         class_="page",
         data_layer=layer_id(layer.name),
-        data_find=" ".join(filter(None, found)),
+        data_find=more,
         data_about=", ".join(filter(None, [about, "feeds " + ", ".join(driven) if driven else ""])),
     )
 
@@ -167,5 +169,5 @@ def _activations(contents: Contents, layer: Layer, unit: int) -> Markup | None:
         "section",
         el("h3", "How strongly it answers"),
         draw_histogram(h, [patch.value for patch in top.patches]),
-        el("p", f"{words}. Height: logarithm of the count; marks below: the photographs above.", class_="soft"),
+        el("p", f"{words}. Height: log of the count; marks: the photographs above.", class_="soft"),
     )
