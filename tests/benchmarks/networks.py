@@ -1,5 +1,6 @@
 """The networks in either library, from one source: the files of `minicnn/models`, executed with that library's `nn`."""
 
+import ast
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,11 +45,22 @@ def network(lib: Any, name: str) -> Any:
 def _classes(lib: Any, file: str) -> SimpleNamespace:
     """What `minicnn/models/<file>.py` defines, with `lib.nn` in place of `minicnn.nn`. It imports nothing of minicnn's, so
     that the other library's process stays free of it."""
-    lines = (ROOT / "minicnn" / "models" / f"{file}.py").read_text().splitlines()
+    tree = ast.parse((ROOT / "minicnn" / "models" / f"{file}.py").read_text())
+    tree.body = [node for node in tree.body if _is_architecture(node)]
     names: dict[str, Any] = {
-        "nn": lib.nn, "minicnn": lib, "init": lib.nn.init, "cat": lib.cat, "Tensor": lib.Tensor, "ModelMeta": lambda **settings: None,
-        "IMAGENET": None, "Weights": Any, "build": None, "register_model": lambda function: function,
+        "nn": lib.nn, "minicnn": lib, "init": lib.nn.init, "cat": lib.cat, "Tensor": lib.Tensor,
+        "ModelMeta": lambda **settings: None, "IMAGENET": None, "WeightsArgument": Any,
     }  # fmt: skip
-    source = "\n".join(line for line in lines if not line.startswith(("from minicnn", "import minicnn")))
-    exec(compile(source, file, "exec"), names)
+    exec(compile(tree, file, "exec"), names)
     return SimpleNamespace(**names)
+
+
+def _is_architecture(node: ast.stmt) -> bool:
+    """Neither minicnn's own imports, nor a registered builder, nor an enumeration of weights."""
+    if isinstance(node, ast.ImportFrom):
+        return not (node.module or "").startswith("minicnn")
+    if isinstance(node, ast.Import):
+        return all(alias.name != "minicnn" for alias in node.names)
+    if isinstance(node, ast.ClassDef):
+        return all(getattr(base, "id", "") != "WeightsEnum" for base in node.bases)
+    return not getattr(node, "decorator_list", [])

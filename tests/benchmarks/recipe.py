@@ -1,22 +1,25 @@
 """The default recipe of `minicnn.viz.maximize`, written in PyTorch as a user would: what `maximize` is timed against."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-COLOURS = torch.tensor([[0.565, 0.227, 0.054], [0.584, -0.010, -0.115], [0.583, -0.210, 0.063]])
+COLOURS = torch.tensor([[0.565, 0.227, 0.056], [0.584, -0.005, -0.115], [0.583, -0.215, 0.061]])
 MEAN, STD = (torch.tensor(v).reshape(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 
 
 def maximize_with_torch(
-    model: torch.nn.Module, layer: int, channel: int, steps: int = 256, size: int = 96
+    model: torch.nn.Module, layer: int, channels: Sequence[int], steps: int = 256, size: int = 96
 ) -> np.ndarray:
-    """The activation (1,) at the end of gradient ascent on channel `channel` of `model.features[layer]`."""
+    """The activations (N,) at the end of gradient ascent on these channels of `model.features[layer]`, one image for each."""
     part = model.features[: layer + 1].eval()
     for parameter in part.parameters():
         parameter.requires_grad_(False)
     noise = 0.01 * np.random.default_rng([0, 0]).standard_normal((3, size, size // 2 + 1, 2))
-    spectrum = torch.tensor(noise[None].astype(np.float32), requires_grad=True)
+    spectrum = torch.tensor(np.stack([noise] * len(channels)).astype(np.float32), requires_grad=True)
+    images = torch.arange(len(channels))
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
     scale = torch.tensor((0.25 / np.maximum(frequency, 1 / size)).astype(np.float32)[:, :, None])
     optimizer = torch.optim.Adam([spectrum], lr=0.05)
@@ -24,10 +27,10 @@ def maximize_with_torch(
 
     def image() -> torch.Tensor:
         x = torch.fft.irfft2(torch.view_as_complex(spectrum * scale), (size, size), norm="ortho")
-        return (COLOURS @ x.reshape(1, 3, -1)).reshape(1, 3, size, size).sigmoid()
+        return (COLOURS @ x.reshape(-1, 3, size * size)).reshape(-1, 3, size, size).sigmoid()
 
     def score(x: torch.Tensor) -> torch.Tensor:
-        return F.leaky_relu(part((x - MEAN) / STD)[:, channel], 0.01).mean((1, 2))
+        return F.leaky_relu(part((x - MEAN) / STD)[images, channels], 0.01).mean((1, 2))
 
     for _ in range(steps):
         x = F.pad(image(), (8, 8, 8, 8), value=0.5)

@@ -167,7 +167,7 @@ def maximize(lib: Any) -> Callable:
         return lambda: [maximize(model, "features.10:12", mean=mean, std=std, progress=False).activation_end]
     from tests.benchmarks.recipe import maximize_with_torch
 
-    return lambda: [maximize_with_torch(model, 10, 12)]
+    return lambda: [maximize_with_torch(model, 10, [12])]
 
 
 def training(lib: Any) -> Callable:
