@@ -124,15 +124,14 @@ def _suits_winograd(geometry: Geometry) -> bool:
 
 
 def _winograd_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    out = winograd.convolve(x, winograd.transform_weight(weight), geometry.padding, weight.shape[2], bias)
+    out = winograd.convolve(x, weight, geometry.padding, bias)
     return out if _all_finite(out) else _columns_forward(geometry, x, weight, bias)
 
 
 def _winograd_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient is a convolution of `grad` with the kernels turned by 180 degrees, inputs and outputs exchanged."""
     K = weight.shape[2]
-    transformed = winograd.transform_weight(weight, turned=True).swapaxes(1, 2)
-    out = winograd.convolve(grad, transformed, tuple(K - 1 - p for p in geometry.padding), K, None)
+    out = winograd.convolve(grad, weight, tuple(K - 1 - p for p in geometry.padding), None, turned=True)
     return out if _all_finite(out) else _columns_grad_input(geometry, grad, weight)
 
 

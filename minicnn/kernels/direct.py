@@ -152,7 +152,7 @@ def correlate(
             units = len(part) * groups * chunks * blocks
             run(
                 _multiply, units, len(part) * total * out.shape[1] * len(layout.pixel_taps) // 16,
-                weight, weight_steps[0], layout.weight_taps, planes.reshape(-1), plane, layout.pixel_taps, target, bias,
+                weight, weight_steps[0], layout.weight_taps, planes.reshape(-1), C_group * plane, layout.pixel_taps, target, bias,
                 groups, blocks, chunk * width, chunks, layout.pitch, height, size[1], as_it_is,
                 start[0] + y * step[0], start[1], *step,
             )  # fmt: skip
@@ -198,36 +198,45 @@ def _planes(x: np.ndarray, layout: Layout, stride: Pair, padding: Pair) -> np.nd
 @jit
 def _lay_out(x, planes, PH, PW, start, stop):
     """planes[(n, c), p, q, i, j] = padded x[n, c, i * SH + p, j * SW + q]. Unit: one plane (n, c) of x."""
-    _, C, H, W = x.shape
-    _, SH, SW, rows, pitch = planes.shape
+    C = x.shape[1]
     for unit in range(start, stop):
-        n, c = unit // C, unit % C
-        for p in range(SH):
-            for q in range(SW):
-                low = min(pitch, max(0, (PW - q + SW - 1) // SW))  # the first place that is not padding
-                high = max(low, min(pitch, (W - 1 + PW - q) // SW + 1))
-                for i in range(rows):
-                    y = i * SH + p - PH
-                    target = planes[unit, p, q, i]
-                    if y < 0 or y >= H:
-                        target[:] = 0
-                        continue
-                    target[:low] = 0
-                    target[high:] = 0
-                    if high == low:
-                        continue
-                    source, target = x[n, c, y, low * SW + q - PW :], target[low:high]
-                    if SW == 1:
-                        for j in range(len(target)):
-                            target[j] = source[j]
-                    else:
-                        for j in range(len(target)):
-                            target[j] = source[j * SW]
+        split(x[unit // C, unit % C], planes[unit], PH, PW)
+
+
+@jit
+def split(x, planes, PH, PW):
+    """Deal one plane (H, W), with PH rows and PW columns of zeros before it, into its phases (SH, SW, rows, pitch)."""
+    H, W = x.shape
+    SH, SW, rows, pitch = planes.shape
+    for p in range(SH):
+        for q in range(SW):
+            low = min(pitch, max(0, (PW - q + SW - 1) // SW))  # the first place that is not padding
+            high = max(low, min(pitch, (W - 1 + PW - q) // SW + 1))
+            for i in range(rows):
+                y = i * SH + p - PH
+                target = planes[p, q, i]
+                if y < 0 or y >= H:
+                    target[:] = 0
+                    continue
+                target[:low] = 0
+                target[high:] = 0
+                if high == low:
+                    continue
+                source, target = x[y, low * SW + q - PW :], target[low:high]
+                if SW == 1:
+                    for j in range(len(target)):
+                        target[j] = source[j]
+                elif SW == 4:
+                    for j in range(len(target)):
+                        target[j] = source[4 * j]
+                else:
+                    for j in range(len(target)):
+                        target[j] = source[j * SW]
 
 
 @jit
 def _multiply(
-    weight, row_step, weight_taps, pixels, plane, pixel_taps, out, bias, groups, blocks, chunk, chunks, pitch, OH, OW,
+    weight, row_step, weight_taps, pixels, group_step, pixel_taps, out, bias, groups, blocks, chunk, chunks, pitch, OH, OW,
     stay_inside, y0, x0, SY, SX, start, stop,
 ):  # fmt: skip
     """All tiles. Unit: (image, group, chunk of pixels, block of rows), so that threads share neither rows nor pixels."""
@@ -235,13 +244,12 @@ def _multiply(
     total = (OH - 1) * pitch + OW
     lane = VECTOR // pixels.itemsize
     target = np.empty((ROWS, VECTORS * lane), pixels.dtype)
-    channels = 1 + pixel_taps[-1] // plane
     for unit in range(start, stop):
         row, rest = unit % blocks * ROWS, unit // blocks
         begin, rest = rest % chunks * chunk, rest // chunks
         g, n = rest % groups, rest // groups
         rows = min(ROWS, R - row)
-        origin = (n * groups + g) * channels * plane
+        origin = (n * groups + g) * group_step
         w = g * (weight.size // groups) + row * row_step
         for p in range(begin, min(total, begin + chunk), VECTORS * lane):
             count = min(VECTORS * lane, total - p)
