@@ -79,7 +79,9 @@ def convolve(
     weight = np.ascontiguousarray(weight)
     bands = N * down  # a band is one row of tiles
     step = _bands_at_once(bands, pitch, C)
-    blocks = ROWS if C > 256 else 2 * ROWS  # output channels at a time, so that their transformed kernels stay in a core's cache
+    blocks = (
+        ROWS if C > 256 else 2 * ROWS
+    )  # output channels at a time, so that their transformed kernels stay in a core's cache
     for first in range(0, bands, step):
         count = min(step, bands - first)
         width = VECTORS * lanes(kind)  # tiles side by side in one tile of the matrix product
@@ -97,7 +99,9 @@ def _bands_at_once(bands: int, pitch: int, C: int) -> int:
     most = min(bands, max(1, -(-96 // pitch), TILES // (TILE * TILE * C * pitch)))
     if most == bands:
         return bands
-    return max(range(-(-most // 2), most + 1), key=lambda count: (count * pitch / (-(-count * pitch // 16) * 16), count))
+    return max(
+        range(-(-most // 2), most + 1), key=lambda count: (count * pitch / (-(-count * pitch // 16) * 16), count)
+    )
 
 
 @jit
@@ -171,9 +175,7 @@ def _evaluate_tiles(x, values, B, m, PH, PW, first, count, down, across, pitch, 
 
 
 @jit
-def _multiply(
-    values, weight, turned, most, out, bias, G, A, first, count, down, across, pitch, start, stop
-):
+def _multiply(values, weight, turned, most, out, bias, G, A, first, count, down, across, pitch, start, stop):
     """All that remains, for a few output channels at a time. Unit: `most` output channels.
 
     Transform their kernels, multiply them with the tiles at each of the 36 points, and transform the products back.
