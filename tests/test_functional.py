@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from both import assert_same, known, scenarios
-from test_hooks_forward import attempt
+from both import assert_same, attempt, known, scenarios
 
 import minicnn
 import minicnn.nn.functional as F

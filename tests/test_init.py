@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from both import assert_same, known, scenarios
-from test_hooks_forward import attempt
+from both import assert_same, attempt, known, scenarios
 from test_layer_signatures import parameters_of
 
 import minicnn

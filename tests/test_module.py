@@ -10,8 +10,7 @@ import time
 from collections import OrderedDict
 
 import pytest
-from both import assert_same, known, scenarios
-from test_hooks_forward import attempt, linear
+from both import assert_same, attempt, known, linear, scenarios
 
 import minicnn
 

@@ -8,8 +8,7 @@ import pickle
 
 import pytest
 import torch as real_torch
-from both import assert_same, known, scenarios
-from test_hooks_forward import attempt
+from both import assert_same, attempt, known, scenarios
 from test_layer_signatures import parameters_of
 
 import minicnn

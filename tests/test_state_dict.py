@@ -1,17 +1,13 @@
-"""Saving and loading: contents, order, messages, and the hooks on the way. Each rule runs in both libraries."""
+"""Saving and loading: contents, order, messages. Each rule runs in both libraries. (Their hooks: `tests/hooks`.)"""
 
 from __future__ import annotations
 
-import copy
-import gc
-import pickle
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch as real_torch
-from both import assert_same, filled, known, scenarios
-from test_hooks_forward import attempt, linear, noting
+from both import assert_same, attempt, filled, known, linear, scenarios
 
 import minicnn
 
@@ -157,124 +153,6 @@ def rule_subclass_that_overrides_loading(torch, log):
 
     net = torch.nn.Sequential(filled(torch, Own(2, 1)))
     attempt(log, net.load_state_dict, net.state_dict())
-
-
-# Hooks ----------------------------------------------------------------------------------------------------------------
-
-
-def rule_saving_hooks_in_order(torch, log):
-    net = torch.nn.Sequential(linear(torch))
-    for name, module in (("outer", net), ("inner", net[0])):
-        module.register_state_dict_pre_hook(noting(log, name + " pre", "ignored"))
-        module.register_state_dict_post_hook(noting(log, name + " post"))
-        module._register_state_dict_hook(noting(log, name + " private"))
-    net.state_dict(prefix="p.")
-
-
-def rule_private_hook_replaces_at_the_root_only(torch, log):
-    net = torch.nn.Sequential(linear(torch))
-    net[0]._register_state_dict_hook(lambda m, state, prefix, meta: {"inner": 1})
-    log(list(net.state_dict()))
-    net._register_state_dict_hook(lambda m, state, prefix, meta: {"outer": 1})
-    log(net.state_dict())
-
-
-def rule_public_post_hook_must_return_none(torch, log):
-    net = linear(torch)
-    net.register_state_dict_post_hook(lambda m, state, prefix, meta: state)
-    attempt(log, net.state_dict)
-
-
-def rule_public_mark_is_on_the_function(torch, log):
-    def hook(*args):
-        return None
-
-    class Owner:
-        def method(self, *args):
-            return None
-
-    net = linear(torch)
-    net.register_state_dict_post_hook(hook)
-    log(hook._from_public_api)
-    attempt(log, linear(torch)._register_state_dict_hook, hook)
-    attempt(log, net.register_state_dict_post_hook, Owner().method)
-    try:
-        net.register_state_dict_post_hook(print)
-    except AttributeError:
-        log("builtin")
-
-
-def rule_loading_hooks_in_order(torch, log):
-    net = torch.nn.Sequential(linear(torch))
-    for name, module in (("outer", net), ("inner", net[0])):
-        module.register_load_state_dict_pre_hook(noting(log, name + " pre", "ignored"))
-        module._register_load_state_dict_pre_hook(noting(log, name + " private"))
-        module._register_load_state_dict_pre_hook(noting(log, name + " private with"), with_module=True)
-        module.register_load_state_dict_post_hook(noting(log, name + " post"))
-    net.load_state_dict(net.state_dict())
-    log("assign, not strict")
-    net.load_state_dict(net.state_dict(), strict=False, assign=True)
-
-
-def rule_pre_hook_renames_without_touching_the_callers(torch, log):
-    def rename(module, state, prefix, *rest):
-        for key in list(state):
-            state[key.replace("old", "0")] = state.pop(key)
-
-    net = torch.nn.Sequential(linear(torch))
-    given = {"old.weight": torch.ones(2, 3), "old.bias": torch.ones(2)}
-    net.register_load_state_dict_pre_hook(rename)
-    log(net.load_state_dict(given), list(given), net[0].weight)
-
-
-def rule_child_pre_hook_reaches_only_itself(torch, log):
-    net = torch.nn.Sequential(linear(torch), linear(torch))
-    state = net.state_dict()
-    del state["1.weight"]
-    net[0].register_load_state_dict_pre_hook(lambda m, s, *rest: s.update({"1.weight": torch.ones(2, 3)}))
-    attempt(log, net.load_state_dict, state)
-
-
-def rule_hooks_may_edit_the_lists(torch, log):
-    net = linear(torch)
-    net._register_load_state_dict_pre_hook(lambda *args: args[-1].append("from a hook"))
-    attempt(log, net.load_state_dict, net.state_dict(), strict=False)
-    net = linear(torch)
-    net.register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())
-    log(net.load_state_dict({}))
-    net.register_load_state_dict_post_hook(lambda m, keys: keys.unexpected_keys.append("added"))
-    attempt(log, net.load_state_dict, {})
-
-
-def rule_post_hook_must_return_none_and_runs_after_a_mismatch(torch, log):
-    net = linear(torch)
-    net.register_load_state_dict_post_hook(noting(log, "post"))
-    attempt(log, net.load_state_dict, {"weight": torch.ones(1)})
-    net.register_load_state_dict_post_hook(lambda m, keys: keys)
-    attempt(log, net.load_state_dict, net.state_dict())
-
-
-def module_level_pre_hook(module, *args):
-    module.called = True
-
-
-def rule_pre_hooks_hold_the_module_weakly(torch, log):
-    net = linear(torch)
-    net.register_load_state_dict_pre_hook(module_level_pre_hook)
-    for new in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
-        new.load_state_dict(new.state_dict())
-        log(hasattr(new, "called"), hasattr(net, "called"))
-    (wrapped,) = net._load_state_dict_pre_hooks.values()
-    log(wrapped.__name__, wrapped.with_module)
-    del net
-    gc.collect()
-    attempt(log, wrapped)
-
-
-def rule_hooks_are_not_saved(torch, log):
-    net = linear(torch)
-    net.register_forward_hook(print)
-    log(list(net.state_dict()))
 
 
 @pytest.mark.parametrize("scenario", scenarios(globals()), ids=lambda f: f.__name__[5:])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.autograd import grad_mode
-from minicnn.autograd.graph import AccumulateGrad, Node
+from minicnn.autograd.graph import AccumulateGrad, Node, checked
 from minicnn.autograd.tensor_base import TensorBase
 
 __all__ = ["backward", "grad", "current_task"]
@@ -286,7 +286,7 @@ def _tensor_hooks(node: Node, grads: Grads) -> Grads:
         for hook in tuple(hooks.values()):
             result = hook(grads[nr])
             if result is not None and result is not grads[nr]:
-                grads[nr] = _checked(hook, result, grads[nr])
+                grads[nr] = checked(hook, result, grads[nr])
     if node._retains_grad:
         for nr, reference in tuple(node._retains_grad.items()):
             tensor = reference()
@@ -297,20 +297,6 @@ def _tensor_hooks(node: Node, grads: Grads) -> Grads:
             else:
                 tensor._grad = TensorBase.wrap(tensor._grad.array + grads[nr].array)
     return grads
-
-
-def _checked(hook: Any, result: Any, original: TensorBase | None) -> TensorBase:
-    name = getattr(hook, "__name__", "<unknown>")
-    if not isinstance(result, TensorBase):
-        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
-    if original is None:
-        raise RuntimeError("can't replace a None gradient with a non-None value")
-    if result.array.dtype != original.array.dtype:
-        was, got = original.dtype.tensor_type, result.dtype.tensor_type
-        raise RuntimeError(f"hook '{name}' has changed the type of value (was torch.{was} got torch.{got})")
-    if result.array.shape != original.array.shape:
-        raise RuntimeError(f"hook '{name}' has changed the size of value")
-    return result
 
 
 def _node_pre_hooks(node: Node, grads: Grads) -> Grads:
@@ -339,8 +325,7 @@ def _replacement(hook: Any, result: Any, original: tuple) -> list:
             f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but expected {len(original)})"
         )
     return [
-        new if new is None or new is old else _checked(hook, new, old)
-        for new, old in zip(result, original, strict=True)
+        new if new is None or new is old else checked(hook, new, old) for new, old in zip(result, original, strict=True)
     ]
 
 

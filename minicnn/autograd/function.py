@@ -163,9 +163,11 @@ class Function:
         ]
         if recorded:
             cls._record(ctx, args, outputs)
+        differentiable = [out is not None and cls._is_differentiable(ctx, out) for out in outputs]
+        origin = "multi" if differentiable.count(True) > 1 else "custom"
         for nr, out in enumerate(outputs):
             if out is not None:
-                outputs[nr] = cls._place(ctx, out, nr, args, recorded, len(outputs) > 1)
+                outputs[nr] = cls._place(ctx, out, nr, args, recorded and differentiable[nr], origin)
         if ctx._dirty and recorded:
             ctx.follow_writes()
         ctx._to_save = ctx._dirty = ctx._non_differentiable = ()  # held by the node they would make a cycle
@@ -179,32 +181,40 @@ class Function:
         ctx.next_functions = tuple(
             [args[i].gradient_edge() if isinstance(args[i], TensorBase) else (None, 0) for i in ctx._slots]
         )
-        ctx.input_metadata = [((), None) if out is None else (out.array.shape, out.array.dtype) for out in outputs]
+        ctx.input_metadata = [
+            ((), None) if out is None else (out.array.shape, out.array.dtype) for out in cls.gradient_outputs(outputs)
+        ]
         if ctx._to_save:
             made_here = [out for out in outputs if not _in(out, args) or _in(out, ctx._dirty)]
             ctx._saved = tuple([t if t is None else SavedTensor(t, _in(t, made_here)) for t in ctx._to_save])
 
     @classmethod
-    def _place(
-        cls, ctx: FunctionCtx, out: TensorBase, nr: int, args: tuple, recorded: bool, several: bool
-    ) -> TensorBase:
+    def _place(cls, ctx: FunctionCtx, out: TensorBase, nr: int, args: tuple, recorded: bool, origin: str) -> TensorBase:
         """Give one output its place in the graph."""
-        differentiable = out.array.dtype.kind in "fc" and not _in(out, ctx._non_differentiable)
         if _in(out, ctx._dirty):
             if recorded and out._requires_grad and out._grad_fn is None:
                 raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
             inplace.check(out)
-            return inplace.written(out, ctx if recorded and differentiable else None, nr)
+            return inplace.written(out, ctx if recorded else None, nr)
         if _in(out, args):  # returned as it came: the caller gets a view of it
             source, out = out, out.alias()
-            out._base = source._base if source._base is not None else source
-        if not recorded or not differentiable:
-            return out
-        out._grad_fn, out._output_nr = ctx, nr
+            if grad_mode.mode.enabled:
+                out._base = source._base if source._base is not None else source
+        if recorded:
+            out._grad_fn, out._output_nr = ctx, nr
         if out._base is not None:
             out._view_version = out._version_counter.value
-            out._view_origin = "multi" if several else "custom"
+            out._view_origin = origin
         return out
+
+    @classmethod
+    def gradient_outputs(cls, outputs: list[TensorBase | None]) -> list[TensorBase | None]:
+        """The outputs that `backward` receives a gradient for, in the place of which there may be zeros."""
+        return outputs
+
+    @staticmethod
+    def _is_differentiable(ctx: FunctionCtx, out: TensorBase) -> bool:
+        return out.array.dtype.kind in "fc" and not _in(out, ctx._non_differentiable)
 
     @classmethod
     def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[TensorBase | None, ...]:
@@ -245,9 +255,10 @@ def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> TensorBase | None:
 
 class Op(Function):
     """A built-in operation, in `minicnn.ops`. Differs from a user's Function in what PyTorch's own operations do:
-    the node is called `...Backward0`, the first `slots` arguments have an edge even when they are numbers or None,
-    `backward` may leave out the Nones at the end, without any gradient it is not called, and it computes only the
-    gradients that the pass needs (an operation on a list of tensors needs all of them or none).
+    the node is called `...Backward0`, the first `slots` arguments have an edge even when they are numbers or None, an
+    output of integers has no gradient, `backward` may leave out the Nones at the end, without any gradient it is not
+    called, and it computes only the gradients that the pass needs (an operation on a list of tensors needs all of them
+    or none).
     """
 
     node_suffix = "Backward0"
@@ -260,8 +271,14 @@ class Op(Function):
         return list(range(min(cls.slots, len(args))))
 
     @classmethod
+    def gradient_outputs(cls, outputs: list[TensorBase | None]) -> list[TensorBase | None]:
+        return [out for out in outputs if out.array.dtype.kind in "fc"]  # the indices of a maximum come last
+
+    @classmethod
     def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[TensorBase | None, ...]:
         grads = [_as_tensor(result[i], ctx, i) if i < len(result) else None for i in ctx._slots]
+        if not cls.computes_what_is_wanted:
+            return tuple(grads)
         return tuple(grad if ctx.needs_input_grad[i] else None for i, grad in zip(ctx._slots, grads, strict=True))
 
 

@@ -131,30 +131,40 @@ class AccumulateGrad(Node):
 
     def run(self, grads: list[TensorBase | None]) -> tuple:
         variable, grad = self.variable, grads[0]
-        if grad is None or not variable.requires_grad:
-            return ()
-        if variable._grad is None:
-            variable._grad = grad.wrap(grad.array.copy())  # a copy: other tensors may share the incoming array
-        else:
-            variable._grad.array += grad.array
-            variable._grad._version_counter.value += 1
-        hooks = variable._post_accumulate_grad_hooks
-        if hooks:
-            for hook in tuple(hooks.values()):
-                check_post_accumulate(hook, hook(variable), variable)
+        if grad is not None and variable.requires_grad:
+            if variable._grad is None:
+                variable._grad = grad.wrap(grad.array.copy())  # a copy: other tensors may share the incoming array
+            else:
+                variable._grad.array += grad.array
+                variable._grad._version_counter.value += 1
+        if variable._post_accumulate_grad_hooks:  # they run even if there was nothing to add
+            _run_post_accumulate_hooks(variable)
         return ()
 
 
-def check_post_accumulate(hook: Callable, result: Any, variable: TensorBase) -> None:
-    if result is None or result is variable:
-        return
+def _run_post_accumulate_hooks(variable: TensorBase) -> None:
+    given = variable
+    for hook in tuple(variable._post_accumulate_grad_hooks.values()):
+        result = hook(given)
+        if result is not None and result is not given:
+            given = checked(hook, result, given)  # PyTorch 2.13.0 hands it to the next hook before it complains
+    if given is not variable:
+        raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+
+
+def checked(hook: Any, result: Any, original: TensorBase | None) -> TensorBase:
+    """What a hook returned in the place of `original`: a tensor of its dtype and shape, or an error with its name."""
+    name = getattr(hook, "__name__", "<unknown>")
     if not isinstance(result, _tensor_base()):
         raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
-    if result.array.dtype != variable.array.dtype:
-        was, got = variable.dtype.tensor_type, result.dtype.tensor_type
-        name = getattr(hook, "__name__", "<unknown>")
+    if original is None:
+        raise RuntimeError("can't replace a None gradient with a non-None value")
+    if result.array.dtype != original.array.dtype:
+        was, got = original.dtype.tensor_type, result.dtype.tensor_type
         raise RuntimeError(f"hook '{name}' has changed the type of value (was torch.{was} got torch.{got})")
-    raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+    if result.array.shape != original.array.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    return result
 
 
 # --- saving tensors for the backward pass ---------------------------------------------------------------------------
@@ -201,10 +211,10 @@ def disable_saved_tensors_hooks(error_message: str):
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Keeps a copy of what is saved, so that a later change in place does no harm. (There is no other device.)"""
+    """Keeps what is saved in the memory of the CPU, where it is already: the tensors themselves are kept."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cpu") -> None:
-        super().__init__(lambda tensor: tensor.detach().clone(), lambda packed: packed)
+        super().__init__(lambda tensor: tensor, lambda packed: packed)
 
 
 class SavedTensor:
@@ -250,8 +260,8 @@ class SavedTensor:
         self._array = self._leaf = None
         if self._counter.value != self._version:
             raise RuntimeError(
-                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can "
-                "not be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
+                "cannot be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
                 "issue if you need to perform in-place operations on the input to a pack hook."
             )
 

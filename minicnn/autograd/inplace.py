@@ -155,6 +155,9 @@ class CopySlices(Node):
         part[...] = 0 if through[0] is None else through[0].array
         return (grads[0].wrap(whole), *through[1:])
 
+    def run_for(self, grads: list[TensorBase | None], wanted: list[bool]) -> tuple[TensorBase | None, ...]:
+        return tuple(grad if wants else None for grad, wants in zip(self.run(grads), wanted, strict=True))
+
     def release_saved(self) -> None:
         if self._node is not None:
             self._node.release_saved()

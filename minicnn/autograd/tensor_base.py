@@ -192,9 +192,10 @@ class TensorBase:
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if self._backward_hooks is None:
+            node = self.grad_fn  # of a view whose base was written it is made anew, without the hooks of the old one
             self._backward_hooks = OrderedDict()
-            if self._grad_fn is not None:
-                self._grad_fn.add_tensor_hooks(self._backward_hooks, self._output_nr)
+            if node is not None:
+                node.add_tensor_hooks(self._backward_hooks, self._output_nr)
         handle = RemovableHandle(self._backward_hooks)
         self._backward_hooks[handle.id] = hook
         return handle
@@ -269,5 +270,6 @@ def _rebuild(cls: type[TensorBase], array: np.ndarray, requires_grad: bool, stat
     tensor = cls.__new__(cls)
     tensor.array, tensor._version_counter = array, VersionCounter()
     tensor._requires_grad = requires_grad
+    tensor._backward_hooks = OrderedDict()  # as PyTorch leaves it: no hook is pickled
     tensor.__dict__.update(state)
     return tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -85,5 +86,6 @@ def _sharing_memory(cls: type, data: Tensor) -> Any:
 
 def _rebuild_parameter(cls: type, data: Tensor, requires_grad: bool, state: dict) -> Parameter:
     parameter = cls(data, requires_grad)
+    parameter._backward_hooks = OrderedDict()  # as PyTorch leaves it: no hook is pickled
     parameter.__dict__.update(state)
     return parameter

@@ -21,7 +21,7 @@ class MaxPool2DWithIndices(Op):
         return out, ctx.indices
 
     @staticmethod
-    def backward(ctx, grad, _):
+    def backward(ctx, grad):
         return kernels.max_pool2d_grad(grad.array, ctx.indices, ctx.shape)
 
 
@@ -35,7 +35,7 @@ class AdaptiveMaxPool2D(Op):
         return out, ctx.indices
 
     @staticmethod
-    def backward(ctx, grad, _):
+    def backward(ctx, grad):
         return kernels.max_pool2d_grad(grad.array, ctx.indices, ctx.shape)
 
 

@@ -122,7 +122,7 @@ class _Pick(Op):
         return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
 
     @staticmethod
-    def backward(ctx, grad, _):
+    def backward(ctx, grad):
         if ctx.index is None:
             return grad
         out = np.zeros(ctx.shape, grad.array.dtype)

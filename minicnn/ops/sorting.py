@@ -39,7 +39,7 @@ class Sort(Op):
         return np.take_along_axis(a.array, index, dim), index
 
     @staticmethod
-    def backward(ctx, grad, _):
+    def backward(ctx, grad):
         out = np.zeros(ctx.shape, grad.array.dtype)
         np.put_along_axis(out, ctx.index, grad.array, ctx.dim)
         return out

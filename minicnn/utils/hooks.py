@@ -9,7 +9,7 @@ With a question about hooks, look here:
     what runs when            `python lessons/06_hooks_in_order.py` prints one call, forward and backward, rule by rule
     how a call is dispatched  `minicnn/nn/modules/module.py`, from `_call_impl` on: set a breakpoint there
     what may be stored, how   `python lessons/07_memory_and_aliasing.py`
-    one certain rule          `python tests/rules.py WORD --logs` runs it in minicnn and in PyTorch, and shows both logs
+    one certain rule          `python -m tests.hooks WORD` runs it in minicnn and in PyTorch, and shows both logs
     my network, step by step  `trace(model)`, here: every call, forward and backward, as a table
     mine and PyTorch's        `diff(trace_a, trace_b)`, here: where two traces part
     what a call costs         `python -m tests.benchmarks.module_call`

@@ -1,4 +1,4 @@
-"""The modules of the random programs in `hook_programs.py`, made of either library's `Module`.
+"""The modules of the random programs in `programs.py`, made of either library's `Module`.
 
 Each maps (2, 3) to (2, 3), so that any tree of them fits together.
 """

@@ -1,10 +1,11 @@
 """Programs of random modules, hooks and backward passes log the same in both libraries. The long run is a command:
-`python tests/hook_programs.py --programs 10000`."""
+`python -m tests.hooks.programs --programs 10000`."""
 
 from __future__ import annotations
 
-from hook_programs import Hook, Program, differs, programs
 from hypothesis import HealthCheck, given, settings
+
+from .programs import Hook, Program, differs, programs
 
 
 @settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])

@@ -1,8 +1,8 @@
 """Random programs with hooks, run in both libraries: a tree of modules, hooks of every kind that do what hooks may and
 may not do, and backward passes. Whatever a user could see goes into a log; the two logs must be equal.
 
-    python tests/hook_programs.py --programs 10000 --seed 0     the long run: every difference, and its smallest program
-    python tests/hook_programs.py --programs 1 --seed 7 --show  one program and both its logs
+    python -m tests.hooks.programs --programs 10000 --seed 0     the long run: every difference, and its smallest program
+    python -m tests.hooks.programs --programs 1 --seed 7 --show  one program and both its logs
 
 Nothing is known to differ. A difference that has to stay would be filtered in `differs`, with its reason.
 """
@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 import hypothesis
 import torch
 from both import Log, filled, known, run
-from hook_modules import ROWS, WIDTH, build
 from hypothesis import strategies as st
 from tqdm import tqdm
 
 import minicnn
+
+from .program_modules import ROWS, WIDTH, build
 
 
 class Hook(NamedTuple):
