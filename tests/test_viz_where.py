@@ -280,6 +280,18 @@ def test_answers_that_are_no_numbers_are_skipped_and_dead_units_have_no_patches(
     assert result.figure(["4:2", "4:0"]) is not None
 
 
+def test_a_unit_that_saw_nothing_but_padding():
+    """Kernel 2 in a padding of 3: cells at the border see none of the picture; the bias of a black picture's cells wins."""
+    net = nn.Sequential(nn.Conv2d(3, 1, 2, padding=3))
+    with minicnn.no_grad():
+        net[0].weight[:], net[0].bias[:] = -1, 1
+    white = np.full((8, 8, 3), 255, np.uint8)
+    patch = viz.top_patches(net, "0", [white], size=8, progress=False)["0:0"].patches[0]
+    assert (patch.value, patch.position, patch.box) == (1, (0, 0), (-3, -3, -1, -1))
+    assert patch.pixels.size == 0
+    assert patch.tile().shape == (2, 2, 3) and (patch.tile() == 128).all()
+
+
 def test_an_endless_stream_with_a_limit_and_what_is_kept_of_it(net):
     def endless():
         rng = np.random.default_rng(1)

@@ -57,6 +57,8 @@ class Patch:
         """uint8 (h, w, 3) of the whole box, grey where it reaches beyond the picture: one size for all places."""
         top, left, bottom, right = self.box
         height, width = self.shape
+        if not self.pixels.size:  # a unit that saw nothing but padding
+            return np.full((bottom - top, right - left, 3), GREY, np.uint8)
         inside = min(bottom, height) - max(top, 0)
         scale = self.pixels.shape[0] / inside
         before = [round(max(-edge, 0) * scale) for edge in (top, left)]
@@ -304,8 +306,8 @@ class _Layer:
         shape = picture.pixels.shape[:2]
         position = None if width is None else divmod(int(place), width)
         box = (0, 0, *shape) if position is None or self.field.everything else self.field.box(*position)
-        top, left = max(box[0], 0), max(box[1], 0)
-        pixels = picture.pixels[top : box[2], left : box[3]].copy()
+        (top, bottom), (left, right) = (np.clip(box[i::2], 0, shape[i]) for i in (0, 1))
+        pixels = picture.pixels[top:bottom, left:right].copy()
         longest = max(pixels.shape[:2])
         if longest > self.crop_size:
             sides = [max(1, round(side * self.crop_size / longest)) for side in pixels.shape[:2]]
