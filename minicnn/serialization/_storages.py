@@ -7,7 +7,7 @@ import numpy as np
 
 from minicnn.serialization._errors import WeightsError
 
-CHUNK = 1 << 20
+CHUNK = 1 << 17  # bytes: what was just read is still in the cache when its checksum is computed
 
 
 class Storages:
