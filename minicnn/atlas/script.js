@@ -106,7 +106,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button.zoom");
     if (!button) return;
-    const source = button.querySelector("img, .i"), image = new Image();
+    const source = [...button.querySelectorAll("img, .i")].at(-1), image = new Image(); // of a patch and its photograph the second
     image.src = source.matches("img") ? source.src : getComputedStyle(source).backgroundImage.slice(5, -2);
     image.alt = source.alt || source.getAttribute("aria-label");
     image.decode().then(() => {
