@@ -63,7 +63,9 @@ class FunctionCtx(Node):
     def release_saved(self) -> None:
         """Free what `forward` kept. What a built-in operation leaves on ctx beside the saved tensors, the indices of a
         maximum, say, is one of PyTorch's saved tensors too: without it a second pass is as impossible."""
-        arrays = [name for name, value in self.__dict__.items() if _holds_arrays(value)] if self.function.built_in else ()
+        arrays = (
+            [name for name, value in self.__dict__.items() if _holds_arrays(value)] if self.function.built_in else ()
+        )
         for name in arrays:
             del self.__dict__[name]
         if self._saved or arrays:
