@@ -193,6 +193,10 @@ class Function:
         ctx.next_functions = tuple(
             [args[i].gradient_edge() if isinstance(args[i], TensorBase) else (None, 0) for i in ctx._slots]
         )
+        if cls.built_in:
+            for i, (node, _) in zip(ctx._slots, ctx.next_functions, strict=True):
+                if node is None and i < len(args) and ctx.needs_input_grad[i]:  # a view made under no_grad
+                    ctx.needs_input_grad = (*ctx.needs_input_grad[:i], False, *ctx.needs_input_grad[i + 1 :])
         ctx.input_metadata = [
             ((), None) if out is None else (out.array.shape, out.array.dtype) for out in cls.gradient_outputs(outputs)
         ]
