@@ -61,13 +61,24 @@ class FunctionCtx(Node):
                     kept.moved_to(tensor)
 
     def release_saved(self) -> None:
-        if self._saved:
+        """Free what `forward` kept. What a built-in operation leaves on ctx beside the saved tensors, the indices of a
+        maximum, say, is one of PyTorch's saved tensors too: without it a second pass is as impossible."""
+        arrays = (
+            [name for name, value in self.__dict__.items() if _holds_arrays(value)] if self.function.built_in else ()
+        )
+        for name in arrays:
+            del self.__dict__[name]
+        if self._saved or arrays:
             self._saved = None
 
     def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
-        if self.materialize_grads:
-            if self.function.skips_without_gradient and all(grad is None for grad in grads):
+        if self.function.built_in:
+            if self._saved is None:
+                raise RuntimeError(FREED)
+            if all(grad is None for grad in grads):
+                self.saved_tensors  # noqa: B018  (PyTorch unpacks them first: a write to one is an error all the same)
                 return (None,) * len(self.next_functions)
+        if self.materialize_grads:
             for i, grad in enumerate(grads):
                 if grad is None:
                     shape, dtype = self.input_metadata[i]
@@ -77,8 +88,10 @@ class FunctionCtx(Node):
         return self.function.match_inputs(self, result)
 
     def run_for(self, grads: list[TensorBase | None], wanted: list[bool]) -> tuple[TensorBase | None, ...]:
-        if not self.function.computes_what_is_wanted:
+        if not self.function.built_in:
             return self.run(grads)
+        if self.function.takes_a_list:
+            wanted = [any(wanted)] * len(wanted)
         asked, narrowed = self.needs_input_grad, list(self.needs_input_grad)
         for i, flag in zip(self._slots, wanted, strict=True):
             narrowed[i] = flag and asked[i] if i < len(asked) else False
@@ -111,8 +124,7 @@ class Function:
 
     node_suffix = "Backward"
     name_prefix = ""  # of the node's `name()`, for the few that PyTorch gives a longer one
-    skips_without_gradient = False
-    computes_what_is_wanted = False  # whether a pass for some inputs only (`inputs=`) narrows `needs_input_grad`
+    built_in = False
     _node_class: type[FunctionCtx] = FunctionCtx
 
     def __init_subclass__(cls, node_name: str | None = None, **kwargs: Any) -> None:
@@ -181,6 +193,10 @@ class Function:
         ctx.next_functions = tuple(
             [args[i].gradient_edge() if isinstance(args[i], TensorBase) else (None, 0) for i in ctx._slots]
         )
+        if cls.built_in:
+            for i, (node, _) in zip(ctx._slots, ctx.next_functions, strict=True):
+                if node is None and i < len(args) and ctx.needs_input_grad[i]:  # a view made under no_grad
+                    ctx.needs_input_grad = (*ctx.needs_input_grad[:i], False, *ctx.needs_input_grad[i + 1 :])
         ctx.input_metadata = [
             ((), None) if out is None else (out.array.shape, out.array.dtype) for out in cls.gradient_outputs(outputs)
         ]
@@ -243,6 +259,12 @@ def _in(tensor: TensorBase, several: Sequence) -> bool:
     return False
 
 
+def _holds_arrays(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (
+        isinstance(value, tuple) and any(isinstance(entry, np.ndarray) for entry in value)
+    )
+
+
 def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> TensorBase | None:
     if grad is None or isinstance(grad, TensorBase):
         return grad
@@ -262,9 +284,9 @@ class Op(Function):
     """
 
     node_suffix = "Backward0"
-    skips_without_gradient = True
-    computes_what_is_wanted = True
+    built_in = True
     slots = 1
+    takes_a_list = False  # of tensors, whose gradients PyTorch computes all or none
 
     @classmethod
     def tensor_slots(cls, args: tuple) -> list[int]:
@@ -277,7 +299,7 @@ class Op(Function):
     @classmethod
     def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[TensorBase | None, ...]:
         grads = [_as_tensor(result[i], ctx, i) if i < len(result) else None for i in ctx._slots]
-        if not cls.computes_what_is_wanted:
+        if cls.takes_a_list and any(ctx.needs_input_grad):
             return tuple(grads)
         return tuple(grad if ctx.needs_input_grad[i] else None for i, grad in zip(ctx._slots, grads, strict=True))
 

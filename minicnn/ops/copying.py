@@ -56,7 +56,7 @@ class Zero(Fill, node_name="ZeroBackward0"):
 
 
 class Cat(Op):
-    computes_what_is_wanted = False  # PyTorch computes the gradients of a list of tensors all or none
+    takes_a_list = True
 
     @classmethod
     def tensor_slots(cls, args: tuple) -> list[int]:
@@ -65,7 +65,7 @@ class Cat(Op):
     @staticmethod
     def forward(ctx, dim, *tensors):
         ctx.dim = dim
-        ctx.ends = np.cumsum([t.array.shape[dim] for t in tensors])[:-1]
+        ctx.ends = np.cumsum([t.array.shape[dim] for t in tensors])[:-1].tolist()
         return np.concatenate([t.array for t in tensors], axis=dim)
 
     @staticmethod
@@ -74,7 +74,7 @@ class Cat(Op):
 
 
 class Stack(Op):
-    computes_what_is_wanted = False  # PyTorch computes the gradients of a list of tensors all or none
+    takes_a_list = True
 
     @classmethod
     def tensor_slots(cls, args: tuple) -> list[int]:

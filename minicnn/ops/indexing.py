@@ -123,6 +123,8 @@ def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
             "tensor to a number"
         )
+    if input.array.ndim == 0 and isinstance(key, slice):
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
     if missing < 0:
         raise IndexError(f"too many indices for tensor of dimension {input.array.ndim}")
     dim, dropped, picks, view = 0, 0, [], input

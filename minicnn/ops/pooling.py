@@ -16,13 +16,15 @@ class MaxPool2DWithIndices(Op):
 
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
-        ctx.shape, ctx.geometry = x.array.shape, (kernel, stride, padding, dilation)
+        ctx.save_for_backward(x)  # as in PyTorch, though its shape is enough: so a write to it is noticed
+        ctx.geometry = (kernel, stride, padding, dilation)
         out, ctx.indices = kernels.max_pool2d(x.array, kernel, stride, padding, dilation, ceil_mode)
         return out, ctx.indices
 
     @staticmethod
     def backward(ctx, grad):
-        return kernels.max_pool2d_grad(grad.array, ctx.indices, ctx.shape)
+        (x,) = ctx.saved_tensors
+        return kernels.max_pool2d_grad(grad.array, ctx.indices, x.array.shape)
 
 
 class AdaptiveMaxPool2D(Op):
@@ -30,13 +32,14 @@ class AdaptiveMaxPool2D(Op):
 
     @staticmethod
     def forward(ctx, x, output_size):
-        ctx.shape = x.array.shape
+        ctx.save_for_backward(x)
         out, ctx.indices = kernels.adaptive_max_pool2d(x.array, output_size)
         return out, ctx.indices
 
     @staticmethod
     def backward(ctx, grad):
-        return kernels.max_pool2d_grad(grad.array, ctx.indices, ctx.shape)
+        (x,) = ctx.saved_tensors
+        return kernels.max_pool2d_grad(grad.array, ctx.indices, x.array.shape)
 
 
 class AvgPool2D(Op):
@@ -44,12 +47,14 @@ class AvgPool2D(Op):
 
     @staticmethod
     def forward(ctx, x, *geometry):
-        ctx.shape, ctx.geometry = x.array.shape, geometry
+        ctx.save_for_backward(x)
+        ctx.geometry = geometry
         return kernels.avg_pool2d(x.array, *geometry)
 
     @staticmethod
     def backward(ctx, grad):
-        return kernels.avg_pool2d_grad(grad.array, ctx.shape, *ctx.geometry)
+        (x,) = ctx.saved_tensors
+        return kernels.avg_pool2d_grad(grad.array, x.array.shape, *ctx.geometry)
 
 
 class AdaptiveAvgPool2D(Op):
@@ -57,12 +62,14 @@ class AdaptiveAvgPool2D(Op):
 
     @staticmethod
     def forward(ctx, x, output_size):
-        ctx.shape, ctx.size = x.array.shape, output_size
+        ctx.save_for_backward(x)
+        ctx.size = output_size
         return kernels.adaptive_avg_pool2d(x.array, output_size)
 
     @staticmethod
     def backward(ctx, grad):
-        return kernels.adaptive_avg_pool2d_grad(grad.array, ctx.shape, ctx.size)
+        (x,) = ctx.saved_tensors
+        return kernels.adaptive_avg_pool2d_grad(grad.array, x.array.shape, ctx.size)
 
 
 class UpsampleNearest2D(Op):

@@ -50,7 +50,7 @@ class Alias(ViewOp):
 class Permute(ViewOp):
     @staticmethod
     def forward(ctx, a, dims):
-        ctx.back = np.argsort(dims)
+        ctx.back = tuple(np.argsort(dims).tolist())
         return a.array.transpose(dims)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
     python -m tests.hooks --list            the rules, by group
     python -m tests.hooks removed           the rules with this word in their name: rule, code, both logs side by side
+    python -m tests.hooks --differences     what is known to differ, and why
     python -m tests.hooks.programs          random modules, hooks and backward passes, compared in the same way
 
 A group of rules is a file in this folder. `differences.py` is the list of what is known to differ.

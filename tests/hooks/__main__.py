@@ -11,6 +11,7 @@ import textwrap
 import minicnn
 
 from .catalogue import GROUPS, Scenario, group_statement, scenarios
+from .differences import DIFFERENCES
 
 
 def show_list(chosen: list[Scenario]) -> None:
@@ -52,7 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.hooks", description=__doc__)
     parser.add_argument("name", nargs="*", help="a group, a rule, or words that are in a rule's name")
     parser.add_argument("--list", action="store_true", help="list the rules by group")
+    parser.add_argument("--differences", action="store_true", help="list what is known to differ from PyTorch")
     options = parser.parse_args(arguments)
+    if options.differences:
+        for what, why in DIFFERENCES.items():
+            print(f"\n{what}\n{textwrap.indent(textwrap.fill(why, 110), '    ')}")
+        return 0
     chosen = [s for s in scenarios() if all(word in str(s) for word in options.name)]
     exact = [s for s in chosen if options.name and options.name[0] in (str(s), s.name)]
     if not chosen:

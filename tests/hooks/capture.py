@@ -142,3 +142,15 @@ def rule_multi_output_capture_and_execution(torch, log):
     a.register_hook(lambda g: log("a", g) or g * 7)
     b.register_hook(lambda g: log("b", g) or g * 5)
     log(torch.autograd.grad((b * 5).sum() + (a * 2).sum(), [b, x, a]))
+
+
+def rule_what_is_refused_of_inputs(torch, log):
+    """Inputs without a gradient, no inputs, inputs that are not part of the graph: each has its error, in its order."""
+    constant, weight = torch.ones(2), torch.ones(2, requires_grad=True)
+    product = (constant * weight).sum()
+    attempt(log, constant.sum().backward, inputs=[constant])
+    attempt(log, product.backward, inputs=[constant])
+    attempt(log, product.backward, inputs=[])
+    attempt(log, torch.autograd.grad, product, [])
+    attempt(log, torch.autograd.grad, product, [constant])
+    attempt(log, torch.autograd.grad, product, torch.ones(2, requires_grad=True))

@@ -251,6 +251,18 @@ def _add_to_view(a, b):
     return a
 
 
+def rule_a_view_made_under_no_grad_gets_no_gradient(torch, log):
+    """A view that was made under no_grad says that it requires grad, since its base does, but has no node: where it is an
+    argument of an operation, the post-hook sees None."""
+    x = known(torch, 2, 3, requires_grad=True) * 1
+    with torch.no_grad():
+        view = x.view(3, 2).view(2, 3)
+    log(view.requires_grad, view.grad_fn)
+    y = x * view
+    y.grad_fn.register_hook(noting(log, "node"))
+    y.sum().backward()
+
+
 def rule_a_custom_function_computes_all(torch, log):
     """The backward of a user's own Function returns what it returns: a post-hook sees it, needed or not."""
 

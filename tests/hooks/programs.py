@@ -4,7 +4,7 @@ may not do, and backward passes. Whatever a user could see goes into a log; the 
     python -m tests.hooks.programs --programs 10000 --seed 0     the long run: every difference, and its smallest program
     python -m tests.hooks.programs --programs 1 --seed 7 --show  one program and both its logs
 
-Nothing is known to differ. A difference that has to stay would be filtered in `differs`, with its reason.
+What is known to differ is in `differences.py`; none of it is logged here.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ class Hook(NamedTuple):
 
 
 class Backward(NamedTuple):
-    kind: str  # backward, grad, inputs
-    wanted: tuple[int, ...]  # of grad and inputs: 0 is the program's input, then the parameters
+    kind: str  # backward, grad, inputs, roots
+    wanted: tuple[
+        int, ...
+    ]  # of grad and inputs: the program's input, the parameters, the outputs that hooks were set on
     retain: bool
 
 
@@ -53,14 +55,18 @@ class Program(NamedTuple):
     calls: int
     backwards: tuple[Backward, ...]
     remove_before_backward: bool
+    packing: str = "none"  # what saved_tensors_hooks around the forward pass do
 
 
 # --- what there is to draw from -----------------------------------------------------------------------------------------
 
-LEAVES = ("linear", "linear", "relu", "relu_", "tanh", "identity", "scale", "constant", "halves", "view", "raises")
+LEAVES = (
+    "linear", "linear", "relu", "relu_", "tanh", "identity", "scale", "constant", "halves", "view", "image", "slices",
+    "indexed", "own", "raises",
+)  # fmt: skip
 NESTS = (
     "residual", "residual_", "shared", "detached", "no_grad", "two_outputs", "list_output", "dict_output", "two_inputs",
-    "keyword",
+    "keyword", "in_place_relu", "on_a_view",
 )  # fmt: skip
 MODULE_KINDS = ("forward_pre", "forward", "full_backward_pre", "full_backward", "legacy")
 GLOBAL_KINDS = tuple(f"global_{kind}" for kind in MODULE_KINDS)
@@ -70,8 +76,11 @@ PLACED_KINDS = (
     "output_node",
     "output_node_pre",
 )  # set by a forward hook, on its output
-TENSOR_KINDS = ("input_hook", "parameter_hook", "parameter_accumulated", "multi_all", "multi_any")
-EVERYWHERE = ("none", "none", "raise", "remove", "add")
+TENSOR_KINDS = (
+    "input_hook", "parameter_hook", "parameter_accumulated", "parameter_node", "parameter_node_pre", "multi_all",
+    "multi_any",
+)  # fmt: skip
+EVERYWHERE = ("none", "none", "none", "raise", "interrupt", "remove", "add")
 ON_FORWARD = ("double", "clone", "detach", "in_place")
 ON_GRADIENTS = ("double", "list", "bare", "short", "wrong_shape", "wrong_type", "int", "nones")
 ACTIONS = {
@@ -109,8 +118,8 @@ def hooks(draw: Any) -> Hook:
 def programs() -> st.SearchStrategy:
     backward = st.builds(
         Backward,
-        st.sampled_from(("backward", "backward", "grad", "inputs")),
-        st.lists(st.integers(0, 5), min_size=1, max_size=3).map(tuple),
+        st.sampled_from(("backward", "backward", "grad", "inputs", "roots")),
+        st.lists(st.integers(0, 9), min_size=1, max_size=3).map(tuple),
         st.booleans(),
     )
     return st.builds(
@@ -121,6 +130,7 @@ def programs() -> st.SearchStrategy:
         st.integers(1, 2),
         st.lists(backward, min_size=1, max_size=3).map(tuple),
         st.sampled_from((False, False, True)),
+        st.sampled_from(("none",) * 6 + ("same", "clone", "raise in pack", "raise in unpack", "number")),
     )
 
 
@@ -136,13 +146,14 @@ class World:
         self.modules, self.parameters = list(self.net.modules()), list(self.net.parameters())
         self.input = known(lib, ROWS, WIDTH, requires_grad=program.input_requires_grad)
         self.handles: list[Any] = []
-        self.retained: list[Any] = []
+        self.retained: list[Any] = []  # outputs on which a hook was set
+        self.kept: list[Any] = []
 
     def attempt(self, what: str, function: Any) -> Any:
         """Its result; an error is logged."""
         try:
             return function()
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             self.log(what, type(error).__name__, str(error))
             return None
 
@@ -162,6 +173,8 @@ class World:
             parameter = self.parameters[spec.target % len(self.parameters)]
             hooked = "register_hook" if kind == "parameter_hook" else "register_post_accumulate_grad_hook"
             return getattr(parameter, hooked)(call)
+        if kind in ("parameter_node", "parameter_node_pre"):
+            return self._register_at_accumulator(spec, call)
         if kind in ("multi_all", "multi_any"):
             mode = kind.removeprefix("multi_")
             return self.lib.autograd.graph.register_multi_grad_hook(leaves[: spec.target + 1], call, mode=mode)
@@ -178,6 +191,14 @@ class World:
         if kind == "legacy":
             return module.register_backward_hook(call)
         return getattr(module, f"register_{kind}_hook")(call, prepend=spec.prepend)
+
+    def _register_at_accumulator(self, spec: Hook, call: Any) -> Any:
+        if not self.parameters:
+            return None
+        used = self.parameters[spec.target % len(self.parameters)] * 1
+        self.kept.append(used)  # the node lives as long as a graph that ends in it
+        node = used.grad_fn.next_functions[0][0]
+        return node.register_hook(call) if spec.kind == "parameter_node" else node.register_prehook(call)
 
     def _register_global(self, spec: Hook, call: Any) -> Any:
         place = self.lib.nn.modules.module
@@ -207,6 +228,8 @@ class World:
     def callback(self, spec: Hook, label: str) -> Any:
         def hook(*args: Any) -> Any:
             self.log(label, *args)
+            if spec.kind.endswith(("forward", "forward_pre")):  # facts of gradients differ: `differences.py`
+                self.log(*(facts(self.lib, arg) for arg in args))
             return self.act(spec, args, label)
 
         return hook
@@ -216,6 +239,8 @@ class World:
         kind, action = spec.kind.removeprefix("global_"), spec.action
         if action == "raise":
             raise KeyError(label)
+        if action == "interrupt":
+            raise KeyboardInterrupt(label)
         if action == "remove" and self.handles:
             self.handles[spec.other % len(self.handles)].remove()
         if action == "add":
@@ -230,11 +255,11 @@ class World:
             return self.after_accumulation(action, args[0])
         if kind in ("full_backward", "legacy"):
             return self.change_all(action, args[1])
-        if kind == "output_node":
+        if kind in ("output_node", "parameter_node"):
             return self.change_all(action, args[0])
         if kind == "full_backward_pre":
             return self.change_all(action, args[1])
-        if kind == "output_node_pre":
+        if kind in ("output_node_pre", "parameter_node_pre"):
             return self.change_all(action, args[0])
         return self.change(action, args[0])
 
@@ -287,14 +312,33 @@ class World:
 
     def call(self, program: Program) -> Any:
         """One forward pass; the sum of its output, or None."""
-        output = self.attempt("forward", lambda: self.net(self.input))
-        self.log("output", output)
+        output = self.attempt("forward", lambda: self._forward(program.packing))
+        self.log("output", output, facts(self.lib, output))
         first = first_tensor(self.lib, output)
         return None if first is None else first.sum()
 
+    def _forward(self, packing: str) -> Any:
+        if packing == "none":
+            return self.net(self.input)
+        failing = packing.removeprefix("raise in ")
+
+        def hook(phase: str) -> Any:
+            def pack_or_unpack(tensor: Any) -> Any:
+                if phase == failing:
+                    raise KeyError(phase)
+                if phase == "unpack" and packing == "number":
+                    return 3
+                return tensor.clone() if packing == "clone" else tensor
+
+            return pack_or_unpack
+
+        with self.lib.autograd.graph.saved_tensors_hooks(hook("pack"), hook("unpack")):
+            return self.net(self.input)
+
     def backward(self, how: Backward, loss: Any) -> None:
         leaves = [self.input, *self.parameters]
-        wanted = [leaves[i % len(leaves)] for i in how.wanted]
+        known_tensors = [*leaves, *self.retained]
+        wanted = [known_tensors[i % len(known_tensors)] for i in how.wanted]
         if how.kind == "grad":
             found = self.attempt(
                 "grad", lambda: self.lib.autograd.grad(loss, wanted, retain_graph=how.retain, allow_unused=True)
@@ -302,9 +346,23 @@ class World:
             self.log("grads", found)
         else:
             inputs = wanted if how.kind == "inputs" else None
-            self.attempt(how.kind, lambda: loss.backward(retain_graph=how.retain, inputs=inputs))
+            roots = [loss, *(tensor.sum() for tensor in self.retained)] if how.kind == "roots" else [loss]
+            self.attempt(how.kind, lambda: self.lib.autograd.backward(roots, retain_graph=how.retain, inputs=inputs))
         self.log("leaves", *(leaf.grad for leaf in leaves))
         self.log("retained", *(tensor.grad for tensor in self.retained if tensor.retains_grad))
+
+
+def facts(lib: ModuleType, value: Any) -> Any:
+    """What can be seen of a tensor besides its numbers; of each entry, if there are several."""
+    if isinstance(value, (tuple, list)):
+        return [facts(lib, entry) for entry in value]
+    if not isinstance(value, lib.Tensor):
+        return None
+    try:
+        node = value.grad_fn
+    except RuntimeError as error:  # a view that must not be used any more
+        return str(error)
+    return value.requires_grad, value.is_leaf, node and node.name(), value._version, value._is_view()
 
 
 def first_tensor(lib: ModuleType, value: Any) -> Any:

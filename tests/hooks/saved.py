@@ -222,3 +222,54 @@ def rule_a_custom_function(torch, log):
     log("backward")
     out.sum().backward()
     gradients(log, a, b)
+
+
+def _image(torch):
+    return known(torch, 1, 1, 4, 4, requires_grad=True)
+
+
+@cases(
+    {
+        "max_pool2d": lambda torch, x: torch.nn.functional.max_pool2d(x, 2),
+        "avg_pool2d": lambda torch, x: torch.nn.functional.avg_pool2d(x, 2),
+        "adaptive_avg_pool2d": lambda torch, x: torch.nn.functional.adaptive_avg_pool2d(x, 2),
+        "adaptive_max_pool2d": lambda torch, x: torch.nn.functional.adaptive_max_pool2d(x, 2),
+        "conv2d": lambda torch, x: torch.nn.functional.conv2d(x, known(torch, 1, 1, 2, 2)),
+        "sort": lambda torch, x: x.sort()[0],
+        "max": lambda torch, x: x.max(1)[0],
+        "index": lambda torch, x: x[torch.tensor([0])],
+        "relu": lambda torch, x: x.relu(),
+        "add": lambda torch, x: x + 1,
+        "mean": lambda torch, x: x.mean(1),
+    }
+)
+def rule_what_a_freed_graph_refuses(torch, log, case):
+    """An operation that saved something cannot run a second time without `retain_graph`, and its pre-hooks have run when
+    it says so; one that saved nothing can. Written inputs that an operation saved are an error."""
+    x = _image(torch)
+    y = case(torch, x + 1)
+    y.grad_fn.register_prehook(lambda grads: log("pre"))
+    ones = torch.ones(*y.shape)
+    y.backward(ones)
+    attempt(log, y.backward, ones)
+    gradients(log, x)
+    base = x * 1
+    y = case(torch, base)
+    base.add_(1)
+    attempt(log, y.backward, ones)
+
+
+def rule_unpack_without_a_gradient(torch, log):
+    """A node unpacks what it saved even if no gradient arrives: a freed graph refuses, an unpack hook is called."""
+    x = double_leaf(torch)
+    y = x.exp()
+    z = y * 2
+    z.grad_fn.register_hook(lambda inputs, outputs: (None, None))
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: log("unpack") or t):
+        sine = y.sin()
+    sine.grad_fn.register_prehook(lambda grads: (None,))
+    root = z.sum() + sine.sum()
+    root.backward(retain_graph=True)
+    root.backward()
+    attempt(log, root.backward)
+    gradients(log, x)

@@ -24,4 +24,4 @@ def test_the_comparison_sees_a_difference(monkeypatch):
     monkeypatch.setattr(
         module, "__call__", lambda self, *args: (module._call_impl(self, *args), self.forward(*args))[1]
     )
-    assert differs(program).startswith("entry 1: minicnn ('output'")
+    assert "minicnn ('output'" in differs(program)
