@@ -236,6 +236,31 @@ def test_pickles_that_nobody_should_run(tmp_path, code, text):
         minicnn.load(path)
 
 
+LAUGHS = b")" + b"".join(bytes((0x71, k, 0x68, k, 0x86)) for k in range(60))  # 2**60 empty tuples, in 61 objects
+PAIRS = b"]q\x00(" + b"K\x01K\x02\x86" * 5_000 + b"e"
+TEXT = b"X" + struct.pack("<I", 10**6) + b"x" * 10**6
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (LAUGHS + b"Q.", "refers to"),
+        (b"(X\x07\x00\x00\x00storage" + LAUGHS + b"K\x00K\x00K\x00tQ.", "refers to the storage"),
+        (b"}(" + LAUGHS + b"K\x01u.", "a tuple as the key of a dictionary"),
+        (b"ctorch\ndevice\n" + LAUGHS + b"\x85R.", "a device that is no name"),
+        (LAUGHS + b"\x8c\x01x\x93.", "a name that is no text"),
+        (b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage() + LAUGHS + b"))tR.", "offset"),
+        (PAIRS + b"ccollections\nOrderedDict\nq\x01" + b"h\x01h\x00\x85R" * 1000 + b".", "again and again"),
+        (TEXT + b"q\x00c_codecs\nencode\nq\x01" + b"h\x01h\x00\x85R" * 1000 + b".", "again and again"),
+        (b"\x8b" + struct.pack("<i", 10**6) + b"x" * 10**6 + b".", "a number of 7999999 bits"),
+    ],
+    ids=["reference", "storage", "key", "device", "name", "offset", "copies of pairs", "copies of text", "number"],
+)
+def test_small_files_that_would_grow(tmp_path, code, text):
+    data = np.arange(4, dtype="f4").tobytes()
+    refused(zipped(tmp_path / "a.pth", b"\x80\x02" + code, archive__data__0=data), text)
+
+
 def test_a_pickle_may_have_so_many_instructions(tmp_path, monkeypatch):
     path = zipped(tmp_path / "a.pth", b"\x80\x02" + b"}" * 2_000_000 + b".")
     began = time.process_time()

@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from minicnn.serialization._errors import WeightsError
+from minicnn.serialization._errors import WeightsError, short
 
 CHUNK = 1 << 17  # bytes: what was just read is still in the cache when its checksum is computed
 
@@ -22,7 +22,9 @@ class Storages:
         """An empty array for `count` numbers; bfloat16, which NumPy does not have, becomes float32."""
         item = itemsize(stored)
         if type(count) is not int or count < 0 or count * item > self.left:
-            raise WeightsError(f"storage {key} shall have {count!r:.40} numbers of {item} bytes: the file is too small")
+            raise WeightsError(
+                f"storage {key} shall have {short(count)} numbers of {item} bytes: the file is too small"
+            )
         self.left -= count * item
         self.arrays[key] = np.empty(count, "f4" if stored == "bfloat16" else stored)
         self.stored[key] = stored
@@ -36,7 +38,7 @@ def itemsize(stored: str) -> int:
 def part_of(array: np.ndarray, first: Any, length: Any) -> np.ndarray:
     """A storage that is a part of another one, as there were before version 0.4."""
     if not (type(first) is type(length) is int and 0 <= first <= first + length <= len(array)):
-        raise WeightsError(f"a part of a storage, from {first!r:.40} on {length!r:.40} numbers, does not fit in it")
+        raise WeightsError(f"a part of a storage, from {short(first)} on {short(length)} numbers, does not fit in it")
     return array[first : first + length]
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from minicnn.serialization._errors import WeightsError
+from minicnn.serialization._errors import WeightsError, short
 from minicnn.serialization._storages import Storages, fill, itemsize, part_of
 from minicnn.serialization._torch_tar import read_tar
 from minicnn.serialization._unpickle import MAX_BYTES, StorageType, unpickle
@@ -43,10 +43,10 @@ def read_torch(file: BinaryIO) -> Any:
 def _reference(saved_id: Any, fields: int) -> tuple[str, Any, Any]:
     """(key, NumPy's name of the type, number of elements) of the storage that a pickle refers to."""
     if not isinstance(saved_id, tuple) or len(saved_id) < fields or saved_id[0] != "storage":
-        raise WeightsError(f"its pickle refers to {saved_id!r:.80}: only storages lie beside it")
+        raise WeightsError(f"its pickle refers to {short(saved_id)}: only storages lie beside it")
     _, kind, key, _, count = saved_id[:5]
     if not isinstance(kind, StorageType) or not isinstance(key, str):
-        raise WeightsError(f"its pickle refers to the storage {key!r:.80} of type {kind!r:.80}")
+        raise WeightsError(f"its pickle refers to the storage {short(key)} of type {short(kind)}")
     return key, kind.stored, count
 
 
@@ -73,10 +73,10 @@ def _read_zip(file: BinaryIO, size: int) -> Any:
                 return storages.arrays[key]
             info = members.get(f"{folder}/data/{key}")
             if info is None:
-                raise WeightsError(f"it has no member {folder}/data/{key!r:.80}")
+                raise WeightsError(f"it has no member {folder}/data/{short(key)}")
             if type(count) is not int or info.file_size != count * itemsize(stored):
                 raise WeightsError(
-                    f"the storage {key} has {info.file_size} bytes, and shall have {count!r:.40} numbers"
+                    f"the storage {key} has {info.file_size} bytes, and shall have {short(count)} numbers"
                 )
             array = storages.new(key, stored, count)
             file.seek(_data_start(file, info))
@@ -148,7 +148,7 @@ def _read_stream(file: BinaryIO, size: int) -> Any:
         raise WeightsError("it is a pickle, but torch.save did not write it")
     version = unpickle(file, _no_reference)
     if version != PROTOCOL_VERSION:
-        raise WeightsError(f"it is of version {version!r:.40} of the format; there is only {PROTOCOL_VERSION}")
+        raise WeightsError(f"it is of version {short(version)} of the format; there is only {PROTOCOL_VERSION}")
     system = unpickle(file, _no_reference)
     little = system.get("little_endian", True) if isinstance(system, dict) else True
     storages = Storages(size)
@@ -165,11 +165,15 @@ def _read_stream(file: BinaryIO, size: int) -> Any:
         if view is None:
             return array
         view_key, first, length = view
-        return views.setdefault(str(view_key), part_of(array, first, length))
+        if not isinstance(view_key, str):
+            raise WeightsError(f"its pickle refers to the storage {short(view_key)}")
+        return views.setdefault(view_key, part_of(array, first, length))
 
     result = unpickle(file, make_storage)
     keys = unpickle(file, _no_reference)
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.arrays):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise WeightsError("the list of its storages is not one of names")
+    if sorted(keys) != sorted(storages.arrays):
         raise WeightsError("the list of its storages is not that of its tensors")
     for key in keys:
         count = int.from_bytes(file.read(8), "little" if little else "big")

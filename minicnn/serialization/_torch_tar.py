@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.serialization._errors import WeightsError
+from minicnn.serialization._errors import WeightsError, short
 from minicnn.serialization._storages import Storages, fill, part_of
 from minicnn.serialization._unpickle import StorageType, rebuild_tensor, unpickle
 
@@ -42,7 +42,9 @@ def _read_storages(file: BinaryIO, storages: Storages) -> dict[Any, np.ndarray]:
     for _ in range(_count(file)):
         key, _, kind = unpickle(file, _no_reference)
         if not isinstance(kind, StorageType):
-            raise WeightsError(f"its storage {key!r:.40} is of no known type")
+            raise WeightsError(f"its storage {short(key)} is of no known type")
+        if not isinstance(key, (int, str)):
+            raise WeightsError(f"its storage {short(key)} has no number")
         array = storages.new(str(key), kind.stored, struct.unpack("<q", file.read(8))[0])
         fill(file, array, kind.stored, sys.byteorder != "little")
         arrays[key] = array
@@ -55,6 +57,8 @@ def _read_tensors(file: BinaryIO, storages: dict[Any, np.ndarray]) -> dict[Any, 
     tensors: dict[Any, Tensor] = {}
     for _ in range(_count(file)):
         key, storage, _ = unpickle(file, _no_reference)
+        if not isinstance(key, (int, str)):
+            raise WeightsError(f"its tensor {short(key)} has no number")
         (dimensions,) = struct.unpack("<i4x", file.read(8))
         if not 0 <= dimensions <= 32:
             raise WeightsError(f"a tensor of {dimensions} dimensions")
@@ -67,7 +71,7 @@ def _read_tensors(file: BinaryIO, storages: dict[Any, np.ndarray]) -> dict[Any, 
 def _count(file: BinaryIO) -> int:
     count = unpickle(file, _no_reference)
     if type(count) is not int or not 0 <= count <= MAX_TENSORS:
-        raise WeightsError(f"it shall have {count!r:.40} tensors")
+        raise WeightsError(f"it shall have {short(count)} tensors")
     return count
 
 
@@ -75,7 +79,7 @@ def _found(table: dict[Any, Any], key: Any) -> Any:
     if isinstance(key, str) and key.isdigit() and int(key) in table:  # a key is text in the pickle, a number elsewhere
         key = int(key)
     if not isinstance(key, (int, str)) or key not in table:
-        raise WeightsError(f"its pickle refers to {key!r:.80}, which is not there")
+        raise WeightsError(f"its pickle refers to {short(key)}, which is not there")
     return table[key]
 
 

@@ -19,10 +19,12 @@ from minicnn import _types
 from minicnn._tensor import Tensor
 from minicnn._types import Size, device
 from minicnn.nn import Parameter
-from minicnn.serialization._errors import ForbiddenError, WeightsError
+from minicnn.serialization._errors import ForbiddenError, WeightsError, short
 
 MAX_OPCODES = 1_000_000  # a ResNet-152 with Adam's state takes a tenth of that
 MAX_BYTES = 64 << 20
+MAX_NUMBER = 255 * 8  # bits of an integer
+MAX_FLAT = 32  # dimensions of a tensor, entries of a tuple that is a key
 MAX_REPEATED = 2**26  # elements of a tensor that repeats numbers, such as an expanded one
 
 
@@ -57,8 +59,8 @@ def rebuild_tensor(storage: np.ndarray, offset: int, size: tuple, stride: tuple,
     if not isinstance(storage, np.ndarray):
         raise WeightsError("a tensor without a storage")
     numbers = (offset, *size, *stride)
-    if len(size) != len(stride) or len(size) > 32 or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
-        raise WeightsError(f"a tensor of shape {size!r:.200} with strides {stride!r:.200} and offset {offset!r:.40}")
+    if len(size) != len(stride) or len(size) > MAX_FLAT or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
+        raise WeightsError(f"a tensor of shape {short(size)} with strides {short(stride)} and offset {short(offset)}")
     count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if count else offset - 1
     if last >= len(storage):
@@ -91,7 +93,7 @@ def _parameter(data: Any, requires_grad: Any = True, *_: Any) -> Parameter:
 
 def _from_type(rebuild: Any, kind: Any, arguments: Any, state: Any) -> Any:
     """A tensor that carries attributes of its own; they are left behind."""
-    if rebuild not in (_tensor_v2, _parameter) or not isinstance(arguments, tuple):
+    if rebuild not in (_tensor_v2, _parameter) or not isinstance(arguments, tuple) or len(arguments) > MAX_FLAT:
         raise WeightsError("a tensor of an unknown kind")
     return rebuild(*arguments)
 
@@ -127,6 +129,12 @@ def _size(lengths: Any = ()) -> Size:
     return Size(lengths)
 
 
+def _device(*where: Any) -> device:
+    if not all(isinstance(part, (str, int)) for part in where):
+        raise WeightsError("a device that is no name")
+    return device(*where)
+
+
 CALLABLE: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered_dict,
     "collections.Counter": _counter,
@@ -136,7 +144,7 @@ CALLABLE: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch._tensor._rebuild_from_type_v2": _from_type,
     "torch.Size": _size,
-    "torch.device": lambda *where: device(*where),
+    "torch.device": _device,
     "_codecs.encode": _bytes,
     "builtins.set": _set,
     "builtins.complex": _complex,
@@ -227,6 +235,7 @@ class Machine:
     def __init__(self, persistent_load: Callable[[Any], Any]) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.copied = [0, 0]  # by calls: elements, and characters or bytes; one list may be named a thousand times
         self.persistent_load = persistent_load
 
     def pop(self) -> Any:
@@ -253,6 +262,8 @@ class Machine:
         elif name in _GET:
             push(self.memo[argument])
         elif name in _NUMBER or name in _TEXT or name in _BYTES:
+            if isinstance(argument, int) and argument.bit_length() > MAX_NUMBER:
+                raise WeightsError(f"its pickle has {short(argument)}")
             push(argument)
         elif name in _OLD_TEXT:
             push(argument.encode("latin-1").decode("utf-8"))
@@ -284,7 +295,9 @@ class Machine:
             push(find_global(*argument.split(" ", 1)))
         elif name == "STACK_GLOBAL":
             attribute, module = self.pop(), self.pop()
-            push(find_global(str(module), str(attribute)))
+            if not (isinstance(module, str) and isinstance(attribute, str)):
+                raise ValueError("a name that is no text")
+            push(find_global(module, attribute))
         elif name in ("REDUCE", "NEWOBJ"):
             arguments, function = self.pop(), self.pop()
             self.call(function, arguments)
@@ -313,13 +326,22 @@ class Machine:
         """Only what stands in `CALLABLE` is ever called."""
         if not isinstance(arguments, tuple) or not any(function is known for known in CALLABLE.values()):
             raise ForbiddenError(f"it calls {type(function).__name__}, which is not in the list; nothing was executed")
+        self.count(arguments, *arguments)
         self.stack.append(function(*arguments))
+
+    def count(self, *values: Any) -> None:
+        """These are about to be walked through."""
+        self.copied[0] += sum(len(value) for value in values if isinstance(value, (tuple, list, dict, set)))
+        self.copied[1] += sum(len(value) for value in values if isinstance(value, (str, bytes)))
+        if self.copied[0] > MAX_OPCODES or self.copied[1] > MAX_BYTES // 4:
+            raise WeightsError("its pickle copies the same things again and again")
 
     def build(self, state: Any) -> None:
         """The attributes of an object: `_metadata` of a state_dict is taken, those of a tensor are left behind."""
         target = self.stack[-1]
         if type(target) is OrderedDict and isinstance(state, dict):
             versions = state.get("_metadata")
+            self.count(versions)
             if isinstance(versions, dict) and all(isinstance(entry, dict) for entry in versions.values()):
                 target._metadata = versions
         elif not isinstance(target, Tensor):
@@ -329,6 +351,8 @@ class Machine:
 def _key(key: Any) -> Any:
     """A key of a dictionary or an element of a set: text, a number, or a flat tuple of them."""
     parts = key if isinstance(key, tuple) else (key,)
-    if not all(isinstance(part, (str, int, float, bytes, type(None), _types.dtype)) for part in parts):
+    if len(parts) > MAX_FLAT or not all(
+        isinstance(part, (str, int, float, bytes, type(None), _types.dtype)) for part in parts
+    ):
         raise WeightsError(f"a {type(key).__name__} as the key of a dictionary")
     return key
