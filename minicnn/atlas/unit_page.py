@@ -147,9 +147,7 @@ def _links(contents: Contents, title: str, what: str, links: list[Link]) -> Mark
     if not links:
         return None
     items = [el("li", unit_link(contents, link.layer, link.unit, el("small", _strength(link)))) for link in links]
-    rule = (
-        f"{what}: share of the later unit's squared weights; + raises it, − lowers it (the sign of the weights' sum)."
-    )
+    rule = f"{what}, by their share of the later one's squared weights; + raises, − lowers it."
     return el("section", el("h3", title), el("ul", items, class_="links"), el("p", rule, class_="soft"))
 
 
