@@ -468,9 +468,7 @@ for name, points in CHOICES.items():
     print(f"{name:27} {(m + 2) ** 2 / m**2:.2f} products an output, error {lost[name]:.1e}, in float64 {exactly:.0e}")
     assert exactly < 1e-8
 two, usual, _, careless, _, eight = lost.values()
-print(
-    f"8 x 8 outputs: {eight / two:.0f} times the error of 2 x 2; careless points: {careless / usual:.0f} times the usual"
-)
+print(f"8 x 8 outputs: {eight / two:.0f} times the error of 2 x 2; careless points: {careless / usual:.0f} times usual")
 assert eight > 5 * two and careless > 50 * usual
 
 # %% [markdown]
