@@ -474,8 +474,8 @@ assert eight > 5 * two and careless > 50 * usual
 # %% [markdown]
 # ## What the library does
 #
-# It plans by the shape; `kernels.explain` says how. `winograd` is for small kernels at stride 1, where channels and tiles are many enough to
-# pay, and only in float32: who asks for float64 wants the digits. `direct` takes our reordered loops to their end: the sums of a small
+# It plans by the shape; `kernels.explain` says how. `winograd` is for small kernels at stride 1, where there are enough channels and tiles
+# for it to pay, and only in float32: who asks for float64 wants the digits. `direct` takes our reordered loops to their end: the sums of a small
 # tile, some filters times some neighbouring pixels, stay in the processor's registers, so that each number that is fetched is used several
 # times, as in BLAS, and nothing is copied into columns. `columns` is im2col, a few megabytes at a time. (All cores take part, if allowed.)
 
