@@ -468,18 +468,16 @@ for name, points in CHOICES.items():
     print(f"{name:27} {(m + 2) ** 2 / m**2:.2f} products an output, error {lost[name]:.1e}, in float64 {exactly:.0e}")
     assert exactly < 1e-8
 two, usual, _, careless, _, eight = lost.values()
-print(
-    f"8 x 8 outputs: {eight / two:.0f} times the error of 2 x 2; careless points: {careless / usual:.0f} times the usual"
-)
+print(f"8 x 8 outputs: {eight / two:.0f} times the error of 2 x 2; careless points: {careless / usual:.0f} times usual")
 assert eight > 5 * two and careless > 50 * usual
 
 # %% [markdown]
 # ## What the library does
 #
-# It has a fast way for each kind of layer and plans by the shape; `kernels.explain` says which. Winograd is for small kernels at stride
-# 1, where enough is saved and the map is large enough, and only in float32: who asks for float64 wants the digits. A 1 x 1 kernel needs
-# no columns: the maps are the matrix already. Most of the rest goes through columns, a few megabytes at a time, so that they are still in
-# the cache when BLAS reads them. And it uses all cores, which we have forbidden here.
+# It plans by the shape; `kernels.explain` says how. `winograd` is for small kernels at stride 1, where there are enough channels and tiles
+# for it to pay, and only in float32: who asks for float64 wants the digits. `direct` takes our reordered loops to their end: the sums of a small
+# tile, some filters times some neighbouring pixels, stay in the processor's registers, so that each number that is fetched is used several
+# times, as in BLAS, and nothing is copied into columns. `columns` is im2col, a few megabytes at a time. (All cores take part, if allowed.)
 
 # %%
 LAYERS = {
