@@ -338,6 +338,8 @@ OWN = {
         "transforms",
         "viz",
         "serialization",
+        "atlas",
+        "cli",
     },  # the loops and their twins; torchvision's models and transforms; looking inside
     "Tensor": {"array", "wrap", "alias", "gradient_edge"},  # the array behind it, and what autograd needs of it
     "nn": set(),
