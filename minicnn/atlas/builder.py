@@ -22,8 +22,8 @@ from minicnn.viz._folder import count_files
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
 # bytes a pixel of the pictures as they stand in the page (WebP, then base64).
-TEXT_BYTES, PATCH_BYTES = 2900, 280
-UNIT_PIXEL, PHOTO_PIXEL, LAYER_BYTES = 0.49, 0.42, 100_000
+TEXT_BYTES, PATCH_BYTES = 3700, 310
+UNIT_PIXEL, PHOTO_PIXEL, LAYER_BYTES = 0.47, 0.40, 100_000
 DISTINCT = 0.45  # photographs for each patch: the same ones excite many units
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from minicnn.atlas.markup import Markup, el
 
-QUALITY = 72  # of WebP
+QUALITY = 68  # of WebP
 SMALL = 32  # pixels of a side up to which a picture is stored without loss and its single pixels are shown
 
 
