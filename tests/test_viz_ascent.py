@@ -166,7 +166,7 @@ def test_rungs_of_your_own(net):
 
 
 def test_diverse_images_are_less_alike(net):
-    found = viz.diverse(net, "3:0", 3, strength=20.0, layer="0", transforms="none", **{**QUICK, "steps": 40})
+    found = viz.diverse(net, "3:0", 3, strength=20.0, transforms="none", **{**QUICK, "steps": 40})
     assert found.diverse_similarity < found.plain_similarity - 0.05
     assert found.diverse.rose.all()
     assert "alike" in words(found.figure())

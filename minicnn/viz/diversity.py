@@ -13,7 +13,7 @@ from minicnn.viz._modules import find_module, named_modules, still
 from minicnn.viz.capture import capture
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.objectives import Unit, parse
-from minicnn.viz.penalties import Diversity, gram_similarity
+from minicnn.viz.penalties import Diversity, gram_directions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ class Diverse:
     """What `diverse` returns: N images of one unit without the diversity term (`plain`) and with it (`diverse`).
 
     plain_similarity, diverse_similarity: how alike the images of a row are on the average, 0 to 1: see `similarity`.
-    layer: where that is measured. weight: of the term, in units of score.
+    layer: where that is measured. strength: weight of the term.
     """
 
     plain: Maximized
@@ -32,7 +32,7 @@ class Diverse:
     plain_similarity: float
     diverse_similarity: float
     layer: str
-    weight: float
+    strength: float
 
     def figure(self) -> "Figure":
         """Two rows of images: from different noise alone, and with the diversity term."""
@@ -58,7 +58,7 @@ def diverse(
     unit: str | Unit,
     count: int = 4,
     *,
-    strength: float = 0.3,
+    strength: float = 1.0,
     layer: str | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
@@ -68,7 +68,7 @@ def diverse(
 
     Args:
         unit: as in `maximize`. count: at least 2.
-        strength: weight of the `Diversity` term as a share of how far the activation rises without it.
+        strength: weight of the `Diversity` term, as a share of an image's score.
         layer: where the images are compared; by default the unit's own if it returns maps, else the last layer before it
             that has a four-dimensional weight.
         parts: everything else that `maximize` takes.
@@ -81,10 +81,9 @@ def diverse(
     parts |= {"mean": mean, "std": std}
     penalties = list(parts.pop("penalties", ()))
     plain = maximize(model, [unit] * count, penalties=penalties, **parts)
-    weight = strength * float(np.abs(plain.activation_end - plain.activation_start).mean())
-    apart = maximize(model, [unit] * count, penalties=[*penalties, Diversity(layer, weight)], **parts)
+    apart = maximize(model, [unit] * count, penalties=[*penalties, Diversity(layer, strength)], **parts)
     alike = [_off_diagonal(similarity(model, each.images, layer, mean=mean, std=std)) for each in (plain, apart)]
-    return Diverse(plain, apart, *alike, layer, weight)
+    return Diverse(plain, apart, *alike, layer, strength)
 
 
 def similarity(
@@ -100,7 +99,8 @@ def similarity(
     stats = images.statistics(model, mean, std, channels=x.shape[1])
     with still(model), no_grad(), capture(model, layer, stop=True) as maps:
         model(images.normalize(x, stats))
-    return gram_similarity(maps[layer]).numpy()
+    gram = gram_directions(maps[layer])
+    return (gram @ gram.transpose(0, 1)).numpy()
 
 
 def _off_diagonal(matrix: np.ndarray) -> float:

@@ -17,9 +17,12 @@ from minicnn.viz import image as images
 from minicnn.viz._modules import find_module, still
 from minicnn.viz.capture import capture
 from minicnn.viz.maximize import Maximized, maximize
+from minicnn.viz.penalties import TotalVariation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+SMOOTH = (TotalVariation(0.1),)  # the prior of Mahendran and Vedaldi: of the images that match as well, a smooth one
 
 
 class Match:
@@ -93,7 +96,7 @@ def invert(
     size: int | tuple[int, int] | None = None,
     steps: int = 256,
     transforms: Any = "none",
-    penalties: Iterable[Any] = (),
+    penalties: Iterable[Any] = SMOOTH,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     **parts: Any,
@@ -104,7 +107,7 @@ def invert(
         photo: whatever `load_image` takes; cut to `size`, by default the network's input size.
         layers: dotted names of modules that return tensors; '' is the model's output. One image for each.
         parts, steps, transforms, penalties, mean, std: as in `maximize`. No random changes by default: the answers must match
-            place by place.
+            place by place. By default a little total variation is charged for.
     """
     layers = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
     for layer in layers:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Rungs = Mapping[str, Mapping[str, Any]]
-NAIVE = {"parametrization": Pixels(), "transforms": "none"}
+NAIVE = {"parametrization": Pixels(rate=0.02), "transforms": "none"}
 
 
 def standard_rungs(rise: float) -> dict[str, dict[str, Any]]:

@@ -137,7 +137,8 @@ def maximize(
         their maps are charged for."""
         layers = (*score.layers, *(layer for cost in penalise for layer in cost.layers))
         maps = _run(model, layers, images.normalize(image, stats))
-        return _checked(score(maps), count), sum(cost(maps) for cost in penalise)
+        value = _checked(score(maps), count)
+        return value, sum(cost(maps, value.detach()) for cost in penalise)
 
     on_image = [cost for cost in costs if not hasattr(cost, "layers")]
     on_maps = [cost for cost in costs if hasattr(cost, "layers")]

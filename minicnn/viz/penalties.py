@@ -3,18 +3,17 @@
 A penalty is a function of the image (N, C, H, W) in [0, 1], before any random change, that returns a cost for each image (N,);
 `maximize` adds the costs to minus the score. The weights are in units of score.
 
-A penalty with `layers` is a function of what these layers return instead, {layer: Tensor (N, C, H, W)}, for the images as the
-network sees them in this step.
+A penalty with `layers` is a function of two other things instead: what these layers return, {layer: Tensor (N, C, H, W)}, for the
+images as the network sees them in this step, and their scores (N,), without a gradient.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from minicnn import Tensor
 from minicnn.nn import functional as F
 
-Penalty = Callable[[Any], Tensor]
+Penalty = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,12 @@ class Blur:
 
 @dataclass(frozen=True)
 class Diversity:
-    """weight x how alike an image is to the others of the batch, on the average over them, in what `layer` makes of it.
+    """weight x the image's own |score| x how alike it is to the others of the batch, on the average over them.
 
-    Alike: the cosine between the Gram matrices of the two images' maps after a ReLU, which say which channels answer together,
-    wherever that is. 1 for equal textures. Olah, Mordvintsev, Schubert 2017, "Feature visualization", section on diversity.
+    Alike: the cosine between the Gram matrices of what `layer` makes of the two images, after a ReLU. They say which channels answer
+    together, wherever that is; 1 for equal textures. Olah, Mordvintsev, Schubert 2017, "Feature visualization", section on diversity.
+    The factor, and that only the image itself is moved and not those it is compared with, are ours: an image that
+    hardly answers is left alone until it does, where a constant weight would drive it to silence, which is different too.
     """
 
     layer: str
@@ -65,20 +66,19 @@ class Diversity:
     def layers(self) -> tuple[str, ...]:
         return (self.layer,)
 
-    def __call__(self, maps: Mapping[str, Tensor]) -> Tensor:
-        alike = gram_similarity(maps[self.layer])
-        n = alike.shape[0]
-        return self.weight * (alike.sum(1) - 1) / max(n - 1, 1)
+    def __call__(self, maps: Mapping[str, Tensor], scores: Tensor) -> Tensor:
+        gram = gram_directions(maps[self.layer])
+        alike = gram @ gram.detach().transpose(0, 1)  # (N, N); the diagonal is 1
+        return self.weight * scores.abs() * (alike.sum(1) - 1) / max(len(alike) - 1, 1)
 
 
-def gram_similarity(maps: Tensor) -> Tensor:
-    """The cosines between the Gram matrices of N images' maps (N, C, H, W), or features (N, C), after a ReLU: (N, N)."""
+def gram_directions(maps: Tensor) -> Tensor:
+    """The Gram matrices of N images' maps (N, C, H, W), or features (N, C), after a ReLU, as rows of length 1: (N, C C)."""
     if maps.dim() not in (2, 4):
         raise ValueError(f"diversity needs a layer that returns (N, C, H, W) or (N, C), got {tuple(maps.shape)}")
     flat = F.relu(maps).reshape(maps.shape[0], maps.shape[1], -1)  # (N, C, H W)
     gram = (flat @ flat.transpose(1, 2)).reshape(maps.shape[0], -1)
-    gram = gram / ((gram * gram).sum(1, keepdim=True) + 1e-12).sqrt()
-    return gram @ gram.transpose(0, 1)
+    return gram / ((gram * gram).sum(1, keepdim=True) + 1e-12).sqrt()
 
 
 PENALTIES: dict[str, Penalty] = {"l2": L2(), "tv": TotalVariation(), "blur": Blur()}

@@ -1,0 +1,156 @@
+# %% [markdown]
+# # 12. The ladder: from noise to a picture
+#
+# **You need:** lessons 1 to 4: gradient ascent on an image.
+#
+# **You leave with:** what each of eight improvements does to one and the same picture, in numbers and in its spectrum; why the picture
+# with the highest number is the worst one; several images for one unit; and what DeepDream is.
+#
+# **Run time:** under a minute. **Files written:** `lessons/out/12_the_ladder_*.png` (3 figures).
+
+# %%
+# %matplotlib inline
+import os
+from pathlib import Path
+
+import numpy as np
+
+from minicnn import viz
+from minicnn.models import tinynet
+from minicnn.viz.spectrum import NATURAL
+
+here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
+out = here / "out"
+out.mkdir(exist_ok=True)
+
+model = tinynet("standard").eval()
+robust = tinynet("robust").eval()
+
+# %% [markdown]
+# ## Eight rungs
+#
+# Lesson 4 asked: which image makes this unit answer most? The question has an unpleasant honest answer, speckle that a network
+# likes and no person can read. All the readable pictures come from asking a *narrower* question: which image of a certain kind?
+# Each rung narrows it a little more.
+#
+# 1. **Pixels.** Any image at all.
+# 2. **L2.** Values far from grey cost something.
+# 3. **Total variation.** So do differences between neighbours.
+# 4. **Blur.** So does what a small blur would take away.
+# 5. **Jitter, zoom, turn.** The image is moved at random before each step: only what survives that can add up.
+# 6. **Fourier, 1/f.** The ascent moves waves in place of pixels, the slow ones as much more than the fast ones as photographs have
+#    more of them. That replaces the penalties of rungs 2 to 4.
+# 7. **Natural colours.** Red, green and blue move together as they do in photographs.
+# 8. **Fixed magnitude.** Each wave has exactly the strength that it has in photographs, and only its place can change.
+#
+# The unit is the class logit of the king penguin. Below the standard network stands its twin, which was trained against an adversary.
+
+# %%
+unit = "logit:king penguin"
+ladder = viz.ladder(model, unit, steps=64, size=64, seed=0, progress=False)
+twin = viz.ladder(robust, unit, steps=64, size=64, seed=0, progress=False)
+print(f"standard: {ladder}\n")
+print(f"robust twin: {twin}")
+assert all(result.rose.all() for each in (ladder, twin) for result in each.results.values())
+
+# %%
+figure = ladder.figure(beside=twin)
+figure.savefig(out / "12_the_ladder_rungs.png")
+figure
+
+# %% [markdown]
+# ## A higher number is not a better picture
+#
+# The rung that looks most like a photograph has the lowest number. Nothing is wrong with that: a constraint takes images away, and the
+# best of those that are left cannot be better than before. What the network answers to most strongly resembles no photograph, and
+# that says something about the network. (The numbers mix two things, what is possible and how fast the ascent gets there:
+# in Fourier space it gets ahead faster, so that rung 6 may stand above rung 5, or even above rung 1, after equally many steps.)
+
+# %%
+for caption, each in (("standard", ladder), ("robust twin", twin)):
+    free, bound = (each.results[name].activation_end[0] for name in ("pixels", "fixed magnitude"))
+    print(f"{caption}: {free:.1f} with free pixels, {bound:.1f} with fixed magnitudes")
+    assert bound < free
+
+# %% [markdown]
+# ## What the spectrum says
+#
+# Any image is a sum of waves. In photographs the magnitude of a wave falls about as 1/f: the dashed line in the figure. Free pixels do
+# not follow it. Each step moves every pixel by the same amount, and that is mostly the finest waves, which the network answers to as
+# well as to the others; the slow ones, on which photographs are built, hardly get off the ground. The penalties bend the
+# fine end of the curve down, the Fourier rung lifts the slow end, and the last rung lies on the line by construction.
+
+
+# %%
+def distance_from_photographs(picture):
+    """How far the spectrum is from the law of photographs: the mean over its rings of |log10(magnitude / law)|."""
+    frequency, magnitude = viz.radial_spectrum(picture)
+    law = NATURAL[0][0] / np.sqrt(3) / frequency ** NATURAL[0][1]
+    return np.abs(np.log10(magnitude / law)).mean()
+
+
+fine = {name: viz.fine_share(result.images[0]) for name, result in ladder.results.items()}
+far = {name: distance_from_photographs(result.images[0]) for name, result in ladder.results.items()}
+for name in fine:
+    print(
+        f"{name:<20} {fine[name]:5.1%} of the variance finer than 4 pixels; a factor {10 ** far[name]:.1f} from photographs"
+    )
+assert fine["pixels"] > fine["+ blur"] + 0.02
+assert fine["pixels"] > fine["Fourier, 1/f"] + 0.1
+assert far["fixed magnitude"] < 0.5 * far["pixels"]
+
+# %% [markdown]
+# The twin's naive picture is smoother than the standard network's, though nothing asked it to be: a network that must not be moved by
+# small changes of the pixels cannot listen to the finest waves.
+
+# %%
+twin_fine = viz.fine_share(twin.results["pixels"].images[0])
+print(f"naive pixels, finer than 4 pixels: standard {fine['pixels']:.1%}, robust twin {twin_fine:.1%}")
+assert twin_fine < fine["pixels"] - 0.03
+
+# %% [markdown]
+# ## More than one image
+#
+# A picture shows *one* image that excites the unit. Starting from other noise gives nearly the same again. To see more of what it
+# answers to we charge the images of a batch for being alike: for having the same channels of a layer active together (the cosine of
+# their Gram matrices). Look at what the unit still answers to, and at what that costs.
+
+# %%
+several = viz.diverse(model, "features.8:12", 4, strength=1.5, steps=56, size=64, seed=0, progress=False)
+print(
+    f"alike, from other noise:  {several.plain_similarity:.2f}; mean activation {several.plain.activation_end.mean():.2f}"
+)
+print(
+    f"alike, with the new term: {several.diverse_similarity:.2f}; mean activation {several.diverse.activation_end.mean():.2f}"
+)
+assert several.diverse_similarity < several.plain_similarity - 0.1
+assert several.diverse.rose.all()
+figure = several.figure()
+figure.savefig(out / "12_the_ladder_diverse.png")
+figure
+
+# %% [markdown]
+# ## DeepDream
+#
+# The same ascent from another start: not noise, but a photograph. And the unit is a whole layer: what it already finds in the
+# photograph it shall find more of, whatever it is. Done at three sizes, from small to large, so that large things are drawn first and
+# then refined. With `python -m lessons 12 --photo PATH` it is your photograph that dreams.
+
+# %%
+path = os.environ.get("LESSON_PHOTO")  # set by --photo
+photo = viz.load_image(path) if path else viz.sample_photo()
+dream = viz.dream(model, photo, "features.8", size=192, octaves=3, steps=8, seed=0, progress=False)
+moved = np.abs(dream.image - dream.photo).mean()
+print(f"mean square answer of features.8: {dream.activation_start:.4f} -> {dream.activation_end:.4f}")
+print(f"a pixel moved by {moved * 255:.0f} of 255 on the average")
+assert dream.activation_end > 2 * dream.activation_start
+figure = dream.figure()
+figure.savefig(out / "12_the_ladder_dream.png")
+figure
+
+# %% [markdown]
+# **Change something.** `viz.ladder` takes rungs of your own, `{"name": {...arguments of maximize...}}`: what do natural colours do to
+# naive pixels? `viz.FixedMagnitude(magnitude=viz.mean_magnitude(photographs))` takes the magnitudes of your own photographs.
+
+# %%
+print("Next lesson: lessons/13_two_networks.py")
