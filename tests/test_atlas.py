@@ -92,7 +92,7 @@ def test_recipes_follow_what_a_unit_sees():
     assert plan.count == 64 + 128 + 3 * 256 + 200
     recipes = {layer.name: layer.recipe for layer in plan.layers}
     assert recipes["features.0"].position == "centre" and recipes["features.0"].shown == (7, 7)
-    assert [recipes[f"features.{i}"].side for i in (3, 6, 8, 10)] == [40, 64, 88, 96]
+    assert [recipes[f"features.{i}"].side for i in (3, 6, 8, 10)] == [32, 56, 72, 88]
     assert recipes["classifier"].side == 64
     assert plan.layer("features.10").place == "convolution 5 of 5, the last"
     assert plan.layer("classifier").label(0) == plan.model.meta.categories[0].split(",")[0]

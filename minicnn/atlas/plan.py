@@ -78,9 +78,9 @@ class Plan:
         units: so many of each layer, the first ones; or {layer: units}; None: all.
         steps: of gradient ascent for each unit. seed: of its start and its random changes.
 
-    The image that is maximised is a quarter wider than what the unit sees, at most one and a half times the network's input;
-    for an output that sees everything it is as large as the input. A unit of the first layer is linear in the pixels,
-    and a whole map of it would ask for a flat colour: there one position is maximised, and what it sees is shown.
+    The image that is maximised is as wide as what the unit sees, rounded up to 8 and at least 32, at most one and a half times
+    the network's input; for an output that sees everything it is as large as the input. A unit of the first layer is linear
+    in the pixels, and a whole map of it would ask for a flat colour: there one position is maximised, and what it sees is shown.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Plan:
                 return Recipe(
                     side, self.steps, self.seed, position="centre", transforms="none", box=(top, left, bottom, right)
                 )
-        side = min(int(np.ceil(1.25 * sees / 8)) * 8, self.side * 3 // 2)
+        side = min(int(np.ceil(sees / 8)) * 8, self.side * 3 // 2)
         return Recipe(max(side, 32), self.steps, self.seed)
 
     def _middle(self, part: Part, side: int) -> int:
