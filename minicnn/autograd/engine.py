@@ -157,14 +157,14 @@ class Task:
 
         RuntimeError for a leaf that `autograd.grad` asks for: PyTorch cannot tell there either.
         """
-        if self.selective:
-            if node in self.captures and isinstance(node, AccumulateGrad):
-                raise RuntimeError(
-                    "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). "
-                    "This is currently not supported."
-                )
-            return node in self.needed or node in self.captures
-        return node in self.seen
+        if not self.selective or node not in self.seen:
+            return node in self.seen
+        if node in self.captures and isinstance(node, AccumulateGrad):
+            raise RuntimeError(
+                "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). "
+                "This is currently not supported."
+            )
+        return node in self.needed or node in self.captures
 
     def execute(
         self,

@@ -4,7 +4,7 @@ may not do, and backward passes. Whatever a user could see goes into a log; the 
     python -m tests.hooks.programs --programs 10000 --seed 0     the long run: every difference, and its smallest program
     python -m tests.hooks.programs --programs 1 --seed 7 --show  one program and both its logs
 
-What is known to differ is in `differences.py`; none of it is logged here.
+What is known to differ is in `differences.py`: it is not logged, or (`is_comparable`) not tried.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def trees() -> st.SearchStrategy:
             st.tuples(st.sampled_from(NESTS), children),
         )
 
-    return st.recursive(st.sampled_from(LEAVES).map(lambda name: (name,)), nested, max_leaves=5)
+    return st.recursive(st.sampled_from(LEAVES).map(lambda name: (name,)), nested, max_leaves=8)
 
 
 @st.composite
@@ -125,12 +125,19 @@ def programs() -> st.SearchStrategy:
     return st.builds(
         Program,
         trees(),
-        st.lists(hooks(), max_size=6).map(tuple),
+        st.one_of(st.lists(hooks(), max_size=3), st.lists(hooks(), min_size=4, max_size=10)).map(tuple),
         st.booleans(),
         st.integers(1, 2),
         st.lists(backward, min_size=1, max_size=3).map(tuple),
         st.sampled_from((False, False, True)),
         st.sampled_from(("none",) * 6 + ("same", "clone", "raise in pack", "raise in unpack", "number")),
+    ).filter(is_comparable)
+
+
+def is_comparable(program: Program) -> bool:
+    """Not if pack raises inside of an in-place operation that saves its result: see `differences.py`."""
+    return program.packing != "raise in pack" or not {"relu_", "in_place_relu"} & set(
+        re.findall(r"\w+", str(program.tree))
     )
 
 
