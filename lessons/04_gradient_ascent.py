@@ -6,7 +6,7 @@
 # **You leave with:** why a deeper filter cannot be read as a picture; gradient ascent on an image in ten lines; what makes
 # its pictures readable; images from edges to shapes; and the same for a network that was trained to be robust.
 #
-# **Run time:** about a minute. **Files written:** `lessons/out/04_gradient_ascent_*.png` (4 figures).
+# **Run time:** under a minute. **Files written:** `lessons/out/04_gradient_ascent_*.png` (4 figures).
 
 # %%
 # %matplotlib inline
@@ -80,7 +80,6 @@ assert answers[-1] > answers[0] + (1 if bundled else 0)
 
 # %%
 unit = f"{deep}:12"
-side = 72 if bundled else 96  # pixels; a network with larger strides needs more of them
 recipes = {
     "pixels": dict(parametrization="pixels", transforms="none"),
     "+ jitter, zoom, turn": dict(parametrization="pixels", transforms="standard"),
@@ -89,12 +88,12 @@ recipes = {
 figure = Figure(figsize=(8.4, 4.6), layout="constrained")
 axes = figure.subplots(2, len(recipes), height_ratios=(2.4, 1))
 for column, (name, parts) in enumerate(recipes.items()):
-    result = viz.maximize(model, unit, steps=80, size=side, seed=0, progress=False, **parts)
+    result = viz.maximize(model, unit, steps=64, size=96, seed=0, progress=False, **parts)
     start, end = result.activation_start[0], result.activation_end[0]
     print(f"{name}: {start:.3f} -> {end:.3f} in {result.seconds:.0f} s")
     assert not bundled or end > start
     axes[0, column].imshow(result.images[0], interpolation="bilinear")
-    axes[0, column].set_title(f"{name}\n{start:.2f} → {end:.2f}", fontsize=9)
+    axes[0, column].set_title(f"{name}\n{start:.2g} → {end:.2f}", fontsize=9)
     axes[0, column].set_axis_off()
     axes[1, column].plot(result.scores[:, 0], linewidth=0.8)
     axes[1, column].set_xlabel("step", fontsize=8)
@@ -119,7 +118,7 @@ for place, k in enumerate(chosen[1:], 1):
 sizes = {"conv 1 (one position)": 24, "conv 2": 64}
 maximized = []
 for caption, units in rows.items():
-    result = viz.maximize(model, units, steps=96, rate=0.08, size=sizes.get(caption, side), seed=0, progress=False,
+    result = viz.maximize(model, units, steps=72, rate=0.1, size=sizes.get(caption, 96), seed=0, progress=False,
                           transforms="none" if caption.startswith("conv 1") else "standard")  # fmt: skip
     print(f"{caption}: activation rose for {result.rose.sum()} of {len(units)} units, {result.seconds:.0f} s")
     assert not bundled or result.rose.all()
