@@ -4,7 +4,24 @@ import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import pytest
 from hypothesis import settings
+
+import minicnn
+from minicnn import nn
 
 settings.register_profile("minicnn", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("minicnn")
+
+
+@pytest.fixture
+def net() -> nn.Module:
+    """A small network of maps: (N, 3, H, W) -> (N, 8, about H / 4, about W / 4)."""
+    minicnn.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 5, stride=2, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(6, 8, 3, padding=1),
+        nn.ReLU(),
+    )

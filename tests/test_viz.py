@@ -13,18 +13,6 @@ from minicnn import nn, viz
 from minicnn.viz.penalties import L2, Blur, TotalVariation
 
 
-@pytest.fixture
-def net() -> nn.Module:
-    minicnn.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 6, 5, stride=2, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(3, 2, 1),
-        nn.Conv2d(6, 8, 3, padding=1),
-        nn.ReLU(),
-    )
-
-
 def words(figure: Figure) -> str:
     return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
 

@@ -15,18 +15,6 @@ QUICK = {"steps": 12, "size": 24, "progress": False}
 
 
 @pytest.fixture
-def net() -> nn.Module:
-    minicnn.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 6, 5, stride=2, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(3, 2, 1),
-        nn.Conv2d(6, 8, 3, padding=1),
-        nn.ReLU(),
-    )
-
-
-@pytest.fixture
 def alexnet_shaped() -> nn.Module:
     """AlexNet's kinds of layers in its order, with fewer channels: 11 x 11 at stride 4, dropout, flatten, linear layers."""
     minicnn.manual_seed(0)
