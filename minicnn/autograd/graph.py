@@ -274,6 +274,7 @@ class SavedTensor:
     def moved_to(self, tensor: TensorBase) -> None:
         """The output was written into `tensor`, in place: keep that memory, at its present version."""
         self._array, self._counter, self._version = tensor.array, tensor._version_counter, tensor._version
+        self._view = tensor._base is not None
 
     def unpack(self, node: Node) -> TensorBase:
         """The tensor as it was saved. RuntimeError if its memory has been written since."""
@@ -301,10 +302,12 @@ class SavedTensor:
 
         if self._view_to_refuse is not None:
             self._view_to_refuse.grad_fn  # noqa: B018  (for such a view this raises the error that says more)
-        if self.is_output:
+        if self._view and (self.is_output or self._edge is not None):
+            maker = "AsStrided"  # a write to the base has made a new node for the view
+        elif self.is_output:
             maker = strip_backward(node)
         elif self._edge is not None and self._counter.writer is not None:
-            maker = "AsStrided" if self._view else self._counter.writer
+            maker = self._counter.writer
         else:
             maker = strip_backward(self._edge) if self._edge is not None else ""
         kind = dtype.of(self._array.dtype).tensor_type
