@@ -31,8 +31,25 @@ CONVOLUTIONS = {
     "pointwise": (2, 5, 6, 7, 3, (1, 1), (1, 1), (0, 0), (1, 1), 1),
     "pointwise, strided, groups": (2, 6, 6, 7, 4, (1, 1), (2, 2), (0, 0), (1, 1), 2),
     "padding larger than the kernel": (4, 2, 5, 5, 3, (3, 3), (3, 3), (4, 4), (1, 1), 1),
+    "padding much larger than the kernel": (1, 9, 3, 22, 9, (2, 2), (1, 1), (5, 6), (1, 1), 3),
     "no images": (0, 3, 8, 8, 4, (3, 3), (1, 1), (1, 1), (1, 1), 1),
 }
+# Unpadded maps about as large as a tile: what it reads must end where the array does.
+SMALL_MAPS = {
+    f"{H}x{W}, {K}x{K}": (2, 3, H, W, 5, (K, K), (1, 1), (0, 0), (1, 1), 1)
+    for H, W, K in [
+        (7, 7, 1),
+        (4, 12, 1),
+        (6, 8, 1),
+        (6, 8, 3),
+        (5, 11, 3),
+        (7, 9, 3),
+        (8, 8, 5),
+        (9, 10, 5),
+        (12, 4, 3),
+    ]
+}
+ALGORITHMS = ("direct", "winograd", "columns")  # what an algorithm cannot compute, "direct" does
 SMALL = 60_000  # multiplications up to which the loops run here too
 
 
@@ -48,9 +65,9 @@ def leaf(array: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("name", [*CONVOLUTIONS, *SMALL_MAPS])
 def test_convolution(name, kind):
-    N, C, H, W, O, kernel, stride, padding, dilation, groups = CONVOLUTIONS[name]
+    N, C, H, W, O, kernel, stride, padding, dilation, groups = {**CONVOLUTIONS, **SMALL_MAPS}[name]
     rng = np.random.default_rng(0)
     x = rng.standard_normal((N, C, H, W)).astype(kind)
     weight = (rng.standard_normal((O, C // groups, *kernel)) / np.sqrt(C * kernel[0] * kernel[1])).astype(kind)
@@ -60,21 +77,85 @@ def test_convolution(name, kind):
     expected = F.conv2d(tx, tw, torch.from_numpy(bias), *geometry)
     grad = rng.standard_normal(expected.shape).astype(kind)
     expected.backward(torch.from_numpy(grad))
-    which = ["fast"]
+    names = ["fast", *ALGORITHMS]
     if expected.numel() * weight[0].size <= SMALL:
-        which.append("reference")
-    for one in which:
+        names.append("reference")
+    for one in names:
         with kernels.use(one):
             close(kernels.conv2d(x, weight, bias, *geometry), expected, kind)
             close(kernels.conv2d_grad_input(grad, weight, x.shape, *geometry), tx.grad, kind)
             close(kernels.conv2d_grad_weight(grad, x, weight.shape, *geometry) / 3, tw.grad / 3, kind)
 
 
+# The root mean square of the error, relative to the result, of each algorithm over C K K products: 16 times that of torch
+# for Winograd's sums, 3 times for plain ones.
+@pytest.mark.parametrize("name, factor", [("direct", 3), ("columns", 3), ("winograd", 16)])
+@pytest.mark.parametrize("channels", [16, 128])
+@pytest.mark.parametrize("K", [3, 5])
+def test_accuracy_beside_torch(name, factor, channels, K):
+    """Against the definition in float64. The loops of the definition take minutes here; torch's float64 is held to them above."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, channels, 24, 23)).astype(np.float32)
+    weight = (rng.standard_normal((32, channels, K, K)) / np.sqrt(channels * K * K)).astype(np.float32)
+    exact = F.conv2d(torch.from_numpy(x).double(), torch.from_numpy(weight).double(), padding=1).numpy()
+    theirs = np.sqrt(np.mean((F.conv2d(torch.from_numpy(x), torch.from_numpy(weight), padding=1).numpy() - exact) ** 2))
+    with kernels.use(name):
+        assert kernels.explain(x.shape, weight.shape, padding=(1, 1)) == name
+        ours = kernels.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
+    error = np.sqrt(np.mean((ours - exact) ** 2))
+    print(f"{name}, {channels} channels, {K}x{K}: error {error:.1e}, torch's {theirs:.1e}")
+    assert error <= factor * theirs
+
+
 def test_the_planner_chooses_by_shape():
     assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1)) == "winograd"
-    assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), dtype=np.float64) == "columns"
-    assert kernels.explain((1, 64, 56, 56), (64, 64, 1, 1)) == "pointwise"
-    assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3)) == "columns"
+    assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), dtype=np.float64) == "direct"
+    assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), (2, 2), (1, 1)) == "direct"
+    assert kernels.explain((1, 64, 56, 56), (64, 64, 1, 1)) == "direct"
+    assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3)) == "direct"
+    assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3), operation="grad_input") == "columns"
+    assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), operation="grad_weight") == "columns"
+    with pytest.raises(ValueError, match="'grad_weight'"):
+        kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), operation="backward")
+
+
+def test_float64_is_never_lossy():
+    with kernels.use("winograd"):
+        assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1)) == "winograd"
+        assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), dtype=np.float64) == "direct"
+
+
+@pytest.mark.parametrize("name", ["direct", "winograd", "columns"])
+def test_the_number_of_threads_changes_nothing_but_rounding(name, monkeypatch):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((3, 64, 20, 19)).astype(np.float32)
+    weight = rng.standard_normal((70, 64, 3, 3)).astype(np.float32)
+    grad = rng.standard_normal((3, 70, 20, 19)).astype(np.float32)
+    results = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr(kernels.parallel, "THREADS", threads)
+        with kernels.use(name):
+            geometry = (1, 1), (1, 1), (1, 1), 1
+            results.append(kernels.conv2d(x, weight, None, *geometry))
+            results.append(kernels.conv2d_grad_input(grad, weight, x.shape, *geometry))
+    for one, two in zip(results[:2] * 2, results[2:], strict=True):
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-5 * np.abs(one).max())
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+def test_relu(kind, which):
+    x = np.random.default_rng(0).standard_normal((2, 3, 5)).astype(kind)
+    x[0, 0] = [0, -0.0, np.nan, np.inf, -np.inf]
+    grad = np.full(x.shape, 2, kind)
+    grad[0, 1] = [np.nan, np.inf, -np.inf, 0, 1]
+    tx = leaf(x)
+    expected = F.relu(tx)
+    expected.backward(torch.from_numpy(grad))
+    with kernels.use(which):
+        out = kernels.relu(x)
+        np.testing.assert_array_equal(out, expected.detach().numpy())
+        np.testing.assert_array_equal(kernels.relu_grad(grad, out), tx.grad.numpy())
 
 
 def test_views_with_other_strides():
@@ -88,14 +169,21 @@ def test_views_with_other_strides():
     )
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_one_strange_pixel_reaches_only_the_outputs_that_see_it(value):
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_strange_pixel_reaches_only_the_outputs_that_see_it(value, name):
     x = np.random.default_rng(2).standard_normal((1, 16, 24, 24)).astype(np.float32)
     x[0, 3, 10, 10] = value
     weight = np.random.default_rng(3).standard_normal((16, 16, 3, 3)).astype(np.float32)
-    out = kernels.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
-    expected = F.conv2d(torch.from_numpy(x), torch.from_numpy(weight), padding=1).numpy()
-    np.testing.assert_array_equal(np.isfinite(out), np.isfinite(expected))
+    tx = torch.from_numpy(x)
+    tw = torch.from_numpy(weight)
+    with kernels.use(name):
+        out = kernels.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
+        back = kernels.conv2d_grad_input(x, weight, x.shape, (1, 1), (1, 1), (1, 1), 1)
+    expected = F.conv2d(tx, tw, padding=1)
+    for ours, theirs in ((out, expected), (back, F.conv_transpose2d(tx, tw, padding=1))):
+        for kind in (np.isnan, np.isposinf, np.isneginf):
+            np.testing.assert_array_equal(kind(ours), kind(theirs.numpy()))
 
 
 POOLINGS = [
@@ -200,7 +288,7 @@ def test_the_switch():
     with kernels.use("reference"):
         assert kernels.current() == "reference"
     assert kernels.current() == "fast"
-    with pytest.raises(ValueError, match="'fast' or 'reference'"):
+    with pytest.raises(ValueError, match="'fast', 'reference', 'winograd', 'direct' or 'columns'"):
         kernels.use("slow")
 
 
@@ -234,11 +322,22 @@ def test_two_threads_at_once():
 
 
 def test_everything_runs_without_the_compiler():
+    """Every algorithm, forward and backward, on geometries of each kind. Here a tile that read outside of its arrays would
+    raise IndexError, where compiled code would read on."""
     code = (
-        "import numpy as np; from minicnn import kernels as K; x = np.ones((1, 2, 5, 5), np.float32)\n"
-        "w = np.ones((3, 2, 3, 3), np.float32); y = K.conv2d(x, w, None, (1, 1), (1, 1), (1, 1), 1)\n"
-        "print(y[0, 0, 2, 2], K.max_pool2d(x, (2, 2), (2, 2), (0, 0), (1, 1), False)[0].shape)"
+        "import numpy as np; from minicnn import kernels as K; from tests.test_kernels import CONVOLUTIONS, SMALL_MAPS\n"
+        "for name, (N, C, H, W, O, k, *g) in {**CONVOLUTIONS, **SMALL_MAPS}.items():\n"
+        "    if name.startswith('winograd') and '5x5' not in name: N, C, H, W, O = 1, 3, 9, 8, 2\n"
+        "    N, C, O = min(N, 2), min(C, 8 if g[3] == 1 else C), min(O, 9)\n"
+        "    x, w = np.ones((N, C, H, W), np.float32), np.ones((O, C // g[3], *k), np.float32)\n"
+        "    for algorithm in ('direct', 'winograd', 'columns'):\n"
+        "        with K.use(algorithm):\n"
+        "            y = K.conv2d(x, w, None, *g)\n"
+        "            to_x = K.conv2d_grad_input(y, w, x.shape, *g)\n"
+        "            assert np.isclose((to_x * x).sum(), (y * y).sum(), rtol=1e-4), (name, algorithm)\n"
+        "x = np.ones((1, 2, 5, 5), np.float32)\n"
+        "print(K.max_pool2d(x, (2, 2), (2, 2), (0, 0), (1, 1), False)[0].shape, K.relu(x).sum())"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["18.0", "(1,", "2,", "2,", "2)"]
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["(1,", "2,", "2,", "2)", "50.0"], done.stderr

@@ -14,13 +14,13 @@ from types import ModuleType
 
 import numpy as np
 
-from minicnn.kernels import convolution, pooling, reference, resize
+from minicnn.kernels import activation, convolution, pooling, reference, resize
 from minicnn.kernels.shapes import output_size
 
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad", "adaptive_max_pool2d", "avg_pool2d", "avg_pool2d_grad", "conv2d",
     "conv2d_grad_input", "conv2d_grad_weight", "current", "explain", "grid_sample", "grid_sample_grad", "max_pool2d",
-    "max_pool2d_grad", "output_size", "upsample_bilinear2d", "upsample_bilinear2d_grad", "upsample_nearest2d",
+    "max_pool2d_grad", "output_size", "relu", "relu_grad", "upsample_bilinear2d", "upsample_bilinear2d_grad", "upsample_nearest2d",
     "upsample_nearest2d_grad", "use",
 ]  # fmt: skip
 
@@ -32,29 +32,40 @@ _current = "fast"
 
 
 class use:
-    """Choose the kernels: "fast" or "reference". Takes effect at once; as a context manager, until the block ends."""
+    """Choose the kernels. Takes effect at once; as a context manager, until the block ends.
+
+    "fast": the compiled ones, each convolution by the algorithm that `explain` names. "reference": the loops. "direct",
+    "winograd", "columns": the compiled ones, and this algorithm for the forward pass and the gradient to the input of every
+    convolution that it can compute (`kernels/convolution.py`); "direct" for the others.
+    """
 
     def __init__(self, name: str) -> None:
-        global _current
-        if name not in ("fast", "reference"):
-            raise ValueError(f"the kernels are 'fast' or 'reference', not {name!r}")
-        self._previous, _current = _current, name
+        names = ("fast", "reference", *convolution.ALGORITHMS)
+        if name not in names:
+            raise ValueError(f"the kernels are {', '.join(map(repr, names[:-1]))} or {names[-1]!r}, not {name!r}")
+        self._previous = _current
+        _choose(name)
 
     def __enter__(self) -> use:
         return self
 
     def __exit__(self, *error: object) -> None:
-        global _current
-        _current = self._previous
+        _choose(self._previous)
+
+
+def _choose(name: str) -> None:
+    global _current
+    _current = name
+    convolution.forced = name if name in convolution.ALGORITHMS else None
 
 
 def current() -> str:
-    """Which kernels run: "fast" or "reference"."""
+    """Which kernels run: what was given to `use`, "fast" at first."""
     return _current
 
 
 def _of(fast: ModuleType) -> ModuleType:
-    return fast if _current == "fast" else reference
+    return reference if _current == "reference" else fast
 
 
 def _check(*arrays: np.ndarray | None) -> None:
@@ -71,10 +82,18 @@ def explain(
     dilation: Pair = (1, 1),
     groups: int = 1,
     dtype: type = np.float32,
+    operation: str = "forward",
 ) -> str:
-    """The name of the algorithm that a convolution of these shapes takes: "pointwise", "winograd" or "columns"."""
+    """The name of the algorithm that a convolution of these shapes takes: "direct", "winograd", "columns" or "reference".
+
+    `operation`: "forward", "grad_input" or "grad_weight". The table is in `kernels/convolution.py`, in `plan`.
+    """
+    if operation not in convolution.OPERATIONS:
+        raise ValueError(f"operation is one of {', '.join(map(repr, convolution.OPERATIONS))}, not {operation!r}")
+    if _current == "reference":
+        return "reference"
     geometry = convolution.Geometry(input_shape, weight_shape, stride, padding, dilation, groups, np.dtype(dtype))
-    return convolution.plan(geometry).name
+    return convolution.plan(geometry, operation).name
 
 
 def conv2d(
@@ -111,6 +130,17 @@ def conv2d_grad_weight(
     """The gradient of a convolution's weight, (O, C / groups, KH, KW), from that of its output, (N, O, OH, OW)."""
     _check(grad, x)
     return _of(convolution).conv2d_grad_weight(grad, x, weight_shape, stride, padding, dilation, groups)
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """max(x, 0), any shape; NaN stays NaN."""
+    _check(x)
+    return _of(activation).relu(x)
+
+
+def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The gradient of a ReLU's input from that of its output and the output: 0 where the output is, else what arrives."""
+    return _of(activation).relu_grad(grad, out)
 
 
 def max_pool2d(

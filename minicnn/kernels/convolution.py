@@ -1,11 +1,11 @@
-"""Convolution, fast: the same results as the loops in `reference.py`, by matrix products.
+"""Convolution, fast: the same results as the loops in `reference.py`.
 
-Three algorithms, and a table (`ALGORITHMS`) that says when each is used:
+Three algorithms, and a table (in `plan`) that says when each is used:
 
-* ``pointwise``: a 1x1 kernel mixes the channels of each pixel, which is one matrix product and needs no copy.
+* ``direct``: the definition in register tiles, for any geometry (`direct.py`, `tile.py`).
 * ``winograd``: 3x3 and 5x5 kernels at stride 1 in float32, with 4 and 2.8 times fewer multiplications (`winograd.py`).
-* ``columns``: everything else. The pixels under the kernel at each output position are copied into a column (im2col), and
-  the convolution becomes weight (O, C*KH*KW) @ columns (C*KH*KW, OH*OW), which is what a BLAS library does best.
+* ``columns``: the pixels under the kernel at each output position are copied into a column (im2col), and the convolution
+  becomes weight (O, C*KH*KW) @ columns (C*KH*KW, OH*OW), a matrix product of a BLAS library. Here.
 
 Nothing larger than a few megabytes of columns exists at a time, whatever the size of the batch.
 """
@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import winograd
+from . import direct, winograd
 from .memory import scratch
 from .parallel import jit, run
 from .shapes import output_size
+from .tile import ROWS
 
 COLUMNS = 2**20  # numbers in one block of columns: it should stay in the processor's cache until it has been used
 
@@ -54,7 +55,7 @@ def conv2d(
     groups: int,
 ) -> np.ndarray:
     geometry = Geometry(x.shape, weight.shape, stride, padding, dilation, groups, x.dtype)
-    return plan(geometry).forward(geometry, np.require(x, requirements="CW"), weight, bias)
+    return plan(geometry, "forward").forward(geometry, np.require(x, requirements="CW"), weight, bias)
 
 
 def conv2d_grad_input(
@@ -67,7 +68,7 @@ def conv2d_grad_input(
     groups: int,
 ) -> np.ndarray:
     geometry = Geometry(tuple(input_shape), weight.shape, stride, padding, dilation, groups, grad.dtype)
-    return plan(geometry).grad_input(geometry, np.require(grad, requirements="CW"), weight)
+    return plan(geometry, "grad_input").grad_input(geometry, np.require(grad, requirements="CW"), weight)
 
 
 def conv2d_grad_weight(
@@ -87,59 +88,50 @@ def conv2d_grad_weight(
     return total.reshape(weight_shape)
 
 
-# ---------------------------------------------------------------------------------------------------------- pointwise
-
-
-def _is_pointwise(geometry: Geometry) -> bool:
-    return geometry.weight_shape[2:] == (1, 1) == geometry.stride and geometry.padding == (0, 0)
-
-
-def _pointwise_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    N, C, H, W = x.shape
-    groups, O = geometry.groups, weight.shape[0]
-    pixels = x.reshape(N, groups, C // groups, H * W)
-    return _add_bias((weight.reshape(groups, O // groups, C // groups) @ pixels).reshape(N, O, H, W), bias)
-
-
-def _pointwise_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    N, O, H, W = grad.shape
-    groups = geometry.groups
-    matrix = weight.reshape(groups, O // groups, -1).swapaxes(1, 2)
-    return (matrix @ grad.reshape(N, groups, O // groups, H * W)).reshape(geometry.input_shape)
-
-
 # ----------------------------------------------------------------------------------------------------------- winograd
 
 
 def _suits_winograd(geometry: Geometry) -> bool:
-    """Whether Winograd's algorithm may be used (only in float32: it rounds more) and wins over the columns."""
-    (N, C, _, _), (O, _, KH, KW) = geometry.input_shape, geometry.weight_shape
+    """Whether Winograd's algorithm may be used: only in float32, because it rounds more."""
+    KH, KW = geometry.weight_shape[2:]
+    return (
+        geometry.dtype == np.float32 and geometry.groups == 1 and KH == KW and KH in winograd.OUTPUTS
+        and geometry.stride == (1, 1) == geometry.dilation and max(geometry.padding) < KH and geometry.input_shape[0] > 0
+    )  # fmt: skip
+
+
+def _winograd_pays(geometry: Geometry) -> bool:
+    """Whether the products that it saves repay the transforms: there must be enough channels and enough tiles."""
+    (N, C, _, _), (O, _, K, _) = geometry.input_shape, geometry.weight_shape
     OH, OW = geometry.output_size
-    if not (geometry.dtype == np.float32 and geometry.groups == 1 and KH == KW and KH in winograd.OUTPUTS):
-        return False
-    if geometry.stride != (1, 1) or geometry.dilation != (1, 1) or min(C, O) < 16 or max(geometry.padding) >= KH:
-        return False
-    m = winograd.OUTPUTS[KH]
-    return N * -(-OH // m) * -(-OW // m) >= 32  # tiles: fewer do not repay the transform of the weight
+    m = winograd.OUTPUTS[K]
+    return min(C, O) >= 64 and N * -(-OH // m) * -(-OW // m) >= 32
 
 
 def _winograd_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    out = winograd.convolve(x, winograd.transform_weight(weight), geometry.padding, weight.shape[2], bias)
-    return out if _all_finite(out) else _columns_forward(geometry, x, weight, bias)
+    """Its sums would carry one infinite or NaN pixel to outputs that do not see it; such data takes the exact path."""
+    out, finite = winograd.convolve(x, weight, geometry.padding, bias)
+    return out if finite else _direct_forward(geometry, x, weight, bias)
 
 
 def _winograd_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient is a convolution of `grad` with the kernels turned by 180 degrees, inputs and outputs exchanged."""
-    K = weight.shape[2]
-    transformed = winograd.transform_weight(weight, turned=True).swapaxes(1, 2)
-    out = winograd.convolve(grad, transformed, tuple(K - 1 - p for p in geometry.padding), K, None)
-    return out if _all_finite(out) else _columns_grad_input(geometry, grad, weight)
+    padding = tuple(weight.shape[2] - 1 - p for p in geometry.padding)
+    out, finite = winograd.convolve(grad, weight, padding, None, turned=True)
+    return out if finite else _direct_grad_input(geometry, grad, weight)
 
 
-def _all_finite(array: np.ndarray) -> bool:
-    """Winograd's sums would carry one infinite or NaN pixel to outputs that do not see it; such data takes the exact path."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(array.sum()))
+# ------------------------------------------------------------------------------------------------------------- direct
+
+
+def _direct_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    return direct.conv2d(x, weight, bias, geometry.stride, geometry.padding, geometry.dilation, geometry.groups)
+
+
+def _direct_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return direct.conv2d_grad_input(
+        grad, weight, geometry.input_shape, geometry.stride, geometry.padding, geometry.dilation, geometry.groups
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ columns
@@ -289,7 +281,7 @@ def _fold(columns, grad, KH, KW, first, SH, SW, PH, PW, DH, DW, start, stop):
 
 
 class Algorithm(NamedTuple):
-    """A way to convolve: when to take it, how to go forward, and the gradient with respect to the input."""
+    """A way to convolve: where it may be used, how to go forward, and the gradient with respect to the input."""
 
     name: str
     suits: Callable[[Geometry], bool]
@@ -297,13 +289,35 @@ class Algorithm(NamedTuple):
     grad_input: Callable[..., np.ndarray]  # geometry, grad, weight
 
 
-ALGORITHMS = (
-    Algorithm("pointwise", _is_pointwise, _pointwise_forward, _pointwise_grad_input),
-    Algorithm("winograd", _suits_winograd, _winograd_forward, _winograd_grad_input),
-    Algorithm("columns", lambda geometry: True, _columns_forward, _columns_grad_input),
-)
+def _always(geometry: Geometry) -> bool:
+    return True
 
 
-def plan(geometry: Geometry) -> Algorithm:
-    """The first algorithm of the table that suits."""
-    return next(algorithm for algorithm in ALGORITHMS if algorithm.suits(geometry))
+ALGORITHMS = {
+    "winograd": Algorithm("winograd", _suits_winograd, _winograd_forward, _winograd_grad_input),
+    "direct": Algorithm("direct", _always, _direct_forward, _direct_grad_input),
+    "columns": Algorithm("columns", _always, _columns_forward, _columns_grad_input),
+}
+OPERATIONS = ("forward", "grad_input", "grad_weight")
+forced: str | None = None  # the name of the algorithm that is taken wherever it suits, see `minicnn.kernels.use`
+
+
+def plan(geometry: Geometry, operation: str) -> Algorithm:
+    """The algorithm for an operation (one of `OPERATIONS`) of these shapes.
+
+    | operation   | where                                                              | algorithm |
+    |-------------|--------------------------------------------------------------------|-----------|
+    | grad_weight | everywhere                                                         | columns   |
+    | others      | 3x3, 5x5 at stride 1 in float32; 64 channels and 32 tiles at least | winograd  |
+    | grad_input  | fewer input channels than a tile has rows                          | columns   |
+    | others      | everywhere else                                                    | direct    |
+    """
+    if operation == "grad_weight":
+        return ALGORITHMS["columns"]
+    if forced is not None:
+        return ALGORITHMS[forced if ALGORITHMS[forced].suits(geometry) else "direct"]
+    if _suits_winograd(geometry) and _winograd_pays(geometry):
+        return ALGORITHMS["winograd"]
+    if operation == "grad_input" and geometry.weight_shape[1] < ROWS:
+        return ALGORITHMS["columns"]
+    return ALGORITHMS["direct"]

@@ -3,15 +3,16 @@
 How the fast kernels use the cores, and why
 -------------------------------------------
 A fast kernel here is a *serial* Numba function over a range ``start .. stop`` of independent units (rows, planes), compiled
-with ``nogil=True``. `run` cuts the range into one part per core, does one part itself and gives the others to one
-`ThreadPoolExecutor`. Numba's own ``parallel=True`` was measured and turned down, for three reasons:
+with ``nogil=True``. `run` cuts the range into one part per core, does one part itself and gives the others to threads that
+wait for work. Numba's own ``parallel=True`` was measured and turned down, for three reasons:
 
 * Its ``workqueue`` layer aborts the process when two Python threads enter parallel kernels at once, and its OpenMP layer
-  keeps spinning after each kernel. A convolution alternates such kernels with NumPy's matrix product, whose OpenBLAS threads
-  want the same cores: 0.3 ms + 0.05 ms became 6 ms. The threads of an executor sleep on a lock instead, any number of Python
-  threads may call at once, and no environment variable has to be set.
+  keeps spinning after each kernel, which starves NumPy's matrix products: 0.3 ms + 0.05 ms became 6 ms.
 * A serial kernel compiles several times faster than a parallel one.
 * With ``NUMBA_DISABLE_JIT=1`` the same functions are ordinary Python, in one thread, and a debugger can step through them.
+
+To wake a sleeping thread takes some 50 microseconds, more than many a kernel. So a thread that waits looks at a counter in
+memory again and again for about a tenth of a millisecond, without the interpreter's lock, before it goes to sleep.
 
 The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores that this process may use). A matrix product
 uses as many threads as NumPy's BLAS is set to.
@@ -19,15 +20,20 @@ uses as many threads as NumPy's BLAS is set to.
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numba
-from numba.core import event
+import numpy as np
+from numba.core import event, types
+from numba.extending import intrinsic
 
 THREADS = 1 if numba.config.DISABLE_JIT else numba.config.NUMBA_NUM_THREADS
-WORTH_A_THREAD = 20_000  # elements: below this, waking a thread (some 30 microseconds) costs more than it saves
+WORTH_A_THREAD = 20_000  # elements: below this, telling a thread (some 20 microseconds) costs more than it saves
+LOOKS = 100_000  # at a counter, before a thread goes to sleep
+LOOKS_AT_BEGIN = 4_000  # so long another thread needs the interpreter's lock to begin a kernel: some 4 microseconds
 
 
 def jit(function: Callable) -> Callable:
@@ -48,26 +54,102 @@ def run(kernel: Callable, units: int, elements: int, *arguments: object) -> None
     """Call ``kernel(*arguments, start, stop)`` on parts that together cover ``range(units)``, one part per thread.
 
     The parts run at the same time, so a unit must write nothing that another unit reads or writes. `elements` is a rough
-    count of the numbers touched in all: small work stays in the calling thread. An error in any part is raised here.
+    count of the numbers touched in all: small work stays in the calling thread, and so does all work while another Python
+    thread has the helpers. An error in any part is raised here.
     """
     parts = max(1, min(THREADS, units, elements // WORTH_A_THREAD))
-    edges = [units * part // parts for part in range(parts + 1)]
-    others = [_pool.submit(kernel, *arguments, *edges[part : part + 2]) for part in range(1, parts)]
+    if parts == 1 or not _team.acquire(blocking=False):
+        kernel(*arguments, 0, units)
+        return
     try:
-        kernel(*arguments, edges[0], edges[1])
+        edges = [units * part // parts for part in range(parts + 1)]
+        while len(_helpers) < parts - 1:
+            _helpers.append(_Helper())
+        helpers = _helpers[: parts - 1]
+        for helper, start, stop in zip(helpers, edges[1:], edges[2:], strict=False):
+            helper.begin(kernel, (*arguments, start, stop))
+        try:
+            kernel(*arguments, 0, edges[1])
+        finally:
+            for helper in helpers:
+                helper.finish()
+        for helper in helpers:
+            if helper.error is not None:
+                raise helper.error
     finally:
-        for other in others:
-            other.result()
+        _team.release()
 
 
-def _new_pool() -> None:
-    global _pool
-    _pool = ThreadPoolExecutor(max(1, THREADS - 1), thread_name_prefix="minicnn")
+class _Helper:
+    """A thread that does one part of the work after the other."""
+
+    def __init__(self) -> None:
+        self.begun, self.done = np.zeros(1, np.int64), np.zeros(1, np.int64)  # numbers of jobs
+        self.awake = threading.Event()
+        self.job: tuple[int, Callable, tuple] | None = None
+        self.error: BaseException | None = None
+        threading.Thread(target=self._work, name="minicnn", daemon=True).start()
+
+    def begin(self, kernel: Callable, arguments: tuple) -> None:
+        number = int(self.begun[0]) + 1
+        self.job = number, kernel, arguments
+        _set_and_look(self.begun, number, self.done, number, LOOKS_AT_BEGIN)
+        if not self.awake.is_set():
+            self.awake.set()
+
+    def finish(self) -> None:
+        number = int(self.begun[0])
+        while not _set_and_look(self.begun, number, self.done, number, LOOKS):
+            time.sleep(1e-4)
+
+    def _work(self) -> None:
+        last = 0
+        while True:
+            while not _set_and_look(self.done, last, self.begun, last + 1, LOOKS):
+                self.awake.clear()
+                if self.begun[0] <= last:  # whoever begins a job from here on finds this thread asleep
+                    self.awake.wait()
+            (last, kernel, arguments), self.job, self.error = self.job, None, None
+            try:
+                kernel(*arguments)
+            except BaseException as error:
+                self.error = error
+            del kernel, arguments  # they would keep arrays alive until the next job
 
 
-_new_pool()
-if hasattr(os, "register_at_fork"):  # a forked child inherits the pool but none of its threads
-    os.register_at_fork(after_in_child=_new_pool)
+@intrinsic
+def _look(typing: Any, array: Any) -> Any:
+    """array[0], read from memory each time, which a compiler need not do for an array that nobody in sight writes to."""
+
+    def write(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, build, arguments[0]).data
+        return build.load_atomic(data, "acquire", 8)
+
+    return types.int64(array), write
+
+
+@jit
+def _set_and_look(mine, value, other, number, looks):
+    """Set one counter; look at the other until it is at least `number`, and say whether it is.
+
+    The counter is set here, where the interpreter's lock is free: the other thread wants it as soon as it sees the number, and
+    would go to sleep if it had to wait for it.
+    """
+    mine[0] = value
+    for _ in range(looks):
+        if _look(other) >= number:
+            return True
+    return False
+
+
+def _new_team() -> None:
+    global _team, _helpers
+    _team, _helpers = threading.Lock(), []
+
+
+_new_team()
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=_new_team)
 
 
 class _CompileNotice(event.Listener):

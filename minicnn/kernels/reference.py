@@ -328,3 +328,22 @@ def grid_sample_grad(
         product = (x[n, :, h, w] * grad[n, :, i, j]).sum()
         to_place[n, i, j] += product * by_x[tap, n, i, j], product * by_y[tap, n, i, j]
     return to_x, to_place if to_grid else None
+
+
+# ----------------------------------------------------------------------------------------------------------- activation
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """x where it is positive, else 0; NaN stays NaN."""
+    out = np.empty(x.shape, x.dtype)
+    for place in np.ndindex(x.shape):
+        out[place] = 0 if x[place] <= 0 else x[place]
+    return out
+
+
+def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The gradient passes where the result is not 0, so not at 0."""
+    result = np.empty(out.shape, out.dtype)
+    for place in np.ndindex(out.shape):
+        result[place] = 0 if out[place] <= 0 else grad[place]
+    return result

@@ -155,12 +155,18 @@ def _unnormalize(g: np.ndarray, n: int, padding_mode: str, align_corners: bool) 
         span = high - low
         if span == 0:
             return np.zeros_like(x), np.zeros_like(slope)
-        turns, rest = np.divmod(np.abs(x - kind(low)), kind(span))
+        turns, rest = _divide(np.abs(x - kind(low)), kind(span))
         odd = turns % 2 == 1
         slope = slope * np.where(x < low, -1, 1) * np.where(odd, -1, 1)
         x = np.where(odd, kind(high) - rest, rest + kind(low))
     outside = (x <= 0) | (x >= n - 1)
     return np.clip(x, 0, n - 1).astype(g.dtype, copy=False), np.where(outside, 0, slope).astype(g.dtype, copy=False)
+
+
+def _divide(a: np.ndarray, b: float) -> tuple[np.ndarray, np.ndarray]:
+    """Quotient and rest. `np.divmod` is exact for huge numbers too, and twenty times slower."""
+    quotient = np.floor(a / b)
+    return quotient, a - quotient * b
 
 
 @jit

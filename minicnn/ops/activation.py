@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import floating, operand, wrap_dim
@@ -18,14 +19,17 @@ class Relu(Op):
 
     @staticmethod
     def forward(ctx, a):
-        out = TensorBase.wrap(np.maximum(a.array, a.array.dtype.type(0)))
+        x = a.array
+        out = TensorBase.wrap(
+            kernels.relu(x) if x.dtype in (np.float32, np.float64) else np.maximum(x, x.dtype.type(0))
+        )
         ctx.save_for_backward(out)
         return out
 
     @staticmethod
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        return grad.array * (out.array > 0)
+        return kernels.relu_grad(grad.array, out.array)
 
 
 class Threshold(Op):

@@ -1,0 +1,38 @@
+"""ReLU, fast: one pass over the memory, shared among the threads. NumPy would take two passes for the gradient, in one thread."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .parallel import jit, run
+
+BLOCK = 2**14  # numbers in a unit of work
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    out = np.empty(x.shape, x.dtype)
+    run(_positive, -(-x.size // BLOCK), x.size // 4, np.ascontiguousarray(x).reshape(-1), out.reshape(-1))
+    return out
+
+
+def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
+    result = np.empty(out.shape, out.dtype)
+    flat = [np.ascontiguousarray(array).reshape(-1) for array in (grad, out)]
+    run(_where_positive, -(-out.size // BLOCK), out.size // 4, *flat, result.reshape(-1))
+    return result
+
+
+@jit
+def _positive(x, out, start, stop):
+    source, target = x[start * BLOCK : stop * BLOCK], out[start * BLOCK : stop * BLOCK]
+    for i in range(len(target)):
+        value = source[i]
+        target[i] = out.dtype.type(0) if value <= 0 else value
+
+
+@jit
+def _where_positive(grad, out, result, start, stop):
+    passed, value = grad[start * BLOCK : stop * BLOCK], out[start * BLOCK : stop * BLOCK]
+    target = result[start * BLOCK : stop * BLOCK]
+    for i in range(len(target)):
+        target[i] = result.dtype.type(0) if value[i] <= 0 else passed[i]

@@ -1,0 +1,122 @@
+"""The innermost loop of every convolution: a small tile of a matrix product that never leaves the processor's registers.
+
+    target[r, p] = sum over k of weight[row + r * step + weight_taps[k]] * pixels[first + pixel_taps[k] + p]
+
+for 8 rows r (output channels) and 16, 32 or 48 neighbouring p (pixels; with AVX-512). For each k it loads three vectors of
+pixels and eight weights and does 24 multiply-adds, which is what keeps the processor's multipliers busy; a loop that keeps its
+sums in memory is bound by loading and storing them. Compilers do not find this form by themselves, so it is stated here in
+LLVM's language, one instruction a line. `plain` is what it computes: it runs with ``NUMBA_DISABLE_JIT=1``.
+
+The taps are two lists of distances, and they are what lets one tile serve every convolution: kernel size, stride, dilation,
+forward and backward only change where the k-th weight and the k-th pixel lie. Nothing is copied into columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+_features = llvm.get_host_cpu_features()
+if _features.get("avx512f"):
+    VECTOR, ROWS = 64, 8  # bytes in a vector register; rows of a tile, so that 8 x 3 sums fit into 32 registers
+elif _features.get("avx2"):
+    VECTOR, ROWS = 32, 4  # 4 x 3 sums in 16 registers
+else:
+    VECTOR, ROWS = 16, 8
+VECTORS = 3  # in the widest tile
+
+
+def lanes(dtype: np.dtype) -> int:
+    """How many numbers are in a vector register."""
+    return VECTOR // np.dtype(dtype).itemsize
+
+
+def plain(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, vectors):
+    """The tile in Python. Rows after `last` repeat it: their sums are not used. Reads nothing outside of the arrays."""
+    width = vectors * lanes(pixels.dtype)
+    places = first + pixel_taps[:, None] + np.arange(width)
+    if places.min() < 0 or places.max() >= len(pixels):
+        raise IndexError(f"a tile reads pixels {places.min()} to {places.max()} of {len(pixels)}")
+    for r in range(ROWS):
+        target[r, :width] = weight[row + min(r, last) * step + weight_taps] @ pixels[places]
+
+
+def compiled(vectors: int) -> Callable:
+    """The tile, `vectors` registers wide, for compiled kernels. All arrays are contiguous; `weight`, `pixels` are flat."""
+
+    @intrinsic
+    def tile(typing, weight, row, step, last, weight_taps, pixels, first, pixel_taps, target):
+        integer = types.int64
+        result = types.void(weight, integer, integer, integer, weight_taps, pixels, integer, pixel_taps, target)
+        return result, lambda *place: _write(vectors, *place)
+
+    return tile
+
+
+def _write(vectors: int, context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+    """The instructions of a tile."""
+    _, row, step, last, _, _, first, _, _ = arguments
+    structures = [context.make_array(kind)(context, build, value) if isinstance(kind, types.Array) else None
+                  for kind, value in zip(signature.args, arguments, strict=True)]  # fmt: skip
+    index, number = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
+    width = VECTOR // (signature.args[0].dtype.bitwidth // 8)
+    vector = ir.VectorType(number, width)
+    nothing, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(vector, [0.0] * width)
+    first_lane = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
+    name = f"llvm.fma.v{width}f{signature.args[0].dtype.bitwidth}"
+    multiply_add = cgutils.get_or_insert_function(build.module, ir.FunctionType(vector, [vector] * 3), name)
+
+    def address(argument: int, *offset: Any) -> Any:
+        return build.gep(structures[argument].data, offset) if offset else structures[argument].data
+
+    starts = []
+    for r in range(ROWS):
+        inside = build.icmp_signed("<", index(r), last)
+        starts.append(build.gep(address(0, row), [build.mul(step, build.select(inside, index(r), last))]))
+    count = build.extract_value(structures[7].shape, 0)
+
+    before, loop, after = build.block, build.append_basic_block("taps"), build.append_basic_block("done")
+    build.branch(loop)
+    build.position_at_end(loop)
+    k = build.phi(index)  # the loop's variable, and the sums: registers
+    sums = [[build.phi(vector) for _ in range(vectors)] for _ in range(ROWS)]
+    place = build.bitcast(build.gep(address(5, first), [build.load(address(7, k))]), vector.as_pointer())
+    loaded = [build.load(build.gep(place, [index(v)]), align=4) for v in range(vectors)]
+    tap = build.load(address(4, k))
+    totals = []
+    for r in range(ROWS):
+        one = build.insert_element(nothing, build.load(build.gep(starts[r], [tap])), ir.IntType(32)(0))
+        spread = build.shuffle_vector(one, nothing, first_lane)  # the weight in every lane
+        totals.append([build.call(multiply_add, [spread, loaded[v], sums[r][v]]) for v in range(vectors)])
+    following = build.add(k, index(1))
+    for register, start, result in [(k, index(0), following), *(
+        (sums[r][v], zeros, totals[r][v]) for r in range(ROWS) for v in range(vectors)
+    )]:  # fmt: skip
+        register.add_incoming(start, before)
+        register.add_incoming(result, loop)
+    back = build.cbranch(build.icmp_signed("<", following, count), loop, after)
+    # Unrolled twice, as LLVM would, the loop no longer fits into the registers.
+    once = build.module.add_metadata([ir.MetaDataString(build.module, "llvm.loop.unroll.disable")])
+    properties = build.module.add_metadata([once])
+    properties.operands = (properties, once)  # a loop's properties are a node that names itself first
+    back.set_metadata("llvm.loop", properties)
+
+    build.position_at_end(after)
+    place = build.bitcast(address(8), vector.as_pointer())
+    for r in range(ROWS):
+        for v in range(vectors):
+            build.store(totals[r][v], build.gep(place, [index(r * VECTORS + v)]), align=4)
+    return context.get_dummy_value()
+
+
+if numba.config.DISABLE_JIT:
+    tile_1, tile_2, tile_3 = (lambda *place, vectors=vectors: plain(*place, vectors) for vectors in (1, 2, 3))
+else:
+    tile_1, tile_2, tile_3 = (compiled(vectors) for vectors in (1, 2, 3))
