@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import direct, winograd
+from . import direct, weight_gradient, winograd
 from .memory import scratch
 from .parallel import jit, run
 from .shapes import output_size
@@ -81,11 +81,8 @@ def conv2d_grad_weight(
     groups: int,
 ) -> np.ndarray:
     geometry = Geometry(x.shape, tuple(weight_shape), stride, padding, dilation, groups, x.dtype)
-    total = np.zeros((groups, weight_shape[0] // groups, np.prod(weight_shape[1:], dtype=int)), x.dtype)
-    for images, rows, columns in _columns(geometry, np.require(x, requirements="CW")):
-        part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
-        total += part.reshape(groups, total.shape[1], -1) @ _by_group(columns, groups).swapaxes(1, 2)
-    return total.reshape(weight_shape)
+    arrays = (np.require(array, requirements="CW") for array in (grad, x))
+    return plan(geometry, "grad_weight").grad_weight(geometry, *arrays)
 
 
 # ----------------------------------------------------------------------------------------------------------- winograd
@@ -134,6 +131,12 @@ def _direct_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray)
     )
 
 
+def _direct_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return weight_gradient.conv2d_grad_weight(
+        grad, x, geometry.weight_shape, geometry.stride, geometry.padding, geometry.dilation, geometry.groups
+    )
+
+
 # ------------------------------------------------------------------------------------------------------------ columns
 
 
@@ -164,6 +167,15 @@ def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray
         steps = (*geometry.stride, *geometry.padding, *geometry.dilation)
         run(_fold, target.shape[0] * C * H, columns.size, columns, target, KH, KW, rows.start, *steps)
     return result
+
+
+def _columns_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    groups, O = geometry.groups, geometry.weight_shape[0]
+    total = np.zeros((groups, O // groups, np.prod(geometry.weight_shape[1:], dtype=int)), x.dtype)
+    for images, rows, columns in _columns(geometry, x):
+        part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
+        total += part.reshape(groups, O // groups, -1) @ _by_group(columns, groups).swapaxes(1, 2)
+    return total.reshape(geometry.weight_shape)
 
 
 def _blocks(geometry: Geometry) -> Iterator[tuple[slice, slice]]:
@@ -281,12 +293,13 @@ def _fold(columns, grad, KH, KW, first, SH, SW, PH, PW, DH, DW, start, stop):
 
 
 class Algorithm(NamedTuple):
-    """A way to convolve: where it may be used, how to go forward, and the gradient with respect to the input."""
+    """A way to convolve: where it may be used, how to go forward, and the gradients with respect to the input and weight."""
 
     name: str
     suits: Callable[[Geometry], bool]
     forward: Callable[..., np.ndarray]  # geometry, x, weight, bias
     grad_input: Callable[..., np.ndarray]  # geometry, grad, weight
+    grad_weight: Callable[..., np.ndarray]  # geometry, grad, x
 
 
 def _always(geometry: Geometry) -> bool:
@@ -294,9 +307,9 @@ def _always(geometry: Geometry) -> bool:
 
 
 ALGORITHMS = {
-    "winograd": Algorithm("winograd", _suits_winograd, _winograd_forward, _winograd_grad_input),
-    "direct": Algorithm("direct", _always, _direct_forward, _direct_grad_input),
-    "columns": Algorithm("columns", _always, _columns_forward, _columns_grad_input),
+    "winograd": Algorithm("winograd", _suits_winograd, _winograd_forward, _winograd_grad_input, _direct_grad_weight),
+    "direct": Algorithm("direct", _always, _direct_forward, _direct_grad_input, _direct_grad_weight),
+    "columns": Algorithm("columns", _always, _columns_forward, _columns_grad_input, _columns_grad_weight),
 }
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 forced: str | None = None  # the name of the algorithm that is taken wherever it suits, see `minicnn.kernels.use`
@@ -312,10 +325,10 @@ def plan(geometry: Geometry, operation: str) -> Algorithm:
     | grad_input  | fewer input channels than a tile has rows                          | columns   |
     | others      | everywhere else                                                    | direct    |
     """
-    if operation == "grad_weight":
-        return ALGORITHMS["columns"]
     if forced is not None:
         return ALGORITHMS[forced if ALGORITHMS[forced].suits(geometry) else "direct"]
+    if operation == "grad_weight":
+        return ALGORITHMS["direct"]
     if _suits_winograd(geometry) and _winograd_pays(geometry):
         return ALGORITHMS["winograd"]
     if operation == "grad_input" and geometry.weight_shape[1] < ROWS:

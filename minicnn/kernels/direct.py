@@ -1,8 +1,8 @@
 """Convolution as it is defined, in tiles: for any kernel size, stride, dilation and groups, forward and backward.
 
-Three steps. `lay_out` copies the input into planes with the padding around them, one plane for each phase of the stride: in
-it the pixels that a window visits are neighbours, and the next window is one pixel further. In such a plane the tap (c, kh,
-kw) of every output pixel lies at one and the same distance from it, so that a run of neighbouring outputs needs a run of
+Two steps. `_planes` copies the input into planes with the padding around them, one plane for each phase of the stride: in it
+the pixels that a window visits are neighbours, and the next window is one pixel further. In such a plane the tap (c, kh, kw)
+of every output pixel lies at one and the same distance from it, so that a run of neighbouring outputs needs a run of
 neighbouring pixels for each tap: that is the product `tile` computes. The outputs of a row run on into the padding and into
 the next row; what falls into the padding is computed and thrown away.
 
@@ -21,24 +21,35 @@ import numpy as np
 from .memory import scratch
 from .parallel import jit, run
 from .shapes import output_size
-from .tile import ROWS, VECTOR, VECTORS, lanes, tile_1, tile_2, tile_3
+from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
-CHUNK = (
-    2**16
-)  # numbers of the planes that one tile after the other reads before the next rows: they stay in the core's cache
+CHUNK = 2**16  # numbers of the planes that the tiles of a few rows read before the next rows: they stay in the core's cache
 
 Pair = tuple[int, int]
-Tap = tuple[int, int, int]  # row and column of a kernel element in the padded input; its distance in the weight
+
+
+class Part(NamedTuple):
+    """The outputs at start, start + step, .. along both axes, and the kernel elements that contribute to them."""
+
+    start: Pair
+    taps: tuple[tuple[int, int, int], ...]  # row and column in the padded input; distance in the weight
+
+
+class Parts:
+    """All outputs. A class of its own, so that it is known by what it is, not by its many numbers (see `_layout`)."""
+
+    def __init__(self, parts: list[Part], above: int, left: int) -> None:
+        self.parts, self.above, self.left = parts, above, left  # above, left: the padding; may be negative
 
 
 class Layout(NamedTuple):
     """How the planes of a band of the input lie in memory, and where the taps are in them."""
 
+    phases: np.ndarray  # (phases, 2): the row and column, modulo the stride, that each plane of a channel holds
     rows: int
     pitch: int  # from one row of a plane to the next
-    pixel_taps: np.ndarray
-    weight_taps: np.ndarray
+    taps: list[tuple[np.ndarray, np.ndarray]]  # of each part: distances in the planes, distances in the weight
 
 
 def conv2d(
@@ -53,8 +64,7 @@ def conv2d(
     O, C, KH, KW = weight.shape  # C: of one group
     size = tuple(map(output_size, x.shape[2:], (KH, KW), stride, padding, dilation))
     out = np.empty((len(x), O, *size), x.dtype)
-    taps = tuple((kh * dilation[0], kw * dilation[1], kh * KW + kw) for kh in range(KH) for kw in range(KW))
-    correlate(x, weight, (C * KH * KW, KH * KW), taps, stride, padding, groups, bias, out)
+    correlate(x, weight, (C * KH * KW, KH * KW), _forward(KH, KW, dilation, padding), stride, groups, bias, out)
     return out
 
 
@@ -67,182 +77,183 @@ def conv2d_grad_input(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    O, C, KH, KW = weight.shape
+    _, C, KH, KW = weight.shape
     out = np.empty(input_shape, grad.dtype)
-    turned = scratch("turned", (groups, C, O // groups, KH * KW), weight.dtype)
-    run(_exchange, O, weight.size, np.ascontiguousarray(weight).reshape(groups, O // groups, C, KH * KW), turned)
-    for y in range(min(stride[0], input_shape[2])):
-        for x in range(min(stride[1], input_shape[3])):
-            # the pixels y, y + SH, ..: window oh touches pixel h at kh if oh SH + kh DH = h + PH
-            rows, columns = (
-                [(k, (p + pad - k * d) // s) for k in range(K) if (p + pad - k * d) % s == 0]
-                for p, pad, K, d, s in zip((y, x), padding, (KH, KW), dilation, stride, strict=True)
-            )
-            if not rows or not columns:
-                out[:, :, y :: stride[0], x :: stride[1]] = 0
-                continue
-            above, left = -min(shift for _, shift in rows), -min(shift for _, shift in columns)
-            taps = tuple((above + i, left + j, kh * KW + kw) for kh, i in rows for kw, j in columns)
-            steps = (O // groups * KH * KW, KH * KW)
-            correlate(grad, turned, steps, taps, (1, 1), (above, left), groups, None, out, (y, x), stride)
+    parts = _backward(KH, KW, dilation, padding, stride)
+    if len(parts.parts) < math.prod(stride):
+        out[:] = 0
+    correlate(grad, weight, (KH * KW, C * KH * KW), parts, (1, 1), groups, None, out, stride)
     return out
 
 
-@jit
-def _exchange(weight, out, start, stop):
-    """out[g, c, o] = weight[g, o, c], so that the weights of one tap after the other lie one after the other. Unit: (g, o)."""
-    _, O, C, K = weight.shape
-    for unit in range(start, stop):
-        g, o = unit // O, unit % O
-        for c in range(C):
-            source, target = weight[g, o, c], out[g, c, o]
-            for k in range(K):
-                target[k] = source[k]
+@lru_cache
+def _forward(KH: int, KW: int, dilation: Pair, padding: Pair) -> Parts:
+    taps = tuple((kh * dilation[0], kw * dilation[1], kh * KW + kw) for kh in range(KH) for kw in range(KW))
+    return Parts([Part((0, 0), taps)], *padding)
+
+
+@lru_cache
+def _backward(KH: int, KW: int, dilation: Pair, padding: Pair, stride: Pair) -> Parts:
+    """Input pixel p S + i, i one of the S phases, is touched at k by window p + (i + P - k D) / S, where that is an integer."""
+    rows, columns = (
+        [[(k, (i + P - k * D) // S) for k in range(K) if (i + P - k * D) % S == 0] for i in range(S)]
+        for K, D, P, S in zip((KH, KW), dilation, padding, stride, strict=True)
+    )
+    above, left = (-min((shift for taps in axis for _, shift in taps), default=0) for axis in (rows, columns))
+    parts = [
+        Part((y, x), tuple((above + i, left + j, kh * KW + kw) for kh, i in rows[y] for kw, j in columns[x]))
+        for y in range(stride[0]) for x in range(stride[1]) if rows[y] and columns[x]
+    ]  # fmt: skip
+    return Parts(parts, above, left)
 
 
 def correlate(
     x: np.ndarray,
     weight: np.ndarray,
     weight_steps: Pair,
-    taps: tuple[Tap, ...],
+    parts: Parts,
     stride: Pair,
-    padding: Pair,
     groups: int,
     bias: np.ndarray | None,
     out: np.ndarray,
-    start: Pair = (0, 0),
     step: Pair = (1, 1),
 ) -> None:
     """out[n, r, y, x] = bias[r] + sum over channels c of its group and taps (dy, dx, distance) of
     weight[of the group + r * row_step + c * channel_step + distance] * padded x[n, c, y' SH + dy, x' SW + dx]
 
-    for y = start + y' step and x likewise. `weight_steps` is (row_step, channel_step). padding: above and at the left; may be
-    negative. x, weight and out are contiguous.
+    for y = start + y' step and x likewise, in each of the parts. `weight_steps` is (row_step, channel_step). x, weight and out
+    are contiguous.
     """
     N, C, H, W = x.shape
-    size = tuple(-(-(n - a) // s) for n, a, s in zip(out.shape[2:], start, step, strict=True))
     if 0 in (N, C, *out.shape):
         out[:] = 0 if bias is None else bias[:, None, None]
         return
+    size = tuple(-(-n // s) for n, s in zip(out.shape[2:], step, strict=True))  # of the largest part
     C_group, R_group = C // groups, out.shape[1] // groups
     bias = np.zeros(out.shape[1], x.dtype) if bias is None else np.ascontiguousarray(bias)
     weight = np.ascontiguousarray(weight).reshape(-1)
-    width = VECTORS * lanes(x.dtype)  # pixels of a tile
+    lane = lanes(x.dtype)
     # Without padding the tiles can read x itself, if the last of them can end at the last pixel.
-    as_it_is = stride == step == (1, 1) and padding == (0, 0) and (size[0] - 1) * W + size[1] >= width
-    whole_rows = as_it_is and size == (H, W)
-    if whole_rows:  # 1x1: a plane is one long row
+    as_it_is = (
+        stride == step == (1, 1) and parts.above == parts.left == 0 and (size[0] - 1) * W + size[1] >= VECTORS * lane
+    )
+    if as_it_is and size == (H, W):  # 1x1: a plane is one long row
         x, out, H, W, size = x.reshape(N, C, 1, H * W), out.reshape(*out.shape[:2], 1, H * W), 1, H * W, (1, H * W)
-    full = _layout(taps, stride, padding[1], C_group, W, size, weight_steps[1], as_it_is)
-    images = max(1, PLANES // (C * stride[0] * stride[1] * full.rows * full.pitch))
+    layout = _layout(parts, stride, C_group, W, size, weight_steps[1], as_it_is)
+    per_row = C * len(layout.phases) * layout.pitch
+    images = max(1, PLANES // (per_row * layout.rows))
     band = size[0]
     if images == 1 and not as_it_is:
-        extra = full.rows - size[0]  # rows of a plane that two bands share
-        band = min(size[0], max(8, PLANES // (C * stride[0] * stride[1] * full.pitch) - extra))
+        extra = layout.rows - size[0]  # rows of a plane that two bands share
+        band = min(size[0], max(8, PLANES // per_row - extra))
     for n in range(0, N, images):
-        part, target = x[n : n + images], out[n : n + images]
+        image, target = x[n : n + images], out[n : n + images]
         for y in range(0, size[0], band):
             height = min(band, size[0] - y)
-            layout = full if height == size[0] else _layout(
-                taps, stride, padding[1], C_group, W, (height, size[1]), weight_steps[1], as_it_is
-            )  # fmt: skip
-            above = padding[0] - y * stride[0]
-            pixels = part.reshape(-1) if as_it_is else _planes(part, layout, stride, (above, padding[1]), width)
-            total = (height - 1) * layout.pitch + size[1]
-            plane = H * W if as_it_is else stride[0] * stride[1] * layout.rows * layout.pitch
-            chunk = min(-(-total // width), max(1, CHUNK // (C_group * width)))
-            blocks, chunks = -(-R_group // ROWS), -(-total // (chunk * width))
-            units = len(part) * groups * chunks * blocks
-            run(
-                _multiply, units, len(part) * total * out.shape[1] * len(layout.pixel_taps) // 16,
-                weight, weight_steps[0], layout.weight_taps, pixels, C_group * plane, layout.pixel_taps, target, bias,
-                groups, blocks, chunk * width, chunks, layout.pitch, height, size[1], as_it_is,
-                start[0] + y * step[0], start[1], *step,
-            )  # fmt: skip
+            layout = _layout(parts, stride, C_group, W, (height, size[1]), weight_steps[1], as_it_is)
+            if as_it_is:
+                pixels, channel = image.reshape(-1), H * W
+            else:
+                pixels = _planes(image, layout, stride, parts.above - y * stride[0], parts.left, VECTORS * lane)
+                channel = len(layout.phases) * layout.rows * layout.pitch
+            for (start, _), (pixel_taps, weight_taps) in zip(parts.parts, layout.taps, strict=True):
+                y0 = start[0] + y * step[0]
+                OH, OW = min(height, -(-(out.shape[2] - y0) // step[0])), -(-(out.shape[3] - start[1]) // step[1])
+                if OH <= 0 or OW <= 0:
+                    continue
+                total = (OH - 1) * layout.pitch + OW
+                chunks = -(-total * C_group // CHUNK)
+                chunk = -(-total // (chunks * lane)) * lane
+                chunks = -(-total // chunk)
+                units = len(image) * groups * chunks * -(-R_group // ROWS)
+                run(
+                    _multiply, units, len(image) * total * out.shape[1] * len(pixel_taps) // 16,
+                    weight, weight_steps[0], weight_taps, pixels, C_group * channel, pixel_taps, target, bias, groups,
+                    chunk, chunks, layout.pitch, OH, OW, as_it_is, y0, start[1], *step,
+                )  # fmt: skip
 
 
 @lru_cache(maxsize=512)
 def _layout(
-    taps: tuple[Tap, ...],
-    stride: Pair,
-    left: int,
-    channels: int,
-    W: int,
-    size: Pair,
-    channel_step: int,
-    as_it_is: bool,
+    parts: Parts, stride: Pair, channels: int, W: int, size: Pair, channel_step: int, as_it_is: bool
 ) -> Layout:
     (SH, SW), (OH, OW) = stride, size
+    taps = [tap for part in parts.parts for tap in part.taps]
     rows = OH + max(dy // SH for dy, _, _ in taps)
     pitch = OW + max(dx // SW for _, dx, _ in taps)
     if as_it_is:
         pitch = W
     elif SW == 1:  # the padding at the left of a row is that at the right of the one before, too
-        pitch = max(OW, pitch - max(0, min(left, pitch - left - W)))
-    plane = rows * pitch
-    places = [((dy % SH * SW + dx % SW) * plane + dy // SH * pitch + dx // SW, distance) for dy, dx, distance in taps]
-    pixels, weights = np.array(places).T
-    c = np.arange(channels)[:, None]
-    return Layout(rows, pitch, (c * (plane * SH * SW) + pixels).ravel(), (c * channel_step + weights).ravel())
+        pitch = max(OW, pitch - max(0, min(parts.left, pitch - parts.left - W)))
+    phases = sorted({(dy % SH, dx % SW) for dy, dx, _ in taps})
+    plane, c = rows * pitch, np.arange(channels)[:, None]
+    places = []
+    for part in parts.parts:
+        pixels, weights = np.array([
+            (phases.index((dy % SH, dx % SW)) * plane + dy // SH * pitch + dx // SW, distance)
+            for dy, dx, distance in part.taps
+        ]).T  # fmt: skip
+        places.append(((c * (plane * len(phases)) + pixels).ravel(), (c * channel_step + weights).ravel()))
+    return Layout(np.array(phases), rows, pitch, places)
 
 
-def _planes(x: np.ndarray, layout: Layout, stride: Pair, padding: Pair, width: int) -> np.ndarray:
-    """(N, C, SH, SW, rows, pitch), flat. Behind them are zeros for what the last tile, `width` pixels, reads past the end."""
+def _planes(x: np.ndarray, layout: Layout, stride: Pair, above: int, left: int, width: int) -> np.ndarray:
+    """(N, C, phases, rows, pitch), flat. Behind them are zeros for what the last tile, `width` pixels, reads past the end."""
     N, C, _, _ = x.shape
-    shape = (N * C, *stride, layout.rows, layout.pitch)
+    shape = (N * C, len(layout.phases), layout.rows, layout.pitch)
     size = math.prod(shape)
     flat = scratch("planes", (size + layout.pitch + width,), x.dtype)
     flat[size:] = 0
-    run(_lay_out, N * C, size, x, flat[:size].reshape(shape), *padding)
+    run(_lay_out, N * C, size, x, flat[:size].reshape(shape), layout.phases, *stride, above, left)
     return flat
 
 
 @jit
-def _lay_out(x, planes, PH, PW, start, stop):
-    """planes[(n, c), p, q, i, j] = padded x[n, c, i * SH + p, j * SW + q]. Unit: one plane (n, c) of x."""
+def _lay_out(x, planes, phases, SH, SW, above, left, start, stop):
+    """planes[(n, c), phase, i, j] = padded x[n, c, i * SH + row of the phase, j * SW + its column]. Unit: (n, c)."""
     C = x.shape[1]
     for unit in range(start, stop):
-        split(x[unit // C, unit % C], planes[unit], PH, PW)
+        for phase in range(len(phases)):
+            pick(x[unit // C, unit % C], phases[phase, 0] - above, phases[phase, 1] - left, SH, SW, planes[unit, phase])
 
 
 @jit
-def split(x, planes, PH, PW):
-    """Deal one plane (H, W), with PH rows and PW columns of zeros before it, into its phases (SH, SW, rows, pitch)."""
+def pick(x, y0, x0, SH, SW, out):
+    """out[i, j] = x[y0 + i * SH, x0 + j * SW], or 0 where x has no such pixel."""
     H, W = x.shape
-    SH, SW, rows, pitch = planes.shape
-    for p in range(SH):
-        for q in range(SW):
-            low = min(pitch, max(0, (PW - q + SW - 1) // SW))  # the first place that is not padding
-            high = max(low, min(pitch, (W - 1 + PW - q) // SW + 1))
-            for i in range(rows):
-                y = i * SH + p - PH
-                target = planes[p, q, i]
-                if y < 0 or y >= H:
-                    target[:] = 0
-                    continue
-                target[:low] = 0
-                target[high:] = 0
-                if high == low:
-                    continue
-                source, target = x[y, low * SW + q - PW :], target[low:high]
-                if SW == 1:
-                    for j in range(len(target)):
-                        target[j] = source[j]
-                elif SW == 4:
-                    for j in range(len(target)):
-                        target[j] = source[4 * j]
-                else:
-                    for j in range(len(target)):
-                        target[j] = source[j * SW]
+    pitch = out.shape[1]
+    low = min(pitch, max(0, (SW - 1 - x0) // SW))  # the first column that is in x
+    high = max(low, min(pitch, (W - 1 - x0) // SW + 1))
+    for i in range(len(out)):
+        y, target = y0 + i * SH, out[i]
+        if y < 0 or y >= H or low == high:
+            target[:] = 0
+            continue
+        target[:low] = 0
+        target[high:] = 0
+        source, target = x[y, x0 + low * SW :], target[low:high]
+        if SW == 1:
+            for j in range(len(target)):
+                target[j] = source[j]
+        elif SW == 2:  # a stride that the compiler knows can be loaded as vectors
+            for j in range(len(target)):
+                target[j] = source[2 * j]
+        elif SW == 4:
+            for j in range(len(target)):
+                target[j] = source[4 * j]
+        else:
+            for j in range(len(target)):
+                target[j] = source[j * SW]
 
 
 @jit
 def _multiply(
-    weight, row_step, weight_taps, pixels, group_step, pixel_taps, out, bias, groups, blocks, chunk, chunks, pitch, OH, OW,
-    stay_inside, y0, x0, SY, SX, start, stop,
+    weight, row_step, weight_taps, pixels, group_step, pixel_taps, out, bias, groups, chunk, chunks, pitch, OH, OW, stay_inside,
+    y0, x0, SY, SX, start, stop,
 ):  # fmt: skip
-    """All tiles. Unit: (image, group, chunk of pixels, block of rows), so that threads share neither rows nor pixels."""
+    """All tiles. Unit: (image, group, chunk of pixels, ROWS output channels), so that threads share neither rows nor pixels."""
     R = out.shape[1] // groups
+    blocks = (R + ROWS - 1) // ROWS
     total = (OH - 1) * pitch + OW
     lane = VECTOR // pixels.itemsize
     target = np.empty((ROWS, VECTORS * lane), pixels.dtype)
@@ -253,18 +264,13 @@ def _multiply(
         rows = min(ROWS, R - row)
         origin = (n * groups + g) * group_step
         w = g * (weight.size // groups) + row * row_step
-        for p in range(begin, min(total, begin + chunk), VECTORS * lane):
-            count = min(VECTORS * lane, total - p)
-            vectors = (count + lane - 1) // lane
+        p, end = begin, min(total, begin + chunk)
+        while p < end:
+            width = width_for(end - p, lane)
+            count = min(width, end - p)
             # the last tile may end behind the last pixel: in an array of the caller's it is moved back
-            moved = max(0, p + vectors * lane - total) if stay_inside else 0
-            first = origin + p - moved
-            if vectors == 3:
-                tile_3(weight, w, row_step, rows - 1, weight_taps, pixels, first, pixel_taps, target)
-            elif vectors == 2:
-                tile_2(weight, w, row_step, rows - 1, weight_taps, pixels, first, pixel_taps, target)
-            else:
-                tile_1(weight, w, row_step, rows - 1, weight_taps, pixels, first, pixel_taps, target)
+            moved = max(0, p + width - total) if stay_inside else 0
+            tile(width, weight, w, row_step, rows - 1, weight_taps, pixels, origin + p - moved, pixel_taps, target, False)
             oh, ow, done = p // pitch, p % pitch, 0
             while done < count:
                 length = min(pitch - ow, count - done)
@@ -279,3 +285,4 @@ def _multiply(
                         for j in range(min(length, OW - ow)):
                             line[j * SX] = source[j] + b
                 oh, ow, done = oh + 1, 0, done + length
+            p += width

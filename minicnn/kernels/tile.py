@@ -2,10 +2,10 @@
 
     target[r, p] = sum over k of weight[row + r * step + weight_taps[k]] * pixels[first + pixel_taps[k] + p]
 
-for 8 rows r (output channels) and 16, 32 or 48 neighbouring p (pixels; with AVX-512). For each k it loads three vectors of
-pixels and eight weights and does 24 multiply-adds, which is what keeps the processor's multipliers busy; a loop that keeps its
-sums in memory is bound by loading and storing them. Compilers do not find this form by themselves, so it is stated here in
-LLVM's language, one instruction a line. `plain` is what it computes: it runs with ``NUMBA_DISABLE_JIT=1``.
+(or, with `add`, that is added to it) for 8 rows r (output channels) and 8, 16, 32 or 48 neighbouring p (pixels; with AVX-512). For each k the widest loads three
+vectors of pixels and eight weights and does 24 multiply-adds, which is what keeps the processor's multipliers busy; a loop that
+keeps its sums in memory is bound by loading and storing them. Compilers do not find this form by themselves, so it is stated here
+in LLVM's language, one instruction a line. `plain` is what it computes: it runs with ``NUMBA_DISABLE_JIT=1``.
 
 The taps are two lists of distances, and they are what lets one tile serve every convolution: kernel size, stride, dilation,
 forward and backward only change where the k-th weight and the k-th pixel lie. Nothing is copied into columns.
@@ -23,6 +23,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from .parallel import jit
+
 _features = llvm.get_host_cpu_features()
 if _features.get("avx512f"):
     VECTOR, ROWS = 64, 8  # bytes in a vector register; rows of a tile, so that 8 x 3 sums fit into 32 registers
@@ -38,35 +40,40 @@ def lanes(dtype: np.dtype) -> int:
     return VECTOR // np.dtype(dtype).itemsize
 
 
-def plain(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, vectors):
-    """The tile in Python. Rows after `last` repeat it: their sums are not used. Reads nothing outside of the arrays."""
-    width = vectors * lanes(pixels.dtype)
+def plain(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add, vectors):
+    """The tile in Python, `vectors` vector registers wide. Rows after `last` repeat it: their sums are not used. Reads nothing
+    outside of the arrays."""
+    width = int(vectors * lanes(pixels.dtype))
     places = first + pixel_taps[:, None] + np.arange(width)
     if places.min() < 0 or places.max() >= len(pixels):
         raise IndexError(f"a tile reads pixels {places.min()} to {places.max()} of {len(pixels)}")
     for r in range(ROWS):
-        target[r, :width] = weight[row + min(r, last) * step + weight_taps] @ pixels[places]
+        total = weight[row + min(r, last) * step + weight_taps] @ pixels[places]
+        target[r, :width] = target[r, :width] + total if add else total
 
 
-def compiled(vectors: int) -> Callable:
-    """The tile, `vectors` registers wide, for compiled kernels. All arrays are contiguous; `weight`, `pixels` are flat."""
+def compiled(vectors: float) -> Callable:
+    """The tile for compiled kernels. All arrays are contiguous; `weight` and `pixels` are flat. Half a vector is one of half the
+    size."""
 
     @intrinsic
-    def tile(typing, weight, row, step, last, weight_taps, pixels, first, pixel_taps, target):
+    def tile(typing, weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add):
         integer = types.int64
-        result = types.void(weight, integer, integer, integer, weight_taps, pixels, integer, pixel_taps, target)
+        result = types.void(weight, integer, integer, integer, weight_taps, pixels, integer, pixel_taps, target, types.bool_)
         return result, lambda *place: _write(vectors, *place)
 
     return tile
 
 
-def _write(vectors: int, context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+def _write(vectors: float, context: Any, build: Any, signature: Any, arguments: Any) -> Any:
     """The instructions of a tile."""
-    _, row, step, last, _, _, first, _, _ = arguments
+    _, row, step, last, _, _, first, _, _, add = arguments
     structures = [context.make_array(kind)(context, build, value) if isinstance(kind, types.Array) else None
                   for kind, value in zip(signature.args, arguments, strict=True)]  # fmt: skip
     index, number = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
-    width = VECTOR // (signature.args[0].dtype.bitwidth // 8)
+    width = full = VECTOR // (signature.args[0].dtype.bitwidth // 8)
+    if vectors < 1:
+        vectors, width = 1, int(vectors * full)
     vector = ir.VectorType(number, width)
     nothing, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(vector, [0.0] * width)
     first_lane = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
@@ -81,6 +88,12 @@ def _write(vectors: int, context: Any, build: Any, signature: Any, arguments: An
         inside = build.icmp_signed("<", index(r), last)
         starts.append(build.gep(address(0, row), [build.mul(step, build.select(inside, index(r), last))]))
     count = build.extract_value(structures[7].shape, 0)
+    results = [
+        [build.bitcast(build.gep(address(8), [index(r * VECTORS * full + v * width)]), vector.as_pointer()) for v in range(vectors)]
+        for r in range(ROWS)
+    ]
+    add = build.icmp_signed("!=", add, add.type(0))
+    begin = [[build.select(add, build.load(place, align=4), zeros) for place in places] for places in results]
 
     before, loop, after = build.block, build.append_basic_block("taps"), build.append_basic_block("done")
     build.branch(loop)
@@ -97,7 +110,7 @@ def _write(vectors: int, context: Any, build: Any, signature: Any, arguments: An
         totals.append([build.call(multiply_add, [spread, loaded[v], sums[r][v]]) for v in range(vectors)])
     following = build.add(k, index(1))
     for register, start, result in [(k, index(0), following), *(
-        (sums[r][v], zeros, totals[r][v]) for r in range(ROWS) for v in range(vectors)
+        (sums[r][v], begin[r][v], totals[r][v]) for r in range(ROWS) for v in range(vectors)
     )]:  # fmt: skip
         register.add_incoming(start, before)
         register.add_incoming(result, loop)
@@ -109,14 +122,57 @@ def _write(vectors: int, context: Any, build: Any, signature: Any, arguments: An
     back.set_metadata("llvm.loop", properties)
 
     build.position_at_end(after)
-    place = build.bitcast(address(8), vector.as_pointer())
     for r in range(ROWS):
         for v in range(vectors):
-            build.store(totals[r][v], build.gep(place, [index(r * VECTORS + v)]), align=4)
+            build.store(totals[r][v], results[r][v], align=4)
     return context.get_dummy_value()
 
 
+def plain_move(source, place, target, to):
+    """Copy one vector register from source[place] on to target[to] on. Flat arrays; what a short loop does not get compiled to."""
+    count = lanes(source.dtype)
+    target[to : to + count] = source[place : place + count]
+
+
+@intrinsic
+def compiled_move(typing, source, place, target, to):
+    def write(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        number = context.get_value_type(signature.args[0].dtype)
+        vector = ir.VectorType(number, VECTOR // (signature.args[0].dtype.bitwidth // 8)).as_pointer()
+        first, last = (
+            build.bitcast(build.gep(context.make_array(kind)(context, build, array).data, [offset]), vector)
+            for kind, array, offset in ((signature.args[0], *arguments[:2]), (signature.args[2], *arguments[2:]))
+        )
+        build.store(build.load(first, align=4), last, align=4)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64), write
+
+
+move = plain_move if numba.config.DISABLE_JIT else compiled_move
+
 if numba.config.DISABLE_JIT:
-    tile_1, tile_2, tile_3 = (lambda *place, vectors=vectors: plain(*place, vectors) for vectors in (1, 2, 3))
+    tile_half, tile_1, tile_2, tile_3 = (lambda *place, v=vectors: plain(*place, v) for vectors in (0.5, 1, 2, 3))
 else:
-    tile_1, tile_2, tile_3 = (compiled(vectors) for vectors in (1, 2, 3))
+    tile_half, tile_1, tile_2, tile_3 = (compiled(vectors) for vectors in (0.5, 1, 2, 3))
+
+
+@jit
+def width_for(count, lane):
+    """The widest tile that `count` pixels fill; or, for the last of them, the narrowest that holds them. lane: see `lanes`."""
+    vectors = count // lane + (1 if count % lane > lane // 2 else 0)
+    return min(VECTORS, vectors) * lane if vectors > 0 else lane // 2
+
+
+@jit
+def tile(width, weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add):
+    """The tile of this width; target (ROWS, 3 * lane)."""
+    lane = target.shape[1] // VECTORS
+    if width == 3 * lane:
+        tile_3(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add)
+    elif width == 2 * lane:
+        tile_2(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add)
+    elif width == lane:
+        tile_1(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add)
+    else:
+        tile_half(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add)

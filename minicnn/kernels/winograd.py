@@ -9,54 +9,79 @@ a tile of 6x6 input pixels gives m x m outputs of a K x K kernel, m = 7 - K, by 
 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.) With many channels each of the 36 products
 becomes a matrix product (O, C) @ (C, tiles).
 
-It rounds more than a plain sum, and how much depends on the points: over 256 channels the usual 0, +-1, +-2 gave four times
-the error of a plain float32 sum, and 0, +-3/4, +-3/2 gives twice. Float64, where every digit is wanted, never comes here.
+The points are 0, +-a, +-b and infinity, where the value of a polynomial is its highest coefficient. What a polynomial's even and
+its odd coefficients give at a is what they give at -a, but for the sign of the odd ones: so `_input_values`, `_kernel_values_3`,
+`_kernel_values_5` and `_outputs_4`, `_outputs_2`, the products with B^T, G and A^T, compute the halves and add and subtract them.
+
+It rounds more than a plain sum, and how much depends on the points: over 256 channels the usual +-1, +-2 gave four times
+the error of a plain float32 sum, and +-3/4, +-3/2 gives twice. Float64, where every digit is wanted, never comes here.
 """
 
 import numpy as np
 
-from .direct import split
+from . import parallel
+from .direct import pick
 from .memory import scratch
 from .parallel import jit, run
 from .shapes import output_size
-from .tile import ROWS, VECTOR, VECTORS, lanes, tile_1, tile_2, tile_3
+from .tile import ROWS, VECTOR, VECTORS, move, tile
 
-TILE = 6
+POINTS = 36  # in two dimensions
 OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs
-POINTS = (0, 3 / 4, -3 / 4, 3 / 2, -3 / 2)  # and infinity, where the value of a polynomial is its highest coefficient
-WIDE = 6  # tiles in a row, see `_evaluate_tiles`
-TILES = 2**21  # numbers in the transformed tiles of one block, which should stay in the processor's cache
+TILES = 2**21  # numbers in the values of one block of tiles, which should stay in the processor's cache
+MOST_TILES = 256  # in a block
+LANE = VECTOR // 4  # float32 in a vector register
+PANEL = VECTORS * LANE  # tiles side by side in one tile of the matrix product
+WIDTH = ROWS * PANEL  # numbers side by side in a transform: a constant, so that the compiler knows which rows do not overlap
+HALF = 2 * WIDTH  # pixels side by side in the first half of the input's transform
+PARTS = 6  # times PANEL input channels at a time
+BLOCKS = 2  # times ROWS output channels: so many use the values of a panel before the next panel
+
+A, B = np.float32(3 / 4), np.float32(3 / 2)
+AA, BB, AABB, SUM = A * A, B * B, A * A * B * B, A * A + B * B
+# The denominators of Lagrange's interpolation, the product of the distances to the other points, put into the kernel's values.
+AT_0, AT_A, AT_B = 1 / AABB, 1 / (2 * AA * (AA - BB)), 1 / (2 * BB * (BB - AA))
 
 
-def evaluation(terms: int) -> np.ndarray:
-    """(6, terms): row i times a polynomial's coefficients is its value at point i."""
-    matrix = np.zeros((TILE, terms))
-    matrix[:-1] = [[point**power for power in range(terms)] for point in POINTS]
-    matrix[-1, -1] = 1
-    return matrix
-
-
-def weight_matrix(K: int) -> np.ndarray:
-    """G (6, K): evaluate a kernel; with the denominators of Lagrange's interpolation, which spares them later."""
-    denominators = [np.prod([point - other for other in POINTS if other != point]) for point in POINTS]
-    return evaluation(K) / np.array([*denominators, 1])[:, None]
-
-
-def input_matrix() -> np.ndarray:
-    """B^T (6, 6): row i holds the coefficients of the polynomial that is zero at all points but the i-th.
+@jit
+def _input_values(d0, d1, d2, d3, d4, d5):
+    """Row i of B^T holds the coefficients of the polynomial that is zero at all points but the i-th.
 
     (The transpose of interpolation: a convolution that keeps only full overlaps is the transpose of a product.)
     """
-    matrix = np.zeros((TILE, TILE))
-    for i, point in enumerate(POINTS):
-        matrix[i, :-1] = np.poly([other for other in POINTS if other != point])[::-1]
-    matrix[-1] = np.poly(POINTS)[::-1]
-    return matrix
+    even_a, odd_a = d4 - BB * d2, A * (d3 - BB * d1)
+    even_b, odd_b = d4 - AA * d2, B * (d3 - AA * d1)
+    at_0, at_infinity = AABB * d0 - SUM * d2 + d4, AABB * d1 - SUM * d3 + d5
+    return at_0, even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, at_infinity
 
 
-def output_matrix(m: int) -> np.ndarray:
-    """A^T (m, 6): from 36 products to m x m outputs."""
-    return evaluation(m).T
+@jit
+def _kernel_values_3(k0, k1, k2):
+    """w(x) = k0 + k1 x + k2 x^2 at the points, divided by the denominators."""
+    even_a, odd_a = AT_A * (k0 + AA * k2), AT_A * A * k1
+    even_b, odd_b = AT_B * (k0 + BB * k2), AT_B * B * k1
+    return AT_0 * k0, even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, k2
+
+
+@jit
+def _kernel_values_5(k0, k1, k2, k3, k4):
+    even_a, odd_a = AT_A * (k0 + AA * (k2 + AA * k4)), AT_A * A * (k1 + AA * k3)
+    even_b, odd_b = AT_B * (k0 + BB * (k2 + BB * k4)), AT_B * B * (k1 + BB * k3)
+    return AT_0 * k0, even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, k4
+
+
+@jit
+def _outputs_4(at_0, at_a, at_minus_a, at_b, at_minus_b, at_infinity):
+    """Column i of A^T holds the powers 1, x, x^2, x^3 of point i."""
+    even_a, odd_a = at_a + at_minus_a, A * (at_a - at_minus_a)
+    even_b, odd_b = at_b + at_minus_b, B * (at_b - at_minus_b)
+    return at_0 + even_a + even_b, odd_a + odd_b, AA * even_a + BB * even_b, AA * odd_a + BB * odd_b + at_infinity
+
+
+@jit
+def _outputs_2(at_0, at_a, at_minus_a, at_b, at_minus_b, at_infinity):
+    even = at_a + at_minus_a + at_b + at_minus_b
+    return at_0 + even, A * (at_a - at_minus_a) + B * (at_b - at_minus_b) + at_infinity
 
 
 def convolve(
@@ -64,220 +89,240 @@ def convolve(
 ) -> tuple[np.ndarray, bool]:
     """Convolve x (N, C, H, W) at stride 1 with weight (O, C, K, K): (N, O, OH, OW), and whether all of it is finite.
 
-    `turned`: with the kernels turned by 180 degrees, inputs and outputs exchanged: x (N, O, ..) -> (N, C, ..).
+    `turned`: with the kernels turned by 180 degrees, inputs and outputs exchanged: x (N, O, ..) -> (N, C, ..). All float32.
     """
     N, C, H, W = x.shape
-    K, kind = weight.shape[2], x.dtype
+    K = weight.shape[2]
     O, m = weight.shape[1 if turned else 0], OUTPUTS[K]
     OH, OW = output_size(H, K, 1, padding[0]), output_size(W, K, 1, padding[1])
     down, across = -(-OH // m), -(-OW // m)  # tiles
-    wide = across >= WIDE
-    pitch = across + (TILE - 1) // m if wide else across  # from one row of tiles to the next
-    B, A, G = (matrix.astype(kind) for matrix in (input_matrix(), output_matrix(m), weight_matrix(K)))
-    out = np.empty((N, O, OH, OW), kind)
-    bias = np.zeros(O, kind) if bias is None else bias
+    out = np.empty((N, O, OH, OW), x.dtype)
+    bias = np.zeros(O, x.dtype) if bias is None else bias
     weight = np.ascontiguousarray(weight)
     strange = np.zeros(O, np.int64)  # how many outputs of each channel are infinite or NaN
     bands = N * down  # a band is one row of tiles
-    step = _bands_at_once(bands, pitch, C)
-    # So many output channels at a time that their transformed kernels stay in a core's cache.
-    blocks = ROWS if C > 256 else 2 * ROWS
+    blocks = -(-bands // max(1, min(MOST_TILES, TILES // (POINTS * C)) // across))
+    step = -(-bands // blocks)
+    rows = ROWS * min(BLOCKS, -(-O // (ROWS * parallel.THREADS)))  # output channels of a unit
     for first in range(0, bands, step):
         count = min(step, bands - first)
-        width = VECTORS * lanes(kind)  # tiles side by side in one tile of the matrix product
-        values = scratch("values", (-(-count * pitch // width), TILE * TILE, C, width), kind)
-        run(_evaluate_tiles, C, values.size, x, values, B, m, *padding, first, count, down, across, pitch, wide)
-        run(
-            _multiply, -(-O // blocks), TILE * TILE * O * C,
-            values, weight, turned, blocks, out, bias, strange, G, A, first, count, down, across, pitch,
-        )  # fmt: skip
+        values = scratch("values", (POINTS, -(-count * across // PANEL), C, PANEL), x.dtype)
+        run(_evaluate_tiles, C, values.size, x, values, m, *padding, first, count, down, across)
+        arguments = values, weight, turned, rows, out, bias, strange, first, count, down, across
+        run(_multiply, -(-O // rows), values.size // C * O, *arguments)
     return out, not strange.any()
 
 
-def _bands_at_once(bands: int, pitch: int, C: int) -> int:
-    """So many rows of tiles that they stay in the cache, and of those numbers the one that fills the registers best."""
-    most = min(bands, max(1, -(-96 // pitch), TILES // (TILE * TILE * C * pitch)))
-    if most == bands:
-        return bands
-    counts = range(-(-most // 2), most + 1)
-    return max(counts, key=lambda count: (count * pitch / (-(-count * pitch // 16) * 16), count))
-
-
 @jit
-def _both_axes(matrix, source, places, half, target, to, count):
-    """matrix tile matrix^T for `count` tiles side by side: element k of a tile t is source[places[k] + t]; target (p*p, ..) is
-    filled from column `to` on.
+def _evaluate_tiles(x, values, m, PH, PW, first, count, down, across, start, stop):
+    """B^T tile B for the tiles of `count` bands, from band `first` on: values (36, panels, C, PANEL). Unit: one channel.
 
-    `matrix` is (p, 6), and `half` (p*6, count) holds the tiles between the two steps.
+    B^T is applied to rows of pixels, which lie side by side, for all tiles of a band at once; then B to the rows of the result,
+    where a tile's pixels are m further than those of the tile before. Behind the tiles of a band this goes on over a few
+    numbers that belong to no tile: `_gather` leaves them out.
     """
-    p = matrix.shape[0]
-    for i in range(p):
-        m0, m1, m2, m3, m4, m5 = matrix[i, 0], matrix[i, 1], matrix[i, 2], matrix[i, 3], matrix[i, 4], matrix[i, 5]
-        for j in range(6):  # down the columns
-            s0, s1, s2 = source[places[j] :], source[places[6 + j] :], source[places[12 + j] :]
-            s3, s4, s5 = source[places[18 + j] :], source[places[24 + j] :], source[places[30 + j] :]
-            row = half[6 * i + j]
-            for t in range(count):
-                row[t] = m0 * s0[t] + m1 * s1[t] + m2 * s2[t] + m3 * s3[t] + m4 * s4[t] + m5 * s5[t]
-    for j in range(p):
-        m0, m1, m2, m3, m4, m5 = matrix[j, 0], matrix[j, 1], matrix[j, 2], matrix[j, 3], matrix[j, 4], matrix[j, 5]
-        for i in range(p):  # along the rows
-            h0, h1, h2 = half[6 * i], half[6 * i + 1], half[6 * i + 2]
-            h3, h4, h5 = half[6 * i + 3], half[6 * i + 4], half[6 * i + 5]
-            row = target[p * i + j, to:]
-            for t in range(count):
-                row[t] = m0 * h0[t] + m1 * h1[t] + m2 * h2[t] + m3 * h3[t] + m4 * h4[t] + m5 * h5[t]
-
-
-@jit
-def _evaluate_tiles(x, values, B, m, PH, PW, first, count, down, across, pitch, wide, start, stop):
-    """B^T tile B for the tiles of `count` bands, from band `first` on: values (panels, 36, C, width). Unit: one channel.
-
-    Tiles overlap, and in the phases of a plane dealt by m (see `direct.split`) element (i, j) of all tiles lies in one phase,
-    tile beside tile. Where a row has many tiles they are taken from there, with what lies between two rows; where it has
-    few, they are gathered first.
-    """
-    panels, _, _, width_of_panel = values.shape
-    tiles = panels * width_of_panel
-    reach = (TILE - 1) // m
-    width, most = across + reach, min(count, down) + reach
-    flat = np.zeros(m * m * most * width + 64, x.dtype)
-    places, gathered = np.empty(36, np.int64), np.arange(36) * tiles
-    patches = np.empty(36 * (1 if wide else tiles), x.dtype)
-    half, points = np.empty((36, tiles), x.dtype), np.empty((36, tiles), x.dtype)
+    segment = min(across, HALF // m - 2 * LANE)  # tiles of a band that are transformed at once
+    pitch = (segment * m + 5 + LANE - 1) // LANE * LANE  # pixels in a row
+    some = max(1, HALF // pitch)  # bands that are transformed at once
+    plane = np.zeros((some * m + 6) * pitch, x.dtype)
+    half, points = np.zeros(6 * HALF + LANE, x.dtype), np.empty(POINTS * WIDTH + LANE, x.dtype)
+    tiles = np.empty((POINTS, values.shape[1] * PANEL + LANE), x.dtype)
     for c in range(start, stop):
         band = 0
         while band < count:
             n, top = (first + band) // down, (first + band) % down
-            some = min(down - top, count - band)  # bands of this image
-            rows = some + reach
-            split(x[n, c], flat[: m * m * rows * width].reshape(m, m, rows, width), PH - top * m, PW)
-            for i in range(6):
-                for j in range(6):
-                    places[6 * i + j] = ((i % m * m + j % m) * rows + i // m) * width + j // m
-            if wide:
-                _both_axes(B, flat, places, half, points, band * pitch, some * pitch)
-            else:
-                for k in range(36):
-                    for b in range(some):
-                        source, target = flat[places[k] + b * width :], patches[gathered[k] + (band + b) * across :]
-                        for q in range(across):
-                            target[q] = source[q]
-            band += some
-        if not wide:
-            _both_axes(B, patches, gathered, half, points, 0, count * pitch)
-        for panel in range(panels):
-            for k in range(36):
-                source, target = points[k, panel * width_of_panel :], values[panel, k, c]
-                for t in range(len(target)):
-                    target[t] = source[t]
+            bands = min(down - top, count - band, some)
+            rows = bands * m + 6 - m
+            for q in range(0, across, segment):
+                pick(x[n, c], top * m - PH, q * m - PW, 1, 1, plane[: rows * pitch].reshape(rows, pitch))
+                for b in range(bands):
+                    _down(plane[b * m * pitch :], pitch, half[b * pitch :])
+                for i in range(6):
+                    _along(half[i * HALF :], m, points[6 * i * WIDTH :], bands * pitch // m)
+                _gather(points, pitch // m, bands, tiles, band * across + q, across, min(segment, across - q))
+            band += bands
+        for k in range(POINTS):
+            for panel in range(values.shape[1]):
+                for t in range(0, PANEL, LANE):
+                    move(tiles[k], panel * PANEL + t, values[k, panel, c], t)
 
 
 @jit
-def _multiply(values, weight, turned, most, out, bias, strange, G, A, first, count, down, across, pitch, start, stop):
+def _down(rows, pitch, half):
+    """`_input_values` down the columns of six rows of pixels; value i of column t to half[i * HALF + t]."""
+    d0, d1, d2, d3, d4, d5 = rows, rows[pitch:], rows[2 * pitch :], rows[3 * pitch :], rows[4 * pitch :], rows[5 * pitch :]
+    for t in range(pitch):
+        v0, v1, v2, v3, v4, v5 = _input_values(d0[t], d1[t], d2[t], d3[t], d4[t], d5[t])
+        half[t], half[HALF + t], half[2 * HALF + t] = v0, v1, v2
+        half[3 * HALF + t], half[4 * HALF + t], half[5 * HALF + t] = v3, v4, v5
+
+
+@jit
+def _along(row, m, points, count):
+    """`_input_values` along a row, of the six numbers from row[m * t] on; value j of tile t to points[j * WIDTH + t]."""
+    if m == 4:  # strides that the compiler knows can be loaded as vectors
+        for t in range(count):
+            d0, d1, d2, d3, d4, d5 = row[4 * t], row[4 * t + 1], row[4 * t + 2], row[4 * t + 3], row[4 * t + 4], row[4 * t + 5]
+            v0, v1, v2, v3, v4, v5 = _input_values(d0, d1, d2, d3, d4, d5)
+            points[t], points[WIDTH + t], points[2 * WIDTH + t] = v0, v1, v2
+            points[3 * WIDTH + t], points[4 * WIDTH + t], points[5 * WIDTH + t] = v3, v4, v5
+    else:
+        for t in range(count):
+            d0, d1, d2, d3, d4, d5 = row[2 * t], row[2 * t + 1], row[2 * t + 2], row[2 * t + 3], row[2 * t + 4], row[2 * t + 5]
+            v0, v1, v2, v3, v4, v5 = _input_values(d0, d1, d2, d3, d4, d5)
+            points[t], points[WIDTH + t], points[2 * WIDTH + t] = v0, v1, v2
+            points[3 * WIDTH + t], points[4 * WIDTH + t], points[5 * WIDTH + t] = v3, v4, v5
+
+
+@jit
+def _gather(points, pitch, bands, tiles, first, across, count):
+    """Copy the values of `count` tiles of each band, and of a few more, which the next band will overwrite."""
+    for k in range(POINTS):
+        for band in range(bands):
+            for t in range(0, count, LANE):
+                move(points, k * WIDTH + band * pitch + t, tiles[k], first + band * across + t)
+
+
+@jit
+def _multiply(values, weight, turned, most, out, bias, strange, first, count, down, across, start, stop):
     """All that remains, for a few output channels at a time. Unit: `most` output channels.
 
-    Transform their kernels, multiply them with the tiles at each of the 36 points, and transform the products back.
+    Transform their kernels, multiply them with the tiles at each of the 36 points, and transform the products back. The input
+    channels are taken in groups of a few parts: the kernels of a group, and its values at a point, stay in the core's cache.
     """
-    O, K, m = out.shape[1], G.shape[1], A.shape[0]
-    C = weight.shape[0] if turned else weight.shape[1]
-    lane = VECTOR // out.itemsize
-    width = VECTORS * lane
-    kernels = np.empty((most // ROWS, 36, C * ROWS), out.dtype)
-    taps, half_taps = np.empty((K * K, 32 * ROWS), out.dtype), np.empty((6 * K, 32 * ROWS), out.dtype)
-    products = np.empty((most // ROWS, 36, ROWS, width), out.dtype)
-    half, patches = np.empty((m * 6, ROWS * width), out.dtype), np.empty((m * m, ROWS * width), out.dtype)
-    line = np.empty(width * m, out.dtype)
-    weight_taps, tile_taps = np.arange(C) * ROWS, np.arange(C) * width
+    _, panels, C, _ = values.shape
+    O, m = out.shape[1], 4 if weight.shape[2] == 3 else 2
+    tiles = count * across
+    parts = (C + PANEL - 1) // PANEL
+    per = (C + parts - 1) // parts
+    kernels = np.empty((most // ROWS, PARTS * POINTS * WIDTH), out.dtype)
+    kernel_taps, value_taps = np.empty(PARTS * per, np.int64), np.arange(PARTS * per) * PANEL
+    for c in range(PARTS * per):
+        kernel_taps[c] = c // per * (POINTS * WIDTH) + c % per
+    products = np.zeros((most // ROWS, panels, POINTS, ROWS, PANEL), out.dtype)
+    taps, half, patches = np.zeros(25 * WIDTH, out.dtype), np.empty(30 * WIDTH, out.dtype), np.empty(16 * WIDTH, out.dtype)
+    line = np.empty(PANEL * m, out.dtype)
     flat = values.reshape(-1)
-    places = np.arange(36) * (ROWS * width)
     for unit in range(start, stop):
         rows = min(most, O - unit * most)
         blocks = (rows + ROWS - 1) // ROWS
-        for block in range(blocks):
-            _evaluate_kernels(weight, kernels[block], G, unit * most + block * ROWS, turned, taps, half_taps)
-        for t in range(0, count * pitch, width):
-            vectors = min(VECTORS, (count * pitch - t + lane - 1) // lane)
-            for k in range(36):
-                place = (t // width * 36 + k) * C * width
-                for block in range(blocks):
-                    left, target = kernels[block, k], products[block, k]
-                    if vectors == 3:
-                        tile_3(left, 0, 1, ROWS - 1, weight_taps, flat, place, tile_taps, target)
-                    elif vectors == 2:
-                        tile_2(left, 0, 1, ROWS - 1, weight_taps, flat, place, tile_taps, target)
-                    else:
-                        tile_1(left, 0, 1, ROWS - 1, weight_taps, flat, place, tile_taps, target)
-            some = min(width, count * pitch - t)
+        for channel in range(0, C, PARTS * per):
+            channels = min(PARTS * per, C - channel)
             for block in range(blocks):
-                _both_axes(A, products[block].reshape(-1), places, half, patches, 0, ROWS * width)
+                for c in range(0, channels, per):
+                    target = kernels[block, c // per * (POINTS * WIDTH) :]
+                    part = channel + c, min(per, channels - c), per
+                    _evaluate_kernels(weight, turned, unit * most + block * ROWS, *part, taps, half, target)
+            for k in range(POINTS):
+                for block in range(blocks):
+                    for panel in range(panels):
+                        left = tiles - panel * PANEL
+                        width = LANE // 2 if left <= LANE // 2 else min(VECTORS, (left + LANE - 1) // LANE) * LANE
+                        place = ((k * panels + panel) * C + channel) * PANEL
+                        tile(
+                            width, kernels[block], k * WIDTH, per, ROWS - 1, kernel_taps[:channels],
+                            flat, place, value_taps[:channels], products[block, panel, k], channel > 0,
+                        )  # fmt: skip
+        for block in range(blocks):
+            for panel in range(panels):
+                _interpolate(products[block, panel].reshape(-1), half, patches, m)
+                place = panel * PANEL, min(PANEL, tiles - panel * PANEL)
                 for r in range(min(ROWS, rows - block * ROWS)):
                     o = unit * most + block * ROWS + r
-                    mine = patches[:, r * width : (r + 1) * width]
-                    strange[o] += _put_together(mine, line, out, o, bias[o], m, first, t, some, down, across, pitch)
+                    mine = patches[r * PANEL :]
+                    strange[o] += _put_together(mine, line, out, o, bias[o], m, first, *place, down, across)
 
 
 @jit
-def _evaluate_kernels(weight, out, G, first, turned, taps, half):
-    """G kernel G^T of ROWS output channels from `first` on and all input channels: out (36, C * ROWS), row beside row.
+def _evaluate_kernels(weight, turned, first, channel, channels, per, taps, half, out):
+    """G kernel G^T of ROWS output channels from `first` on, for some input channels: out[k * WIDTH + r * per + c].
 
-    The last channel is repeated where fewer than ROWS are left.
+    The last output channel is repeated where there are no more.
     """
     K = weight.shape[2]
     C, O = (weight.shape[0], weight.shape[1]) if turned else (weight.shape[1], weight.shape[0])
     flat = weight.reshape(-1)
     c_step, o_step = (O * K * K, K * K) if turned else (K * K, C * K * K)
-    for begin in range(0, C, 32):
-        count = min(32, C - begin)
+    begin, step = (K * K - 1, -1) if turned else (0, 1)
+    for c in range(channels):
         for r in range(ROWS):
-            source = flat[min(first + r, O - 1) * o_step + begin * c_step :]
-            for k in range(K * K):
-                target = taps[K * K - 1 - k if turned else k, r:]
-                for c in range(count):
-                    target[c * ROWS] = source[c * c_step + k]
-        for i in range(6):
-            for j in range(K):
-                _mix(G[i], taps[j:], K, half[i * K + j])
-        for i in range(6):
-            for j in range(6):
-                _mix(G[j], half[i * K :], 1, out[6 * i + j, begin * ROWS : (begin + count) * ROWS])
+            source = begin + min(first + r, O - 1) * o_step + (channel + c) * c_step
+            target = r * per + c
+            if K == 3:
+                for k in range(9):
+                    taps[k * WIDTH + target] = flat[source + k * step]
+            else:
+                for k in range(25):
+                    taps[k * WIDTH + target] = flat[source + k * step]
+    for j in range(K):  # down the columns
+        _kernel_pass(taps[j * WIDTH :], K * WIDTH, K, half[6 * j * WIDTH :], ROWS * per)
+    for i in range(6):  # along the rows
+        _kernel_pass(half[i * WIDTH :], 6 * WIDTH, K, out[6 * i * WIDTH :], ROWS * per)
 
 
 @jit
-def _mix(factors, rows, step, target):
-    """target = the sum of factors[k] * rows[k * step]"""
-    f0, f1, f2 = factors[0], factors[1], factors[2]
-    a, b, c = rows[0], rows[step], rows[2 * step]
-    if len(factors) == 3:
-        for t in range(len(target)):
-            target[t] = f0 * a[t] + f1 * b[t] + f2 * c[t]
+def _kernel_pass(source, step, K, target, count):
+    """`_kernel_values_3` or `.._5` of `count` kernels side by side, from source[k * step + t] to target[i * WIDTH + t]."""
+    k0, k1, k2 = source, source[step:], source[2 * step :]
+    if K == 3:
+        for t in range(count):
+            v0, v1, v2, v3, v4, v5 = _kernel_values_3(k0[t], k1[t], k2[t])
+            target[t], target[WIDTH + t], target[2 * WIDTH + t] = v0, v1, v2
+            target[3 * WIDTH + t], target[4 * WIDTH + t], target[5 * WIDTH + t] = v3, v4, v5
     else:
-        f3, f4 = factors[3], factors[4]
-        d, e = rows[3 * step], rows[4 * step]
-        for t in range(len(target)):
-            target[t] = f0 * a[t] + f1 * b[t] + f2 * c[t] + f3 * d[t] + f4 * e[t]
+        k3, k4 = source[3 * step :], source[4 * step :]
+        for t in range(count):
+            v0, v1, v2, v3, v4, v5 = _kernel_values_5(k0[t], k1[t], k2[t], k3[t], k4[t])
+            target[t], target[WIDTH + t], target[2 * WIDTH + t] = v0, v1, v2
+            target[3 * WIDTH + t], target[4 * WIDTH + t], target[5 * WIDTH + t] = v3, v4, v5
 
 
 @jit
-def _put_together(patches, line, out, o, bias, m, first, t, some, down, across, pitch):
-    """Tiles of m x m outputs, `some` from number t on, (m * m, ..), side by side into channel o of out (N, O, OH, OW).
+def _interpolate(products, half, patches, m):
+    """A^T products A of WIDTH tiles side by side: output (i, j) of tile t to patches[(i * m + j) * WIDTH + t]."""
+    for j in range(6):  # down the columns
+        _output_pass(products[j * WIDTH :], 6 * WIDTH, m, half[m * j * WIDTH :])
+    for i in range(m):  # along the rows
+        _output_pass(half[i * WIDTH :], m * WIDTH, m, patches[m * i * WIDTH :])
+
+
+@jit
+def _output_pass(source, step, m, target):
+    """`_outputs_4` or `_outputs_2` of WIDTH tiles, from source[k * step + t] to target[i * WIDTH + t]."""
+    p0, p1, p2 = source, source[step:], source[2 * step :]
+    p3, p4, p5 = source[3 * step :], source[4 * step :], source[5 * step :]
+    if m == 4:
+        for t in range(WIDTH):
+            v0, v1, v2, v3 = _outputs_4(p0[t], p1[t], p2[t], p3[t], p4[t], p5[t])
+            target[t], target[WIDTH + t], target[2 * WIDTH + t], target[3 * WIDTH + t] = v0, v1, v2, v3
+    else:
+        for t in range(WIDTH):
+            target[t], target[WIDTH + t] = _outputs_2(p0[t], p1[t], p2[t], p3[t], p4[t], p5[t])
+
+
+@jit
+def _put_together(patches, line, out, o, bias, m, first, t, some, down, across):
+    """Tiles of m x m outputs, `some` from number t on, side by side into channel o of out (N, O, OH, OW).
 
     Returns how many of them are infinite or NaN.
     """
     OH = out.shape[2]
     done = strange = 0
     while done < some:
-        band, q = (t + done) // pitch, (t + done) % pitch
-        length = min(pitch - q, some - done)
-        valid = min(length, across - q)
+        band, q = (t + done) // across, (t + done) % across
+        length = min(across - q, some - done)
         n, top = (first + band) // down, (first + band) % down * m
-        for i in range(min(m, OH - top) if valid > 0 else 0):
-            for j in range(m):
-                source, target = patches[m * i + j, done:], line[j:]
-                for k in range(valid):
-                    target[k * m] = source[k]
+        for i in range(min(m, OH - top)):
+            p0, p1 = patches[m * i * WIDTH + done :], patches[(m * i + 1) * WIDTH + done :]
+            if m == 4:
+                p2, p3 = patches[(m * i + 2) * WIDTH + done :], patches[(m * i + 3) * WIDTH + done :]
+                for k in range(length):
+                    line[4 * k], line[4 * k + 1], line[4 * k + 2], line[4 * k + 3] = p0[k], p1[k], p2[k], p3[k]
+            else:
+                for k in range(length):
+                    line[2 * k], line[2 * k + 1] = p0[k], p1[k]
             target = out[n, o, top + i, q * m :]
-            for w in range(min(valid * m, len(target))):
+            for w in range(min(length * m, len(target))):
                 value = line[w] + bias
                 target[w] = value
                 strange += value - value != 0
