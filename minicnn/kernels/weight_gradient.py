@@ -4,7 +4,7 @@
 
 The sum is over pixels, so here the pixels are the taps of `tile`, its rows are output channels, and side by side lie input
 channels: `_lay_out` copies x into pixels of C numbers each. There the C channels of a pixel are followed by those of its right
-neighbour, so that a whole row (kw, c) of a kernel is one run of KW C numbers, whatever the number of channels.
+neighbour, so that a whole row (kw, c) of a kernel is one run of KW C numbers: with few channels it is taken as one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Layout(NamedTuple):
     shape: tuple[int, int, int, int, int]  # images, groups, rows, columns, channels of a group
     pixel_taps: np.ndarray
     grad_taps: np.ndarray
-    runs: np.ndarray  # first number and length of each run of kernel elements
+    runs: np.ndarray  # where each run of kernel elements begins
 
 
 def conv2d_grad_weight(
@@ -44,34 +44,40 @@ def conv2d_grad_weight(
 ) -> np.ndarray:
     N, O, OH, OW = grad.shape
     _, C, KH, KW = weight_shape  # C: of one group
-    out = np.zeros(weight_shape, x.dtype)
-    if 0 in (N, OH, OW, out.size):
-        return out
+    if 0 in (N, OH, OW, *weight_shape):
+        return np.zeros(weight_shape, x.dtype)
+    if KH == KW == 1 and padding == (0, 0) and stride != (1, 1):  # the other pixels play no part
+        x, stride = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]]), (1, 1)
+    out = np.empty(weight_shape, x.dtype)
     width = extent(OW, KW, stride[1], dilation[1])
     per_image = groups * C * width * extent(OH, KH, stride[0], dilation[0])
     images = min(N, max(1, PIXELS // per_image))
     rows = OH if images > 1 else min(OH, max(1, PIXELS // (groups * C * width * stride[0])))
-    # sums[g, o // ROWS, run, part of the run] is the target of a tile
-    run_length = KW * C if dilation[1] == 1 else C
-    parts = -(-run_length // (VECTORS * lanes(x.dtype)))
-    runs = KH * KW * C // run_length
+    lane = lanes(x.dtype)
+    whole_rows = C < lane and dilation[1] == 1
+    length = KW * C if whole_rows else C  # of a run
+    parts = -(-length // (VECTORS * lane))
+    part = -(-length // (parts * lane)) * lane
     blocks = -(-(O // groups) // ROWS)
-    sums = scratch("sums", (groups * blocks * runs * parts, ROWS, VECTORS * lanes(x.dtype)), x.dtype)
+    once = images == N and rows == OH
+    sums = scratch(
+        "sums", (1 if once else groups * blocks * parts, KH * KW * C // length, ROWS, VECTORS * lane), x.dtype
+    )
     for n in range(0, N, images):
         for row in range(0, OH, rows):
             some = min(images, N - n), min(rows, OH - row)
-            layout = _layout(*some, C, groups, OH, OW, O, KH, KW, stride, dilation)
+            layout = _layout(*some, C, groups, OH, OW, O, KH, 1 if whole_rows else KW, width, stride, dilation)
             size = math.prod(layout.shape)
-            pixels = scratch("pixels", (size + VECTORS * lanes(x.dtype),), x.dtype)
+            pixels = scratch("pixels", (size + VECTORS * lane,), x.dtype)
             pixels[size:] = 0
             planes = pixels[:size].reshape(-1, *layout.shape[3:])
             run(_lay_out, len(planes), size, x, planes, layout.shape[2], n, row * stride[0] - padding[0], padding[1])
+            first, last = n == row == 0, n + some[0] == N and row + some[1] == OH
             run(
-                _multiply, len(sums), len(sums) * len(layout.pixel_taps) * ROWS,
+                _multiply, groups * blocks * parts, out.size // 16 * len(layout.pixel_taps),
                 grad.reshape(-1), (n * O * OH + row) * OW, OH * OW, layout.grad_taps, pixels,
-                math.prod(layout.shape[2:]), layout.pixel_taps, layout.runs, parts, O // groups, sums, n > 0 or row > 0,
+                math.prod(layout.shape[2:]), layout.pixel_taps, layout.runs, length, part, sums, first, last, out, groups,
             )  # fmt: skip
-    run(_unpack, O, out.size, sums, out, groups, run_length, parts)
     return out
 
 
@@ -82,17 +88,15 @@ def extent(n: int, K: int, S: int, D: int) -> int:
 
 @lru_cache(maxsize=512)
 def _layout(
-    images: int, rows: int, C: int, groups: int, OH: int, OW: int, O: int, KH: int, KW: int, stride: Pair, dilation: Pair
+    images: int, rows: int, C: int, groups: int, OH: int, OW: int, O: int, KH: int, KW: int, width: int, stride: Pair, dilation: Pair
 ) -> Layout:
-    height, width = extent(rows, KH, stride[0], dilation[0]), extent(OW, KW, stride[1], dilation[1])
+    height = extent(rows, KH, stride[0], dilation[0])
     n, oh, ow = np.ogrid[:images, :rows, :OW]
     pixel_taps = (n * (groups * height * width) + oh * (stride[0] * width) + ow * stride[1]) * C
     grad_taps = n * (O * OH * OW) + oh * OW + ow
-    kh, kw = (axis.ravel() for axis in np.mgrid[:KH, : 1 if dilation[1] == 1 else KW])
-    first = (kh * (dilation[0] * width) + kw * dilation[1]) * C
-    length = np.full_like(first, KW * C if dilation[1] == 1 else C)
-    shape = images, groups, height, width, C
-    return Layout(shape, pixel_taps.ravel(), grad_taps.ravel(), np.stack([first, length], axis=1))
+    kh, kw = np.ogrid[:KH, :KW]
+    runs = (kh * (dilation[0] * width) + kw * dilation[1]) * C
+    return Layout((images, groups, height, width, C), pixel_taps.ravel(), grad_taps.ravel(), runs.ravel())
 
 
 @jit
@@ -109,45 +113,59 @@ def _lay_out(x, planes, rows, first, top, left, start, stop):
         low, high = min(width, max(0, left)), max(0, min(width, W + left))
         target[:low] = 0
         target[max(low, high) :] = 0
-        for begin in range(low, high, 16):  # a few pixels at a time: what is written stays in the cache
-            for c in range(C):
+        for begin in range(low, high, 16):  # a few pixels at a time, so that what is written stays in the cache
+            end = min(high, begin + 16)
+            for c in range(0, C - 3, 4):  # and four channels: their numbers are written together
+                first_c = g * C + c
+                s0, s1, s2, s3 = x[n, first_c, y], x[n, first_c + 1, y], x[n, first_c + 2, y], x[n, first_c + 3, y]
+                for w in range(begin, end):
+                    v0, v1, v2, v3 = s0[w - left], s1[w - left], s2[w - left], s3[w - left]
+                    target[w, c], target[w, c + 1], target[w, c + 2], target[w, c + 3] = v0, v1, v2, v3
+            for c in range(C // 4 * 4, C):
                 source = x[n, g * C + c, y]
-                for w in range(begin, min(high, begin + 16)):
+                for w in range(begin, end):
                     target[w, c] = source[w - left]
 
 
 @jit
 def _multiply(
-    grad, first, row_step, grad_taps, pixels, group_step, pixel_taps, runs, parts, R, sums, add, start, stop
+    grad, place, row_step, grad_taps, pixels, group_step, pixel_taps, runs, length, part, sums, first, last, out, groups, start, stop
 ):  # fmt: skip
-    """All tiles. Unit: (group, ROWS output channels, run of kernel elements, part of the run)."""
-    blocks = (R + ROWS - 1) // ROWS
+    """All tiles. Unit: (group, ROWS output channels, part of each run). `sums` keeps a unit's until the last block."""
+    R = out.shape[0] // groups
+    blocks, parts = (R + ROWS - 1) // ROWS, (length + part - 1) // part
     lane = VECTOR // pixels.itemsize
+    own = np.empty(sums.shape[1:], pixels.dtype)
     for unit in range(start, stop):
-        part, rest = unit % parts * (VECTORS * lane), unit // parts
-        which, rest = rest % len(runs), rest // len(runs)
+        begin, rest = unit % parts * part, unit // parts
         row, g = rest % blocks * ROWS, rest // blocks
-        place = first + (g * R + row) * row_step
-        pixel = g * group_step + runs[which, 0] + part
-        left = runs[which, 1] - part
-        width = lane // 2 if left <= lane // 2 else min(VECTORS, (left + lane - 1) // lane) * lane
-        last = min(ROWS, R - row) - 1
-        tile(width, grad, place, row_step, last, grad_taps, pixels, pixel, pixel_taps, sums[unit], add)
+        count, rows = min(part, length - begin), min(ROWS, R - row)
+        width = lane // 2 if count <= lane // 2 else min(VECTORS, (count + lane - 1) // lane) * lane
+        mine = own if first and last else sums[unit]
+        for which in range(len(runs)):
+            pixel, w = g * group_step + runs[which] + begin, place + (g * R + row) * row_step
+            tile(width, grad, w, row_step, rows - 1, grad_taps, pixels, pixel, pixel_taps, mine[which], not first)
+        if last:
+            for r in range(rows):
+                _unpack(mine, r, begin, count, out[g * R + row + r], length)
 
 
 @jit
-def _unpack(sums, out, groups, length, parts, start, stop):
-    """From runs (kh, kw, c), or (kh, kw) of c, cut into parts, to out[o, c, kh, kw]. Unit: one output channel."""
-    O, C, KH, KW = out.shape
-    R = O // groups
-    blocks, runs = (R + ROWS - 1) // ROWS, KH * KW * C // length
-    width = sums.shape[2]
-    for o in range(start, stop):
-        block, r = o // R * blocks + o % R // ROWS, o % R % ROWS
-        flat = out[o].reshape(-1)
-        for which in range(runs):
-            for part in range(parts):
-                source = sums[(block * runs + which) * parts + part, r]
-                for j in range(min(width, length - part * width)):
-                    k, c = divmod(which * length + part * width + j, C)  # k: kh * KW + kw
-                    flat[c * (KH * KW) + k] = source[j]
+def _unpack(sums, r, begin, count, out, length):
+    """Row r of sums[run, .., j] to out[c, kh, kw]: run kh and number (kw, c), or run (kh, kw) and number c, is begin + j."""
+    C, KH, KW = out.shape
+    flat = out.reshape(-1)
+    if KH * KW == 1:
+        source, target = sums[0, r], flat[begin : begin + count]
+        for j in range(count):
+            target[j] = source[j]
+        return
+    step = length // C  # kernel elements in a run
+    k, c = begin // C, begin % C
+    for j in range(count):
+        to = c * (KH * KW) + k
+        for which in range(len(sums)):
+            flat[to + which * step] = sums[which, r, j]
+        c += 1
+        if c == C:
+            k, c = k + 1, 0
