@@ -218,6 +218,25 @@ def test_max_pooling_with_ties_and_nan(geometry, kind, which):
         np.testing.assert_array_equal(where, indices.numpy())
 
 
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 3), (3, 4)], ids=str)
+@pytest.mark.parametrize("size", [(6, 5), (70, 6), (9, 67), (64, 64)], ids=str)  # widths below and above a vector's
+@pytest.mark.parametrize(
+    "kernel, padding, dilation", [((3, 3), (1, 1), (1, 1)), ((2, 2), (1, 0), (1, 2)), ((1, 4), (0, 2), (1, 1))], ids=str
+)
+def test_max_pooling_of_many_sizes(size, kernel, stride, padding, dilation, kind):
+    x = np.round(np.random.default_rng(0).standard_normal((1, 3, *size)) * 2).astype(kind)
+    x[0, 1, ::3, ::2] = np.nan
+    x[0, 2, :4] = -np.inf  # whole windows of it, beside the padding and not
+    for ceil_mode in (False, True):
+        values, indices = F.max_pool2d(
+            torch.from_numpy(x), kernel, stride, padding, dilation, ceil_mode, return_indices=True
+        )
+        ours, where = kernels.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
+        np.testing.assert_array_equal(ours, values.numpy())
+        np.testing.assert_array_equal(where, indices.numpy())
+
+
 @pytest.mark.parametrize("which", ["fast", "reference"])
 @pytest.mark.parametrize("count_include_pad, divisor", [(True, None), (False, None), (True, 3)])
 @pytest.mark.parametrize("geometry", [g for g in POOLINGS if g[3] == (1, 1)], ids=str)
