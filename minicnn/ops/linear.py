@@ -23,7 +23,7 @@ class Mm(Op):
     def backward(ctx, grad):
         a, b = (t.array for t in ctx.saved_tensors)
         to_a = grad.array @ b.swapaxes(-1, -2) if ctx.needs_input_grad[0] else None
-        to_b = a.swapaxes(-1, -2) @ grad.array if ctx.needs_input_grad[1] else None
+        to_b = _to_second(a, b, grad.array) if ctx.needs_input_grad[1] else None
         return to_a, to_b
 
 
@@ -77,8 +77,15 @@ class Addmm(Op):
     def backward(ctx, grad):
         a, b = (t.array for t in ctx.saved_tensors)
         to_a = grad.array @ b.T if ctx.needs_input_grad[1] else None
-        to_b = a.T @ grad.array if ctx.needs_input_grad[2] else None
+        to_b = _to_second(a, b, grad.array) if ctx.needs_input_grad[2] else None
         return grad, to_a, to_b
+
+
+def _to_second(a: np.ndarray, b: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """The gradient to b of a @ b, which lies in memory as b does: that of a transposed weight is the weight's, transposed."""
+    if b.ndim == 2 and b.T.flags.c_contiguous:
+        return (grad.T @ a).T
+    return a.swapaxes(-1, -2) @ grad
 
 
 def _same_dtype(a: TensorBase, b: TensorBase) -> None:
