@@ -158,6 +158,21 @@ def test_relu(kind, which):
         np.testing.assert_array_equal(kernels.relu_grad(grad, out), tx.grad.numpy())
 
 
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("shape", [(2, 3), (3, 5, 7), (2, 4, 33, 2), (0, 3, 2, 2), (2, 3, 0, 4)], ids=str)
+def test_scale_channels(shape, kind, which):
+    rng = np.random.default_rng(0)
+    x, mean, shift = (rng.standard_normal(n).astype(kind) for n in (shape, shape[1], shape[1]))
+    var = np.arange(1, shape[1] + 1).astype(kind)
+    expected = F.batch_norm(*map(torch.from_numpy, (x, mean, var)), None, torch.from_numpy(shift), eps=0)
+    scale = 1 / np.sqrt(var)
+    with kernels.use(which):
+        close(kernels.scale_channels(x, scale, shift - mean * scale), expected, kind)
+        turned = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        close(kernels.scale_channels(np.moveaxis(turned, -1, 1), scale, shift - mean * scale), expected, kind)
+
+
 def test_views_with_other_strides():
     rng = np.random.default_rng(1)
     x = rng.standard_normal((2, 9, 8, 3)).astype(np.float32).transpose(0, 3, 1, 2)

@@ -347,3 +347,11 @@ def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
     for place in np.ndindex(out.shape):
         result[place] = 0 if out[place] <= 0 else grad[place]
     return result
+
+
+def scale_channels(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Channel c times scale[c], plus shift[c]."""
+    out = np.empty(x.shape, np.result_type(x, scale, shift))
+    for place in np.ndindex(x.shape):
+        out[place] = x[place] * scale[place[1]] + shift[place[1]]
+    return out
