@@ -7,12 +7,12 @@ largest so far with a select, which the compiler turns into vector instructions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from .parallel import jit, run
-from .shapes import adaptive_windows, pooling_windows
+from .shapes import adaptive_windows, output_size, pooling_windows
 
 Pair = tuple[int, int]
 Windows = tuple[np.ndarray, np.ndarray]  # first pixel and end of each window along one axis
@@ -22,17 +22,14 @@ BAND = 2**11  # windows whose maxima are found together: what is kept of them st
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    (top, _), (left, _) = (
-        pooling_windows(*axis, ceil_mode) for axis in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
-    )
-    return _maxima(_largest, x, top, left, kernel, stride, padding, dilation)
+    axes = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
+    size = [output_size(*axis, ceil_mode) for axis in axes]
+    return _maxima(_largest, x, size, kernel, stride, padding, dilation)
 
 
 def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
-    (top, bottom), (left, right) = (
-        adaptive_windows(n, count) for n, count in zip(x.shape[2:], output_size, strict=True)
-    )
-    return _maxima(_largest_of_uneven, x, top, left, bottom, right)
+    rows, columns = (adaptive_windows(n, count) for n, count in zip(x.shape[2:], output_size, strict=True))
+    return _maxima(_largest_of_uneven, x, output_size, *rows, *columns)
 
 
 def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
@@ -114,14 +111,11 @@ def _average_windows(
     return windows[0], windows[1], divisor
 
 
-def _maxima(
-    kernel: Callable, x: np.ndarray, top: np.ndarray, left: np.ndarray, *windows: object
-) -> tuple[np.ndarray, np.ndarray]:
+def _maxima(kernel: Callable, x: np.ndarray, size: Sequence[int], *windows: object) -> tuple[np.ndarray, np.ndarray]:
     N, C, H, W = x.shape
-    shape = (N * C, len(top), len(left))
-    out, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
-    run(kernel, N * C, x.size, np.ascontiguousarray(x).reshape(N * C, H, W), out, indices, top, left, *windows)
-    return out.reshape(N, C, *shape[1:]), indices.reshape(N, C, *shape[1:])
+    out, indices = np.empty((N * C, *size), x.dtype), np.empty((N * C, *size), np.int64)
+    run(kernel, N * C, x.size, np.ascontiguousarray(x).reshape(N * C, H, W), out, indices, *windows)
+    return out.reshape(N, C, *size), indices.reshape(N, C, *size)
 
 
 def _means(x: np.ndarray, rows: Windows, columns: Windows, divisor: np.ndarray) -> np.ndarray:
@@ -145,7 +139,7 @@ def _shares(
 
 
 @jit
-def _largest(x, out, indices, top, left, kernel, stride, padding, dilation, start, stop):
+def _largest(x, out, indices, kernel, stride, padding, dilation, start, stop):
     """Tap (kh, kw) of the windows of a row lies in the line of its phase, kw * DW modulo the stride, kw * DW // SW places
     further. The lines of a band of rows lie one after the other, so that a tap of all its windows is one run of memory."""
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel, stride, padding, dilation
@@ -158,16 +152,18 @@ def _largest(x, out, indices, top, left, kernel, stride, padding, dilation, star
     lines = np.empty((SW, height, pitch), x.dtype)
     best = np.empty((height, pitch), x.dtype)
     taken = np.empty((height, pitch), np.int32)  # where the best is, from the window's corner, which may be padding
+    left = np.empty(pitch, np.int32)
+    for j in range(pitch):
+        left[j] = _until_inside(j * SW - PW, DW)
     flat_lines, flat_best, flat_taken = lines.reshape(SW, -1), best.reshape(-1), taken.reshape(-1)
     for plane in range(start, stop):
         for first in range(0, OH, height):
             rows = min(height, OH - first)
             for i in range(rows):
-                above = top[first + i] - (first + i) * SH + PH
-                for j in range(pitch):
+                above = np.int32(_until_inside((first + i) * SH - PH, DH) * W)
+                for j in range(pitch):  # a window of nothing more than minus infinity names its first pixel
                     best[i, j] = -np.inf
-                for ow in range(OW):  # a window of nothing more than minus infinity names its first pixel
-                    taken[i, ow] = above * W + left[ow] - ow * SW + PW
+                    taken[i, j] = above + left[j]
             for kh in range(KH):
                 for i in range(rows):
                     h = (first + i) * SH + kh * DH - PH
@@ -187,6 +183,12 @@ def _largest(x, out, indices, top, left, kernel, stride, padding, dilation, star
                 for ow in range(OW):
                     out[plane, first + i, ow] = best[i, ow]
                     indices[plane, first + i, ow] = corner + ow * SW + taken[i, ow]
+
+
+@jit
+def _until_inside(place, step):
+    """How far a window that starts at `place` goes to its first pixel that is not padding."""
+    return place % step - place if place < 0 else 0
 
 
 @jit
@@ -217,7 +219,7 @@ def _keep_larger(line, place, best, taken):
 
 
 @jit
-def _largest_of_uneven(x, out, indices, top, left, bottom, right, start, stop):
+def _largest_of_uneven(x, out, indices, top, bottom, left, right, start, stop):
     """Windows that differ in size."""
     _, OH, OW = out.shape
     W = x.shape[2]
