@@ -156,6 +156,8 @@ def test_relu(kind, which):
         out = kernels.relu(x)
         np.testing.assert_array_equal(out, expected.detach().numpy())
         np.testing.assert_array_equal(kernels.relu_grad(grad, out), tx.grad.numpy())
+        assert kernels.relu(x, in_place=True) is x
+        np.testing.assert_array_equal(x, out)
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])

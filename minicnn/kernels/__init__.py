@@ -132,10 +132,10 @@ def conv2d_grad_weight(
     return _of(convolution).conv2d_grad_weight(grad, x, weight_shape, stride, padding, dilation, groups)
 
 
-def relu(x: np.ndarray) -> np.ndarray:
-    """max(x, 0), any shape; NaN stays NaN."""
+def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
+    """max(x, 0), any shape; NaN stays NaN. `in_place`: written into x, which has to be contiguous, and x is returned."""
     _check(x)
-    return _of(activation).relu(x)
+    return _of(activation).relu(x, in_place)
 
 
 def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:

@@ -11,7 +11,10 @@ from .parallel import jit, run
 BLOCK = 2**14  # numbers in a unit of work
 
 
-def relu(x: np.ndarray) -> np.ndarray:
+def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
+    if in_place:
+        run(_positive_in_place, -(-x.size // BLOCK), x.size // 4, x.reshape(-1))
+        return x
     out = np.empty(x.shape, x.dtype)
     run(_positive, -(-x.size // BLOCK), x.size // 4, np.ascontiguousarray(x).reshape(-1), out.reshape(-1))
     return out
@@ -37,6 +40,14 @@ def _positive(x, out, start, stop):
     for i in range(len(target)):
         value = source[i]
         target[i] = out.dtype.type(0) if value <= 0 else value
+
+
+@jit
+def _positive_in_place(x, start, stop):  # with one array for both, the loop above could not work on vectors
+    target = x[start * BLOCK : stop * BLOCK]
+    for i in range(len(target)):
+        value = target[i]
+        target[i] = x.dtype.type(0) if value <= 0 else value
 
 
 @jit

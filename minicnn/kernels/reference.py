@@ -333,9 +333,9 @@ def grid_sample_grad(
 # ----------------------------------------------------------------------------------------------------------- activation
 
 
-def relu(x: np.ndarray) -> np.ndarray:
+def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
     """x where it is positive, else 0; NaN stays NaN."""
-    out = np.empty(x.shape, x.dtype)
+    out = x if in_place else np.empty(x.shape, x.dtype)
     for place in np.ndindex(x.shape):
         out[place] = 0 if x[place] <= 0 else x[place]
     return out
