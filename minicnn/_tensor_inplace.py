@@ -80,7 +80,7 @@ class InplaceMethods:
         return self._inplace(ops.square)
 
     def relu_(self) -> Any:
-        return self._inplace(ops.relu)
+        return self._inplace(ops.relu, in_place=True)
 
     def sigmoid_(self) -> Any:
         return self._inplace(ops.sigmoid)

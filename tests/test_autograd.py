@@ -290,6 +290,35 @@ def test_gradients_of_two_leaves_do_not_share_memory():
     assert same(observed) == [1, 1, 1]
 
 
+HOOKS = {  # through which the gradient that arrives at the leaf is kept
+    "tensor": lambda x, y, keep: x.register_hook(keep),
+    "view": lambda x, y, keep: x.register_hook(lambda g: keep(g[:1])),
+    "leaf": lambda x, y, keep: y.grad_fn.next_functions[0][0].register_prehook(lambda grads: keep(grads[0])),
+    "operation": lambda x, y, keep: y.grad_fn.register_hook(lambda to_x, to_y: keep(to_x[0])),
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
+def test_a_gradient_that_somebody_keeps_is_copied(hook):
+    def observed(lib):
+        x, kept = leaf(lib), []
+        y = x.relu()
+        hook(x, y, kept.append)
+        y.backward(lib.ones(3, dtype=lib.float64))
+        x.grad += 10
+        return [value.tolist() for value in kept], x.grad.tolist()
+
+    ((kept,), gradient) = same(observed)
+    assert max(kept) == 1 and gradient == [11, 11, 11]
+
+
+def test_a_gradient_that_nobody_keeps_is_not_copied():
+    x, places = minicnn.ones(9, requires_grad=True), []
+    x.register_hook(lambda g: places.append(g.data_ptr()))
+    x.relu().backward(minicnn.ones(9))
+    assert places == [x.grad.data_ptr()]
+
+
 def test_create_graph_says_first_derivatives_only():
     x = leaf(minicnn)
     for call in [

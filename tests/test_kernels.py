@@ -156,6 +156,23 @@ def test_relu(kind, which):
         out = kernels.relu(x)
         np.testing.assert_array_equal(out, expected.detach().numpy())
         np.testing.assert_array_equal(kernels.relu_grad(grad, out), tx.grad.numpy())
+        assert kernels.relu(x, in_place=True) is x
+        np.testing.assert_array_equal(x, out)
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("shape", [(2, 3), (3, 5, 7), (2, 4, 33, 2), (0, 3, 2, 2), (2, 3, 0, 4)], ids=str)
+def test_scale_channels(shape, kind, which):
+    rng = np.random.default_rng(0)
+    x, mean, shift = (rng.standard_normal(n).astype(kind) for n in (shape, shape[1], shape[1]))
+    var = np.arange(1, shape[1] + 1).astype(kind)
+    expected = F.batch_norm(*map(torch.from_numpy, (x, mean, var)), None, torch.from_numpy(shift), eps=0)
+    scale = 1 / np.sqrt(var)
+    with kernels.use(which):
+        close(kernels.scale_channels(x, scale, shift - mean * scale), expected, kind)
+        turned = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        close(kernels.scale_channels(np.moveaxis(turned, -1, 1), scale, shift - mean * scale), expected, kind)
 
 
 def test_views_with_other_strides():
@@ -214,6 +231,25 @@ def test_max_pooling_with_ties_and_nan(geometry, kind, which):
         x[0, 0, 3, 3] = np.nan
         values, indices = F.max_pool2d(torch.from_numpy(x), *geometry, return_indices=True)
         ours, where = kernels.max_pool2d(x, *geometry)
+        np.testing.assert_array_equal(ours, values.numpy())
+        np.testing.assert_array_equal(where, indices.numpy())
+
+
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 3), (3, 4)], ids=str)
+@pytest.mark.parametrize("size", [(6, 5), (70, 6), (9, 67), (64, 64)], ids=str)  # widths below and above a vector's
+@pytest.mark.parametrize(
+    "kernel, padding, dilation", [((3, 3), (1, 1), (1, 1)), ((2, 2), (1, 0), (1, 2)), ((1, 4), (0, 2), (1, 1))], ids=str
+)
+def test_max_pooling_of_many_sizes(size, kernel, stride, padding, dilation, kind):
+    x = np.round(np.random.default_rng(0).standard_normal((1, 3, *size)) * 2).astype(kind)
+    x[0, 1, ::3, ::2] = np.nan
+    x[0, 2, :4] = -np.inf  # whole windows of it, beside the padding and not
+    for ceil_mode in (False, True):
+        values, indices = F.max_pool2d(
+            torch.from_numpy(x), kernel, stride, padding, dilation, ceil_mode, return_indices=True
+        )
+        ours, where = kernels.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
         np.testing.assert_array_equal(ours, values.numpy())
         np.testing.assert_array_equal(where, indices.numpy())
 

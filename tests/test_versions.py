@@ -84,3 +84,35 @@ def test_saved_tensors_are_visible():
     y.sum().backward()
     with pytest.raises(RuntimeError, match="Trying to backward through the graph a second time"):
         _ = y.grad_fn.saved_tensors
+
+
+PARTS = {
+    "all": lambda y: y,
+    "rows": lambda y: y[1:],
+    "columns": lambda y: y[:, 1:],
+    "transposed": lambda y: y.t(),
+    "one element": lambda y: y[0, 0],
+}
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_relu_in_the_memory_of_its_tensor(part):
+    def observed(lib):
+        x = lib.tensor([[-1.0, 2.0, 0.0], [3.0, -4.0, float("nan")]], requires_grad=True)
+        y = x * 2
+        place = y.data_ptr()
+        part(y).relu_()
+        y.sum().backward()
+        return str(y.tolist()), y.data_ptr() == place, y._version, type(y.grad_fn).__name__, str(x.grad.tolist())
+
+    assert same(observed)[1]
+
+
+def test_relu_of_shared_memory_is_refused_and_writes_nothing():
+    def call(lib, x):
+        try:
+            x.expand(2, 3).relu_()
+        finally:
+            assert x.tolist() == [-1, 2, -3]
+
+    same_error(lambda lib: call(lib, lib.tensor([-1.0, 2.0, -3.0])))

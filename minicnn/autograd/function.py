@@ -63,9 +63,13 @@ class FunctionCtx(Node):
     def release_saved(self) -> None:
         """Free what `forward` kept. What a built-in operation leaves on ctx beside the saved tensors, the indices of a
         maximum, say, is one of PyTorch's saved tensors too: without it a second pass is as impossible."""
-        arrays = (
-            [name for name, value in self.__dict__.items() if _holds_arrays(value)] if self.function.built_in else ()
-        )
+        arrays = []
+        if self.function.built_in:
+            for name, value in self.__dict__.items():
+                for entry in value if isinstance(value, tuple) else (value,):
+                    if isinstance(entry, np.ndarray):
+                        arrays.append(name)
+                        break
         for name in arrays:
             del self.__dict__[name]
         if self._saved or arrays:
@@ -257,12 +261,6 @@ def _in(tensor: TensorBase, several: Sequence) -> bool:
         if other is tensor:
             return True
     return False
-
-
-def _holds_arrays(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or (
-        isinstance(value, tuple) and any(isinstance(entry, np.ndarray) for entry in value)
-    )
 
 
 def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> TensorBase | None:

@@ -13,6 +13,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -130,16 +131,34 @@ class AccumulateGrad(Node):
         return ((hooks, 0),) if hooks else ()
 
     def run(self, grads: list[TensorBase | None]) -> tuple:
-        variable, grad = self.variable, grads[0]
+        variable, unshared = self.variable, _unshared(grads)
+        grad = grads[0]
         if grad is not None and variable.requires_grad:
             if variable._grad is None:
-                variable._grad = grad.wrap(grad.array.copy())  # a copy: other tensors may share the incoming array
+                variable._grad = grad.wrap(grad.array if unshared else grad.array.copy())
             else:
                 variable._grad.array += grad.array
                 variable._grad._version_counter.value += 1
         if variable._post_accumulate_grad_hooks:  # they run even if there was nothing to add
             _run_post_accumulate_hooks(variable)
         return ()
+
+
+def _unshared(grads: list[TensorBase | None]) -> bool:
+    """Whether nobody but this list holds the gradient in it, nor its memory: then it need not be copied to be kept.
+
+    Asks for the numbers of references, as PyTorch does. One of them is that of the question itself.
+    """
+    if grads[0] is None or getrefcount(grads[0]) != 2 or getrefcount(grads[0].array) != 2:
+        return False
+    array, base = grads[0].array, grads[0].array.base
+    if not (array.flags.c_contiguous and array.flags.writeable):
+        return False
+    if base is None:
+        return True
+    whole = isinstance(base, np.ndarray) and base.base is None and base.nbytes == array.nbytes
+    del base
+    return whole and getrefcount(array.base) == 2
 
 
 def _run_post_accumulate_hooks(variable: TensorBase) -> None:

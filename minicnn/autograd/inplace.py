@@ -193,7 +193,8 @@ def assign(tensor: TensorBase, result: TensorBase, constant: bool = False) -> Te
     before = next((kept for kept in saved if not kept.is_output and kept._array is to), None)
     if before is not None:
         before.keep_copy()
-    np.copyto(to, new, casting="same_kind")
+    if new is not to:
+        np.copyto(to, new, casting="same_kind")
     written(tensor, node, result._output_nr)
     for kept in saved:
         if kept.is_output and kept._array is new:

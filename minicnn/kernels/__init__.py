@@ -20,8 +20,8 @@ from minicnn.kernels.shapes import output_size
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad", "adaptive_max_pool2d", "avg_pool2d", "avg_pool2d_grad", "conv2d",
     "conv2d_grad_input", "conv2d_grad_weight", "current", "explain", "grid_sample", "grid_sample_grad", "max_pool2d",
-    "max_pool2d_grad", "output_size", "relu", "relu_grad", "upsample_bilinear2d", "upsample_bilinear2d_grad", "upsample_nearest2d",
-    "upsample_nearest2d_grad", "use",
+    "max_pool2d_grad", "output_size", "relu", "relu_grad", "scale_channels", "upsample_bilinear2d", "upsample_bilinear2d_grad",
+    "upsample_nearest2d", "upsample_nearest2d_grad", "use",
 ]  # fmt: skip
 
 Pair = tuple[int, int]
@@ -132,15 +132,21 @@ def conv2d_grad_weight(
     return _of(convolution).conv2d_grad_weight(grad, x, weight_shape, stride, padding, dilation, groups)
 
 
-def relu(x: np.ndarray) -> np.ndarray:
-    """max(x, 0), any shape; NaN stays NaN."""
+def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
+    """max(x, 0), any shape; NaN stays NaN. `in_place`: written into x, which has to be contiguous, and x is returned."""
     _check(x)
-    return _of(activation).relu(x)
+    return _of(activation).relu(x, in_place)
 
 
 def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
     """The gradient of a ReLU's input from that of its output and the output: 0 where the output is, else what arrives."""
     return _of(activation).relu_grad(grad, out)
+
+
+def scale_channels(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """x * scale + shift for each channel: (N, C, *), (C,), (C,) -> (N, C, *)."""
+    _check(x)
+    return _of(activation).scale_channels(x, scale, shift)
 
 
 def max_pool2d(

@@ -1,28 +1,35 @@
-"""Pooling, fast: one compiled loop for maxima, one for sums, and their adjoints. The definitions are in `reference.py`."""
+"""Pooling, fast: compiled loops for maxima and for sums, and their adjoints. The definitions are in `reference.py`.
+
+Where the largest of a window is, is a matter of chance: a branch on it is guessed wrong every other time, and that costs more
+than all the rest. `_largest` has none: it goes through the windows of many rows at once, tap by tap, and keeps for each the
+largest so far with a select, which the compiler turns into vector instructions.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from .parallel import jit, run
-from .shapes import adaptive_windows, pooling_windows
+from .shapes import adaptive_windows, output_size, pooling_windows
 
 Pair = tuple[int, int]
 Windows = tuple[np.ndarray, np.ndarray]  # first pixel and end of each window along one axis
+BAND = 2**11  # windows whose maxima are found together: what is kept of them stays in the core's cache
 
 
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    windows = [
-        pooling_windows(*axis, ceil_mode) for axis in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
-    ]
-    return _maxima(x, *windows, *dilation)
+    axes = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
+    size = [output_size(*axis, ceil_mode) for axis in axes]
+    return _maxima(_largest, x, size, kernel, stride, padding, dilation)
 
 
 def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
-    windows = [adaptive_windows(n, count) for n, count in zip(x.shape[2:], output_size, strict=True)]
-    return _maxima(x, *windows, 1, 1)
+    rows, columns = (adaptive_windows(n, count) for n, count in zip(x.shape[2:], output_size, strict=True))
+    return _maxima(_largest_of_uneven, x, output_size, *rows, *columns)
 
 
 def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
@@ -104,13 +111,11 @@ def _average_windows(
     return windows[0], windows[1], divisor
 
 
-def _maxima(x: np.ndarray, rows: Windows, columns: Windows, DH: int, DW: int) -> tuple[np.ndarray, np.ndarray]:
+def _maxima(kernel: Callable, x: np.ndarray, size: Sequence[int], *windows: object) -> tuple[np.ndarray, np.ndarray]:
     N, C, H, W = x.shape
-    shape = (N * C, len(rows[0]), len(columns[0]))
-    out, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
-    planes = np.ascontiguousarray(x).reshape(N * C, H, W)
-    run(_largest, N * C, x.size, planes, out, indices, *rows, *columns, DH, DW)
-    return out.reshape(N, C, *shape[1:]), indices.reshape(N, C, *shape[1:])
+    out, indices = np.empty((N * C, *size), x.dtype), np.empty((N * C, *size), np.int64)
+    run(kernel, N * C, x.size, np.ascontiguousarray(x).reshape(N * C, H, W), out, indices, *windows)
+    return out.reshape(N, C, *size), indices.reshape(N, C, *size)
 
 
 def _means(x: np.ndarray, rows: Windows, columns: Windows, divisor: np.ndarray) -> np.ndarray:
@@ -134,17 +139,100 @@ def _shares(
 
 
 @jit
-def _largest(x, out, indices, top, bottom, left, right, DH, DW, start, stop):
+def _largest(x, out, indices, kernel, stride, padding, dilation, start, stop):
+    """Tap (kh, kw) of the windows of a row lies in the line of its phase, kw * DW modulo the stride, kw * DW // SW places
+    further. The lines of a band of rows lie one after the other, so that a tap of all its windows is one run of memory."""
+    (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel, stride, padding, dilation
+    _, OH, OW = out.shape
+    H, W = x.shape[1:]
+    pitch = OW + (KW - 1) * DW // SW
+    height = min(OH, BAND // pitch + 1)
+    padded = np.empty(pitch * SW, x.dtype)  # one row
+    for j in range(len(padded)):  # (`np.full` takes 0.4 s to compile)
+        padded[j] = -np.inf
+    inside = padded[PW : PW + W]
+    lines = np.empty((SW, height, pitch), x.dtype)
+    best = np.empty((height, pitch), x.dtype)
+    taken = np.empty((height, pitch), np.int32)  # where the best is, from the window's corner, which may be padding
+    left = np.empty(pitch, np.int32)
+    for j in range(pitch):
+        left[j] = _until_inside(j * SW - PW, DW)
+    flat_lines, flat_best, flat_taken = lines.reshape(SW, -1), best.reshape(-1), taken.reshape(-1)
+    for plane in range(start, stop):
+        for first in range(0, OH, height):
+            rows = min(height, OH - first)
+            for i in range(rows):
+                above = np.int32(_until_inside((first + i) * SH - PH, DH) * W)
+                for j in range(pitch):  # a window of nothing more than minus infinity names its first pixel
+                    best[i, j] = -np.inf
+                    taken[i, j] = above + left[j]
+            for kh in range(KH):
+                for i in range(rows):
+                    h = (first + i) * SH + kh * DH - PH
+                    if 0 <= h < H:
+                        for w in range(len(inside)):
+                            inside[w] = x[plane, h, w]
+                    else:
+                        for w in range(len(inside)):
+                            inside[w] = -np.inf
+                    _deal(padded, lines, i)
+                total = (rows - 1) * pitch + OW
+                for kw in range(KW):
+                    line = flat_lines[kw * DW % SW, kw * DW // SW :]
+                    _keep_larger(line, kh * DH * W + kw * DW, flat_best[:total], flat_taken[:total])
+            for i in range(rows):
+                corner = ((first + i) * SH - PH) * W - PW
+                for ow in range(OW):
+                    out[plane, first + i, ow] = best[i, ow]
+                    indices[plane, first + i, ow] = corner + ow * SW + taken[i, ow]
+
+
+@jit
+def _until_inside(place, step):
+    """How far a window that starts at `place` goes to its first pixel that is not padding."""
+    return place % step - place if place < 0 else 0
+
+
+@jit
+def _deal(row, lines, i):
+    """lines[q, i, j] = row[j * SW + q]. A stride that the compiler knows, and all phases in one loop, make vectors."""
+    SW, _, pitch = lines.shape
+    if SW == 1:
+        for j in range(pitch):
+            lines[0, i, j] = row[j]
+    elif SW == 2:
+        for j in range(pitch):
+            lines[0, i, j] = row[2 * j]
+            lines[1, i, j] = row[2 * j + 1]
+    else:
+        for j in range(pitch):
+            for q in range(SW):
+                lines[q, i, j] = row[j * SW + q]
+
+
+@jit
+def _keep_larger(line, place, best, taken):
+    place = np.int32(place)
+    for i in range(len(best)):
+        value = line[i]
+        larger = (value > best[i]) | (value != value)  # NaN is unequal to itself: it wins
+        best[i] = value if larger else best[i]
+        taken[i] = place if larger else taken[i]
+
+
+@jit
+def _largest_of_uneven(x, out, indices, top, bottom, left, right, start, stop):
+    """Windows that differ in size."""
     _, OH, OW = out.shape
     W = x.shape[2]
     for plane in range(start, stop):
         for oh in range(OH):
             for ow in range(OW):
                 best, where = -np.inf, top[oh] * W + left[ow]
-                for h in range(top[oh], bottom[oh], DH):
-                    for w in range(left[ow], right[ow], DW):
+                for h in range(top[oh], bottom[oh]):
+                    for w in range(left[ow], right[ow]):
                         value = x[plane, h, w]
-                        if value > best or value != value:  # NaN is unequal to itself: it wins
+                        if value > best or value != value:
                             best, where = value, h * W + w
                 out[plane, oh, ow] = best
                 indices[plane, oh, ow] = where

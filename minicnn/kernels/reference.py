@@ -333,9 +333,9 @@ def grid_sample_grad(
 # ----------------------------------------------------------------------------------------------------------- activation
 
 
-def relu(x: np.ndarray) -> np.ndarray:
+def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
     """x where it is positive, else 0; NaN stays NaN."""
-    out = np.empty(x.shape, x.dtype)
+    out = x if in_place else np.empty(x.shape, x.dtype)
     for place in np.ndindex(x.shape):
         out[place] = 0 if x[place] <= 0 else x[place]
     return out
@@ -347,3 +347,11 @@ def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
     for place in np.ndindex(out.shape):
         result[place] = 0 if out[place] <= 0 else grad[place]
     return result
+
+
+def scale_channels(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Channel c times scale[c], plus shift[c]."""
+    out = np.empty(x.shape, np.result_type(x, scale, shift))
+    for place in np.ndindex(x.shape):
+        out[place] = x[place] * scale[place[1]] + shift[place[1]]
+    return out

@@ -18,11 +18,13 @@ class Relu(Op):
     """max(a, 0); the gradient passes where the result is positive, so not at 0"""
 
     @staticmethod
-    def forward(ctx, a):
+    def forward(ctx, a, in_place):
         x = a.array
-        out = TensorBase.wrap(
-            kernels.relu(x) if x.dtype in (np.float32, np.float64) else np.maximum(x, x.dtype.type(0))
-        )
+        if x.dtype in (np.float32, np.float64):
+            # Otherwise `inplace.assign` copies the result: a fresh array costs more than the arithmetic.
+            out = TensorBase.wrap(kernels.relu(x, in_place and x.flags.c_contiguous and x.flags.writeable))
+        else:
+            out = TensorBase.wrap(np.maximum(x, x.dtype.type(0)))
         ctx.save_for_backward(out)
         return out
 
@@ -316,8 +318,9 @@ class LogSoftmax(Op):
         return grad.array - np.exp(out.array) * grad.array.sum(axis=ctx.dim, keepdims=True)
 
 
-def relu(input: TensorBase) -> TensorBase:
-    return Relu.apply(input)
+def relu(input: TensorBase, in_place: bool = False) -> TensorBase:
+    """max(input, 0). `in_place`: may be written into input's own memory, for `relu_`, which has checked that it can be."""
+    return Relu.apply(input, in_place)
 
 
 def threshold(input: TensorBase, threshold: float, value: float) -> TensorBase:

@@ -17,13 +17,13 @@ class Mm(Op):
     @staticmethod
     def forward(ctx, a, b):
         ctx.save_for_backward(a, b)
-        return a.array @ b.array
+        return np.ascontiguousarray(_product(a.array, b.array))
 
     @staticmethod
     def backward(ctx, grad):
         a, b = (t.array for t in ctx.saved_tensors)
         to_a = grad.array @ b.swapaxes(-1, -2) if ctx.needs_input_grad[0] else None
-        to_b = a.swapaxes(-1, -2) @ grad.array if ctx.needs_input_grad[1] else None
+        to_b = _to_second(a, b, grad.array) if ctx.needs_input_grad[1] else None
         return to_a, to_b
 
 
@@ -71,14 +71,29 @@ class Addmm(Op):
     @staticmethod
     def forward(ctx, bias, a, b):
         ctx.save_for_backward(a, b)
-        return a.array @ b.array + bias.array
+        product = _product(a.array, b.array)
+        return np.add(product, bias.array, order="C")
 
     @staticmethod
     def backward(ctx, grad):
         a, b = (t.array for t in ctx.saved_tensors)
         to_a = grad.array @ b.T if ctx.needs_input_grad[1] else None
-        to_b = a.T @ grad.array if ctx.needs_input_grad[2] else None
+        to_b = _to_second(a, b, grad.array) if ctx.needs_input_grad[2] else None
         return grad, to_a, to_b
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b. For few rows with a weight, transposed, BLAS is up to half again as fast if the weight comes first."""
+    if b.ndim == 2 and 1 < len(a) < b.shape[1] and b.T.flags.c_contiguous:
+        return (b.T @ a.T).T
+    return a @ b
+
+
+def _to_second(a: np.ndarray, b: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """The gradient to b of a @ b, which lies in memory as b does: that of a transposed weight is the weight's, transposed."""
+    if b.ndim == 2 and b.T.flags.c_contiguous:
+        return (grad.T * a if len(a) == 1 else grad.T @ a).T  # BLAS is slow at an outer product
+    return a.swapaxes(-1, -2) @ grad
 
 
 def _same_dtype(a: TensorBase, b: TensorBase) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
 
@@ -22,7 +23,7 @@ class NativeBatchNorm(Op):
         ctx.mean, ctx.inverse_std, ctx.training = mean, inverse_std, training
         scale = inverse_std if weight is None else inverse_std * weight.array
         shift = -mean * scale if bias is None else bias.array - mean * scale
-        return x.array * _by_channel(scale, x) + _by_channel(shift, x)
+        return kernels.scale_channels(x.array, scale, shift)
 
     @staticmethod
     def backward(ctx, grad):
