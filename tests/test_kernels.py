@@ -114,7 +114,10 @@ def test_the_planner_chooses_by_shape():
     assert kernels.explain((1, 64, 56, 56), (64, 64, 1, 1)) == "direct"
     assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3)) == "direct"
     assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3), operation="grad_input") == "columns"
-    assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), operation="grad_weight") == "columns"
+    assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), operation="grad_weight") == "direct"
+    assert kernels.explain((1, 128, 14, 14), (128, 128, 3, 3), padding=(1, 1)) == "direct"
+    assert kernels.explain((1, 256, 14, 14), (256, 256, 3, 3), padding=(1, 1)) == "winograd"
+    assert kernels.explain((2, 128, 14, 14), (128, 128, 3, 3), padding=(1, 1)) == "winograd"
     with pytest.raises(ValueError, match="'grad_weight'"):
         kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), operation="backward")
 

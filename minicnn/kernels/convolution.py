@@ -98,11 +98,13 @@ def _suits_winograd(geometry: Geometry) -> bool:
 
 
 def _winograd_pays(geometry: Geometry) -> bool:
-    """Whether the products that it saves repay the transforms: there must be enough channels and enough tiles."""
+    """Whether the products that it saves repay the transforms. Those of the kernels are shared by the tiles, those of the tiles
+    by the channels: there must be enough of both."""
     (N, C, _, _), (O, _, K, _) = geometry.input_shape, geometry.weight_shape
     OH, OW = geometry.output_size
     m = winograd.OUTPUTS[K]
-    return min(C, O) >= 64 and N * -(-OH // m) * -(-OW // m) >= 32
+    tiles = N * -(-OH // m) * -(-OW // m)
+    return min(C, O) >= (32 if tiles >= 32 else 192) and tiles >= 16
 
 
 def _winograd_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
@@ -318,12 +320,13 @@ forced: str | None = None  # the name of the algorithm that is taken wherever it
 def plan(geometry: Geometry, operation: str) -> Algorithm:
     """The algorithm for an operation (one of `OPERATIONS`) of these shapes.
 
-    | operation   | where                                                              | algorithm |
-    |-------------|--------------------------------------------------------------------|-----------|
-    | grad_weight | everywhere                                                         | columns   |
-    | others      | 3x3, 5x5 at stride 1 in float32; 64 channels and 32 tiles at least | winograd  |
-    | grad_input  | fewer input channels than a tile has rows                          | columns   |
-    | others      | everywhere else                                                    | direct    |
+    | operation   | where                                                                  | algorithm |
+    |-------------|------------------------------------------------------------------------|-----------|
+    | grad_weight | everywhere                                                             | direct    |
+    | others      | 3x3, 5x5 at stride 1 in float32; from 32 tiles on with 32 channels,    | winograd  |
+    |             | from 16 tiles on with 192 channels (a tile: 4x4 or 2x2 outputs)        |           |
+    | grad_input  | fewer input channels than a tile has rows                              | columns   |
+    | others      | everywhere else                                                        | direct    |
     """
     if forced is not None:
         return ALGORITHMS[forced if ALGORITHMS[forced].suits(geometry) else "direct"]

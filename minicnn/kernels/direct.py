@@ -24,7 +24,9 @@ from .shapes import output_size
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
-CHUNK = 2**16  # numbers of the planes that the tiles of a few rows read before the next rows: they stay in the core's cache
+CHUNK = (
+    2**16
+)  # numbers of the planes that the tiles of a few rows read before the next rows: they stay in the core's cache
 
 Pair = tuple[int, int]
 
@@ -174,9 +176,7 @@ def correlate(
 
 
 @lru_cache(maxsize=512)
-def _layout(
-    parts: Parts, stride: Pair, channels: int, W: int, size: Pair, channel_step: int, as_it_is: bool
-) -> Layout:
+def _layout(parts: Parts, stride: Pair, channels: int, W: int, size: Pair, channel_step: int, as_it_is: bool) -> Layout:
     (SH, SW), (OH, OW) = stride, size
     taps = [tap for part in parts.parts for tap in part.taps]
     rows = OH + max(dy // SH for dy, _, _ in taps)
@@ -270,7 +270,9 @@ def _multiply(
             count = min(width, end - p)
             # the last tile may end behind the last pixel: in an array of the caller's it is moved back
             moved = max(0, p + width - total) if stay_inside else 0
-            tile(width, weight, w, row_step, rows - 1, weight_taps, pixels, origin + p - moved, pixel_taps, target, False)
+            tile(
+                width, weight, w, row_step, rows - 1, weight_taps, pixels, origin + p - moved, pixel_taps, target, False
+            )
             oh, ow, done = p // pitch, p % pitch, 0
             while done < count:
                 length = min(pitch - ow, count - done)

@@ -59,7 +59,9 @@ def compiled(vectors: float) -> Callable:
     @intrinsic
     def tile(typing, weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add):
         integer = types.int64
-        result = types.void(weight, integer, integer, integer, weight_taps, pixels, integer, pixel_taps, target, types.bool_)
+        result = types.void(
+            weight, integer, integer, integer, weight_taps, pixels, integer, pixel_taps, target, types.bool_
+        )
         return result, lambda *place: _write(vectors, *place)
 
     return tile
@@ -89,7 +91,10 @@ def _write(vectors: float, context: Any, build: Any, signature: Any, arguments: 
         starts.append(build.gep(address(0, row), [build.mul(step, build.select(inside, index(r), last))]))
     count = build.extract_value(structures[7].shape, 0)
     results = [
-        [build.bitcast(build.gep(address(8), [index(r * VECTORS * full + v * width)]), vector.as_pointer()) for v in range(vectors)]
+        [
+            build.bitcast(build.gep(address(8), [index(r * VECTORS * full + v * width)]), vector.as_pointer())
+            for v in range(vectors)
+        ]
         for r in range(ROWS)
     ]
     add = build.icmp_signed("!=", add, add.type(0))

@@ -54,7 +54,7 @@ def conv2d_grad_weight(
     images = min(N, max(1, PIXELS // per_image))
     rows = OH if images > 1 else min(OH, max(1, PIXELS // (groups * C * width * stride[0])))
     lane = lanes(x.dtype)
-    whole_rows = C < lane and dilation[1] == 1
+    whole_rows = lane > C and dilation[1] == 1
     length = KW * C if whole_rows else C  # of a run
     parts = -(-length // (VECTORS * lane))
     part = -(-length // (parts * lane)) * lane
@@ -88,7 +88,18 @@ def extent(n: int, K: int, S: int, D: int) -> int:
 
 @lru_cache(maxsize=512)
 def _layout(
-    images: int, rows: int, C: int, groups: int, OH: int, OW: int, O: int, KH: int, KW: int, width: int, stride: Pair, dilation: Pair
+    images: int,
+    rows: int,
+    C: int,
+    groups: int,
+    OH: int,
+    OW: int,
+    O: int,
+    KH: int,
+    KW: int,
+    width: int,
+    stride: Pair,
+    dilation: Pair,
 ) -> Layout:
     height = extent(rows, KH, stride[0], dilation[0])
     n, oh, ow = np.ogrid[:images, :rows, :OW]

@@ -32,7 +32,9 @@ TILES = 2**21  # numbers in the values of one block of tiles, which should stay 
 MOST_TILES = 256  # in a block
 LANE = VECTOR // 4  # float32 in a vector register
 PANEL = VECTORS * LANE  # tiles side by side in one tile of the matrix product
-WIDTH = ROWS * PANEL  # numbers side by side in a transform: a constant, so that the compiler knows which rows do not overlap
+WIDTH = (
+    ROWS * PANEL
+)  # numbers side by side in a transform: a constant, so that the compiler knows which rows do not overlap
 HALF = 2 * WIDTH  # pixels side by side in the first half of the input's transform
 PARTS = 6  # times PANEL input channels at a time
 BLOCKS = 2  # times ROWS output channels: so many use the values of a panel before the next panel
@@ -150,7 +152,14 @@ def _evaluate_tiles(x, values, m, PH, PW, first, count, down, across, start, sto
 @jit
 def _down(rows, pitch, half):
     """`_input_values` down the columns of six rows of pixels; value i of column t to half[i * HALF + t]."""
-    d0, d1, d2, d3, d4, d5 = rows, rows[pitch:], rows[2 * pitch :], rows[3 * pitch :], rows[4 * pitch :], rows[5 * pitch :]
+    d0, d1, d2, d3, d4, d5 = (
+        rows,
+        rows[pitch:],
+        rows[2 * pitch :],
+        rows[3 * pitch :],
+        rows[4 * pitch :],
+        rows[5 * pitch :],
+    )
     for t in range(pitch):
         v0, v1, v2, v3, v4, v5 = _input_values(d0[t], d1[t], d2[t], d3[t], d4[t], d5[t])
         half[t], half[HALF + t], half[2 * HALF + t] = v0, v1, v2
@@ -162,13 +171,27 @@ def _along(row, m, points, count):
     """`_input_values` along a row, of the six numbers from row[m * t] on; value j of tile t to points[j * WIDTH + t]."""
     if m == 4:  # strides that the compiler knows can be loaded as vectors
         for t in range(count):
-            d0, d1, d2, d3, d4, d5 = row[4 * t], row[4 * t + 1], row[4 * t + 2], row[4 * t + 3], row[4 * t + 4], row[4 * t + 5]
+            d0, d1, d2, d3, d4, d5 = (
+                row[4 * t],
+                row[4 * t + 1],
+                row[4 * t + 2],
+                row[4 * t + 3],
+                row[4 * t + 4],
+                row[4 * t + 5],
+            )
             v0, v1, v2, v3, v4, v5 = _input_values(d0, d1, d2, d3, d4, d5)
             points[t], points[WIDTH + t], points[2 * WIDTH + t] = v0, v1, v2
             points[3 * WIDTH + t], points[4 * WIDTH + t], points[5 * WIDTH + t] = v3, v4, v5
     else:
         for t in range(count):
-            d0, d1, d2, d3, d4, d5 = row[2 * t], row[2 * t + 1], row[2 * t + 2], row[2 * t + 3], row[2 * t + 4], row[2 * t + 5]
+            d0, d1, d2, d3, d4, d5 = (
+                row[2 * t],
+                row[2 * t + 1],
+                row[2 * t + 2],
+                row[2 * t + 3],
+                row[2 * t + 4],
+                row[2 * t + 5],
+            )
             v0, v1, v2, v3, v4, v5 = _input_values(d0, d1, d2, d3, d4, d5)
             points[t], points[WIDTH + t], points[2 * WIDTH + t] = v0, v1, v2
             points[3 * WIDTH + t], points[4 * WIDTH + t], points[5 * WIDTH + t] = v3, v4, v5
@@ -200,7 +223,11 @@ def _multiply(values, weight, turned, most, out, bias, strange, first, count, do
     for c in range(PARTS * per):
         kernel_taps[c] = c // per * (POINTS * WIDTH) + c % per
     products = np.zeros((most // ROWS, panels, POINTS, ROWS, PANEL), out.dtype)
-    taps, half, patches = np.zeros(25 * WIDTH, out.dtype), np.empty(30 * WIDTH, out.dtype), np.empty(16 * WIDTH, out.dtype)
+    taps, half, patches = (
+        np.zeros(25 * WIDTH, out.dtype),
+        np.empty(30 * WIDTH, out.dtype),
+        np.empty(16 * WIDTH, out.dtype),
+    )
     line = np.empty(PANEL * m, out.dtype)
     flat = values.reshape(-1)
     for unit in range(start, stop):
