@@ -14,12 +14,12 @@ from types import ModuleType
 
 import numpy as np
 
-from minicnn.kernels import activation, convolution, pooling, reference, resize
+from minicnn.kernels import activation, convolution, pooling, product, reference, resize
 from minicnn.kernels.shapes import output_size
 
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad", "adaptive_max_pool2d", "avg_pool2d", "avg_pool2d_grad", "conv2d",
-    "conv2d_grad_input", "conv2d_grad_weight", "current", "explain", "grid_sample", "grid_sample_grad", "max_pool2d",
+    "conv2d_grad_input", "conv2d_grad_weight", "current", "explain", "grid_sample", "grid_sample_grad", "matmul", "max_pool2d",
     "max_pool2d_grad", "output_size", "relu", "relu_grad", "scale_channels", "upsample_bilinear2d", "upsample_bilinear2d_grad",
     "upsample_nearest2d", "upsample_nearest2d_grad", "use",
 ]  # fmt: skip
@@ -130,6 +130,11 @@ def conv2d_grad_weight(
     """The gradient of a convolution's weight, (O, C / groups, KH, KW), from that of its output, (N, O, OH, OW)."""
     _check(grad, x)
     return _of(convolution).conv2d_grad_weight(grad, x, weight_shape, stride, padding, dilation, groups)
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Matrix product: (.., M, K), (.., K, N) -> (.., M, N), contiguous. The leading dimensions are equal. Any type of number."""
+    return _of(product).matmul(a, b)
 
 
 def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:

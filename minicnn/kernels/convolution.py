@@ -5,7 +5,7 @@ Three algorithms, and a table (in `plan`) that says when each is used:
 * ``direct``: the definition in register tiles, for any geometry (`direct.py`, `tile.py`).
 * ``winograd``: 3x3 and 5x5 kernels at stride 1 in float32, with 4 and 2.8 times fewer multiplications (`winograd.py`).
 * ``columns``: the pixels under the kernel at each output position are copied into a column (im2col), and the convolution
-  becomes weight (O, C*KH*KW) @ columns (C*KH*KW, OH*OW), a matrix product of a BLAS library. Here.
+  becomes weight (O, C*KH*KW) @ columns (C*KH*KW, OH*OW), a matrix product (`product.py`). Here.
 
 Nothing larger than a few megabytes of columns exists at a time, whatever the size of the batch.
 """
@@ -18,6 +18,7 @@ import numpy as np
 from . import direct, weight_gradient, winograd
 from .memory import scratch
 from .parallel import jit, run
+from .product import matmul
 from .shapes import output_size
 from .tile import ROWS
 
@@ -150,7 +151,8 @@ def _columns_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias
         target = out[images, :, rows]  # n, O, r, OW
         n, _, r, OW = target.shape
         columns = _by_group(columns, groups).reshape(groups, -1, n, r * OW).transpose(2, 0, 1, 3)  # n, groups, .., r*OW
-        np.matmul(matrix, columns, out=target.reshape(n, groups, -1, r * OW))
+        for image in range(n):
+            target[image] = matmul(matrix, columns[image]).reshape(target[image].shape)
         _add_bias(target, bias)
     return out
 
@@ -164,7 +166,7 @@ def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray
     for images, rows in _blocks(geometry):
         part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
         columns = scratch("columns", (C * KH * KW, *part.shape[1:]), grad.dtype)
-        np.matmul(matrix, part.reshape(groups, O // groups, -1), out=_by_group(columns, groups))
+        matmul(matrix, part.reshape(groups, O // groups, -1), _by_group(columns, groups))
         target = result[images]
         steps = (*geometry.stride, *geometry.padding, *geometry.dilation)
         run(_fold, target.shape[0] * C * H, columns.size, columns, target, KH, KW, rows.start, *steps)
@@ -176,7 +178,7 @@ def _columns_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) ->
     total = np.zeros((groups, O // groups, np.prod(geometry.weight_shape[1:], dtype=int)), x.dtype)
     for images, rows, columns in _columns(geometry, x):
         part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
-        total += part.reshape(groups, O // groups, -1) @ _by_group(columns, groups).swapaxes(1, 2)
+        total += matmul(part.reshape(groups, O // groups, -1), _by_group(columns, groups).swapaxes(1, 2))
     return total.reshape(geometry.weight_shape)
 
 

@@ -36,18 +36,23 @@ LOOKS = 100_000  # at a counter, before a thread goes to sleep
 LOOKS_AT_BEGIN = 4_000  # so long another thread needs the interpreter's lock to begin a kernel: some 4 microseconds
 
 
-def jit(function: Callable) -> Callable:
+def jit(function: Callable, fastmath: frozenset[str] = frozenset({"contract"})) -> Callable:
     """Compile `function` on its first call, and keep the machine code on disk for the next process.
 
     Numba keeps it beside the source file, or in the user's cache directory if the installation is read-only, or in
     ``NUMBA_CACHE_DIR`` if that is set. If none of them can be written, the function is compiled anew in each process.
     Multiply-adds may be fused; nothing else about floating point is relaxed, so NaN and infinity keep their meaning.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    options = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # "cannot cache function ...: no locator available"
         return numba.njit(**options)(function)
+
+
+def jit_sums(function: Callable) -> Callable:
+    """`jit`, where the terms of a sum may be added in any order, as vectors do. NaN and infinity keep their meaning."""
+    return jit(function, frozenset({"contract", "reassoc"}))
 
 
 def run(kernel: Callable, units: int, elements: int, *arguments: object) -> None:
@@ -136,7 +141,7 @@ def _set_and_look(mine, value, other, number, looks):
     would go to sleep if it had to wait for it.
     """
     mine[0] = value
-    for _ in range(looks):
+    for _ in range(looks):  # noqa: SIM110 -- Numba does not know `any`
         if _look(other) >= number:
             return True
     return False

@@ -330,6 +330,17 @@ def grid_sample_grad(
     return to_x, to_place if to_grid else None
 
 
+# -------------------------------------------------------------------------------------------------------------- product
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n]"""
+    out = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
+    for *batch, m, n in np.ndindex(out.shape):
+        out[(*batch, m, n)] = sum(a[(*batch, m, k)] * b[(*batch, k, n)] for k in range(a.shape[-1]))
+    return out
+
+
 # ----------------------------------------------------------------------------------------------------------- activation
 
 

@@ -2,10 +2,11 @@
 
     target[r, p] = sum over k of weight[row + r * step + weight_taps[k]] * pixels[first + pixel_taps[k] + p]
 
-(or, with `add`, that is added to it) for 8 rows r (output channels) and 8, 16, 32 or 48 neighbouring p (pixels; with AVX-512). For each k the widest loads three
-vectors of pixels and eight weights and does 24 multiply-adds, which is what keeps the processor's multipliers busy; a loop that
-keeps its sums in memory is bound by loading and storing them. Compilers do not find this form by themselves, so it is stated here
-in LLVM's language, one instruction a line. `plain` is what it computes: it runs with ``NUMBA_DISABLE_JIT=1``.
+for 8 rows r (output channels) and 8, 16, 32 or 48 neighbouring p (pixels; with AVX-512). With `add`, that is added to the target.
+For each k the widest tile loads three vectors of pixels and eight weights and does 24 multiply-adds, which is what keeps the
+processor's multipliers busy; a loop that keeps its sums in memory is bound by loading and storing them. Compilers do not find this
+form by themselves, so it is stated here in LLVM's language, one instruction a line. `plain` is what it computes: it runs with
+``NUMBA_DISABLE_JIT=1``.
 
 The taps are two lists of distances, and they are what lets one tile serve every convolution: kernel size, stride, dilation,
 forward and backward only change where the k-th weight and the k-th pixel lie. Nothing is copied into columns.
