@@ -105,7 +105,7 @@ def _multiply(a, b, out, K, row_step, step, a_taps, b_taps, start, stop):
     for unit in range(start, stop):
         top, left = unit % groups * (BLOCKS * ROWS), unit // groups * panel
         rows = min(M - top, BLOCKS * ROWS)
-        if N >= panel:  # the last panel may begin before the one before it ends
+        if panel <= N:  # the last panel may begin before the one before it ends
             pieces, places[0], widths[0] = 1, min(left, N - panel), panel
         else:  # a narrow b is cut into two
             places[0], widths[0] = 0, width_for(N, lane)
