@@ -139,8 +139,6 @@ def correlate(
     as_it_is = (
         stride == step == (1, 1) and parts.above == parts.left == 0 and (size[0] - 1) * W + size[1] >= VECTORS * lane
     )
-    if as_it_is and size == (H, W):  # 1x1: a plane is one long row
-        x, out, H, W, size = x.reshape(N, C, 1, H * W), out.reshape(*out.shape[:2], 1, H * W), 1, H * W, (1, H * W)
     layout = _layout(parts, stride, C_group, W, size, weight_steps[1], as_it_is)
     per_row = C * len(layout.phases) * layout.pitch
     images = max(1, PLANES // (per_row * layout.rows))
@@ -149,7 +147,7 @@ def correlate(
         extra = layout.rows - size[0]  # rows of a plane that two bands share
         band = min(size[0], max(8, PLANES // per_row - extra))
     for n in range(0, N, images):
-        image, target = x[n : n + images], out[n : n + images]
+        image, part_of_out = x[n : n + images], out[n : n + images]
         for y in range(0, size[0], band):
             height = min(band, size[0] - y)
             layout = _layout(parts, stride, C_group, W, (height, size[1]), weight_steps[1], as_it_is)
@@ -159,19 +157,23 @@ def correlate(
                 pixels = _planes(image, layout, stride, parts.above - y * stride[0], parts.left, VECTORS * lane)
                 channel = len(layout.phases) * layout.rows * layout.pitch
             for (start, _), (pixel_taps, weight_taps) in zip(parts.parts, layout.taps, strict=True):
-                y0 = start[0] + y * step[0]
-                OH, OW = min(height, -(-(out.shape[2] - y0) // step[0])), -(-(out.shape[3] - start[1]) // step[1])
+                y0, x0 = start[0] + y * step[0], start[1]
+                OH, OW = min(height, -(-(out.shape[2] - y0) // step[0])), -(-(out.shape[3] - x0) // step[1])
                 if OH <= 0 or OW <= 0:
                     continue
-                total = (OH - 1) * layout.pitch + OW
-                chunks = -(-total * C_group // CHUNK)
+                pitch, target = layout.pitch, part_of_out
+                if OW == pitch == out.shape[3] and step == (1, 1):  # nothing to throw away: all rows are one
+                    target, y0, x0 = target.reshape(*target.shape[:2], 1, -1), 0, y0 * OW
+                    OH, OW, pitch = 1, OH * OW, OH * OW
+                total = (OH - 1) * pitch + OW
+                chunks = -(-total * C_group * len(layout.phases) // CHUNK)
                 chunk = -(-total // (chunks * lane)) * lane
                 chunks = -(-total // chunk)
                 units = len(image) * groups * chunks * -(-R_group // ROWS)
                 run(
                     _multiply, units, len(image) * total * out.shape[1] * len(pixel_taps) // 16,
                     weight, weight_steps[0], weight_taps, pixels, C_group * channel, pixel_taps, target, bias, groups,
-                    chunk, chunks, layout.pitch, OH, OW, as_it_is, y0, start[1], *step,
+                    chunk, chunks, pitch, OH, OW, as_it_is, y0, x0, *step,
                 )  # fmt: skip
 
 
