@@ -12,7 +12,7 @@ wait for work. Numba's own ``parallel=True`` was measured and turned down, for t
 * With ``NUMBA_DISABLE_JIT=1`` the same functions are ordinary Python, in one thread, and a debugger can step through them.
 
 To wake a sleeping thread takes some 50 microseconds, more than many a kernel. So a thread that waits looks at a counter in
-memory again and again for about a tenth of a millisecond, without the interpreter's lock, before it goes to sleep.
+memory again and again for about a third of a millisecond, without the interpreter's lock, before it goes to sleep.
 
 The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores that this process may use). A matrix product
 uses as many threads as NumPy's BLAS is set to.
@@ -32,7 +32,7 @@ from numba.extending import intrinsic
 
 THREADS = 1 if numba.config.DISABLE_JIT else numba.config.NUMBA_NUM_THREADS
 WORTH_A_THREAD = 20_000  # elements: below this, telling a thread (some 20 microseconds) costs more than it saves
-LOOKS = 100_000  # at a counter, before a thread goes to sleep
+LOOKS = 1_000_000  # at a counter, before a thread goes to sleep: some 0.3 milliseconds
 LOOKS_AT_BEGIN = 4_000  # so long another thread needs the interpreter's lock to begin a kernel: some 4 microseconds
 
 
