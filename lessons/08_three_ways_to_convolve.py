@@ -475,8 +475,10 @@ assert eight > 5 * two and careless > 50 * usual
 # ## What the library does
 #
 # It plans by the shape; `kernels.explain` says how. `winograd` is for small kernels at stride 1, where there are enough channels and
-# tiles for it to pay, and only in float32: who asks for float64 wants the digits. `pointwise` is one matrix product, since a 1 x 1
-# kernel needs no copy. `columns` is im2col, a few megabytes at a time. (All cores take part, if allowed.)
+# tiles for it to pay, and only in float32: who asks for float64 wants the digits. `direct` takes our reordered loops to their end: the
+# sums of a small tile, some filters times some neighbouring pixels, stay in the processor's registers, so that each number that is
+# fetched is used several times, as in BLAS, and nothing is copied into columns. Only where a layer has a few input maps, and their
+# gradient is wanted, it takes `columns`, which is im2col, a few megabytes at a time. (All cores take part, if allowed.)
 
 # %%
 LAYERS = {

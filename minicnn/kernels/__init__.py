@@ -1,6 +1,6 @@
 """The arithmetic of convolution, pooling and resizing: plain functions on NumPy arrays (float32 or float64).
 
-Each has a definition as loops (`reference.py`) and a fast twin (Numba and BLAS), which is the default. One switch chooses:
+Each has a definition as loops (`reference.py`) and a fast twin (Numba), which is the default. One switch chooses:
 
     minicnn.kernels.use("reference")            # from here on
     with minicnn.kernels.use("reference"):      # or for a block

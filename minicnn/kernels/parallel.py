@@ -14,8 +14,7 @@ wait for work. Numba's own ``parallel=True`` was measured and turned down, for t
 To wake a sleeping thread takes some 50 microseconds, more than many a kernel. So a thread that waits looks at a counter in
 memory again and again for about a third of a millisecond, without the interpreter's lock, before it goes to sleep.
 
-The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores that this process may use). A matrix product
-uses as many threads as NumPy's BLAS is set to.
+The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores that this process may use).
 """
 
 import os
