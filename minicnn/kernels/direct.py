@@ -223,17 +223,20 @@ def _lay_out(x, planes, phases, SH, SW, above, left, start, stop):
 def pick(x, y0, x0, SH, SW, out):
     """out[i, j] = x[y0 + i * SH, x0 + j * SW], or 0 where x has no such pixel."""
     H, W = x.shape
-    pitch = out.shape[1]
-    low = min(pitch, max(0, (SW - 1 - x0) // SW))  # the first column that is in x
-    high = max(low, min(pitch, (W - 1 - x0) // SW + 1))
-    for i in range(len(out)):
-        y, target = y0 + i * SH, out[i]
-        if y < 0 or y >= H or low == high:
-            target[:] = 0
-            continue
-        target[:low] = 0
-        target[high:] = 0
-        source, target = x[y, x0 + low * SW :], target[low:high]
+    rows, pitch = out.shape
+    left = min(pitch, max(0, (SW - 1 - x0) // SW))  # the first column that is in x, and the end of those that are
+    right = max(left, min(pitch, (W - 1 - x0) // SW + 1))
+    top = min(rows, max(0, (SH - 1 - y0) // SH))
+    bottom = max(top, min(rows, (H - 1 - y0) // SH + 1)) if right > left else top
+    out[:top] = 0
+    out[bottom:] = 0
+    for i in range(top, bottom):
+        for j in range(left):
+            out[i, j] = 0
+        for j in range(right, pitch):
+            out[i, j] = 0
+    for i in range(top, bottom):
+        source, target = x[y0 + i * SH, x0 + left * SW :], out[i, left:right]
         if SW == 1:
             for j in range(len(target)):
                 target[j] = source[j]
