@@ -26,12 +26,14 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import event, types
+from llvmlite import ir
+from numba.core import cgutils, event, types
 from numba.extending import intrinsic
 
 THREADS = 1 if numba.config.DISABLE_JIT else numba.config.NUMBA_NUM_THREADS
 WORTH_A_THREAD = 20_000  # elements: below this, telling a thread (some 20 microseconds) costs more than it saves
 LOOKS = 1_000_000  # at a counter, before a thread goes to sleep: some 0.3 milliseconds
+LOOKS_BEFORE_GIVING_WAY = 16_384  # to another thread that waits for this core, perhaps the one that is waited for
 LOOKS_AT_BEGIN = 4_000  # so long another thread needs the interpreter's lock to begin a kernel: some 4 microseconds
 
 
@@ -132,6 +134,19 @@ def _look(typing: Any, array: Any) -> Any:
     return types.int64(array), write
 
 
+@intrinsic
+def _give_way(typing: Any) -> Any:
+    """sched_yield(), without the interpreter's lock. Nothing on systems that do not have it."""
+
+    def write(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        if hasattr(os, "sched_yield"):
+            kind = ir.FunctionType(ir.IntType(32), [])
+            build.call(cgutils.get_or_insert_function(build.module, kind, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), write
+
+
 @jit
 def _set_and_look(mine, value, other, number, looks):
     """Set one counter; look at the other until it is at least `number`, and say whether it is.
@@ -140,9 +155,11 @@ def _set_and_look(mine, value, other, number, looks):
     would go to sleep if it had to wait for it.
     """
     mine[0] = value
-    for _ in range(looks):  # noqa: SIM110 -- Numba does not know `any`
+    for look in range(1, looks + 1):
         if _look(other) >= number:
             return True
+        if look % LOOKS_BEFORE_GIVING_WAY == 0:
+            _give_way()
     return False
 
 

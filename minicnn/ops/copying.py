@@ -32,7 +32,7 @@ class Copy(Op, node_name="CopyBackwards"):
     def forward(ctx, target, source):
         values = source.array if isinstance(source, TensorBase) else np.asarray(source, target.array.dtype)
         check_expand(values.shape, target.array.shape)
-        return np.broadcast_to(values, target.array.shape).astype(target.array.dtype)
+        return np.broadcast_to(values, target.array.shape).astype(target.array.dtype, copy=False)
 
     @staticmethod
     def backward(ctx, grad):

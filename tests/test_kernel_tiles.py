@@ -1,0 +1,172 @@
+"""What the fast kernels stand on: the register tile and its plain twin, matrix products, the threads that share the work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from minicnn import kernels
+from minicnn.kernels import parallel
+from minicnn.kernels.tile import ROWS, VECTORS, lanes, plain, tile, width_for
+
+KINDS = pytest.mark.parametrize("kind", [np.float32, np.float64], ids=lambda kind: kind.__name__)
+
+
+@KINDS
+@pytest.mark.parametrize("last", [0, ROWS - 1])
+@pytest.mark.parametrize("add", [False, True])
+@pytest.mark.parametrize("vectors", [0.5, 1, 2, 3])
+def test_the_tile_is_its_plain_twin(vectors, add, last, kind):
+    """Also: it reads and writes nothing outside of its places, where here everything is NaN."""
+    rng = np.random.default_rng(0)
+    K, lane = 37, lanes(kind)
+    width = int(vectors * lane)
+    weight, pixels = np.full(2000, np.nan, kind), np.full(5000, np.nan, kind)
+    row, step, weight_taps = 11, 101, rng.permutation(100)[:K]
+    first, pixel_taps = 60, rng.permutation(40)[:K] * 100
+    for r in range(last + 1):
+        weight[row + r * step + weight_taps] = rng.standard_normal(K)
+    for tap in pixel_taps:
+        pixels[first + tap : first + tap + width] = rng.standard_normal(width)
+    ours, theirs = np.full((2, ROWS, VECTORS * lane), 7, kind)
+    tile(width, weight, row, step, last, weight_taps, pixels, first, pixel_taps, ours, add)
+    plain(weight, row, step, last, weight_taps, pixels, first, pixel_taps, theirs, add, vectors)
+    np.testing.assert_allclose(ours[: last + 1], theirs[: last + 1], rtol=0, atol=K * np.finfo(kind).eps * 20)
+    assert np.all(ours[:, width:] == 7)
+    assert np.isfinite(ours[: last + 1]).all()
+
+
+@KINDS
+def test_widths_cover_every_run_of_pixels(kind):
+    lane = lanes(kind)
+    for count in range(1, 5 * VECTORS * lane):
+        done, pieces = 0, []
+        while done < count:
+            pieces.append(width_for(count - done, lane))
+            done += pieces[-1]
+        assert done - count < max(1, lane // 2), (count, pieces)  # no more than half a vector for nothing
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@KINDS
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 9, 5), (1, 300, 40), (3, 40, 1000), (7, 33, 9), (8, 50, 47), (20, 70, 49), (70, 300, 100), (200, 9, 5), (5, 1, 4), (4, 0, 3)],
+    ids=str,
+)  # fmt: skip
+def test_matrix_product(shape, kind, which):
+    M, K, N = shape
+    if which == "reference" and M * K * N > 50_000:
+        pytest.skip("the loops would take minutes")
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((M, K)).astype(kind), rng.standard_normal((K, N)).astype(kind)
+    exact = a.astype(np.longdouble) @ b.astype(np.longdouble)
+    wide = np.repeat(a, 2, axis=1)[:, ::2]
+    with kernels.use(which):
+        for left in (a, np.asfortranarray(a), wide):
+            for right in (b, np.asfortranarray(b)):
+                out = kernels.matmul(left, right)
+                assert out.flags.c_contiguous and out.dtype == kind
+                np.testing.assert_allclose(out, exact, rtol=0, atol=4 * (K + 1) * np.finfo(kind).eps)
+        batch = kernels.matmul(np.stack([a, 2 * a]), np.stack([b, b]))
+        np.testing.assert_allclose(batch[1], 2 * batch[0], rtol=0, atol=8 * (K + 1) * np.finfo(kind).eps)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("M", [1, 5, 40])
+@pytest.mark.parametrize("turned", [False, True])
+def test_matrix_product_keeps_nan_and_infinity_where_they_belong(turned, M, value):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((M, 60)).astype(np.float32), rng.standard_normal((60, 70)).astype(np.float32)
+    b[7, 9] = value
+    a[0, 3] = 0
+    b[3, 20] = value  # 0 * infinity
+    expected = (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
+    ours = kernels.matmul(a, np.asfortranarray(b) if turned else b)
+    for kind in (np.isnan, np.isposinf, np.isneginf):
+        np.testing.assert_array_equal(kind(ours), kind(expected))
+
+
+@pytest.mark.parametrize("name", ["direct", "columns"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_strange_pixel_and_the_gradient_of_the_weight(value, name):
+    x = np.random.default_rng(2).standard_normal((2, 20, 12, 13)).astype(np.float32)
+    grad = np.random.default_rng(3).standard_normal((2, 9, 12, 13)).astype(np.float32)
+    x[1, 3, 5, 6] = value
+    weight = torch.zeros(9, 20, 3, 3, requires_grad=True)
+    F.conv2d(torch.from_numpy(x), weight, padding=1).backward(torch.from_numpy(grad))
+    with kernels.use(name):
+        ours = kernels.conv2d_grad_weight(grad, x, weight.shape, (1, 1), (1, 1), (1, 1), 1)
+    for kind in (np.isnan, np.isposinf, np.isneginf):
+        np.testing.assert_array_equal(kind(ours), kind(weight.grad.numpy()))
+
+
+def _count(total: np.ndarray, start: int, stop: int) -> None:
+    if start == 40:
+        raise ValueError("unit 40 cannot be done")
+    total[start:stop] += 1
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_every_unit_is_done_once(threads, monkeypatch):
+    monkeypatch.setattr(parallel, "THREADS", threads)
+    for units in (1, 2, 5, 100):
+        total = np.zeros(units)
+        for _ in range(20):
+            parallel.run(_count, units, 10**9, total)
+        assert np.all(total == 20)
+        time.sleep(0.01)  # the helpers go to sleep, and are woken
+
+
+def test_an_error_in_a_helper_is_raised_and_the_next_work_is_done(monkeypatch):
+    monkeypatch.setattr(parallel, "THREADS", 2)
+    total = np.zeros(80)
+    with pytest.raises(ValueError, match="unit 40"):
+        parallel.run(_count, 80, 10**9, total)
+    total = np.zeros(60)
+    parallel.run(_count, 60, 10**9, total)
+    assert np.all(total == 1)
+
+
+def test_a_thread_that_finds_the_helpers_busy_does_the_work_itself(monkeypatch):
+    monkeypatch.setattr(parallel, "THREADS", 2)
+    total = np.zeros(10)
+    inside = threading.Event(), threading.Event()
+
+    def slow(start, stop):
+        inside[0].set()
+        inside[1].wait(10)
+
+    other = threading.Thread(target=parallel.run, args=(slow, 2, 10**9))
+    other.start()
+    inside[0].wait(10)
+    parallel.run(_count, 10, 10**9, total)  # does not wait for the other thread's work
+    assert np.all(total == 1) and other.is_alive()
+    inside[1].set()
+    other.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_has_helpers_of_its_own():
+    code = (
+        "import os, numpy as np; from minicnn import kernels\n"
+        "kernels.parallel.THREADS = 2\n"
+        "x = np.ones((2, 16, 40, 40), np.float32); w = np.ones((16, 16, 3, 3), np.float32)\n"
+        "g = (1, 1), (1, 1), (1, 1), 1\n"
+        "expected = kernels.conv2d(x, w, None, *g); child = os.fork()\n"
+        "same = np.array_equal(kernels.conv2d(x, w, None, *g), expected)\n"
+        "if child == 0: os._exit(0 if same else 3)\n"
+        "print(os.waitpid(child, 0)[1], same)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.split() == ["0", "True"], done.stderr
