@@ -32,9 +32,8 @@ TILES = 2**21  # numbers in the values of one block of tiles, which should stay 
 MOST_TILES = 256  # in a block
 LANE = VECTOR // 4  # float32 in a vector register
 PANEL = VECTORS * LANE  # tiles side by side in one tile of the matrix product
-WIDTH = (
-    ROWS * PANEL
-)  # numbers side by side in a transform: a constant, so that the compiler knows which rows do not overlap
+# Numbers side by side in a transform: a constant, so that the compiler knows which rows do not overlap.
+WIDTH = ROWS * PANEL
 HALF = 2 * WIDTH  # pixels side by side in the first half of the input's transform
 PARTS = 6  # times PANEL input channels at a time
 BLOCKS = 2  # times ROWS output channels: so many use the values of a panel before the next panel
@@ -145,21 +144,15 @@ def _evaluate_tiles(x, values, m, PH, PW, first, count, down, across, start, sto
             band += bands
         for k in range(POINTS):
             for panel in range(values.shape[1]):
-                for t in range(0, PANEL, LANE):
+                for t in range(0, min(PANEL, count * across - panel * PANEL), LANE):
                     move(tiles[k], panel * PANEL + t, values[k, panel, c], t)
 
 
 @jit
 def _down(rows, pitch, half):
     """`_input_values` down the columns of six rows of pixels; value i of column t to half[i * HALF + t]."""
-    d0, d1, d2, d3, d4, d5 = (
-        rows,
-        rows[pitch:],
-        rows[2 * pitch :],
-        rows[3 * pitch :],
-        rows[4 * pitch :],
-        rows[5 * pitch :],
-    )
+    d0, d1, d2 = rows, rows[pitch:], rows[2 * pitch :]
+    d3, d4, d5 = rows[3 * pitch :], rows[4 * pitch :], rows[5 * pitch :]
     for t in range(pitch):
         v0, v1, v2, v3, v4, v5 = _input_values(d0[t], d1[t], d2[t], d3[t], d4[t], d5[t])
         half[t], half[HALF + t], half[2 * HALF + t] = v0, v1, v2
@@ -171,27 +164,15 @@ def _along(row, m, points, count):
     """`_input_values` along a row, of the six numbers from row[m * t] on; value j of tile t to points[j * WIDTH + t]."""
     if m == 4:  # strides that the compiler knows can be loaded as vectors
         for t in range(count):
-            d0, d1, d2, d3, d4, d5 = (
-                row[4 * t],
-                row[4 * t + 1],
-                row[4 * t + 2],
-                row[4 * t + 3],
-                row[4 * t + 4],
-                row[4 * t + 5],
-            )
+            d0, d1, d2 = row[4 * t], row[4 * t + 1], row[4 * t + 2]
+            d3, d4, d5 = row[4 * t + 3], row[4 * t + 4], row[4 * t + 5]
             v0, v1, v2, v3, v4, v5 = _input_values(d0, d1, d2, d3, d4, d5)
             points[t], points[WIDTH + t], points[2 * WIDTH + t] = v0, v1, v2
             points[3 * WIDTH + t], points[4 * WIDTH + t], points[5 * WIDTH + t] = v3, v4, v5
     else:
         for t in range(count):
-            d0, d1, d2, d3, d4, d5 = (
-                row[2 * t],
-                row[2 * t + 1],
-                row[2 * t + 2],
-                row[2 * t + 3],
-                row[2 * t + 4],
-                row[2 * t + 5],
-            )
+            d0, d1, d2 = row[2 * t], row[2 * t + 1], row[2 * t + 2]
+            d3, d4, d5 = row[2 * t + 3], row[2 * t + 4], row[2 * t + 5]
             v0, v1, v2, v3, v4, v5 = _input_values(d0, d1, d2, d3, d4, d5)
             points[t], points[WIDTH + t], points[2 * WIDTH + t] = v0, v1, v2
             points[3 * WIDTH + t], points[4 * WIDTH + t], points[5 * WIDTH + t] = v3, v4, v5
@@ -223,11 +204,8 @@ def _multiply(values, weight, turned, most, out, bias, strange, first, count, do
     for c in range(PARTS * per):
         kernel_taps[c] = c // per * (POINTS * WIDTH) + c % per
     products = np.zeros((most // ROWS, panels, POINTS, ROWS, PANEL), out.dtype)
-    taps, half, patches = (
-        np.zeros(25 * WIDTH, out.dtype),
-        np.empty(30 * WIDTH, out.dtype),
-        np.empty(16 * WIDTH, out.dtype),
-    )
+    taps, half = np.zeros(25 * WIDTH, out.dtype), np.empty(30 * WIDTH, out.dtype)
+    patches = np.empty(16 * WIDTH, out.dtype)
     line = np.empty(PANEL * m, out.dtype)
     flat = values.reshape(-1)
     for unit in range(start, stop):
@@ -275,7 +253,7 @@ def _evaluate_kernels(weight, turned, first, channel, channels, per, taps, half,
         for r in range(ROWS):
             source = begin + min(first + r, O - 1) * o_step + (channel + c) * c_step
             target = r * per + c
-            if K == 3:
+            if K == 3:  # a number of kernel elements that the compiler knows
                 for k in range(9):
                     taps[k * WIDTH + target] = flat[source + k * step]
             else:
