@@ -1,6 +1,6 @@
 """minicnn beside PyTorch on the CPU: the same work in both, in separate processes that run in turn.
 
-    python -m tests.benchmarks                       # everything: about half an hour
+    python -m tests.benchmarks                       # everything: about a quarter of an hour
     python -m tests.benchmarks --group a --quick     # one group, fewer rows and rounds
     python -m tests.benchmarks --match vgg16         # the rows whose name contains this
 
@@ -9,6 +9,8 @@ mean square of the difference between the two results, relative to PyTorch's.
 
 Groups: a convolution layers; b max-pooling and ReLU; c whole networks forward; d gradient ascent; e a training step;
 f importing and the first picture in a fresh process; g peak memory of c and d; h growth of an ascent step with the image.
+
+`python -m tests.benchmarks.peak` prints what the machine can do at most.
 """
 
 import argparse
