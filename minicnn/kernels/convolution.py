@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import direct, weight_gradient, winograd
+from .direct import pick
 from .memory import scratch
 from .parallel import jit, run
 from .product import matmul
@@ -208,7 +209,7 @@ def _columns(geometry: Geometry, x: np.ndarray) -> Iterator[tuple[slice, slice, 
     for block, rows in _blocks(geometry):
         if block != images:
             images, n = block, block.stop - block.start
-            phases = scratch("phases", (n, C, H + 2 * PH, SW, -(-(W + 2 * PW) // SW)), x.dtype)
+            phases = scratch("phases", (n, C, SW, H + 2 * PH, -(-(W + 2 * PW) // SW)), x.dtype)
             run(_split, n * C, phases.size, x[images], phases, PH, PW)
         r = rows.stop - rows.start
         columns = scratch("columns", (C * KH * KW, n, r, OW), x.dtype)
@@ -229,35 +230,28 @@ def _add_bias(out: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
 
 @jit
 def _split(x, phases, PH, PW, start, stop):
-    """Pad the planes and sort their columns by phase: phases[n, c, y, p, q] = padded x[n, c, y, q * SW + p].
+    """Pad the planes and sort their columns by phase: phases[n, c, p, y, q] = padded x[n, c, y, q * SW + p].
 
     Afterwards the pixels that a stride of SW visits lie side by side. Unit: one plane (n, c).
     """
-    _, C, H, _ = x.shape
-    SW = phases.shape[3]
+    _, C, SW, _, _ = phases.shape
     for unit in range(start, stop):
         n, c = unit // C, unit % C
-        phases[n, c] = 0
-        for h in range(H):
-            for p in range(SW):
-                skipped = max(0, (PW - p + SW - 1) // SW)  # places q that are padding on the left
-                source = x[n, c, h, skipped * SW + p - PW :]
-                target = phases[n, c, h + PH, p, skipped:]
-                for q in range((len(source) + SW - 1) // SW):
-                    target[q] = source[q * SW]
+        for p in range(SW):
+            pick(x[n, c], -PH, p - PW, 1, SW, phases[n, c, p])
 
 
 @jit
 def _unfold(phases, columns, KH, KW, first, SH, DH, DW, start, stop):
     """columns[(c, kh, kw), n, r, ow] = padded x[n, c, (first + r) * SH + kh * DH, ow * SW + kw * DW]. Unit: ((c, kh, kw), n)."""
     _, N, R, OW = columns.shape
-    SW = phases.shape[3]
+    SW = phases.shape[2]
     for unit in range(start, stop):
         k, n = unit // N, unit % N
         c, kh, kw = k // (KH * KW), k // KW % KH, k % KW
         p, q = kw * DW % SW, kw * DW // SW
         for r in range(R):
-            source = phases[n, c, (first + r) * SH + kh * DH, p, q : q + OW]
+            source = phases[n, c, p, (first + r) * SH + kh * DH, q : q + OW]
             target = columns[k, n, r]
             for ow in range(OW):
                 target[ow] = source[ow]

@@ -31,7 +31,7 @@ from numba.core import cgutils, event, types
 from numba.extending import intrinsic
 
 THREADS = 1 if numba.config.DISABLE_JIT else numba.config.NUMBA_NUM_THREADS
-WORTH_A_THREAD = 20_000  # elements: below this, telling a thread (some 20 microseconds) costs more than it saves
+WORTH_A_THREAD = 20_000  # elements: below this, telling a thread and waiting for it costs more than it saves
 LOOKS = 1_000_000  # at a counter, before a thread goes to sleep: some 0.3 milliseconds
 LOOKS_BEFORE_GIVING_WAY = 262_144  # to another thread that waits for this core, perhaps the one that is waited for
 LOOKS_AT_BEGIN = 4_000  # so long another thread needs the interpreter's lock to begin a kernel: some 4 microseconds

@@ -1,8 +1,8 @@
 """Matrix products on the register tile of the convolutions.
 
 Why not the BLAS library behind NumPy's ``@``: its threads keep spinning for tens of milliseconds after each product and take the
-cores from the kernels that come next. ResNet-18, whose last layer alone is a matrix product, took 39 ms that way, and takes 24
-with this one. Small products, which BLAS computes in the calling thread, are left to it.
+cores from the kernels that come next. That slowed down all of ResNet-18, though its last layer alone is a matrix product. Small
+products, which BLAS computes in the calling thread, are left to it.
 """
 
 from __future__ import annotations

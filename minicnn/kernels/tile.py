@@ -171,6 +171,12 @@ def width_for(count, lane):
 
 
 @jit
+def width_of(count, lane):
+    """The narrowest tile that holds `count` pixels, no more than the widest holds."""
+    return lane // 2 if count <= lane // 2 else (count + lane - 1) // lane * lane
+
+
+@jit
 def tile(width, weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add):
     """The tile of this width; target (ROWS, 3 * lane)."""
     lane = target.shape[1] // VECTORS

@@ -17,7 +17,7 @@ import numpy as np
 
 from .memory import scratch
 from .parallel import jit, run
-from .tile import ROWS, VECTOR, VECTORS, lanes, tile
+from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_of
 
 PIXELS = 2**18  # numbers of x in one block of images or rows: they stay in a core's cache
 
@@ -151,7 +151,7 @@ def _multiply(
         begin, rest = unit % parts * part, unit // parts
         row, g = rest % blocks * ROWS, rest // blocks
         count, rows = min(part, length - begin), min(ROWS, R - row)
-        width = lane // 2 if count <= lane // 2 else min(VECTORS, (count + lane - 1) // lane) * lane
+        width = width_of(count, lane)
         mine = own if first and last else sums[unit]
         for which in range(len(runs)):
             pixel, w = g * group_step + runs[which] + begin, place + (g * R + row) * row_step

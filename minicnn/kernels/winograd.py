@@ -13,8 +13,8 @@ The points are 0, +-a, +-b and infinity, where the value of a polynomial is its 
 its odd coefficients give at a is what they give at -a, but for the sign of the odd ones: so `_input_values`, `_kernel_values_3`,
 `_kernel_values_5` and `_outputs_4`, `_outputs_2`, the products with B^T, G and A^T, compute the halves and add and subtract them.
 
-It rounds more than a plain sum, and how much depends on the points: over 256 channels the usual +-1, +-2 gave four times
-the error of a plain float32 sum, and +-3/4, +-3/2 gives twice. Float64, where every digit is wanted, never comes here.
+It rounds more than a plain sum, and how much depends on the points: the usual +-1, +-2 have about twice the error of +-3/4,
++-3/2 (lesson 8 prints both beside a plain sum's). Float64, where every digit is wanted, never comes here.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ from .direct import pick
 from .memory import scratch
 from .parallel import jit, run
 from .shapes import output_size
-from .tile import ROWS, VECTOR, VECTORS, move, tile
+from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
 
 POINTS = 36  # in two dimensions
 OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs
@@ -221,8 +221,7 @@ def _multiply(values, weight, turned, most, out, bias, strange, first, count, do
             for k in range(POINTS):
                 for block in range(blocks):
                     for panel in range(panels):
-                        left = tiles - panel * PANEL
-                        width = LANE // 2 if left <= LANE // 2 else min(VECTORS, (left + LANE - 1) // LANE) * LANE
+                        width = width_of(min(PANEL, tiles - panel * PANEL), LANE)
                         place = ((k * panels + panel) * C + channel) * PANEL
                         tile(
                             width, kernels[block], k * WIDTH, per, ROWS - 1, kernel_taps[:channels],
