@@ -162,6 +162,21 @@ RESIZING = (
         ]
     ]
     + [
+        # A factor that leaves the size, or doubles it: PyTorch copies. Others beside them.
+        Row(f"interpolate {shape} {options}", fn(F + "interpolate", **options), [shape])
+        for shape in [(1, 2, 10, 10), (2, 1, 3, 3), (1, 1, 1, 7)]
+        for factor in [1.03, 2.06, (1.03, 2.06), (2.3, 1.01), (0.97, 3.2), 1.0]
+        for options in [
+            {"scale_factor": factor},
+            {"scale_factor": factor, "recompute_scale_factor": True},
+            {"scale_factor": factor, "mode": "area"},
+            {"scale_factor": factor, "mode": "bilinear"},
+            {"scale_factor": factor, "mode": "bilinear", "recompute_scale_factor": True},
+            {"scale_factor": factor, "mode": "bilinear", "align_corners": True},
+        ]
+        if factor != (0.97, 3.2) or shape[2] > 1  # PyTorch: no size of 0
+    ]
+    + [
         Row("upsample", fn(F + "upsample", scale_factor=2), [(2, 3, 4, 5)]),
         Row("interpolate of one pixel", fn(F + "interpolate", size=3, mode="bilinear"), [(1, 2, 1, 1)]),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from both import assert_same, attempt, known, scenarios
 
 import minicnn
@@ -322,3 +323,16 @@ def test_what_minicnn_does_not_have_says_so():
     with pytest.raises(NotImplementedError, match="minicnn resizes 4D inputs"):
         F.interpolate(minicnn.ones(1, 1, 3, 3), 5, mode="bicubic")
     assert not hasattr(F, "conv3d")
+
+
+def test_nearest_has_one_rule_where_pytorch_has_two():
+    """Above 128 rows and columns PyTorch's forward pass drops the rule that its gradient keeps: a size that stays is copied."""
+    x = np.random.default_rng(0).standard_normal((1, 1, 22, 168)).astype(np.float32)
+    ours, theirs = minicnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, z = (lib.nn.functional.interpolate(t, scale_factor=1.03) for lib, t in [(minicnn, ours), (torch, theirs)])
+    assert y.shape == (1, 1, 22, 173)
+    assert y[0, 0, :, 0].tolist() == x[0, 0, :, 0].tolist()
+    assert z[0, 0, :, 0].tolist() != x[0, 0, :, 0].tolist()
+    y.sum().backward()
+    z.sum().backward()
+    assert ours.grad.tolist() == theirs.grad.tolist()

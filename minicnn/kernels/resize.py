@@ -11,9 +11,15 @@ Scales = tuple[float | None, float | None]
 
 
 def nearest_sources(size: int, count: int, scale: float | None) -> np.ndarray:
-    """For each of `count` output pixels the input pixel that it copies: floor(i * step), step = size / count or 1 / scale."""
+    """For each of `count` output pixels the input pixel that it copies: floor(i * step), step = size / count or 1 / scale.
+
+    As in PyTorch a size that stays, or doubles, is copied whatever the scale that led to it.
+    """
+    i = np.arange(count)
+    if count in (size, 2 * size):
+        return i * size // count
     step = np.float32(1 / scale if scale else size / count)
-    return np.minimum(np.floor(np.arange(count, dtype=np.float32) * step).astype(np.int64), size - 1)
+    return np.minimum(np.floor(i.astype(np.float32) * step).astype(np.int64), size - 1)
 
 
 def bilinear_sources(
@@ -21,17 +27,19 @@ def bilinear_sources(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each of `count` output pixels the two input pixels that it mixes and the second one's weight.
 
-    align_corners: i (size - 1) / (count - 1), else (i + 1/2) * step - 1/2, not below 0.
+    align_corners: i (size - 1) / (count - 1), else (i + 1/2) * step - 1/2, not below 0; a size that stays is copied.
     """
     i = np.arange(count, dtype=dtype)
-    if align_corners:
+    if count == size:
+        place = i
+    elif align_corners:
         place = i * dtype.type((size - 1) / (count - 1) if count > 1 else 0)
     else:
         place = np.maximum(
             (i + dtype.type(0.5)) * dtype.type(1 / scale if scale else size / count) - dtype.type(0.5), 0
         )
     low = np.minimum(place.astype(np.int64), size - 1)
-    return low, np.minimum(low + 1, size - 1), (place - low).astype(dtype)
+    return low, np.minimum(low + 1, size - 1), np.minimum(place - low, 1).astype(dtype)
 
 
 def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None, None)) -> np.ndarray:
