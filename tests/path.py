@@ -1,0 +1,264 @@
+"""The path: what a reader meets. Runs a few jobs under a tracer and says which lines of minicnn ran, in which order.
+
+python -m tests.path                 the totals of all jobs
+python -m tests.path conv hook       each function of these jobs, in the order in which it is met first
+python -m tests.path --write         READING.md anew: read the code in this order
+
+A function is met with all its comprehensions and inner functions. A line counts once, however often it runs; `def`
+lines, docstrings and the imports at the top do not run. Depth is the number of frames below the caller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import minicnn
+from minicnn import kernels, nn, viz
+from minicnn.models import tinynet
+
+PACKAGE = Path(minicnn.__file__).resolve().parent
+READING = PACKAGE.parent / "READING.md"
+
+
+class Step(NamedTuple):
+    """One function of the path."""
+
+    file: str  # relative to the package
+    name: str  # with its class: Module.__call__
+    line: int  # of its def
+    lines: int  # how many of its lines ran
+    why: str  # the first sentence of its docstring, or ""
+
+
+class Walk(NamedTuple):
+    """What a job ran."""
+
+    steps: list[Step]
+    depth: int  # frames below the caller, at the deepest
+    multiply_add: int  # frames below the caller where the reference convolution multiplies and adds; 0 if it did not
+
+    @property
+    def lines(self) -> int:
+        return sum(step.lines for step in self.steps)
+
+    @property
+    def files(self) -> list[str]:
+        return list(dict.fromkeys(step.file for step in self.steps))
+
+
+@functools.cache
+def definitions(file: str) -> list[tuple[int, int, str, str]]:
+    """(first line, last line, name, first sentence of the docstring) of each function in a file that is no inner one."""
+    found = []
+
+    def visit(node: ast.AST, prefix: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef):
+                text = " ".join((ast.get_docstring(child) or "").split("\n\n")[0].split())
+                found.append((child.lineno, child.end_lineno or 0, prefix + child.name, text.partition(". ")[0]))
+            else:
+                visit(child, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix)
+
+    visit(ast.parse((PACKAGE / file).read_text(encoding="utf-8")), "")
+    return found
+
+
+@functools.cache
+def multiply_adds() -> set[int]:
+    """The lines of `kernels/reference.py` in which `conv2d` adds a product."""
+    tree = ast.parse((PACKAGE / "kernels" / "reference.py").read_text(encoding="utf-8"))
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "conv2d")
+    return {node.lineno for node in ast.walk(function) if isinstance(node, ast.AugAssign)}
+
+
+def walk(job: Callable[[], Any]) -> Walk:
+    """Run `job` under a tracer."""
+    ran: dict[tuple[str, int], None] = {}
+    depth = multiply_add = 0
+    caller = sys._getframe()
+
+    def below(frame: FrameType | None) -> int:
+        count = 0
+        while frame is not None and frame is not caller:
+            frame, count = frame.f_back, count + 1
+        return count - 1  # the job itself
+
+    def on_line(frame: FrameType, event: str, _: Any) -> Callable:
+        nonlocal multiply_add
+        if event == "line":
+            file = Path(frame.f_code.co_filename).relative_to(PACKAGE).as_posix()
+            ran.setdefault((file, frame.f_lineno))
+            if (
+                file == "kernels/reference.py"
+                and frame.f_code.co_name == "conv2d"
+                and frame.f_lineno in multiply_adds()
+            ):
+                multiply_add = below(frame)
+        return on_line
+
+    def on_call(frame: FrameType, _event: str, _: Any) -> Callable | None:
+        nonlocal depth
+        if not frame.f_code.co_filename.startswith(str(PACKAGE)):
+            return None
+        depth = max(depth, below(frame))
+        return on_line
+
+    previous = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        job()
+    finally:
+        sys.settrace(previous)
+    return Walk(_steps(ran), depth, multiply_add)
+
+
+def _steps(ran: dict[tuple[str, int], None]) -> list[Step]:
+    counts: dict[tuple[str, int, str, str], int] = {}
+    for file, line in ran:
+        around = [entry for entry in definitions(file) if entry[0] <= line <= entry[1]]
+        start, _, name, why = around[-1] if around else (0, 0, "(the file itself)", "")
+        counts[file, start, name, why] = counts.get((file, start, name, why), 0) + 1
+    return [Step(file, name, start, lines, why) for (file, start, name, why), lines in counts.items()]
+
+
+# --- the jobs -------------------------------------------------------------------------------------------------------
+
+
+def _example() -> tuple[nn.Module, minicnn.Tensor]:
+    """README's network and input, with the hook."""
+    conv = nn.Conv2d(1, 1, kernel_size=3, padding=1)
+    conv.register_forward_hook(lambda module, args, output: None)
+    return conv, minicnn.arange(16.0).reshape(1, 1, 4, 4).requires_grad_()
+
+
+def conv(name: str = "reference") -> Walk:
+    """`conv(x)` with nothing else on it, down to the multiply-add."""
+    module, x = nn.Conv2d(1, 1, kernel_size=3, padding=1), minicnn.zeros(1, 1, 4, 4)
+    module(x)  # what is compiled or cached once is not the path
+    with kernels.use(name):
+        module(x)
+        return walk(lambda: module(x))
+
+
+def fast() -> Walk:
+    """`conv(x)` with the fast kernels."""
+    return conv("fast")
+
+
+def example() -> Walk:
+    """README's ten lines: forward through a convolution with a hook and a ReLU, and backward to the input."""
+    module, x = _example()
+    with kernels.use("reference"):
+        return walk(lambda: minicnn.relu(module(x)).sum().backward())
+
+
+def network() -> Walk:
+    """A network of two layers, each with a forward hook, forward and backward."""
+    module, x = _example()
+    net = nn.Sequential(module, nn.ReLU())
+    net[1].register_forward_hook(lambda module, args, output: None)
+    with kernels.use("reference"):
+        return walk(lambda: net(x).sum().backward())
+
+
+def hook() -> Walk:
+    """A forward hook, from registration to its call, and its removal."""
+    module, x = nn.ReLU(), minicnn.zeros(1)
+
+    def job() -> None:
+        handle = module.register_forward_hook(lambda module, args, output: None)
+        module(x)
+        handle.remove()
+
+    return walk(job)
+
+
+def maximize() -> Walk:
+    """Gradient ascent: `viz.maximize` of one unit of the bundled network, two steps."""
+    model = tinynet("standard").eval()
+
+    def job() -> None:
+        viz.maximize(model, "features.8:12", steps=2, progress=False)
+
+    job()  # what is compiled or cached once is not the path
+    return walk(job)
+
+
+JOBS: dict[str, Callable[[], Walk]] = {f.__name__: f for f in (conv, fast, example, network, hook, maximize)}
+
+
+# --- what is printed --------------------------------------------------------------------------------------------------
+
+
+def totals(name: str, walked: Walk) -> str:
+    """One line: the job and its numbers."""
+    text = f"{name:9} {walked.lines:5} lines in {len(walked.steps)} functions of {len(walked.files)} files"
+    text += f", at most {walked.depth} frames deep"
+    return text + (f", {walked.multiply_add} at the multiply-add" if walked.multiply_add else "")
+
+
+def table(walked: Walk) -> str:
+    """Each function in the order in which it is met: how many lines of it ran, where it stands, what it is for."""
+    return "\n".join(f"{s.lines:4}  {f'{s.file}:{s.line}':38} {s.name:34} {s.why}" for s in walked.steps)
+
+
+PARTS = {
+    conv: "From a call to the multiply-add, in the loops that define it",
+    example: "README's ten lines: a hook, a ReLU, and the way back (what was met above is left out)",
+    hook: "A hook, from registration to removal",
+    maximize: "Gradient ascent on the bundled network",
+}
+
+
+def reading() -> str:
+    """The text of READING.md: the functions of four jobs, each where it is met first, with its reason."""
+    text = ["# Read the code in this order", ""]
+    text += [
+        "Made by `python -m tests.path --write`, which runs four jobs under a tracer and lists each function of minicnn"
+    ]
+    text += [
+        "where it is met first. Each sentence is the first of the function's docstring. Lesson 0 is the same in small.",
+        "",
+    ]
+    met: set[tuple[str, str]] = set()
+    for part, title in PARTS.items():
+        walked = part()
+        text += [f"## {title}", "", f"`{totals(part.__name__, walked).split(maxsplit=1)[1]}`", ""]
+        file = ""
+        for step in walked.steps:
+            if (step.file, step.name) in met:
+                continue
+            met.add((step.file, step.name))
+            if step.file != file:
+                file = step.file
+                text += [f"\n[minicnn/{file}](minicnn/{file})\n"]
+            text += [f"- `{step.name}`: {step.why}"]
+        text += [""]
+    return "\n".join(text).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.path", description=__doc__.partition("\n")[0])
+    parser.add_argument("jobs", nargs="*", choices=[*JOBS, []], help=f"of {', '.join(JOBS)}; none: the totals of all")
+    parser.add_argument("--write", action="store_true", help="write READING.md")
+    arguments = parser.parse_args()
+    if arguments.write:
+        READING.write_text(reading(), encoding="utf-8")
+        print(f"wrote {READING}")
+        return
+    for name in arguments.jobs or JOBS:
+        walked = JOBS[name]()
+        if arguments.jobs:
+            print(f"{JOBS[name].__doc__}\n\n{table(walked)}\n")
+        print(totals(name, walked))
+
+
+if __name__ == "__main__":
+    main()
