@@ -106,7 +106,7 @@ def test_atlas_and_its_estimate(tmp_path, capsys):
         (["predict", "PHOTO", "--model", "nonet"], "nonet"),
         (["predict", "PHOTO", "--model", "missing.py:Net"], "missing.py"),
         (["predict", "PHOTO", "--weights", "missing.pth"], "missing.pth"),
-        (["predict", "TEXT"], "cannot identify image"),
+        (["predict", "TEXT"], "text.png: not an image that Pillow can read"),
         (["filters", "--layer", "features.99", "-o", "OUT"], "features.9"),
         (["maps", "PHOTO", "--layers", "classifier", "-o", "OUT"], "maps"),
         (["maximize", "features.8", "-o", "OUT"], "cannot read the target"),

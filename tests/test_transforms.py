@@ -6,6 +6,7 @@ compared bit for bit on 150 random images of every PIL mode.
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +80,93 @@ def test_center_crop(old, size, first, place):
     np.testing.assert_array_equal(of_tensor[0].numpy(), expected)
 
 
+def depth(bits: int) -> np.ndarray:
+    """16 x 16 greys from black to white of so many bits, the brightest where 8 bits have 255."""
+    return (np.arange(256).reshape(16, 16) * (2**bits - 1) // 255).astype(np.uint16 if bits == 16 else np.uint8)
+
+
+def stored(image: Image.Image, kind: str, **settings) -> io.BytesIO:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **settings)
+    buffer.seek(0)
+    return buffer
+
+
+FLOATS, DEEP, BITS = (depth(8) / 255).astype(np.float32), depth(16), depth(8) > 127
+SCALED = {
+    "uint8": lambda: depth(8),
+    "uint16": lambda: DEEP,
+    "int64": lambda: depth(8).astype(int),
+    "float16": lambda: FLOATS.astype(np.float16),
+    "float64": lambda: FLOATS.astype(float),
+    "16-bit PNG": lambda: stored(Image.fromarray(DEEP), "PNG"),
+    "16-bit TIFF": lambda: stored(Image.fromarray(DEEP), "TIFF"),
+    "16-bit TIFF, big-endian": lambda: stored(Image.fromarray(DEEP.astype(">u2")), "TIFF"),
+    "16-bit PGM": lambda: stored(Image.fromarray(DEEP), "PPM"),
+    "PIL image of 16 bits": lambda: Image.fromarray(DEEP),
+    "float TIFF": lambda: stored(Image.fromarray(FLOATS), "TIFF"),
+    "PIL image of 32 bits": lambda: Image.fromarray(depth(8).astype(np.int32)),
+}
+
+
+@pytest.mark.parametrize("kind", SCALED)
+def test_a_photograph_of_any_depth_has_its_greys(kind):
+    image = viz.load_image(SCALED[kind]())
+    assert image.dtype == np.uint8 and image.shape == (16, 16, 3)
+    np.testing.assert_array_equal(image, np.repeat(depth(8)[:, :, None], 3, axis=2))
+
+
+@pytest.mark.parametrize("source", [BITS, Image.fromarray(BITS), BITS[:, :, None]], ids=["array", "PIL", "(H, W, 1)"])
+def test_one_bit_is_black_and_white(source):
+    np.testing.assert_array_equal(viz.load_image(source)[:, :, 0], 255 * BITS)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (DEEP.astype(np.int32), r"int32 pixels must lie in \[0, 255\], got 0 to 65535"),
+        (DEEP.astype(np.int16), "int16 .* got -32640 to 32639"),
+        (DEEP.astype(np.uint32), "uint32 .* got 0 to 65535"),
+        (depth(8).astype(np.float32), r"\[0, 1\], got 0 to 255"),
+        (FLOATS * np.nan, "got nan to nan"),
+        (FLOATS.astype(complex), "not complex128"),
+        (np.zeros((0, 3), np.uint8), r"\(0, 3, 1\)"),
+        (np.zeros((2, 2, 2), np.uint8), r"\(2, 2, 2\)"),
+        (Image.fromarray(DEEP.astype(np.int32)), "got 0 to 65535"),
+        (Image.fromarray(depth(8).astype(np.float32)), "got 0 to 255"),
+    ],
+    ids=str,
+)
+def test_pixels_of_an_unknown_range_are_refused_with_the_range_found(source, words):
+    with pytest.raises(ValueError, match=words):
+        viz.load_image(source)
+
+
+@pytest.mark.parametrize("flag", range(1, 9))
+def test_a_picture_is_turned_by_its_flag_from_whatever_it_comes(flag, tmp_path):
+    upright = picture(6, 4)
+    undo = [None, 0, 3, 1, 5, 2, 6, 4][flag - 1]  # Image.Transpose of the camera that wrote the flag
+    exif = Image.Exif()
+    exif[0x0112] = flag
+    (upright if undo is None else upright.transpose(undo)).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as opened:
+        for source in (tmp_path / "a.png", opened):
+            np.testing.assert_array_equal(viz.load_image(source), np.asarray(upright))
+
+
+def test_a_file_that_is_no_photograph_is_named(tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (99, 99, 3), dtype=np.uint8)).save(tmp_path / "half.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "half.png").read_bytes()[:9000])
+    for name, words in (("text.png", "not an image"), ("half.png", "damaged")):
+        with pytest.raises(ValueError, match=f"{name}: {words}"):
+            viz.load_image(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        viz.load_image(tmp_path / "nowhere.png")
+    with pytest.raises(TypeError, match="not int"):
+        viz.load_image(3)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1", "F", "I"])
 def test_to_tensor(mode):
     image = picture(5, 3, mode)
@@ -93,6 +181,15 @@ def test_to_tensor(mode):
     got = transforms.ToTensor()(image)
     assert got.numpy().tobytes() == expected.numpy().tobytes()
     assert got.shape == tuple(expected.shape)
+
+
+def test_to_tensor_does_not_scale_16_bits():
+    """torchvision's: int16, the upper half negative."""
+    got = transforms.ToTensor()(Image.fromarray(DEEP))
+    assert got.dtype == minicnn.int16
+    np.testing.assert_array_equal(got.numpy()[0], DEEP.astype(np.int16))
+    with pytest.raises(TypeError, match="uint16"):
+        transforms.PILToTensor()(Image.fromarray(DEEP))
 
 
 def test_pixels_there_and_back():

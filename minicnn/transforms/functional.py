@@ -131,7 +131,11 @@ def _padded(img: Image.Image | Tensor, before: list[int], after: list[int]) -> I
 
 
 def to_tensor(pic: Image.Image | np.ndarray) -> Tensor:
-    """A PIL image or an array (H, W[, C]) -> (C, H, W): float32 in [0, 1] of 8-bit pixels, else as it is."""
+    """A PIL image or an array (H, W[, C]) -> (C, H, W): float32 in [0, 1] of 8-bit pixels, else as it is.
+
+    As in torchvision a picture of more than 8 bits is not scaled: "I;16" is int16, its upper half negative, "I" int32 and "F"
+    float32; and the rotation flag is not applied. `viz.preprocess` does both, or refuses the picture.
+    """
     if isinstance(pic, np.ndarray):
         if pic.ndim not in (2, 3):
             raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
@@ -148,7 +152,7 @@ def to_tensor(pic: Image.Image | np.ndarray) -> Tensor:
 
 
 def pil_to_tensor(pic: Image.Image) -> Tensor:
-    """A PIL image -> (C, H, W) of its own type, not scaled."""
+    """A PIL image -> (C, H, W) of its own type, not scaled. TypeError for 16 bits: there is no uint16 here."""
     if not isinstance(pic, Image.Image):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
     pixels = np.array(pic)

@@ -1,14 +1,13 @@
 """Pictures one after the other from a folder or an iterable; what cannot be read is named with the reason."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn.viz.image import load_image
+from minicnn.viz.image import decoded
 
 
 class Skipped(NamedTuple):
@@ -41,9 +40,9 @@ def pictures(images: Any, max_pixels: int, skipped: SkippedList) -> Iterator[tup
     for number, source in enumerate(sources(images)):
         name = os.fspath(source) if isinstance(source, str | PathLike) else f"image {number}"
         try:
-            picture = read(source, max_pixels)
-        except Exception as error:  # Pillow's decoders raise of everything for damaged files
-            skipped.add(name, reason(error))
+            picture = decoded(source, max_pixels)
+        except (ValueError, TypeError, OSError, MemoryError) as error:
+            skipped.add(name, str(error) or type(error).__name__)
             continue
         yield name, picture
 
@@ -67,27 +66,3 @@ def count_files(images: Any) -> int | None:
     if isinstance(images, str | PathLike) and os.path.isdir(images):
         return sum(len(files) for _, _, files in os.walk(images))
     return len(images) if hasattr(images, "__len__") and not isinstance(images, str) else None
-
-
-def read(source: Any, max_pixels: int) -> np.ndarray:
-    if not isinstance(source, str | PathLike):
-        return load_image(source)
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is max_pixels
-        with Image.open(source) as opened:
-            width, height = opened.size
-        if width * height > max_pixels:
-            raise ValueError(f"{width} x {height} pixels are more than max_pixels = {max_pixels}")
-        return load_image(source)
-
-
-def reason(error: Exception) -> str:
-    from PIL import Image, UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image that Pillow can read"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"too large: {error}"
-    return str(error) if isinstance(error, ValueError) else f"damaged: {type(error).__name__}: {error}"

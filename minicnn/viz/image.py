@@ -1,7 +1,9 @@
 """Photographs and network inputs: to a normalised tensor (1, C, H, W), and back to a picture (H, W, C) in [0, 1]."""
 
+import math
+import warnings
 from collections.abc import Sequence
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,23 +78,56 @@ def sample_photo() -> np.ndarray:
 
 
 def load_image(source: Any) -> np.ndarray:
-    """A photograph as uint8 (H, W, 3): from a path, an open file, a PIL image, or an array.
+    """A photograph as uint8 (H, W, 3): from a path, an open file, a PIL image, or an array. The one place for that.
 
-    Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): integers 0 to 255 or floats 0 to 1; grey becomes RGB, alpha is
-    dropped. A photograph's rotation flag (EXIF) is applied.
+    Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of a range that is known: bool; uint16, 0 to 65535; other integers, 0 to
+    255; floats, 0 to 1. The pixels of PIL images of more than 8 bits are such arrays. Grey becomes RGB, alpha is dropped. A
+    photograph's rotation flag (EXIF) is applied. ValueError for other pixels, with the range found, and for damaged files.
     """
-    from PIL import Image, ImageOps
+    if not isinstance(source, str | PathLike):
+        return decoded(source)
+    try:
+        return decoded(source)
+    except ValueError as error:
+        raise ValueError(f"{fspath(source)}: {error}") from error
+
+
+def decoded(source: Any, max_pixels: float = math.inf) -> np.ndarray:
+    """`load_image`, whose errors do not name the file; one of more than `max_pixels` is refused before it is decoded."""
+    from PIL import Image, UnidentifiedImageError
 
     if isinstance(source, np.ndarray):
         return _array_to_rgb(source)
     if isinstance(source, Image.Image):
-        picture = source
-    elif isinstance(source, str | PathLike) or hasattr(source, "read"):
-        with Image.open(source) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    else:
+        return _picture_to_rgb(source)
+    if not isinstance(source, str | PathLike) and not hasattr(source, "read"):
         raise TypeError(f"an image is a path, an open file, a PIL image or an array, not {type(source).__name__}")
-    return np.asarray(picture.convert("RGB"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source) as opened:
+                width, height = opened.size
+                if width * height > max_pixels:
+                    raise ValueError(f"{width} x {height} pixels are more than max_pixels = {max_pixels}")
+                return _picture_to_rgb(opened)
+    except UnidentifiedImageError as error:
+        raise ValueError("not an image that Pillow can read") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"too large: {error}") from error
+    except (ValueError, FileNotFoundError, IsADirectoryError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's decoders raise of everything for damaged files
+        raise ValueError(f"damaged: {type(error).__name__}: {error}") from error
+
+
+def _picture_to_rgb(picture: Any) -> np.ndarray:
+    """A PIL image as uint8 (H, W, 3)."""
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I;16") or (upright.mode == "I" and picture.format in ("PNG", "PPM")):  # of 16 bits
+        return _array_to_rgb(np.asarray(upright).astype(np.uint16))
+    return _array_to_rgb(np.asarray(upright if upright.mode in ("I", "F") else upright.convert("RGB")))
 
 
 def fit(image: np.ndarray, size: int | tuple[int, int] | None) -> np.ndarray:
@@ -150,13 +185,23 @@ def preprocess(
 
 
 def _array_to_rgb(array: np.ndarray) -> np.ndarray:
+    """An array as `load_image` takes it as uint8 (H, W, 3)."""
     if array.ndim == 2:
         array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or not array.size:
         raise ValueError(f"an image array is (H, W) or (H, W, 1, 3 or 4), got {array.shape}")
-    if array.dtype.kind == "f":
-        if not (array.min() >= 0 and array.max() <= 1):
-            raise ValueError(f"float pixels must lie in [0, 1], got {array.min():.3g} to {array.max():.3g}")
-        array = (array * 255).round()
-    array = array[:, :, :3].astype(np.uint8)
+    array = array[:, :, :3]
+    if array.dtype != np.uint8:
+        array = (array * np.float32(255 / _top(array))).round().astype(np.uint8)
     return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else np.ascontiguousarray(array)
+
+
+def _top(array: np.ndarray) -> float:
+    """What is white in an array of this type. ValueError if a value is negative or above it."""
+    tops = {"b": 1, "f": 1, "u": 65535 if array.dtype.itemsize == 2 else 255, "i": 255}
+    if array.dtype.kind not in tops:
+        raise ValueError(f"pixels are numbers or bool, not {array.dtype}")
+    top, low, high = tops[array.dtype.kind], array.min(), array.max()
+    if not (low >= 0 and high <= top):
+        raise ValueError(f"{array.dtype} pixels must lie in [0, {top}], got {low:.6g} to {high:.6g}: scale them")
+    return top
