@@ -87,7 +87,8 @@ class FunctionCtx(Node):
                 if grad is None:
                     shape, dtype = self.input_metadata[i]
                     grads[i] = TensorBase.wrap(np.zeros(shape, dtype))
-        result = self.function.backward(self, *grads)
+        with np.errstate(**self.function.errstate):
+            result = self.function.backward(self, *grads)
         result = result if isinstance(result, tuple) else (result,)
         return self.function.match_inputs(self, result)
 
@@ -129,6 +130,7 @@ class Function:
     node_suffix = "Backward"
     name_prefix = ""  # of the node's `name()`, for the few that PyTorch gives a longer one
     built_in = False
+    errstate: dict[str, str] = {}  # what NumPy does about floating-point errors meanwhile
     _node_class: type[FunctionCtx] = FunctionCtx
 
     def __init_subclass__(cls, node_name: str | None = None, **kwargs: Any) -> None:
@@ -165,11 +167,12 @@ class Function:
         recorded = mode.enabled and True in ctx.needs_input_grad
         enabled, mode.enabled = mode.enabled, False
         try:
-            if cls.setup_context is Function.setup_context:
-                result = cls.forward(ctx, *args)
-            else:
-                result = cls.forward(*args)
-                cls.setup_context(ctx, args, result)
+            with np.errstate(**cls.errstate):
+                if cls.setup_context is Function.setup_context:
+                    result = cls.forward(ctx, *args)
+                else:
+                    result = cls.forward(*args)
+                    cls.setup_context(ctx, args, result)
         finally:
             mode.enabled = enabled
         several = isinstance(result, tuple)
@@ -283,6 +286,7 @@ class Op(Function):
 
     node_suffix = "Backward0"
     built_in = True
+    errstate = {"all": "ignore"}  # PyTorch does not warn of overflow, or of 0 / 0
     slots = 1
     takes_a_list = False  # of tensors, whose gradients PyTorch computes all or none
 

@@ -99,25 +99,22 @@ class Div(Op):
         ctx.save_for_backward(keep_a, keep_b)
         ctx.number = None if isinstance(b, TensorBase) else b
         x, y = pair(a, b, kind)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return x / y
+        return x / y
 
     @staticmethod
     def backward(ctx, grad):
         a, b = ctx.saved_tensors
         g = grad.array
         divisor = b.array if b is not None else g.dtype.type(ctx.number)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            to_a = g / divisor
-            to_b = -to_a * (a.array / divisor) if ctx.needs_input_grad[1] else None
+        to_a = g / divisor
+        to_b = -to_a * (a.array / divisor) if ctx.needs_input_grad[1] else None
         return to_a, to_b
 
 
 class Reciprocal(Op):
     @staticmethod
     def forward(ctx, a):
-        with np.errstate(divide="ignore"):
-            out = TensorBase.wrap(1 / operand(a, floating(a.array.dtype)))
+        out = TensorBase.wrap(1 / operand(a, floating(a.array.dtype)))
         ctx.save_for_backward(out)
         return out
 
@@ -144,8 +141,7 @@ class Pow(Op):
     def forward(ctx, a, exponent, kind):
         ctx.exponent = exponent
         ctx.save_for_backward(a)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return operand(a, kind) ** kind.type(exponent)
+        return operand(a, kind) ** kind.type(exponent)
 
     @staticmethod
     def backward(ctx, grad):
@@ -153,8 +149,7 @@ class Pow(Op):
         n = ctx.exponent
         if n == 0:
             return np.zeros_like(grad.array)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return grad.array * (a.array.dtype.type(n) * a.array ** a.array.dtype.type(n - 1))
+        return grad.array * (a.array.dtype.type(n) * a.array ** a.array.dtype.type(n - 1))
 
 
 class PowTensor(Op, node_name="PowBackward1"):
@@ -165,8 +160,7 @@ class PowTensor(Op, node_name="PowBackward1"):
     @staticmethod
     def forward(ctx, a, b, kind):
         x, y = pair(a, b, kind)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out = TensorBase.wrap(x**y)
+        out = TensorBase.wrap(x**y)
         ctx.save_for_backward(a, b, out)
         return out
 
@@ -174,9 +168,8 @@ class PowTensor(Op, node_name="PowBackward1"):
     def backward(ctx, grad):
         a, b, out = (t.array for t in ctx.saved_tensors)
         g = grad.array
-        with np.errstate(divide="ignore", invalid="ignore"):
-            to_a = np.where(b == 0, 0, g * (b * a ** (b - 1))).astype(g.dtype, copy=False)
-            to_b = np.where((a == 0) & (b >= 0), 0, g * (out * np.log(a))).astype(g.dtype, copy=False)
+        to_a = np.where(b == 0, 0, g * (b * a ** (b - 1))).astype(g.dtype, copy=False)
+        to_b = np.where((a == 0) & (b >= 0), 0, g * (out * np.log(a))).astype(g.dtype, copy=False)
         return to_a, to_b
 
 
@@ -188,16 +181,14 @@ class PowOfNumber(Op, node_name="PowBackward2"):
     @staticmethod
     def forward(ctx, b, number, kind):
         ctx.number = number
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out = TensorBase.wrap(kind.type(number) ** operand(b, kind))
+        out = TensorBase.wrap(kind.type(number) ** operand(b, kind))
         ctx.save_for_backward(b, out)
         return out
 
     @staticmethod
     def backward(ctx, grad):
         b, out = (t.array for t in ctx.saved_tensors)
-        with np.errstate(divide="ignore"):
-            slope = grad.array * (out * np.log(out.dtype.type(ctx.number)))
+        slope = grad.array * (out * np.log(out.dtype.type(ctx.number)))
         return np.where(b >= 0, 0, slope).astype(out.dtype) if ctx.number == 0 else slope
 
 
@@ -313,15 +304,13 @@ class Addcdiv(Op):
     def forward(ctx, a, b, c, value):
         ctx.save_for_backward(b, c)
         ctx.value = value
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return a.array + a.array.dtype.type(value) * b.array / c.array
+        return a.array + a.array.dtype.type(value) * b.array / c.array
 
     @staticmethod
     def backward(ctx, grad):
         b, c = (t.array for t in ctx.saved_tensors)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            to_b = grad.array * grad.array.dtype.type(ctx.value) / c
-            return grad, to_b, -to_b * b / c
+        to_b = grad.array * grad.array.dtype.type(ctx.value) / c
+        return grad, to_b, -to_b * b / c
 
 
 class Remainder(Op):
@@ -332,9 +321,8 @@ class Remainder(Op):
     @staticmethod
     def forward(ctx, a, b, kind):
         x, y = pair(a, b, kind)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ctx.quotient = np.floor_divide(x, y)
-            return np.remainder(x, y)
+        ctx.quotient = np.floor_divide(x, y)
+        return np.remainder(x, y)
 
     @staticmethod
     def backward(ctx, grad):

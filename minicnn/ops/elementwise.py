@@ -51,8 +51,7 @@ class ClampMax(Clamp):
 class Exp(Op):
     @staticmethod
     def forward(ctx, a):
-        with np.errstate(over="ignore"):
-            out = TensorBase.wrap(np.exp(_float_array(a)))
+        out = TensorBase.wrap(np.exp(_float_array(a)))
         ctx.save_for_backward(out)
         return out
 
@@ -67,23 +66,20 @@ class Sqrt(Op):
 
     @staticmethod
     def forward(ctx, a):
-        with np.errstate(invalid="ignore"):
-            out = TensorBase.wrap(np.sqrt(_float_array(a)))
+        out = TensorBase.wrap(np.sqrt(_float_array(a)))
         ctx.save_for_backward(out)
         return out
 
     @staticmethod
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return grad.array / (2 * out.array)
+        return grad.array / (2 * out.array)
 
 
 class Rsqrt(Op):
     @staticmethod
     def forward(ctx, a):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out = TensorBase.wrap(1 / np.sqrt(_float_array(a)))
+        out = TensorBase.wrap(1 / np.sqrt(_float_array(a)))
         ctx.save_for_backward(out)
         return out
 
@@ -107,14 +103,12 @@ class _Unary(Op):
     @classmethod
     def forward(cls, ctx, a):
         ctx.save_for_backward(a)
-        with np.errstate(all="ignore"):
-            return cls.value(_float_array(a))
+        return cls.value(_float_array(a))
 
     @classmethod
     def backward(cls, ctx, grad):
         (a,) = ctx.saved_tensors
-        with np.errstate(all="ignore"):
-            return (grad.array * cls.slope(a.array)).astype(grad.array.dtype, copy=False)
+        return (grad.array * cls.slope(a.array)).astype(grad.array.dtype, copy=False)
 
 
 class Log(_Unary):
