@@ -10,7 +10,7 @@
 # **Run time:** a few seconds. **Files written:** `lessons/out/06_hooks_in_order_timeline.png`.
 #
 # The names, the order and the rules are PyTorch's (2.13.0). With `import torch as minicnn` in the first cell, and `torch` for `minicnn` in
-# the imports below it (but not for `minicnn.utils.hooks`), all but the part on the source prints the same; a test does so.
+# the imports below it (but not for `minicnn.inspect`), all but the part on the source prints the same; a test does so.
 
 # %%
 # %matplotlib inline
@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 import minicnn
 from minicnn import nn
 from minicnn.autograd.graph import saved_tensors_hooks
+from minicnn.inspect import diff, trace
 from minicnn.nn.modules import module as module_py
-from minicnn.utils.hooks import diff, trace
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = here / "out"

@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
+from minicnn.inspect import leaks, trace
 from minicnn.models import tinynet
-from minicnn.utils.hooks import leaks, trace
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = here / "out"

@@ -16,12 +16,14 @@ LESSONS = sorted((ROOT / "lessons").rglob("*.py"))
 # Lowest first. A file imports from its own layer and those below. `minicnn` itself, the front door, stands above what
 # it gathers, and below viz and the lessons, which use it as a reader would.
 LAYERS = (
-    ("minicnn._types", "minicnn._random", "minicnn._printing", "minicnn.utils"),
+    ("minicnn._types", "minicnn._random", "minicnn._printing", "minicnn._warnings"),
+    ("minicnn.inspect",),
     ("minicnn.kernels",),
     ("minicnn.autograd",),
     ("minicnn.ops",),
     ("minicnn._tensor", "minicnn._tensor_inplace", "minicnn._tensor_methods"),
     ("minicnn._creation", "minicnn.cuda", "minicnn.fft", "minicnn.linalg"),
+    ("minicnn.utils",),
     ("minicnn.nn",),
     ("minicnn.optim", "minicnn.serialization", "minicnn.transforms"),
     ("minicnn.hub",),
@@ -34,16 +36,6 @@ LAYERS = (
     ("lessons",),
     ("tests", "weights"),
 )
-# `utils` is a leaf at import time. It reaches up when it runs: a module's backward hooks sit on an identity Function,
-# and a batch of data is made of tensors.
-LAZY_UPWARD = {
-    ("minicnn.utils.data", "minicnn._creation"),
-    ("minicnn.utils.data", "minicnn._tensor"),
-    ("minicnn.utils.data", "minicnn.ops"),
-    ("minicnn.utils.hooks", "minicnn._tensor"),
-    ("minicnn.utils.hooks", "minicnn.autograd.grad_mode"),
-    ("minicnn.utils.hooks", "minicnn.nn.modules._functions"),
-}
 
 
 def module_name(path: Path) -> str:
@@ -118,10 +110,9 @@ def test_imports_go_one_way(path):
     module = module_name(path)
     upward = {
         target
-        for target, at_import_time in imports(path)
+        for target, _ in imports(path)
         if (in_package(target, "minicnn") or target.split(".")[0] in ("lessons", "tests", "weights"))
         and layer(target) > layer(module)
-        and (at_import_time or (module, target) not in LAZY_UPWARD)
     }
     assert not upward, f"{module} imports {sorted(upward)}, which stand above it"
 

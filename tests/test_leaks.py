@@ -14,7 +14,7 @@ from both import filled, known
 
 import minicnn
 from minicnn import viz
-from minicnn.utils.hooks import leaks, trace
+from minicnn.inspect import leaks, trace
 
 kept_globally: dict = {}
 

@@ -13,7 +13,7 @@ import torch
 from both import filled, known
 
 import minicnn
-from minicnn.utils.hooks import diff, trace
+from minicnn.inspect import diff, trace
 
 
 @pytest.fixture(params=[minicnn, torch], ids=["minicnn", "torch"])

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minicnn.autograd import grad_mode
-from minicnn.utils.hooks import RemovableHandle
+from minicnn.autograd.handles import RemovableHandle
 
 if TYPE_CHECKING:
     from minicnn.autograd.tensor_base import TensorBase

@@ -16,7 +16,7 @@ import numpy as np
 from minicnn._types import Size, dtype
 from minicnn.autograd import inplace
 from minicnn.autograd.graph import AccumulateGrad, Node
-from minicnn.utils.hooks import RemovableHandle, warn_if_has_hooks
+from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
 
 
 class VersionCounter:

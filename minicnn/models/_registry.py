@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.models._meta import IMAGENET, ModelMeta
 from minicnn.models._weights import WeightsEnum, imagenet_classes
 from minicnn.nn import Module
 from minicnn.nn.utils import skip_init
 from minicnn.serialization import check_fit, load, load_weights, read_metadata, state_dict_in
-from minicnn.utils._warnings import warn_user
 
 WeightsArgument = WeightsEnum | str | PathLike[str] | None
 BUNDLED: dict[str, dict[str, str]] = {

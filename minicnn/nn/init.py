@@ -15,8 +15,8 @@ import numpy as np
 
 from minicnn import _random
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import no_grad
-from minicnn.utils._warnings import warn_user
 
 __all__ = [
     "calculate_gain",

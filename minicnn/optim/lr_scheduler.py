@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.optim.optimizer import Optimizer
-from minicnn.utils._warnings import warn_user
 
 __all__ = [
     "CosineAnnealingLR",

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import enable_grad, no_grad
 from minicnn.nn.modules._registration import typename
-from minicnn.utils._warnings import warn_user
 from minicnn.utils.hooks import RemovableHandle
 
 _HOOK_DICTS = (

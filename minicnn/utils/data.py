@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import _random, ops
+from minicnn._creation import from_numpy, tensor
+from minicnn._tensor import Tensor
+
 __all__ = [
     "DataLoader",
     "Dataset",
@@ -77,17 +81,11 @@ class RandomSampler(Sampler):
     """A random order, anew for each pass, from minicnn's generator (`manual_seed`)."""
 
     def __iter__(self) -> Iterator[int]:
-        from minicnn import _random
-
         return iter(_random.generator().permutation(len(self.data_source)).tolist())
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
     """A list of items as one batch: tensors and numbers are stacked, tuples, lists and dicts taken apart."""
-    from minicnn import ops
-    from minicnn._creation import from_numpy, tensor
-    from minicnn._tensor import Tensor
-
     first = batch[0]
     if isinstance(first, Tensor):
         return ops.stack(list(batch))

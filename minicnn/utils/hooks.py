@@ -1,107 +1,21 @@
-"""Hook handles, what makes full backward hooks possible, and what shows hooks at work.
+"""Hook handles, and what makes full backward hooks possible.
 
 `RemovableHandle` is what every `register_*` function returns. `BackwardHook` wraps one call of a module, so that the
-gradients at the module's two edges can be seen and changed. Nothing here imports the rest of minicnn at import time:
-tensors and graph nodes register hooks too.
-
-With a question about hooks, look here:
-
-    what runs when            `python lessons/06_hooks_in_order.py` prints one call, forward and backward, rule by rule
-    how a call is dispatched  `minicnn/nn/modules/module.py`, from `_call_impl` on: set a breakpoint there
-    what may be stored, how   `python lessons/07_memory_and_aliasing.py`
-    one certain rule          `python -m tests.hooks WORD` runs it in minicnn and in PyTorch, and shows both logs
-    my network, step by step  `trace(model)`, here: every call, forward and backward, as a table
-    mine and PyTorch's        `diff(trace_a, trace_b)`, here: where two traces part
-    what a call costs         `python -m tests.benchmarks.module_call`
-    what my hooks leave       `leaks(model)`, here: handles, graphs kept alive, memory that others write
-
-PyTorch has no `trace`, `diff` and `leaks`; they work on its modules too.
+gradients at the module's two edges can be seen and changed. What shows hooks at work is in `minicnn.inspect`.
 """
 
 from __future__ import annotations
 
-import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minicnn.utils._warnings import warn_user
-from minicnn.utils.leaks import leaks
-from minicnn.utils.trace_events import diff
-from minicnn.utils.tracing import trace
+from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
+from minicnn.autograd.function import Function
+from minicnn.autograd.grad_mode import is_grad_enabled
+from minicnn.autograd.handles import RemovableHandle, unserializable_hook, warn_if_has_hooks
 
-__all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "BackwardHook", "diff", "leaks", "trace"]
-
-
-class RemovableHandle:
-    """Takes one hook out of the dictionary that it was put into.
-
-    The handle holds the dictionaries weakly: it keeps no module alive, and dropping it does not remove the hook. A
-    plain `dict` cannot be referenced weakly, so all hook dictionaries are `OrderedDict`.
-
-    Args:
-        hooks_dict: the dictionary that will hold the hook under `handle.id`.
-        extra_dict: one dictionary or a list of them with flags under the same id, to be cleared with the hook.
-
-    Raises:
-        TypeError: if `hooks_dict` is a plain dict.
-    """
-
-    id: int
-    next_id: int = 0  # one counter for the whole process, whatever the kind of hook
-
-    def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
-        self.hooks_dict_ref = weakref.ref(hooks_dict)
-        self.id = RemovableHandle.next_id
-        RemovableHandle.next_id += 1
-        if extra_dict is None:
-            extra_dict = []
-        elif isinstance(extra_dict, dict):
-            extra_dict = [extra_dict]
-        self.extra_dict_ref: tuple = tuple(weakref.ref(side) for side in extra_dict)
-
-    def remove(self) -> None:
-        """Remove the hook and its flags. A second call does nothing, nor does a call after the module is gone."""
-        for ref in (self.hooks_dict_ref, *self.extra_dict_ref):
-            held = ref()
-            if held is not None:
-                held.pop(self.id, None)
-
-    def __getstate__(self) -> tuple:
-        return self.hooks_dict_ref(), self.id, tuple(ref() for ref in self.extra_dict_ref)
-
-    def __setstate__(self, state: tuple) -> None:
-        hooks_dict, self.id = state[0], state[1]
-        # Without its dictionary the handle is dead: the reference below points to nothing at once, `remove` is silent.
-        self.hooks_dict_ref = weakref.ref(OrderedDict() if hooks_dict is None else hooks_dict)
-        side_dicts = state[2] if len(state) > 2 and state[2] is not None else ()
-        self.extra_dict_ref = tuple(weakref.ref(side) for side in side_dicts)
-        # Only an unpickled *handle* moves the counter. A module unpickled with its hooks, but without handles, does
-        # not: a later registration may then reuse an id and overwrite a hook. PyTorch behaves so too.
-        RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, type: Any, value: Any, tb: Any) -> None:
-        self.remove()
-
-
-def unserializable_hook(f: Callable) -> Callable:
-    """Mark a tensor hook as one that pickling may drop without a warning. Usable as a decorator."""
-    f.__torch_unserializable__ = True
-    return f
-
-
-def warn_if_has_hooks(tensor: Any) -> None:
-    """Warn of every hook on `tensor` that pickling will drop, unless it is marked with `unserializable_hook`."""
-    for hook in (tensor._backward_hooks or {}).values():
-        if not hasattr(hook, "__torch_unserializable__"):
-            warn_user(
-                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can "
-                "decorate the function with @torch.utils.hooks.unserializable_hook to suppress this warning"
-            )
-
+__all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "BackwardHook"]
 
 NO_INPUT_GRADIENT = (
     "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs require "
@@ -212,15 +126,27 @@ class BackwardHook:
         return tuple(grad_input[index] for index in self.input_tensors_index)
 
 
+class BackwardHookFunction(Function):
+    """The identity. Its node is a place in the graph where all gradients at one edge of a module meet.
+
+    The outputs are views of the inputs and share their memory. Inputs that require no gradient stay so.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> tuple:
+        ctx.mark_non_differentiable(*(arg for arg in args if not arg.requires_grad))
+        return args
+
+    @staticmethod
+    def backward(ctx: Any, *args: Any) -> tuple:
+        return args
+
+
 def _through_identity(values: tuple, node_hook: Callable) -> tuple[tuple, list[int] | None]:
     """Replace the tensors in `values` by their copies behind one `BackwardHookFunction` node, with `node_hook` on it.
 
     Returns the values and the places of the tensors, or `(values, None)`, unchanged, if there is no gradient to see.
     """
-    from minicnn._tensor import Tensor
-    from minicnn.autograd.grad_mode import is_grad_enabled
-    from minicnn.nn.modules._functions import BackwardHookFunction
-
     places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
     if not (is_grad_enabled() and any(values[place].requires_grad for place in places)):
         return values, None

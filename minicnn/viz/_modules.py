@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from minicnn import Tensor
+from minicnn.inspect.names import find_module, find_modules, named_modules, names_of, near
 from minicnn.nn import Module
-from minicnn.utils.module_names import find_module, find_modules, named_modules, names_of, near
 
 __all__ = ["find_module", "find_modules", "named_modules", "names_of", "near", "still"]
 

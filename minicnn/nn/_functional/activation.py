@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import _random, ops
 from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
-from minicnn.utils._warnings import warn_user
+from minicnn._warnings import warn_user
 
 # Element by element ---------------------------------------------------------------------------------------------------
 

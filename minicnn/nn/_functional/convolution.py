@@ -7,8 +7,8 @@ from typing import Any
 
 from minicnn import kernels, ops
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.nn._functional.arguments import conv_pair, list_text, need_tensor, pair
-from minicnn.utils._warnings import warn_user
 
 Pair = Any  # an int, or two of them for height and width
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from minicnn import ops
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.nn._functional.arguments import list_text, need_tensor
 from minicnn.ops._common import broadcast_shapes
-from minicnn.utils._warnings import warn_user
 
 
 def reduction_name(size_average: bool | None, reduce: bool | None, reduction: str) -> str:

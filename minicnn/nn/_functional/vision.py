@@ -10,9 +10,9 @@ import numpy as np
 
 from minicnn import ops
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.nn._functional.arguments import need_tensor
 from minicnn.nn._functional.pooling import adaptive_avg_pool2d
-from minicnn.utils._warnings import warn_user
 
 _MODES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 _NEEDED_DIMS = {"linear": 3, "bilinear": 4, "trilinear": 5}

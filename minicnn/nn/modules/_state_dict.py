@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.nn.modules._registration import Registration, _add_hook
 from minicnn.nn.parameter import Parameter
-from minicnn.utils._warnings import warn_user
 from minicnn.utils.hooks import RemovableHandle
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"

@@ -6,10 +6,10 @@ from typing import Any
 
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.nn import init as initial
 from minicnn.nn.modules._new import new_parameter
 from minicnn.nn.modules.module import Module
-from minicnn.utils._warnings import warn_user
 
 __all__ = [
     "ELU",

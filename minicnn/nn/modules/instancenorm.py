@@ -6,8 +6,8 @@ from typing import Any
 
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.nn.modules.batchnorm import _NormBase
-from minicnn.utils._warnings import warn_user
 
 __all__ = ["InstanceNorm2d"]
 

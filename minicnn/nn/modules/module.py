@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.nn.modules._registration import (  # some of it only because people look for it here
     _add_hook,
     _global_buffer_registration_hooks,  # noqa: F401
@@ -31,7 +32,6 @@ from minicnn.nn.modules._registration import (  # some of it only because people
 )
 from minicnn.nn.modules._state_dict import StateDict, _IncompatibleKeys, _WrappedHook  # noqa: F401
 from minicnn.nn.modules._traversal import Traversal
-from minicnn.utils._warnings import warn_user
 from minicnn.utils.hooks import BackwardHook, RemovableHandle
 
 __all__ = [

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import no_grad
-from minicnn.utils._warnings import warn_user
 
 Tensors = Tensor | Iterable[Tensor]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.utils._tensors import is_tensor
-from minicnn.utils.module_names import named_modules
+from minicnn.inspect.names import named_modules
+from minicnn.inspect.tensors import is_tensor
 
 # The dictionaries in which a module keeps its hooks. There is no public way to list them; these names are the same in
 # both libraries, and people look into them.
@@ -39,7 +39,7 @@ _TENSOR_DICTS = {
     "_backward_hooks": "tensor hook",
     "_post_accumulate_grad_hooks": "post-accumulate-grad hook",
 }
-_TOOLS = ("minicnn.utils.leaks", "minicnn.utils.tracing")  # what watches is not among the watched
+_TOOLS = ("minicnn.inspect.leaks", "minicnn.inspect.tracing")  # what watches is not among the watched
 _MAX_DEPTH = 8
 _MAX_OBJECTS = 50_000
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.utils._reach import Hook, Stored, describe_hook, hooks_on, set_by_library, stored_by
-from minicnn.utils._tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
-from minicnn.utils.module_names import named_modules, names_of
+from minicnn.inspect.names import named_modules, names_of
+from minicnn.inspect.stored import Hook, Stored, describe_hook, hooks_on, set_by_library, stored_by
+from minicnn.inspect.tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
 
 __all__ = ["Finding", "leaks"]
 

@@ -1,4 +1,4 @@
-"""The lines of a trace, how they print, and where two traces part. See `minicnn.utils.tracing`."""
+"""The lines of a trace, how they print, and where two traces part. See `minicnn.inspect.tracing`."""
 
 from __future__ import annotations
 

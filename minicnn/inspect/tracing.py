@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.utils._tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
-from minicnn.utils.module_names import find_modules, named_modules, names_of
-from minicnn.utils.trace_events import Event, TensorRecord, table
+from minicnn.inspect.events import Event, TensorRecord, table
+from minicnn.inspect.names import find_modules, named_modules, names_of
+from minicnn.inspect.tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
 
 __all__ = ["trace"]
 
@@ -35,7 +35,7 @@ class _Open:
 class trace(Sequence):
     """Context manager and list of `Event`: every call of every module in the block, forward and backward, in order.
 
-    What an event holds is written at `minicnn.utils.trace_events.Event` and `TensorRecord`.
+    What an event holds is written at `minicnn.inspect.events.Event` and `TensorRecord`.
 
         with trace(model) as events:
             model(x).sum().backward()
