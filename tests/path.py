@@ -2,6 +2,7 @@
 
 python -m tests.path                 the totals of all jobs
 python -m tests.path conv hook       each function of these jobs, in the order in which it is met first
+python -m tests.path --rooms         the size of each room, in lines of code
 python -m tests.path --write         READING.md anew: read the code in this order
 
 A function is met with all its comprehensions and inner functions. A line counts once, however often it runs; `def`
@@ -13,7 +14,9 @@ from __future__ import annotations
 import argparse
 import ast
 import functools
+import io
 import sys
+import tokenize
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -194,6 +197,34 @@ def maximize() -> Walk:
 JOBS: dict[str, Callable[[], Walk]] = {f.__name__: f for f in (conv, fast, example, network, hook, maximize)}
 
 
+# --- the size of the rooms --------------------------------------------------------------------------------------------
+
+_NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+
+
+def code_lines(path: Path) -> int:
+    """How many lines of a file hold code: neither blank, nor comment, nor docstring."""
+    text = path.read_text(encoding="utf-8")
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in _NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            lines.difference_update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return len(lines)
+
+
+def rooms() -> dict[str, int]:
+    """Lines of code of each folder directly in the package; "." is the files beside them."""
+    sizes: dict[str, int] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).parts
+        room = parts[0] if len(parts) > 1 else "."
+        sizes[room] = sizes.get(room, 0) + code_lines(path)
+    return sizes
+
+
 # --- what is printed --------------------------------------------------------------------------------------------------
 
 
@@ -247,8 +278,14 @@ def reading() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.path", description=__doc__.partition("\n")[0])
     parser.add_argument("jobs", nargs="*", choices=[*JOBS, []], help=f"of {', '.join(JOBS)}; none: the totals of all")
+    parser.add_argument("--rooms", action="store_true", help="lines of code of each room")
     parser.add_argument("--write", action="store_true", help="write READING.md")
     arguments = parser.parse_args()
+    if arguments.rooms:
+        sizes = rooms()
+        print("\n".join(f"{lines:6}  {room}" for room, lines in sizes.items()))
+        print(f"{sum(sizes.values()):6}  in all")
+        return
     if arguments.write:
         READING.write_text(reading(), encoding="utf-8")
         print(f"wrote {READING}")

@@ -9,8 +9,7 @@ from typing import Any
 
 from minicnn._tensor import Tensor
 from minicnn.nn.modules._registration import typename
-from minicnn.nn.modules._traversal import _indent
-from minicnn.nn.modules.module import Module
+from minicnn.nn.modules.module import Module, _indent
 from minicnn.nn.parameter import Parameter
 
 __all__ = ["Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"]
