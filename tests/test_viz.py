@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import numpy as np
@@ -11,10 +12,58 @@ from matplotlib.figure import Figure
 import minicnn
 from minicnn import nn, viz
 from minicnn.viz.penalties import L2, Blur, TotalVariation
+from minicnn.viz.plot import new_figure
 
 
 def words(figure: Figure) -> str:
     return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+# --- words --------------------------------------------------------------------------------------------------------------
+
+ODD = "a_b^c $x_{$ 5$ \\frac \x1b[2J caf\udce9"
+SHOWN = "a_b^c $x_{$ 5$ \\frac \\u001b[2J caf\\udce9"
+PHOTO = np.arange(48 * 48 * 3, dtype=np.uint8).reshape(48, 48, 3)
+
+
+class Odd(nn.Module):
+    """A network whose layers and classes have names that are formulas elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        minicnn.manual_seed(0)
+        self.add_module(ODD, nn.Conv2d(3, 4, 3))
+        self.meta = minicnn.models.ModelMeta("odd", (0.0,) * 3, (1.0,) * 3, (3, 16, 16), (ODD, "b", "c", "d"))
+
+    def forward(self, x):
+        return self._modules[ODD](x).relu().mean((2, 3))
+
+
+ODD_FIGURES = {
+    "filters": lambda: viz.draw_filters(Odd(), ODD, title=ODD),
+    "report": lambda: viz.filter_report(Odd(), ODD).figure(),
+    "strip": lambda: viz.draw_strip({ODD: minicnn.rand(1, 4, 8, 8)}, PHOTO),
+    "maximized": lambda: viz.maximize(Odd(), ["logit:0", f"{ODD}:1"], size=16, steps=2).figure(),
+    "patches": lambda: viz.top_patches(Odd(), [""], [PHOTO]).figure(),
+    "attribution": lambda: viz.draw_attribution(PHOTO, {ODD: np.ones((1, 48, 48), np.float32)}),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ODD_FIGURES)
+def test_words_in_figures_are_words(kind, tmp_path):
+    figure = ODD_FIGURES[kind]()
+    figure.savefig(tmp_path / "a.png")
+    assert SHOWN in words(figure)
+    assert type(pickle.loads(pickle.dumps(figure))) is Figure
+
+
+def test_the_numbers_at_logarithmic_axes_stay_powers():
+    figure, _ = new_figure(4, 3, "$", "")
+    ax = figure.add_subplot()
+    ax.set_yscale("log")
+    figure.canvas.draw()
+    assert {label.get_parse_math() for label in ax.get_yticklabels()} == {True}
 
 
 # --- capture ------------------------------------------------------------------------------------------------------------

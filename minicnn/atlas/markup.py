@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from minicnn.inspect.names import printable
+
 VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
@@ -20,7 +22,7 @@ def html(content: Any) -> Markup:
     if content is None:
         return Markup()
     if isinstance(content, str) or not isinstance(content, Iterable):
-        return Markup(escape(str(content), quote=True))
+        return Markup(escape(printable(content), quote=True))
     return Markup("".join(map(html, content)))
 
 
@@ -31,7 +33,8 @@ def el(name: str, *content: Any, **attributes: Any) -> Markup:
     without a value. Content and values are escaped as in `html`.
     """
     written = "".join(
-        f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escape(str(value), quote=True)}"')
+        f" {key.rstrip('_').replace('_', '-')}"
+        + ("" if value is True else f'="{escape(printable(value), quote=True)}"')
         for key, value in attributes.items()
         if value is not None and value is not False
     )

@@ -1,4 +1,4 @@
-"""Modules by dotted name or pattern. Any object with `named_modules` will do: nothing here knows a library."""
+"""Modules by dotted name or pattern, and names that can be shown. Any object with `named_modules` will do."""
 
 from __future__ import annotations
 
@@ -56,6 +56,13 @@ def near(name: str, known: Iterable[str]) -> str:
         return f"Near names: {', '.join(close)}."
     listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
     return f"Names: {listed}." if listed else "It has no named modules."
+
+
+def printable(text: Any) -> str:
+    """A text that does nothing to where it is shown: control characters, of a terminal or of the direction of writing, and pieces
+    of a file name that is not UTF-8 become escapes such as \\u001b. Line ends stay."""
+    unsafe = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    return re.sub(unsafe, lambda match: f"\\u{ord(match[0]):04x}", str(text))
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minicnn import Tensor, enable_grad, no_grad, optim, tensor
+from minicnn.inspect.names import printable
 from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz._modules import find_module, input_channels, still
@@ -309,4 +310,4 @@ def _size(model: Module, score: Any, size: int | tuple[int, int] | None) -> tupl
 
 
 def _title(labels: list[str]) -> str:
-    return labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more"
+    return printable(labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more")

@@ -5,10 +5,13 @@ notebook shows it by itself. matplotlib is imported when the first figure is mad
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from minicnn.inspect.names import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,16 +30,39 @@ def new_figure(width: float, height: float, title: str, rule: str) -> "tuple[Fig
 
     width, height: inches of the free space; the head is added on top.
     """
-    from matplotlib.figure import Figure
-
     width = max(width, 4.5)
     lines = textwrap.wrap(rule, int(width * 14.5))
     head = 0.42 + 0.17 * len(lines) + 0.1
-    figure = Figure(figsize=(width, height + head), dpi=130, facecolor="white")
+    figure = plain_figure()(figsize=(width, height + head), dpi=130, facecolor="white")
     total = height + head
     figure.text(0.15 / width, 1 - 0.12 / total, title, **TITLE)
     figure.text(0.15 / width, 1 - 0.42 / total, "\n".join(lines), **RULE)
     return figure, height / total
+
+
+@cache
+def plain_figure() -> "type[Figure]":
+    """The class of figures whose words are words: matplotlib takes "a$b_c$", a class name, for a formula. The numbers at
+    the axes stay what matplotlib makes of them."""
+    from matplotlib.artist import Artist
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    def words(artist: Artist) -> Iterator[Text]:
+        for child in [artist.label] if isinstance(artist, Axis) else artist.get_children():
+            yield from [child] if isinstance(child, Text) else words(child)
+
+    class PlainFigure(Figure):
+        def draw(self, renderer: Any) -> None:
+            for text in words(self):
+                text.set(parse_math=False, usetex=False, text=printable(text.get_text()))
+            super().draw(renderer)
+
+        def __reduce__(self) -> Any:  # pickled, it is a Figure
+            return Figure, (), self.__getstate__()
+
+    return PlainFigure
 
 
 def axes(figure: "Figure", left: float, bottom: float, width: float, height: float) -> "Axes":
