@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
+import os
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -95,7 +97,7 @@ def test_recipes_follow_what_a_unit_sees():
     assert [recipes[f"features.{i}"].side for i in (3, 6, 8, 10)] == [32, 56, 72, 88]
     assert recipes["classifier"].side == 64
     assert plan.layer("features.10").place == "convolution 5 of 5, the last"
-    assert plan.layer("classifier").label(0) == plan.model.meta.categories[0].split(",")[0]
+    assert plan.label("classifier", 0) == plan.model.meta.categories[0].split(",")[0]
 
 
 def test_a_plan_that_cannot_be_is_refused():
@@ -157,6 +159,95 @@ def test_a_finished_unit_is_found_by_all_that_decides_it(tmp_path):
     with minicnn.no_grad():
         model.classifier.weight.add_(1)
     assert Finished(tmp_path, plan).get(layer, 1) is None
+
+
+def damaged(whole: bytes, image: np.ndarray) -> dict[str, bytes]:
+    """Files that lie where a finished unit should, and are none."""
+
+    def written(save, *arrays, **named) -> bytes:
+        buffer = io.BytesIO()
+        save(buffer, *arrays, **named)
+        return buffer.getvalue()
+
+    flipped = bytearray(whole)
+    flipped[80:90] = b"\xff" * 10  # inside of the compressed numbers
+    return {
+        "empty": b"",
+        "text": b"not a zip",
+        "half": whole[: len(whole) // 2],
+        "flipped bytes": bytes(flipped),
+        "one array": written(np.save, image),
+        "another image": written(np.savez, image=image[1:], start=0, end=1),
+        "floats": written(np.savez, image=image.astype(float), start=0, end=1),
+        "an object": written(np.savez, image=np.array({}), start=0, end=1),
+        "no number": written(np.savez, image=image, start="zero", end=1),
+        "nothing else": written(np.savez, image=image),
+    }
+
+
+def test_a_damaged_unit_counts_as_missing_whatever_is_wrong_with_it(tmp_path):
+    plan = atlas.Plan(network(), units=2, steps=3)
+    layer, finished = plan.layers[0], Finished(tmp_path, plan)
+    image = np.random.default_rng(0).integers(0, 256, (*layer.recipe.shown, 3), dtype=np.uint8)
+    finished.put(layer, 1, Picture(image, 0.5, 1.5))
+    assert finished.missing(layer) == [0]
+    path = finished.path(layer, 1)
+    for what, content in damaged(path.read_bytes(), image).items():
+        path.write_bytes(content)
+        assert finished.missing(layer) == [0, 1], what
+
+
+# --- inputs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"photo": "nofile.jpg"}, FileNotFoundError, "nofile.jpg"),
+        ({"photo": "text.jpg"}, ValueError, "text.jpg: not an image"),
+        ({"folder": "nowhere"}, FileNotFoundError, "no such folder: nowhere"),
+        ({"folder": "empty"}, ValueError, "empty: 0 files, and no photograph"),
+        ({"folder": "texts"}, ValueError, "texts: 1 files, and no photograph among them: .*not an image"),
+        ({"folder": "text.jpg"}, FileNotFoundError, "text.jpg"),
+        ({"output": "empty"}, IsADirectoryError, "empty is a folder"),
+        ({"output": "text.jpg/a.html"}, OSError, "text.jpg"),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_wrong_inputs_are_refused_before_the_work(settings, error, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(finishing, "maximize", lambda *args, **settings: pytest.fail("the work had begun"))
+    for folder_name in ("empty", "texts"):
+        (tmp_path / folder_name).mkdir()
+    for text in ("text.jpg", "texts/notes.txt"):
+        (tmp_path / text).write_text("no image")
+    with pytest.raises(error, match=words):
+        atlas.build(network(), **{"output": "a.html", **settings}, **QUICK)
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_file_name_that_is_not_utf_8_is_written_as_escapes(tmp_path):
+    photos = folder(tmp_path / "photos", count=1)
+    try:
+        os.rename(photos / "class a" / "0.png", os.fsencode(photos) + b"/caf\xe9.png")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    built = atlas.build(
+        network(), tmp_path / "a.html", folder=photos, photo=os.fsdecode(os.fsencode(photos) + b"/caf\xe9.png"), **QUICK
+    )
+    assert "caf\\udce9.png, as the network sees it" in built.path.read_text(encoding="utf-8")
+
+
+def test_units_that_are_not_in_the_atlas_are_named_and_no_links(tmp_path):
+    built = atlas.build(network(), tmp_path / "a.html", layers=[HOSTILE], **QUICK)
+    text = built.path.read_text(encoding="utf-8")
+    read = Reader(text)
+    assert {target[1:] for target in read.values("href") if target != "data:,"} <= set(read.values("id"))
+    assert "It speaks most for" in read.text[""] and "features.0:" in read.text[""], (
+        "a class by its name, a unit by its layer"
+    )
+    assert "classifier:" not in read.text[""]
+    assert "An empty frame" in read.text[""] and 'title="not in this atlas"' in text
 
 
 # --- markup -------------------------------------------------------------------------------------------------------------

@@ -12,13 +12,13 @@ import numpy as np
 from minicnn.atlas.contents import Contents
 from minicnn.atlas.finished import Finished, maximize_all, seconds_for
 from minicnn.atlas.page import page
-from minicnn.atlas.photograph import look_at
+from minicnn.atlas.photograph import Photograph, look_at
 from minicnn.atlas.plan import Plan
 from minicnn.atlas.unit_page import photo_key
 from minicnn.nn import Module
 from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, sample_photo, top_patches
 from minicnn.viz import image as images
-from minicnn.viz._folder import count_files
+from minicnn.viz._folder import MAX_PIXELS, SkippedList, count_files, pictures
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
 # bytes a pixel of the pictures as they stand in the page (WebP, then base64).
@@ -102,6 +102,8 @@ def build(
     started = time.perf_counter()
     output = Path(output)
     plan = Plan(model, layers, units, steps=steps, seed=seed)
+    writable(output)
+    photograph = photograph_of(plan, photo)
     finished = Finished(output.with_name(output.name + ".units"), plan)
     cost = cost_of(plan, finished, folder, patches)
     say(str(cost))
@@ -113,9 +115,11 @@ def build(
         contents.folder = Path(folder)
         contents.patches = _look_through(plan, contents.folder, patches, progress)
         _add_photographs(contents)
-    say("measuring filters, looking at the photograph, writing the page")
+    say("measuring filters, writing the page")
     _add_filters(contents)
-    _add_photo(contents, photo)
+    contents.photograph = photograph
+    if photograph is None:
+        contents.notes.append(f"There is no page of a photograph: this network takes {plan.channels} channels.")
     size = _write(output, page(contents))
     not_risen = sum(not picture.rose for picture in contents.units.values())
     found = contents.patches
@@ -126,10 +130,8 @@ def build(
 
 
 def cost_of(plan: Plan, finished: Finished, folder: Any, patches: int) -> Cost:
-    """Measure a batch of each layer, count the files, and add up."""
-    files = count_files(folder) if folder is not None else 0
-    if folder is not None and not Path(folder).is_dir():
-        raise FileNotFoundError(f"no such folder: {os.fspath(folder)!r}")
+    """Measure a batch of each layer, count the files, and add up. Raises if the folder is not there or has no photograph."""
+    files = _count_photographs(folder) if folder is not None else 0
     shown = min(files, DISTINCT * plan.count * patches)
     unit_bytes = sum(len(layer.units) * np.prod(layer.recipe.shown) for layer in plan.layers) * UNIT_PIXEL
     text = plan.count * (TEXT_BYTES + (PATCH_BYTES * patches if files else 0))
@@ -138,6 +140,19 @@ def cost_of(plan: Plan, finished: Finished, folder: Any, patches: int) -> Cost:
         _seconds_for(plan, files, patches) if files else 0.0,
         text + unit_bytes + shown * plan.side**2 * PHOTO_PIXEL + len(plan.layers) * LAYER_BYTES,
     )  # fmt: skip
+
+
+def _count_photographs(folder: str | os.PathLike[str]) -> int:
+    """The number of files in a folder, at least one of which is a photograph."""
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"no such folder: {os.fspath(folder)}")
+    files, skipped = count_files(folder), SkippedList()
+    if next(pictures(folder, MAX_PIXELS, skipped), None) is None:
+        why = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
+        raise ValueError(
+            f"{os.fspath(folder)}: {files} files, and no photograph among them" + (f": {why}" if why else "")
+        )
+    return files
 
 
 def architecture(model: Module) -> str:
@@ -201,22 +216,24 @@ def _filters(weight: Any) -> Any:
     return draw_kernels(weight, rows=16, columns=24)
 
 
-def _add_photo(contents: Contents, photo: Any) -> None:
-    if contents.plan.channels not in (1, 3):
+def photograph_of(plan: Plan, photo: Any) -> Photograph | None:
+    """What the network does with the photograph; None if there is none and a photograph has not the channels for this network."""
+    if plan.channels not in (1, 3):
         if photo is not None:
-            raise ValueError(f"a photograph has 1 or 3 channels, this network takes {contents.plan.channels}")
-        contents.notes.append(
-            f"There is no page of a photograph: this network takes {contents.plan.channels} channels."
-        )
-        return
-    name = (
-        "grace_hopper.jpg"
-        if photo is None
-        else Path(photo).name
-        if isinstance(photo, str | os.PathLike)
-        else "photograph"
-    )
-    contents.photograph = look_at(contents.plan, sample_photo() if photo is None else photo, name)
+            raise ValueError(f"a photograph has 1 or 3 channels, this network takes {plan.channels}")
+        return None
+    if photo is None:
+        return look_at(plan, sample_photo(), "grace_hopper.jpg")
+    return look_at(plan, photo, Path(photo).name if isinstance(photo, str | os.PathLike) else "photograph")
+
+
+def writable(path: Path) -> None:
+    """Raises OSError if a file of this name cannot be written; its folder is made. For before the work."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"{path} cannot be written")
 
 
 def _write(path: Path, text: str) -> int:

@@ -57,14 +57,12 @@ def _plain(name: str) -> str:
 
 
 def unit_link(contents: Contents, layer: str, unit: int, *below: Any, short: bool = False) -> Markup:
-    """A link to a unit with its picture; only its name if the atlas does not show it. short: without the layer's name."""
-    known = contents.plan.layer(layer)
-    label = known.label(unit) if known else f"{layer}:{unit}"
-    if short and not (known and known.classes):
-        label = f"unit {unit}"
+    """A link to a unit with its picture; its name and an empty frame if the atlas does not show it. short: without the layer's name."""
+    named = contents.plan.classes(layer) or not short
+    label = contents.plan.label(layer, unit) if named else f"unit {unit}"
     key = unit_key(layer, unit)
     if key not in contents.pictures:
-        return el("span", label, below)
+        return el("span", el("i"), label, below, class_="absent", title="not in this atlas")
     return el("a", contents.pictures.show(key), label, below, href=f"#{unit_id(layer, unit)}", class_="unit")
 
 

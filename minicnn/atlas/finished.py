@@ -4,7 +4,6 @@ import hashlib
 import os
 import time
 import warnings
-import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,9 +49,13 @@ class Finished:
     def get(self, layer: Layer, unit: int) -> Picture | None:
         try:
             with np.load(self.path(layer, unit)) as file:
-                return Picture(file["image"], float(file["start"]), float(file["end"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                picture = Picture(file["image"], float(file["start"]), float(file["end"]))
+        except (
+            Exception
+        ):  # whatever is wrong with it: zip, zlib, NumPy and the types of what is in it raise of everything
             return None
+        whole = picture.image.dtype == np.uint8 and picture.image.shape == (*layer.recipe.shown, 3)
+        return picture if whole else None
 
     def put(self, layer: Layer, unit: int, picture: Picture) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

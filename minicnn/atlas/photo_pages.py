@@ -51,10 +51,11 @@ def _answer(contents: Contents) -> Markup | None:
     if not answer:
         return None
     last = contents.plan.layers[-1]
+    shown = last.units if contents.plan.classes(last.name) else ()
     rows = [
         el(
             "li",
-            el("a", name.split(",")[0], href=f"#{unit_id(last.name, i)}", class_="unit") if last.classes and i in last.units else name,
+            el("a", name.split(",")[0], href=f"#{unit_id(last.name, i)}", class_="unit") if i in shown else name.split(",")[0],
             el("div", el("span", style=f"width:{probability:.1%}")),
             el("small", f"{probability:.1%}"),
         )
@@ -89,7 +90,12 @@ def _why(contents: Contents) -> Markup | None:
 def _maps(contents: Contents, layer: Layer) -> Markup:
     maps = contents.photograph.maps[layer.name]
     links = [
-        el("a", _map(contents, layer, unit), href=f"#{unit_id(layer.name, unit)}", title=layer.label(unit))
+        el(
+            "a",
+            _map(contents, layer, unit),
+            href=f"#{unit_id(layer.name, unit)}",
+            title=contents.plan.label(layer.name, unit),
+        )
         for unit in layer.units
     ]
     rule = "blue below 0, white 0, red above" if maps.min() < 0 else "black 0, bright large"
@@ -123,7 +129,7 @@ def map_of_unit(contents: Contents, layer: Layer, unit: int) -> Markup | None:
 
 def _map(contents: Contents, layer: Layer, unit: int) -> Markup:
     count = len(contents.photograph.maps[layer.name])
-    return contents.pictures.tile(f"maps {layer.name}", unit, count, f"map of {layer.label(unit)}")
+    return contents.pictures.tile(f"maps {layer.name}", unit, count, f"map of {contents.plan.label(layer.name, unit)}")
 
 
 def folder_page(contents: Contents) -> Markup:

@@ -45,13 +45,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of the atlas. units: those that are shown. classes: the names of the units, for a layer of classes."""
+    """A layer of the atlas. units: those that are shown."""
 
     part: Part
     place: str
     units: tuple[int, ...]
     recipe: Recipe
-    classes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -60,10 +59,6 @@ class Layer:
     @property
     def has_maps(self) -> bool:
         return len(self.part.shape) == 4
-
-    def label(self, unit: int) -> str:
-        """How a unit is called: its class, else "layer:unit"."""
-        return self.classes[unit].split(",")[0] if self.classes else f"{self.name}:{unit}"
 
     def target(self, unit: int) -> Unit:
         """What `viz.maximize` takes for it."""
@@ -101,6 +96,7 @@ class Plan:
         self.side = size or images.input_size(model)
         self.channels = input_channels(model)
         self.survey = Survey(model, (1, self.channels, self.side, self.side))
+        self._output = self.survey.weighted[-1]
         self.layers = [self._layer(part, units) for part in self.survey.choose(layers)]
 
     @property
@@ -111,11 +107,18 @@ class Plan:
     def layer(self, name: str) -> Layer | None:
         return next((layer for layer in self.layers if layer.name == name), None)
 
-    def _layer(self, part: Part, units: int | Mapping[str, Sequence[int]] | None) -> Layer:
+    def classes(self, name: str) -> tuple[str, ...]:
+        """The names of a layer's units, if it is the output and the network knows them; whether the atlas shows it or not."""
         names = tuple(getattr(getattr(self.model, "meta", None), "categories", None) or ())
-        is_output = part.name == self.survey.weighted[-1].name and len(part.shape) == 2
-        classes = names if is_output and len(names) == part.shape[1] else ()
-        return Layer(part, self._place(part), _chosen(part, units), self._recipe(part), classes)
+        return names if name == self._output.name and self._output.shape[1:] == (len(names),) else ()
+
+    def label(self, name: str, unit: int) -> str:
+        """How a unit is called: its class, else "layer:unit"."""
+        classes = self.classes(name)
+        return classes[unit].split(",")[0] if classes else f"{name}:{unit}"
+
+    def _layer(self, part: Part, units: int | Mapping[str, Sequence[int]] | None) -> Layer:
+        return Layer(part, self._place(part), _chosen(part, units), self._recipe(part))
 
     def _place(self, part: Part) -> str:
         """In words, which of its kind it is: "convolution 5 of 5"."""

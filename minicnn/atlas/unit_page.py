@@ -18,14 +18,12 @@ MOST = 0.7  # of a photograph from which on a patch is not shown beside it
 
 
 def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
-    survey = contents.plan.survey
-    before, after = survey.before(layer.name, unit, LINKS), survey.after(layer.name, unit, LINKS)
-    label = layer.label(unit)
+    plan = contents.plan
+    before, after = plan.survey.before(layer.name, unit, LINKS), plan.survey.after(layer.name, unit, LINKS)
+    label, classes = plan.label(layer.name, unit), plan.classes(layer.name)
     about = f"unit {unit} of {layer.name}, {layer.place}"
     driven = _classes(contents, after)
-    more = (
-        f"{layer.name}:{unit} {layer.classes[unit]}" if layer.classes else None
-    )  # than its heading and what it is about
+    more = f"{layer.name}:{unit} {classes[unit]}" if classes else None  # than its heading and what it is about
     return el(
         "article",
         _steps(contents, layer, unit),
@@ -50,7 +48,13 @@ def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
 def _steps(contents: Contents, layer: Layer, unit: int) -> Markup:
     words = {"prev": "← {}", "next": "{} →"}
     links = [
-        el("a", words[rel].format(layer.label(other)), rel=rel, href=f"#{unit_id(layer.name, other)}", class_="unit")
+        el(
+            "a",
+            words[rel].format(contents.plan.label(layer.name, other)),
+            rel=rel,
+            href=f"#{unit_id(layer.name, other)}",
+            class_="unit",
+        )
         for rel, other in neighbours(layer, unit)
     ]
     up = el("a", f"all of {layer.name}", href=f"#{layer_id(layer.name)}")
@@ -61,7 +65,7 @@ def _lead(contents: Contents, layer: Layer, unit: int, before: list[Link], drive
     """The page in two sentences."""
     what = f"Unit {unit} of {layer.name} ({layer.place}) sees {sees(layer.part)}."
     if before:
-        names = ", ".join(_label(contents, link) for link in before[:3])
+        names = ", ".join(contents.plan.label(link.layer, link.unit) for link in before[:3])
         what += f" It reads most from {names}."
     if driven:
         what += f" It speaks most for {', '.join(driven)}."
@@ -70,22 +74,13 @@ def _lead(contents: Contents, layer: Layer, unit: int, before: list[Link], drive
 
 def _classes(contents: Contents, after: list[Link]) -> list[str]:
     """The classes that a unit drives directly and most, by the connections that raise them."""
-    return [_label(contents, link) for link in after if link.excites and _is_class(contents, link)][:4]
-
-
-def _is_class(contents: Contents, link: Link) -> bool:
-    layer = contents.plan.layer(link.layer)
-    return layer is not None and bool(layer.classes)
-
-
-def _label(contents: Contents, link: Link) -> str:
-    layer = contents.plan.layer(link.layer)
-    return layer.label(link.unit) if layer else f"{link.layer}:{link.unit}"
+    plan = contents.plan
+    return [plan.label(link.layer, link.unit) for link in after if link.excites and plan.classes(link.layer)][:4]
 
 
 def _maximised(contents: Contents, layer: Layer, unit: int) -> Markup:
     picture = contents.units[layer.name, unit]
-    what = f"image that maximises {layer.label(unit)}"
+    what = f"image that maximises {contents.plan.label(layer.name, unit)}"
     shown = contents.pictures.show(unit_key(layer.name, unit), what)
     height, width = picture.image.shape[:2]
     rose = f"Activation {picture.start:.3g} → {picture.end:.3g} on the image itself"
@@ -148,6 +143,8 @@ def _links(contents: Contents, title: str, what: str, links: list[Link]) -> Mark
         return None
     items = [el("li", unit_link(contents, link.layer, link.unit, el("small", _strength(link)))) for link in links]
     rule = f"{what}, by their share of the later one's squared weights; + raises, − lowers it."
+    if any(unit_key(link.layer, link.unit) not in contents.pictures for link in links):
+        rule += " An empty frame: a unit that is not in this atlas."
     return el("section", el("h3", title), el("ul", items, class_="links"), el("p", rule, class_="soft"))
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from minicnn.viz.image import decoded
 
+MAX_PIXELS = 50_000_000  # of a file; one that has more is skipped
+
 
 class Skipped(NamedTuple):
     """A file that was not used, and why."""

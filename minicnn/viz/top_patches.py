@@ -21,7 +21,7 @@ from tqdm import tqdm
 from minicnn import Tensor, no_grad, tensor
 from minicnn.nn import Module
 from minicnn.viz import image as images_
-from minicnn.viz._folder import Skipped, SkippedList, count_files, pictures
+from minicnn.viz._folder import MAX_PIXELS, Skipped, SkippedList, count_files, pictures
 from minicnn.viz._modules import find_module, input_channels, named_modules, still
 from minicnn.viz.capture import StopForward
 from minicnn.viz.geometry import Field, receptive_fields
@@ -144,7 +144,7 @@ def top_patches(
     batch: int = 32,
     bins: int = 128,
     crop_size: int = 128,
-    max_pixels: int = 50_000_000,
+    max_pixels: int = MAX_PIXELS,
     limit: int | None = None,
     progress: bool = True,
 ) -> TopPatches:
