@@ -1,8 +1,13 @@
 """Looking inside: filters as pictures, feature maps through hooks, images that maximise a unit.
 
+A layer is called by its dotted name. A module that one forward pass calls several times (one `self.pool`, one `self.relu`, tied
+convolutions) means its first call; "pool#2" is the second, and the pattern "pool#*" is every call: so in all functions here and in
+the atlas. A network that returns a tuple or a dict is given one output by `choose_output`.
+
 Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")`.
 """
 
+from minicnn.viz._modules import StopForward, choose_output
 from minicnn.viz.attribution import (
     AttributionWarning,
     deconvnet,
@@ -16,7 +21,7 @@ from minicnn.viz.attribution import (
     smooth_grad,
 )
 from minicnn.viz.attribution_figures import draw_attribution, draw_sanity
-from minicnn.viz.capture import StopForward, capture
+from minicnn.viz.capture import capture
 from minicnn.viz.diversity import Diverse, diverse, similarity
 from minicnn.viz.dream import Dream, Energy, dream
 from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
@@ -74,6 +79,7 @@ __all__ = [
     "Unit",
     "UnitPatches",
     "capture",
+    "choose_output",
     "component_energy",
     "dead_filters",
     "deconvnet",

@@ -34,15 +34,15 @@ class SkippedList(list):
             self.append(Skipped(name, reason))
 
 
-def pictures(images: Any, max_pixels: int, skipped: SkippedList) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, uint8 (H, W, 3)) of all that can be read, in order; the others go to `skipped`.
+def pictures(images: Any, max_pixels: int, skipped: SkippedList, channels: int = 3) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, uint8 (H, W, 3), or (H, W, channels), see `load_image`) of all that can be read, in order; the others go to `skipped`.
 
     images: a folder or a file, or an iterable of paths and arrays. FileNotFoundError if the folder is not there.
     """
     for number, source in enumerate(sources(images)):
         name = os.fspath(source) if isinstance(source, str | PathLike) else f"image {number}"
         try:
-            picture = decoded(source, max_pixels)
+            picture = decoded(source, max_pixels, channels)
         except (ValueError, TypeError, OSError, MemoryError) as error:
             skipped.add(name, str(error) or type(error).__name__)
             continue

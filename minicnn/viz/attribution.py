@@ -10,6 +10,7 @@ strongest output. All return float32 arrays of a shape that they state; the netw
 map says anything about the network is another question: `sanity_check` asks it.
 """
 
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,12 +19,14 @@ import numpy as np
 
 from minicnn import Tensor, autograd, enable_grad, no_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import find_module, still
+from minicnn.nn.modules import pooling
+from minicnn.viz._modules import described, find_call, find_module, has_positions, named_modules, part_hint, run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.objectives import Unit, Units, logit, parse
 from minicnn.viz.relu import Rule, relu_rule
 
+POOLINGS = tuple(getattr(pooling, name) for name in pooling.__all__)  # also adaptive ones
 Target = int | str | Unit | Sequence[int | str | Unit] | None
 
 
@@ -36,9 +39,12 @@ def targets(model: Module, x: Tensor, target: Target = None) -> list[Unit]:
     _check_input(x)
     if target is None:
         with still(model), no_grad():
-            outputs = model(x)
+            outputs = run(model, x)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2:
-            raise ValueError("the network's output is not (N, classes): name a target, such as 'features.8:12'")
+            raise ValueError(
+                f"the network's output is {described(outputs)}, not (N, classes): name a target=, such as 'features.8:12'"
+                f"{part_hint(outputs)}"
+            )
         target = outputs.numpy().argmax(1).tolist()
     listed = [target] * len(x) if isinstance(target, int | str | Unit | np.integer) else list(target)
     if len(listed) != len(x):
@@ -50,7 +56,7 @@ def score(model: Module, x: Tensor, target: Target = None) -> np.ndarray:
     """float32 (N,): the number that the methods explain, of each image."""
     units = targets(model, x, target)
     with still(model), no_grad():
-        return _scores(model, x, units).numpy().copy()
+        return _scores(model, x, units).numpy().astype(np.float32)
 
 
 def gradient(model: Module, x: Tensor, target: Target = None, *, rule: str | Rule | None = None) -> np.ndarray:
@@ -189,8 +195,8 @@ def grad_cam(
     Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based localization".
 
     Args:
-        layer: dotted name of any module that returns maps (N, K, h, w); the last call counts if it is called several
-            times. None: the last module that returns maps of more than one position.
+        layer: name of any module that returns maps (N, K, h, w), "relu#2" for its second call. None: the last maps of more
+            than one position before any last pooling, see `last_maps`.
         upsample: interpolate between the middles of the cells' receptive fields, where they really look; for a layer whose
             fields have no closed form the cells are spread evenly. False: the map as it is, (N, h, w).
     """
@@ -202,14 +208,20 @@ def grad_cam(
 
 
 def last_maps(model: Module, x: Tensor) -> str:
-    """The dotted name of the last module without children that returns maps (N, K, h, w) of more than one position."""
-    leaves = [name for name, module in model.named_modules() if next(module.children(), None) is None]
-    with still(model), no_grad(), capture(model, leaves, copy=False) as outputs:
-        model(x[:1])
-    names = [n for n, t in outputs.items() if isinstance(t, Tensor) and t.dim() == 4 and t.shape[2] * t.shape[3] > 1]
-    if not names:
-        raise ValueError("no module of this network returns maps (N, K, h, w) of more than one position")
-    return names[-1]
+    """The name of the last call that returns new maps (N, K, h, w) of more than one position: of any module but a pooling, so that
+    a sum behind a skip counts where a block returns it. Of modules that return the same maps it is the innermost."""
+    with still(model), no_grad(), capture(model, ["", "**#*"]) as outputs:
+        run(model, x[:1])
+    maps = {name: output.numpy() for name, output in outputs.items() if has_positions(output)}
+    poolings = [name for name in maps if isinstance(find_module(model, name), POOLINGS)]
+    new: list[str] = []
+    for name in maps:
+        known = (*new[-1:], *poolings)
+        if name not in poolings and not any(np.array_equal(maps[name], maps[other]) for other in known):
+            new.append(name)
+    if not new:
+        raise ValueError("no module of this network returns maps (N, K, h, w) of more than one position: name a layer=")
+    return new[-1]
 
 
 METHODS: dict[str, Callable[..., np.ndarray]] = {
@@ -246,9 +258,9 @@ def _unit(model: Module, target: Any) -> Unit:
 def _scores(model: Module, x: Tensor, units: list[Unit]) -> Tensor:
     """(N,): the network is computed up to the last layer that is asked for."""
     objective = Units(units)
-    with capture(model, objective.layers, copy=False, detach=False, stop=True) as maps:
-        model(x)
-    return objective({name: maps.calls(name)[0] for name in maps})
+    with capture(model, objective.layers, detach=False, stop=True) as maps:  # copies, for an in-place layer may follow
+        run(model, x)
+    return objective(maps)
 
 
 def _gradients(model: Module, x: Tensor, units: list[Unit], rule: str | Rule | None = None) -> np.ndarray:
@@ -256,25 +268,28 @@ def _gradients(model: Module, x: Tensor, units: list[Unit], rule: str | Rule | N
     with still(model), enable_grad():
         if rule is None:
             (grad,) = autograd.grad(_scores(model, image, units).sum(), [image])
-            return grad.numpy()
+            return grad.numpy().astype(np.float32)
         with relu_rule(model, rule) as replaced:
             (grad,) = autograd.grad(_scores(model, image, units).sum(), [image])
     if not replaced.count:
         raise ValueError(f"the rule {rule!r} is one for ReLUs, and this network calls none on the way to the target")
-    return grad.numpy()
+    return grad.numpy().astype(np.float32)
 
 
 def _maps_and_gradients(model: Module, x: Tensor, units: list[Unit], layer: str) -> tuple[np.ndarray, np.ndarray]:
     """A layer's maps and the gradient of the scores with respect to them, both (N, K, h, w)."""
     kept: list[Tensor] = []
+    (name, number), calls = find_call(model, layer), itertools.count(1)
 
     def keep(module: Module, args: tuple, output: Any) -> Any:
+        if next(calls) != number:
+            return None
         if not isinstance(output, Tensor) or output.dim() != 4:
             raise ValueError(f"{layer!r} does not return maps (N, K, h, w)")
-        kept[:] = [output]
+        kept.append(output)
         return output.clone()  # the network goes on with a copy, so that an in-place ReLU does not rewrite what is kept
 
-    handle = find_module(model, layer).register_forward_hook(keep, prepend=True)
+    handle = named_modules(model)[name].register_forward_hook(keep, prepend=True)
     try:
         with still(model), enable_grad():
             scores = _scores(model, x.detach().clone().requires_grad_(), units)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.viz import image as images
-from minicnn.viz.plot import DIVERGING, SEQUENTIAL, axes, cross, new_figure, relative_bar
+from minicnn.viz.plot import DIVERGING, SEQUENTIAL, axes, cross, in_grey, new_figure, relative_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +89,7 @@ def _draw(ax: Any, values: np.ndarray, style: str, picture: np.ndarray) -> str |
     top, signed = _top(values), values.min() < 0
     cmap, low = (DIVERGING, -top) if signed else (SEQUENTIAL, 0.0)
     if style == "overlay":
-        ax.imshow(np.repeat(picture.mean(2, keepdims=True).astype(np.uint8), 3, 2))
+        ax.imshow(in_grey(picture))
         alpha = np.clip(np.abs(values) / top, 0, 1) * 0.75 + 0.1
         height, width = picture.shape[:2]
         ax.imshow(values, cmap=cmap, vmin=low, vmax=top, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5))

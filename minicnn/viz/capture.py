@@ -13,15 +13,11 @@ from typing import Any
 
 from minicnn import Tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import find_modules, named_modules, names_of, near
-
-
-class StopForward(Exception):
-    """Raised inside a forward pass to end it when everything wanted has been computed; `capture` catches it."""
+from minicnn.viz._modules import EVERY, StopForward, described, find_call, find_calls, named_modules, names_of, near
 
 
 class capture(Mapping):
-    """Context manager and dict: {dotted name: what the module returned}, filled by the forward passes in its block.
+    """Context manager and dict: {name: what the module returned}, filled by the forward passes in its block.
 
     Args:
         model: any `Module`.
@@ -31,31 +27,39 @@ class capture(Mapping):
             with the network's own: cheaper, and an in-place layer that follows rewrites it.
         detach: cut the stored tensor off the graph (default). With False a gradient can flow through it, and the
             whole graph lives as long as this object.
-        stop: end the forward pass as soon as all the named modules have been called. The pass raises, so the lines of
+        stop: end the forward pass as soon as all that is named has been called. The pass raises, so the lines of
             the block after it are skipped; the `with` statement catches the exception.
 
-    `maps[name]` is the latest output. A module that was called several times (one ReLU object used twice, several
-    forward passes) has them all in `maps.calls(name)`, in the order of the calls. Outputs that are tuples, lists or
-    dicts keep their structure; the tensors in them are treated as above, everything else is stored as it is.
-    The order of the names is the order of the first calls. After the block the values stay, the hooks are gone.
+    A module that one forward pass calls several times (one ReLU object used twice): `maps["relu"]` is its first call,
+    `maps["relu#2"]` the second. So it is in all of viz. `capture(model, "relu#2")` keeps that one alone, and the pattern
+    "relu#*" lists every call: "relu#1", "relu#2", or "relu" if there is but one. After several passes they are those of the
+    latest; `maps.calls("relu")` has all outputs of all passes.
+    Outputs that are tuples, lists or dicts keep their structure; the tensors in them are treated as above, everything else is
+    stored as it is. The order of the names is the order of the calls. After the block the values stay, the hooks are gone.
     """
 
     def __init__(
         self, model: Module, names: str | Iterable[str], *, copy: bool = True, detach: bool = True, stop: bool = False
     ) -> None:
-        self._modules = find_modules(model, names)
-        self._known = list(named_modules(model))
+        self._model = model
+        self._watched = find_calls(model, names)
+        self._known = named_modules(model)
         self._keep = _keeper(copy, detach)
         self._stop = stop
-        self._outputs: dict[str, list[Any]] = {}
         self._handles: list[Any] = []
+        self._depth = self._passes = 0
+        self._counts: dict[str, tuple[int, int]] = {}  # dotted name: (the pass, how often it was called in it so far)
+        self.clear()
 
     def __enter__(self) -> "capture":
         if self._handles:
             raise RuntimeError("this capture is already in use: make one for each `with`")
+        wanted = {name: self._known[name] for name, _ in self._watched.values()}
         try:
-            for module, names in names_of(self._modules).items():
+            self._handles.append(self._model.register_forward_pre_hook(self._begin))
+            for module, names in names_of(wanted).items():
                 self._handles.append(module.register_forward_hook(self._hook(names)))
+            self._handles.append(self._model.register_forward_hook(self._end, always_call=True))
         except BaseException:
             self.remove()
             raise
@@ -72,44 +76,89 @@ class capture(Mapping):
 
     def clear(self) -> None:
         """Forget what was captured so far; the hooks stay."""
-        self._outputs.clear()
+        self._latest: dict[tuple[str, int], Any] = {}  # (dotted name, number of the call) of each module's latest pass
+        self._history: dict[str, list[Any]] = {}
 
     def calls(self, name: str) -> list[Any]:
-        """All outputs of this module, in the order of its calls."""
-        self[name]
-        return list(self._outputs[name])
+        """All outputs of this module, in the order of its calls, of all passes."""
+        name, _ = find_call(self._model, name)
+        if name not in self._history:
+            self[name]  # says what is wrong
+        return list(self._history[name])
 
     def __getitem__(self, name: str) -> Any:
-        if name in self._outputs:
-            return self._outputs[name][-1]
-        if name in self._modules:
+        try:
+            call = find_call(self._model, name)
+        except KeyError:
+            raise KeyError(f"the model has no module {name!r}. {near(name, self._known)}") from None
+        if call in self._latest:
+            return self._latest[call]
+        module, number = call
+        if not any(self._wants(key, module, number) for key in self._watched):
+            raise KeyError(f"{name!r} is not among the watched modules. {near(name, self._watched)}")
+        if module not in self._counts:
             raise KeyError(f"{name!r} is watched, but no forward pass has called it yet")
-        if name in self._known:
-            raise KeyError(f"{name!r} is not among the watched modules. {near(name, self._modules)}")
-        raise KeyError(f"the model has no module {name!r}. {near(name, self._known)}")
+        raise KeyError(f"the latest pass called {module!r} only {self._counts[module][1]} times: there is no {name!r}")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._outputs)
+        return iter(dict.fromkeys(key for call in self._latest for key in self._keys(*call)))
 
     def __len__(self) -> int:
-        return len(self._outputs)
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         lines = []
-        for name in self._modules:
-            outputs = self._outputs.get(name, [])
-            times = f"  ({len(outputs)} calls)" if len(outputs) > 1 else ""
-            lines.append(f"  {name!r}: {_describe(outputs[-1]) if outputs else 'not called'}{times}")
+        for name, output in self.items():
+            times = self._counts[name][1] if name in self._counts and name in self._watched else 1
+            lines.append(f"  {name!r}: {described(output)}" + (f"  (the first of {times} calls)" if times > 1 else ""))
+        lines += [f"  {key!r}: not called" for key, (name, _) in self._watched.items() if name not in self._counts]
         return "capture({\n" + "\n".join(lines) + "\n})"
+
+    def _keys(self, name: str, number: int) -> Iterator[str]:
+        """The names under which a call is listed."""
+        own = f"{name}#{number}"
+        if own in self._watched:
+            yield own
+        if number == 1 and name in self._watched:
+            yield name
+        if f"{name}#*" in self._watched:
+            yield name if self._counts[name][1] == 1 else own
+
+    def _wants(self, key: str, name: str, number: int) -> bool:
+        """Whether a watched name asks for this call of this module to be kept; a name alone is given all of them."""
+        return self._watched[key][0] == name and (key == name or self._watched[key][1] in (EVERY, number))
+
+    def _begin(self, module: Module, args: tuple) -> None:
+        self._passes += self._depth == 0
+        self._depth += 1
+
+    def _end(self, module: Module, args: tuple, output: Any) -> None:
+        self._depth -= 1
 
     def _hook(self, names: list[str]) -> Callable[..., None]:
         def hook(module: Module, args: tuple, output: Any) -> None:
             for name in names:
-                self._outputs.setdefault(name, []).append(self._keep(output))
-            if self._stop and len(self._outputs) == len(self._modules):
+                number = self._count(name)
+                if number == 1:
+                    self._latest = {call: kept for call, kept in self._latest.items() if call[0] != name}
+                if any(self._wants(key, name, number) for key in self._watched):
+                    self._latest[name, number] = self._keep(output)
+                    self._history.setdefault(name, []).append(self._latest[name, number])
+            if self._stop and all(self._reached(*call) for call in self._watched.values()):
                 raise StopForward(id(self))
 
         return hook
+
+    def _count(self, name: str) -> int:
+        """The number of the call that has just been made. A call outside of the model's own is a pass of its own."""
+        latest, number = self._counts.get(name, (0, 0))
+        number = number + 1 if self._depth and latest == self._passes else 1
+        self._counts[name] = self._passes, number
+        return number
+
+    def _reached(self, name: str, number: int) -> bool:
+        latest, times = self._counts.get(name, (-1, 0))
+        return number != EVERY and latest == self._passes and times >= number
 
 
 def _keeper(copy: bool, detach: bool) -> Callable[[Any], Any]:
@@ -128,11 +177,3 @@ def _keeper(copy: bool, detach: bool) -> Callable[[Any], Any]:
         return output
 
     return keep
-
-
-def _describe(output: Any) -> str:
-    if isinstance(output, Tensor):
-        return str(tuple(output.shape))
-    if isinstance(output, tuple | list):
-        return f"{type(output).__name__} of " + ", ".join(map(_describe, output))
-    return type(output).__name__

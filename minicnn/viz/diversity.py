@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn import no_grad, tensor
+from minicnn import no_grad, tensor, zeros
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import find_module, named_modules, still
+from minicnn.viz._modules import convolutions, dtype_of, find_module, has_positions, input_channels, run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.objectives import Unit, parse
@@ -69,14 +69,14 @@ def diverse(
     Args:
         unit: as in `maximize`. count: at least 2.
         strength: weight of the `Diversity` term, as a share of an image's score.
-        layer: where the images are compared; by default the unit's own if it returns maps, else the last layer before it
-            that has a four-dimensional weight.
+        layer: where the images are compared; by default the unit's own layer if that returns maps, else the last convolution
+            that is called before it.
         parts: everything else that `maximize` takes.
     """
     if count < 2:
         raise ValueError(f"diversity needs at least two images, got count={count}")
     unit = parse(model, unit) if isinstance(unit, str) else unit
-    layer = layer or _layer_of(model, unit)
+    layer = layer or _layer_of(model, unit, parts.get("size"))
     find_module(model, layer)
     parts |= {"mean": mean, "std": std}
     penalties = list(parts.pop("penalties", ()))
@@ -98,7 +98,7 @@ def similarity(
     x = tensor(np.ascontiguousarray(np.asarray(pictures, np.float32).transpose(0, 3, 1, 2)))
     stats = images.statistics(model, mean, std, channels=x.shape[1])
     with still(model), no_grad(), capture(model, layer, stop=True) as maps:
-        model(images.normalize(x, stats))
+        run(model, images.normalize(x, stats, dtype_of(model)))
     gram = gram_directions(maps[layer])
     return (gram @ gram.transpose(0, 1)).numpy()
 
@@ -107,12 +107,15 @@ def _off_diagonal(matrix: np.ndarray) -> float:
     return float(matrix[~np.eye(len(matrix), dtype=bool)].mean())
 
 
-def _layer_of(model: Module, unit: Unit) -> str:
-    """The unit's own layer if that is a convolution or what follows one, else the last convolution before it."""
-    names = list(named_modules(model))
-    end = names.index(unit.layer) if unit.layer else len(names) - 1
-    modules = named_modules(model)
-    for name in reversed(names[: end + 1]):
-        if getattr(getattr(modules[name], "weight", None), "ndim", 0) == 4:
-            return name
-    raise ValueError(f"no convolution before {unit}: name the layer where the images are compared")
+def _layer_of(model: Module, unit: Unit, size: int | tuple[int, int] | None) -> str:
+    """The unit's own layer if that returns maps, else the last convolution that was called before it."""
+    side = images.input_size(model, 64) if size is None else size
+    shape = (side, side) if isinstance(side, int) else side
+    every = [f"{name}#*" for name in convolutions(model)]
+    with still(model), no_grad(), capture(model, unit.layer, stop=True) as own, capture(model, every) as before:
+        run(model, zeros(1, input_channels(model), *shape, dtype=dtype_of(model)))
+    if has_positions(own[unit.layer]):
+        return unit.layer
+    if not before:
+        raise ValueError(f"no convolution before {unit}: name the layer= where the images are compared")
+    return list(before)[-1]

@@ -14,7 +14,7 @@ from minicnn import Tensor, no_grad, optim, tensor
 from minicnn.nn import Module
 from minicnn.nn import functional as F
 from minicnn.viz import image as images
-from minicnn.viz._modules import find_module
+from minicnn.viz._modules import find_module, input_channels
 from minicnn.viz.maximize import Maximized, activation, maximize, named
 from minicnn.viz.objectives import Unit
 from minicnn.viz.parametrization import Pixels
@@ -46,8 +46,9 @@ class NormalizedAscent(optim.SGD):
 
 @dataclass
 class Dream:
-    """What `dream` returns. photo, image: float32 (H, W, 3) in [0, 1]. activation_start, activation_end: the objective on the
-    photograph and on the dream at full size. octaves: the `Maximized` of each size, from the smallest."""
+    """What `dream` returns. photo, image: float32 (H, W, C) in [0, 1], with the channels of the network. activation_start,
+    activation_end: the objective on the photograph and on the dream at full size. octaves: the `Maximized` of each size, from the
+    smallest."""
 
     photo: np.ndarray
     image: np.ndarray
@@ -100,13 +101,14 @@ def dream(
     """
     if octaves < 1 or octave_scale <= 1:
         raise ValueError(f"octaves must be at least 1 and octave_scale above 1, got {octaves} and {octave_scale}")
-    whole = images.fit(images.load_image(photo), size)
+    channels = input_channels(model)
+    whole = images.to_channels(images.fit(images.load_image(photo, channels), size), channels)
     objective = target
     if isinstance(target, str) and ":" not in target:
         find_module(model, target)
         objective = Energy(target)
     targets = objective if callable(objective) else [objective]
-    detail = np.zeros((1, 1, 3), np.float32)
+    detail = np.zeros((1, 1, channels), np.float32)
     results = []
     for octave in tqdm(range(octaves), desc=f"dream of {target}", unit="octave", delay=2, disable=not progress):
         shrunk = octave_scale ** (octaves - 1 - octave)
@@ -114,7 +116,7 @@ def dream(
         base = images.fit(whole, (height, width)).astype(np.float32) / 255
         start = (base + _enlarge(detail, (height, width))).clip(0, 1)
         result = maximize(
-            model, targets, steps=steps, size=(height, width), channels=3, seed=seed + octave, mean=mean, std=std,
+            model, targets, steps=steps, size=(height, width), channels=channels, seed=seed + octave, mean=mean, std=std,
             parametrization=Pixels(noise=0, initial=start), transforms=named(transforms, TRANSFORMS), penalties=penalties,
             optimizer=lambda parameters: NormalizedAscent(parameters, lr=rate), rate=rate, progress=False,
         )  # fmt: skip

@@ -35,7 +35,7 @@ from minicnn.nn import (
     SiLU,
 )
 from minicnn.nn import functional as F
-from minicnn.viz._modules import find_module, input_channels, still
+from minicnn.viz._modules import dtype_of, find_module, input_channels, run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.filters import draw_filters
 from minicnn.viz.geometry import receptive_fields
@@ -108,7 +108,7 @@ def expanded_weights(
 
     def respond(images: Tensor) -> Tensor:
         with capture(model, layer, copy=False, detach=False, stop=True) as maps:
-            model(images)
+            run(model, images.to(dtype_of(model)))
         return maps[layer][:, :, at[0], at[1]]  # (N, channels)
 
     with still(model), linearized(model):

@@ -8,7 +8,7 @@ import numpy as np
 from minicnn import Tensor, no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import still
+from minicnn.viz._modules import input_channels, run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.geometry import receptive_fields
 from minicnn.viz.plot import (
@@ -19,6 +19,7 @@ from minicnn.viz.plot import (
     axes,
     colour_bar,
     cross,
+    in_grey,
     limits_of,
     new_figure,
     relative_bar,
@@ -167,14 +168,13 @@ def draw_overlay(
 
     Args:
         photo: whatever `image.load_image` takes. size: it is resized and cut to this, by default left as it is.
-        target: "layer:channel". smooth: interpolate between the cells' centres.
+        target: "layer:channel", "pool#2:channel" for the second call of a module. smooth: interpolate between the cells' centres.
     """
     layer, _, channel = target.rpartition(":")
-    stats = images.statistics(model, mean, std)
-    picture = images.fit(images.load_image(photo), size)
-    x = images.preprocess(picture, size=picture.shape[:2], mean=stats.mean, std=stats.std)
+    picture = images.fit(images.load_image(photo, input_channels(model)), size)
+    x = images.preprocess(picture, model, size=picture.shape[:2], mean=mean, std=std)
     with still(model), no_grad(), capture(model, layer, stop=True) as captured:
-        model(x)
+        run(model, x)
     shown = maps_of(captured[layer])[int(channel)]
     field = receptive_fields(model, layer, x.shape)[layer]
     if field.everything:
@@ -191,7 +191,7 @@ def draw_overlay(
     figure, _ = new_figure(2 * width * inches + 1.5, height * inches + 0.35, title or target, what)
     for i in range(2):
         ax = axes(figure, 0.15 + i * (width * inches + 0.15), 0.2, width * inches, height * inches)
-        ax.imshow(picture if i == 0 else np.repeat(picture.mean(2, keepdims=True).astype(np.uint8), 3, 2))
+        ax.imshow(picture if i == 0 and picture.shape[2] == 3 else in_grey(picture))
     drawn = ax.imshow(
         shown, extent=field.extent(*shown.shape), cmap=DIVERGING if low < 0 else SEQUENTIAL, vmin=low, vmax=high,
         alpha=np.clip(np.abs(shown) / high, 0, 1) * 0.75 + 0.1, interpolation="bilinear" if smooth else "nearest",

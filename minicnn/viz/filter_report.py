@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.nn import Module
-from minicnn.viz._modules import named_modules
+from minicnn.viz._modules import first_convolution
 from minicnn.viz.filters import DEAD, dead_filters, weight_of
 from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
 
@@ -188,7 +188,6 @@ def _number(value: float) -> str:
 
 
 def _name(source: Any, layer: str | None) -> str:
-    if layer is not None or not isinstance(source, Module):
+    if layer is not None or not isinstance(source, Module) or getattr(source, "weight", None) is not None:
         return layer or ""
-    weights = ((name, module) for name, module in named_modules(source).items() if name)
-    return next((name for name, module in weights if getattr(getattr(module, "weight", None), "ndim", 0) == 4), "")
+    return first_convolution(source)[0]

@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn import Tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import find_module, named_modules
+from minicnn.viz._modules import find_module, first_convolution
 from minicnn.viz.plot import DIVERGING, GREY, Grid, axes, colour_bar, mosaic, new_figure, relative_bar
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ def weight_of(source: Any, layer: str | None = None) -> np.ndarray:
         if layer is not None:
             source = find_module(source, layer)
         elif getattr(source, "weight", None) is None:
-            layers = [m for m in named_modules(source).values() if getattr(getattr(m, "weight", None), "ndim", 0) == 4]
-            if not layers:
+            first = first_convolution(source)
+            if first is None:
                 raise ValueError(f"{type(source).__name__} has no convolution")
-            source = layers[0]
+            source = first[1]
         source = getattr(source, "weight", None)
     weight = source.detach().numpy() if isinstance(source, Tensor) else np.asarray(source)
     if weight.ndim != 4:

@@ -16,9 +16,9 @@ import numpy as np
 
 from minicnn import Tensor, enable_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import find_modules, still
+from minicnn.viz._modules import dtype_of, find_calls, named_modules, run, still
 from minicnn.viz._reach import Reach, reach
-from minicnn.viz.capture import StopForward
+from minicnn.viz.capture import capture
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def receptive_fields(
 
     Args:
         model: any `Module` that takes one image tensor.
-        layers: dotted names or patterns; None: every module without children that was called. A module that is called
-            several times has its first call's field.
+        layers: names or patterns, "pool#2" for the second call of a module, see `capture`; None: every call of every module
+            without children.
         shape: of the input. Fields of convolutions and poolings do not depend on H and W, those behind an adaptive
             pooling or a resizing to a given size do.
 
@@ -121,39 +121,17 @@ def receptive_fields(
     to other dimensions, branches that meet with different strides, a `Function` of the user that moves places.
     """
     every = layers is None
-    wanted = find_modules(model, "**" if every else layers)
+    layers = [layers] if isinstance(layers, str) else list(layers or ())
     if every:
-        wanted = {name: module for name, module in wanted.items() if next(module.children(), None) is None}
-    names = {}
-    for name, module in wanted.items():
-        names.setdefault(module, []).append(name)
-    reader, found, handles = _Reader(), {}, []
-
-    def hook(module: Module, args: tuple, output: Any) -> None:
-        if module in found or not isinstance(output, Tensor) or output.grad_fn is None:
-            return
-        field = reader.field(output.grad_fn)
-        if field is not None:
-            found[module] = field if output.dim() > 2 else Field(everything=True)
-        if len(found) == len(names):
-            raise StopForward(id(reader))
-
-    try:
-        with still(model), enable_grad():
-            handles = [module.register_forward_hook(hook) for module in names]
-            image = reader.start(tuple(shape))
-            try:
-                model(image)
-            except StopForward as stop:
-                if stop.args != (id(reader),):
-                    raise
-    finally:
-        for handle in handles:
-            handle.remove()
-    missing = [name for module, listed in names.items() if module not in found for name in listed]
-    if missing and not every:
+        layers = [f"{name}#*" for name, module in named_modules(model).items() if next(module.children(), None) is None]
+    reader = _Reader()
+    with still(model), enable_grad(), capture(model, layers, detach=False, stop=True) as outputs:
+        run(model, reader.start(tuple(shape), dtype_of(model)))
+    fields = {name: reader.of(output) for name, output in outputs.items()}
+    missing = [name for name in find_calls(model, layers) if "*" not in name and fields.get(name) is None]
+    if missing:
         raise ValueError(f"{missing[0]!r} was not called, or what it returned does not depend on the image")
-    return {name: field for module, field in found.items() for name in names[module]}
+    return {name: field for name, field in fields.items() if field is not None}
 
 
 class _Reader:
@@ -162,12 +140,17 @@ class _Reader:
     def __init__(self) -> None:
         self.known: dict[Any, Field | None] = {}  # node -> the field of its output, None if the image is not behind it
 
-    def start(self, shape: tuple[int, ...]) -> Tensor:
+    def start(self, shape: tuple[int, ...], dtype: Any) -> Tensor:
         """An image, whose node is where the way back ends."""
-        pixels = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        image = tensor(pixels, requires_grad=True) * 1.0
+        pixels = np.random.default_rng(0).standard_normal(shape)
+        image = tensor(pixels, dtype=dtype, requires_grad=True) * 1.0
         self.known[image.grad_fn] = Field()
         return image
+
+    def of(self, output: Any) -> Field | None:
+        """The field of what a module returned; None if that is no tensor, or the image is not behind it."""
+        field = self.field(output.grad_fn) if isinstance(output, Tensor) and output.grad_fn is not None else None
+        return field if field is None or output.dim() > 2 else Field(everything=True)
 
     def field(self, node: Any) -> Field | None:
         stack = [node]

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn import Tensor, tensor
+from minicnn import Tensor, float32, tensor
 from minicnn.nn import Module
 from minicnn.transforms.functional import center_crop, resize
+from minicnn.viz._modules import dtype_of, input_channels
 
 
 class Statistics(NamedTuple):
@@ -32,17 +33,22 @@ def statistics(
     *,
     channels: int = 3,
 ) -> Statistics:
-    """Mean and std of each input channel: those given, else those of `model.meta`, else 0 and 1 (pixels as they are)."""
+    """Mean and std of each input channel: those given, else those of `model.meta`, else 0 and 1 (pixels as they are).
+
+    A number is that of every channel. If `model.meta` states another number of channels than there are (ImageNet's three for a
+    network of grey images), every channel has the average of what is stated.
+    """
     meta = getattr(model, "meta", None)
     chosen = []
     for name, given, fallback in (("mean", mean, 0.0), ("std", std, 1.0)):
-        value = given if given is not None else getattr(meta, name, None)
-        values = np.broadcast_to(
-            np.asarray(fallback if value is None else value, np.float64), np.shape(value) or channels
-        )
-        if values.shape != (channels,):
-            raise ValueError(f"{name} has {values.size} values, the input has {channels} channels")
-        chosen.append(tuple(map(float, values)))
+        values = np.asarray(fallback if given is None else given, np.float64)
+        stated = getattr(meta, name, None) if given is None else None
+        if stated is not None:
+            values = np.asarray(stated, np.float64)
+            values = values if values.shape == (channels,) else values.mean()
+        if values.shape not in ((), (channels,)):
+            raise ValueError(f"the input has {channels} channels, but {name}= {values.size} values")
+        chosen.append(tuple(np.broadcast_to(values, channels).tolist()))
     if min(chosen[1]) <= 0:
         raise ValueError(f"std must be positive, got {chosen[1]}")
     return Statistics(*chosen)
@@ -56,10 +62,33 @@ def input_size(model: Module, default: int = 224) -> int:
     return int(size[-1]) if isinstance(size, Sequence) else int(size)
 
 
-def normalize(pixels: Tensor, stats: Statistics) -> Tensor:
+def normalize(pixels: Tensor, stats: Statistics, dtype: Any = float32) -> Tensor:
     """(N, C, H, W) pixels in [0, 1] -> (pixels - mean) / std, what the network was trained with. The one place for it."""
-    mean, std = (tensor(np.array(values, np.float32).reshape(1, -1, 1, 1)) for values in stats)
-    return (pixels - mean) / std
+    mean, std = (tensor(np.array(values).reshape(1, -1, 1, 1)).to(dtype) for values in stats)
+    return (pixels.to(dtype) - mean) / std
+
+
+def as_input(pictures: np.ndarray, model: Module | None, stats: Statistics) -> Tensor:
+    """uint8 pictures (N, H, W, C) -> the network's normalised input (N, channels, H, W), in the type that it computes in.
+
+    channels: as many as `stats` has, see `to_channels`.
+    """
+    pictures = to_channels(pictures, len(stats.mean))
+    dtype = dtype_of(model)
+    pixels = tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).to(dtype) / 255
+    return normalize(pixels, stats, dtype)
+
+
+def to_channels(pictures: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 (..., H, W, C) with as many channels as a network takes: for one those of three become grey, as in Pillow's mode "L"."""
+    from PIL import Image
+
+    if channels == 1 and pictures.shape[-1] == 3:
+        rows = Image.fromarray(np.ascontiguousarray(pictures).reshape(-1, *pictures.shape[-2:])).convert("L")
+        return np.asarray(rows).reshape(*pictures.shape[:-1], 1)
+    if pictures.shape[-1] != channels:
+        raise ValueError(f"the picture has {pictures.shape[-1]} channels, the network takes {channels}")
+    return pictures
 
 
 def to_pixels(x: Tensor | np.ndarray, stats: Statistics) -> np.ndarray:
@@ -77,25 +106,33 @@ def sample_photo() -> np.ndarray:
         return load_image(file)
 
 
-def load_image(source: Any) -> np.ndarray:
+def load_image(source: Any, channels: int = 3) -> np.ndarray:
     """A photograph as uint8 (H, W, 3): from a path, an open file, a PIL image, or an array. The one place for that.
 
     Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of a range that is known: bool; uint16, 0 to 65535; other integers, 0 to
     255; floats, 0 to 1. The pixels of PIL images of more than 8 bits are such arrays. Grey becomes RGB, alpha is dropped. A
     photograph's rotation flag (EXIF) is applied. ValueError for other pixels, with the range found, and for damaged files.
+
+    channels: of the network that is to see it. One of grey images has (H, W, 3) here too, see `as_input`; for one that takes
+    neither 1 nor 3 no photograph will do, but an array (H, W, channels) of such pixels.
     """
     if not isinstance(source, str | PathLike):
-        return decoded(source)
+        return decoded(source, channels=channels)
     try:
-        return decoded(source)
+        return decoded(source, channels=channels)
     except ValueError as error:
         raise ValueError(f"{fspath(source)}: {error}") from error
 
 
-def decoded(source: Any, max_pixels: float = math.inf) -> np.ndarray:
+def decoded(source: Any, max_pixels: float = math.inf, channels: int = 3) -> np.ndarray:
     """`load_image`, whose errors do not name the file; one of more than `max_pixels` is refused before it is decoded."""
     from PIL import Image, UnidentifiedImageError
 
+    if channels not in (1, 3):
+        if np.ndim(source) != 3 or source.shape[2] != channels:
+            has = f"this array has {source.shape}" if isinstance(source, np.ndarray) else "a photograph has 3"
+            raise ValueError(f"the network takes {channels} channels and {has}: give arrays (H, W, {channels})")
+        return _as_uint8(source)
     if isinstance(source, np.ndarray):
         return _array_to_rgb(source)
     if isinstance(source, Image.Image):
@@ -131,7 +168,7 @@ def _picture_to_rgb(picture: Any) -> np.ndarray:
 
 
 def fit(image: np.ndarray, size: int | tuple[int, int] | None) -> np.ndarray:
-    """uint8 (H, W, 3) resized so that it covers `size` (height, width, or one side), then cut to it from the centre.
+    """uint8 (H, W, C) resized so that it covers `size` (height, width, or one side), then cut to it from the centre.
 
     None leaves it as it is. Resizing is PIL's bilinear filter, which averages when it makes smaller.
     """
@@ -144,27 +181,39 @@ def fit(image: np.ndarray, size: int | tuple[int, int] | None) -> np.ndarray:
         raise ValueError(f"size must be positive, got {size}")
     scale = max(height / image.shape[0], width / image.shape[1])
     rows, columns = (max(side, round(scale * old)) for side, old in zip((height, width), image.shape[:2], strict=True))
-    resized = np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
+    resized = _by_pillow(image, lambda picture: picture.resize((columns, rows), Image.Resampling.BILINEAR))
     top, left = (rows - height) // 2, (columns - width) // 2
     return resized[top : top + height, left : left + width]
 
 
-def frame(source: Any, model: Module | None = None, size: int | tuple[int, int] | None = None) -> np.ndarray:
-    """The part of a photograph that the network gets, before it is normalised: uint8 (height, width, 3).
+def _by_pillow(image: np.ndarray, change: Any) -> np.ndarray:
+    """uint8 (H, W, C) changed by a function of PIL images, which are of three channels or one."""
+    from PIL import Image
+
+    if image.shape[2] == 3:
+        return np.asarray(change(Image.fromarray(image)))
+    planes = np.moveaxis(image, 2, 0)
+    return np.stack([np.asarray(change(Image.fromarray(np.ascontiguousarray(plane)))) for plane in planes], 2)
+
+
+def frame(
+    source: Any, model: Module | None = None, size: int | tuple[int, int] | None = None, *, channels: int | None = None
+) -> np.ndarray:
+    """The part of a photograph that the network gets, before it is normalised: uint8 (height, width, 3); (height, width, C)
+    if the network, or `channels`, wants neither 1 nor 3.
 
     `fit` to `size`. Without it, what `model.meta` asks for: the shorter side resized to `resize_size`, if that is stated,
     and `input_size` cut from the middle, pixel for pixel as torchvision's preprocessing does; without a model, all of it.
     """
-    image = load_image(source)
+    channels = channels or (3 if model is None else input_channels(model))
+    image = load_image(source, channels)
     meta = getattr(model, "meta", None)
     if size is not None or meta is None:
         return fit(image, size)
     side, shorter = input_size(model), getattr(meta, "resize_size", None)
     if shorter is None:
         return fit(image, side)
-    from PIL import Image
-
-    return np.asarray(center_crop(resize(Image.fromarray(image), shorter), side))
+    return _by_pillow(image, lambda picture: center_crop(resize(picture, shorter), side))
 
 
 def preprocess(
@@ -174,14 +223,17 @@ def preprocess(
     size: int | tuple[int, int] | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
+    channels: int | None = None,
 ) -> Tensor:
-    """A photograph (whatever `load_image` takes) as the network wants it: float32 (1, 3, height, width), normalised.
+    """A photograph (whatever `load_image` takes) as the network wants it: (1, C, height, width), normalised, in the type that the
+    network computes in: float32 without one.
 
-    `frame` of it; mean and std: those given, else `model.meta`'s, else 0 and 1.
+    `frame` of it; mean and std: those given, else `model.meta`'s, else 0 and 1, see `statistics`. channels: those of the network's
+    first convolution, 3 without a model; for one channel the photograph is made grey.
     """
-    image = frame(source, model, size)
-    pixels = tensor(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255))
-    return normalize(pixels, statistics(model, mean, std))
+    channels = channels or (3 if model is None else input_channels(model))
+    image = frame(source, model, size, channels=channels)
+    return as_input(image[None], model, statistics(model, mean, std, channels=channels))
 
 
 def _array_to_rgb(array: np.ndarray) -> np.ndarray:
@@ -190,10 +242,15 @@ def _array_to_rgb(array: np.ndarray) -> np.ndarray:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or not array.size:
         raise ValueError(f"an image array is (H, W) or (H, W, 1, 3 or 4), got {array.shape}")
-    array = array[:, :, :3]
+    array = _as_uint8(array[:, :, :3])
+    return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
+
+
+def _as_uint8(array: np.ndarray) -> np.ndarray:
+    """Pixels (H, W, C) of any range that is known as uint8."""
     if array.dtype != np.uint8:
         array = (array * np.float32(255 / _top(array))).round().astype(np.uint8)
-    return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else np.ascontiguousarray(array)
+    return np.ascontiguousarray(array)
 
 
 def _top(array: np.ndarray) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from minicnn import Tensor, no_grad, stack
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import find_module, still
+from minicnn.viz._modules import described, find_module, input_channels, part_hint, run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.penalties import TotalVariation
@@ -46,8 +46,8 @@ class Match:
 
 @dataclass
 class Inverted:
-    """What `invert` returns. photo: float32 (H, W, 3) in [0, 1]. layers: the layer that image i was made to match.
-    result: the `Maximized` whose images these are; its activations are minus the errors."""
+    """What `invert` returns. photo: float32 (H, W, C) in [0, 1], with the channels of the network. layers: the layer that image i
+    was made to match. result: the `Maximized` whose images these are; its activations are minus the errors."""
 
     photo: np.ndarray
     layers: list[str]
@@ -55,7 +55,7 @@ class Inverted:
 
     @property
     def images(self) -> np.ndarray:
-        """float32 (N, H, W, 3), pixels in [0, 1]: image i for `layers[i]`."""
+        """float32 (N, H, W, C), pixels in [0, 1]: image i for `layers[i]`."""
         return self.result.images
 
     @property
@@ -112,15 +112,23 @@ def invert(
     layers = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
     for layer in layers:
         find_module(model, layer)
+    channels = input_channels(model)
     size = size or images.input_size(model, 64)
-    picture = images.fit(images.load_image(photo), size)
-    x = images.preprocess(picture, model, size=size, mean=mean, std=std)
+    picture = images.to_channels(images.fit(images.load_image(photo, channels), size), channels)
+    x = images.preprocess(picture, model, size=picture.shape[:2], mean=mean, std=std)
     with still(model), no_grad(), capture(model, layers, stop=True) as maps:
-        model(x)
-    match = Match({layer: maps.calls(layer)[0] for layer in layers})
+        run(model, x)
+    match = Match({layer: _tensor(layer, maps[layer]) for layer in layers})
     result = maximize(
-        model, match, count=len(layers), steps=steps, size=picture.shape[:2], channels=3, transforms=transforms,
+        model, match, count=len(layers), steps=steps, size=picture.shape[:2], channels=channels, transforms=transforms,
         penalties=penalties, mean=mean, std=std, **parts,
     )  # fmt: skip
     result.labels = [layer or "the output" for layer in layers]
     return Inverted(picture.astype(np.float32) / 255, result.labels, result)
+
+
+def _tensor(layer: str, output: Any) -> Tensor:
+    if not isinstance(output, Tensor):
+        hint = "" if layer else part_hint(output)
+        raise ValueError(f"{layer or 'the network'!r} returns {described(output)}: an inversion needs a tensor{hint}")
+    return output

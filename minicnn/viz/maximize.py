@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from minicnn import Tensor, enable_grad, no_grad, optim, tensor
+from minicnn import Tensor, enable_grad, no_grad, optim, tensor, zeros
 from minicnn.inspect.names import printable
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import find_module, input_channels, still
+from minicnn.viz._modules import dtype_of, find_module, has_positions, input_channels, run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.objectives import Unit, objective
 from minicnn.viz.parametrization import PARAMETRIZATIONS
@@ -101,14 +101,14 @@ def maximize(
         steps: number of ascent steps.
         size: side of the square image, or (height, width). Default: the model's input size for outputs without
             positions (logits), one and a half times that, so that a pattern can repeat, for maps; 96 without `model.meta`.
-        channels: of the image; by default those of the network's first weight.
+        channels: of the image; by default those of the network's first convolution.
         parametrization: "fourier", "pixels", or an object of `parametrization`.
         transforms: "standard", "jitter", "roll", "none", or a list of functions (x, rng) -> x.
         penalties: any of "l2", "tv", "blur", or functions image -> (N,), or of maps, see `penalties`.
         optimizer: list of parameters -> optimiser; by default Adam at `rate`, by default the parametrisation's.
         seed: of the start and of the random changes. Equal seeds give equal images; a target that the list contains
             k times starts from k different images.
-        mean, std: of the pixels that the network was trained on; by default `model.meta`'s, else 0 and 1.
+        mean, std: of the pixels that the network was trained on; by default `model.meta`'s, else 0 and 1, see `image.statistics`.
         open_dead_relus: for so many first steps the gradient passes a ReLU that blocks all of it, see `relu.open_relus`.
         progress: a bar for what takes over two seconds.
 
@@ -126,7 +126,7 @@ def maximize(
     changes = [] if transforms is None else named(transforms, TRANSFORMS)
     costs = _penalties(model, penalties)
     channels = channels or input_channels(model)
-    height, width = _size(model, score, size)
+    height, width = _size(model, score, channels, size)
     stats = images.statistics(model, mean, std, channels=channels)
     rate = part.rate if rate is None else rate
     parameter = part.start(_generators(labels, seed), channels, height, width)
@@ -137,7 +137,7 @@ def maximize(
         """The score (N,) of images (N, C, H, W) in [0, 1], normalised here, after every random change of them; and what
         their maps are charged for."""
         layers = (*score.layers, *(layer for cost in penalise for layer in cost.layers))
-        maps = _run(model, layers, images.normalize(image, stats))
+        maps = _run(model, layers, images.normalize(image, stats, dtype_of(model)))
         value = _checked(score(maps), count)
         return value, sum(cost(maps, value.detach()) for cost in penalise)
 
@@ -208,7 +208,11 @@ def activation(
     x = tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
     stats = images.statistics(model, mean, std, channels=x.shape[1])
     with still(model), no_grad():
-        return _checked(score(_run(model, score.layers, images.normalize(x, stats))), len(pictures)).numpy().copy()
+        return (
+            _checked(score(_run(model, score.layers, images.normalize(x, stats, dtype_of(model)))), len(pictures))
+            .numpy()
+            .copy()
+        )
 
 
 def _penalties(model: Module, penalties: Any) -> list[Any]:
@@ -222,9 +226,11 @@ def _penalties(model: Module, penalties: Any) -> list[Any]:
 
 def _run(model: Module, layers: Iterable[str], x: Tensor) -> Mapping[str, Tensor]:
     """What these layers return for a batch; the network is computed up to the last of them."""
-    with capture(model, dict.fromkeys(layers), copy=False, detach=False, stop=True) as maps:
-        model(x)
-    return _FirstCalls(maps)
+    with capture(
+        model, dict.fromkeys(layers), detach=False, stop=True
+    ) as maps:  # copies, for an in-place layer may follow
+        run(model, x)
+    return maps
 
 
 def _checked(value: Any, count: int) -> Tensor:
@@ -233,22 +239,6 @@ def _checked(value: Any, count: int) -> Tensor:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"the objective must return one score or a tensor of {count}, one an image, not {shape}")
     return value.reshape(1).expand(count) / count if value.numel() != count else value.reshape(count)
-
-
-class _FirstCalls(Mapping):
-    """The first output of each layer: the pass may call a shared module again before it has reached the last layer."""
-
-    def __init__(self, maps: capture) -> None:
-        self._maps = maps
-
-    def __getitem__(self, name: str) -> Any:
-        return self._maps.calls(name)[0]
-
-    def __iter__(self) -> Any:
-        return iter(self._maps)
-
-    def __len__(self) -> int:
-        return len(self._maps)
 
 
 def _clean_start(
@@ -301,12 +291,15 @@ def _generators(labels: list[str], seed: int) -> list[np.random.Generator]:
     return [np.random.default_rng([seed, repeat]) for repeat in repeats]
 
 
-def _size(model: Module, score: Any, size: int | tuple[int, int] | None) -> tuple[int, int]:
+def _size(model: Module, score: Any, channels: int, size: int | tuple[int, int] | None) -> tuple[int, int]:
+    """The size that is asked for, else the network's own; half as much again if one of the layers returns maps of it."""
     if size is not None:
         return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
     side = images.input_size(model, 64)
-    outputs = {"", list(dict(model.named_modules()))[-1]}
-    return (side, side) if set(score.layers) <= outputs else (side * 3 // 2, side * 3 // 2)
+    with still(model), no_grad():
+        maps = _run(model, score.layers, zeros(1, channels, side, side, dtype=dtype_of(model)))
+    side = side * 3 // 2 if any(has_positions(output) for output in maps.values()) else side
+    return side, side
 
 
 def _title(labels: list[str]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from minicnn import Tensor, cat
 from minicnn.nn import Module
 from minicnn.nn import functional as F
-from minicnn.viz._modules import find_module, named_modules, near
+from minicnn.viz._modules import described, find_module, named_modules, near, part_hint
 
 LEAK = 0.01  # slope of a channel's score for positions below zero, see `score_channel`
 
@@ -25,7 +25,8 @@ LEAK = 0.01  # slope of a channel's score for positions below zero, see `score_c
 class Unit:
     """One unit: a channel of a map (N, C, H, W), one position (y, x) of it, or one feature of an output (N, C).
 
-    `layer` is a dotted name, '' the model's own output; `position` None is the whole map, "centre" its middle.
+    `layer` is a dotted name, "relu#2" the second call of a module, '' the model's own output; `position` None is the whole
+    map, "centre" its middle.
     """
 
     layer: str
@@ -161,9 +162,10 @@ def _place(unit: Unit, shape: Sequence[int]) -> tuple[int, int]:
 def _check(output: Any, units: list[Unit]) -> None:
     layer = units[0].layer
     if not isinstance(output, Tensor) or output.dim() not in (2, 4):
-        what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        hint = "" if layer else part_hint(output)
         raise ValueError(
-            f"{layer!r} returns {what}: a unit needs a map (N, C, H, W) or features (N, C); use a function"
+            f"{layer or 'the network'!r} returns {described(output)}: a unit needs a map (N, C, H, W) or features (N, C); "
+            f"use a function{hint}"
         )
     for unit in units:
         if not 0 <= unit.channel < output.shape[1]:

@@ -8,7 +8,7 @@ import numpy as np
 from minicnn import no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import still
+from minicnn.viz._modules import run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.feature_maps import maps_of, rank_maps
 from minicnn.viz.filters import filter_tiles, weight_of
@@ -38,10 +38,9 @@ def draw_overview(
         photo: whatever `load_image` takes, shown to the network at `size` pixels.
         layers: dotted names of modules that return maps.
     """
-    picture = images.fit(images.load_image(photo), size)
-    x = images.preprocess(picture, model, size=size)
+    x = images.preprocess(photo, model, size=size)
     with still(model), no_grad(), capture(model, layers) as captured:
-        model(x)
+        run(model, x)
     tiles = filter_tiles(weight_of(model))
     order = np.argsort(-weight_of(model).var(axis=(1, 2, 3)))
     rows: list[tuple[str, list[np.ndarray]]] = []

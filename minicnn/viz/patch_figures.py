@@ -8,10 +8,10 @@ import numpy as np
 from minicnn import no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import still
+from minicnn.viz._modules import input_channels, run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.geometry import Field, receptive_fields
-from minicnn.viz.plot import Grid, axes, cross, new_figure
+from minicnn.viz.plot import Grid, axes, cross, in_grey, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,9 @@ def _draw_row(ax: Any, unit: "UnitPatches", k: int, inch: float, gap: float) -> 
         tile = patch.tile()
         longest = max(tile.shape[:2])
         high, wide = tile.shape[0] / longest, tile.shape[1] / longest
-        ax.imshow(tile, extent=(x, x + wide, y + high, y), interpolation="nearest")
+        ax.imshow(
+            tile if tile.shape[2] == 3 else in_grey(tile), extent=(x, x + wide, y + high, y), interpolation="nearest"
+        )
         ax.text(x + 0.5, y - 0.04, f"{patch.value:.3g}", fontsize=7, ha="center", va="bottom")
     ax.set_xlim(0, grid.width)
     ax.set_ylim(1 + gap / inch, 0)
@@ -105,17 +107,17 @@ def draw_receptive_fields(
 
     Args:
         photo: whatever `load_image` takes, resized and cut to `size` (by default left as it is).
-        layers: dotted names or patterns of modules that return maps.
+        layers: names or patterns of modules that return maps, "pool#2" for the second call of one.
     """
-    picture = images.fit(images.load_image(photo), size)
+    channels = input_channels(model)
+    picture = images.fit(images.load_image(photo, channels), size)
     height, width = picture.shape[:2]
     at = (height / 2, width / 2) if at is None else at
-    fields = receptive_fields(model, layers, (1, 3, height, width))
+    fields = receptive_fields(model, layers, (1, channels, height, width))
     with still(model), no_grad(), capture(model, list(fields), stop=True) as maps:
-        model(images.preprocess(picture, model, size=(height, width)))
-    boxes = {
-        name: _box_at(field, at, maps.calls(name)[0].shape[2:], picture.shape[:2]) for name, field in fields.items()
-    }
+        run(model, images.preprocess(picture, model, size=(height, width)))
+    boxes = {name: _box_at(field, at, maps[name].shape[2:], picture.shape[:2]) for name, field in fields.items()}
+    picture = picture if picture.shape[2] == 3 else in_grey(picture)
     columns = min(len(boxes), 4)
     rows = -(-len(boxes) // columns)
     side = 4.6

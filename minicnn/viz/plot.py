@@ -200,6 +200,11 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(np.concatenate(np.moveaxis(image, 2, 0), axis=1)[:, :, None], 3, axis=2)
 
 
+def in_grey(picture: np.ndarray) -> np.ndarray:
+    """The brightness of a picture uint8 (H, W, C), the mean of its channels, as uint8 (H, W, 3): what a map is laid over."""
+    return np.repeat(picture.mean(2, keepdims=True).astype(np.uint8), 3, 2)
+
+
 def draw_maximized(result: Any, columns: int | None = None, curves: bool = True) -> "Figure":
     """The images of a `Maximized`, the activation of each on the clean image before and after above it, and below them
     the score of every step on the randomly changed image."""

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from minicnn import Tensor, no_grad
 from minicnn._random import default_generator, manual_seed
 from minicnn.nn import Module
-from minicnn.viz._modules import find_module, still
+from minicnn.viz._modules import find_call, find_module, run, still
 from minicnn.viz.attribution import METHODS, Target, targets
 from minicnn.viz.capture import capture
 
@@ -117,9 +117,9 @@ def layers_from_the_top(model: Module, x: Tensor) -> list[str]:
     own = [name for name, module in model.named_modules() if next(module.parameters(recurse=False), None) is not None]
     if not own:
         raise ValueError("this network has no parameters to randomise")
-    with still(model), no_grad(), capture(model, own, copy=False) as outputs:
-        model(x[:1])
-        return list(outputs)[::-1]
+    with still(model), no_grad(), capture(model, [f"{name}#*" for name in own], copy=False) as outputs:
+        run(model, x[:1])
+    return list(dict.fromkeys(find_call(model, call)[0] for call in reversed(list(outputs))))
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -8,22 +8,31 @@ What is kept does not grow with the number of photographs: for each unit its k b
 histogram. Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks", figure 2.
 """
 
+import itertools
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from minicnn import Tensor, no_grad, tensor
+from minicnn import Tensor, no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images_
 from minicnn.viz._folder import MAX_PIXELS, Skipped, SkippedList, count_files, pictures
-from minicnn.viz._modules import find_module, input_channels, named_modules, still
-from minicnn.viz.capture import StopForward
+from minicnn.viz._modules import (
+    StopForward,
+    described,
+    find_call,
+    find_module,
+    input_channels,
+    named_modules,
+    part_hint,
+    run,
+    still,
+)
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.histogram import Histogram, Histograms
 from minicnn.viz.objectives import parse
@@ -42,7 +51,7 @@ class Patch:
     position: (y, x) in the unit's map, None for a feature without places. box: (top, left, bottom, right) of the receptive
     field in pixels of the picture as the network saw it; it reaches beyond the picture where the unit saw padding.
     shape: (H, W) of that picture. pixels: uint8 (h, w, 3), the part of the box inside of the picture, made smaller if it
-    was longer than `crop_size`.
+    was longer than `crop_size`; (h, w, C) if the network takes neither 1 nor 3 channels.
     """
 
     image: str
@@ -54,11 +63,11 @@ class Patch:
     pixels: np.ndarray
 
     def tile(self) -> np.ndarray:
-        """uint8 (h, w, 3) of the whole box, grey where it reaches beyond the picture: one size for all places."""
+        """uint8 (h, w, C) of the whole box, grey where it reaches beyond the picture: one size for all places."""
         top, left, bottom, right = self.box
         height, width = self.shape
         if not self.pixels.size:  # a unit that saw nothing but padding
-            return np.full((bottom - top, right - left, 3), GREY, np.uint8)
+            return np.full((bottom - top, right - left, self.pixels.shape[2]), GREY, np.uint8)
         inside = min(bottom, height) - max(top, 0)
         scale = self.pixels.shape[0] / inside
         before = [round(max(-edge, 0) * scale) for edge in (top, left)]
@@ -151,11 +160,12 @@ def top_patches(
     """The k patches of many pictures that excite each unit most, and a histogram of its activations.
 
     Args:
-        model: any `Module` that takes images (N, C, H, W), of one or three channels.
-        layers: dotted names of modules that return maps (N, C, H, W) or features (N, C), '' is the model's own output;
-            or single units, "features.8:12" or "logit:lighthouse".
+        model: any `Module` that takes images (N, C, H, W).
+        layers: dotted names of modules that return maps (N, C, H, W) or features (N, C), "pool#2" for the second call of
+            one, '' is the model's own output; or single units, "features.8:12" or "logit:lighthouse".
         images: a folder, which is searched with all folders in it, in the order of the names; or an iterable of paths and
-            of arrays (H, W, 3) as `load_image` takes them. It is read once, and may be endless with `limit`.
+            of arrays as `load_image` takes them, (H, W, C) for a network of C channels that are neither 1 nor 3. It is read
+            once, and may be endless with `limit`.
         units: channels of every layer, or {layer: channels}; None: all.
         k: patches for each unit, from k different pictures.
         size: pictures are resized and cut to this (one side or (height, width)); by default the model's input size, or
@@ -179,19 +189,19 @@ def top_patches(
     side = images_.input_size(model) if size is None else size
     shape = (side, side) if isinstance(side, int) else (int(side[0]), int(side[1]))
     channels = input_channels(model)
-    if channels not in (1, 3):
-        raise ValueError(f"pictures have 1 or 3 channels, this network takes {channels}")
     stats = images_.statistics(model, mean, std, channels=channels)
     fields = _fields(model, wanted, (1, channels, *shape))
     collectors = {layer: _Layer(layer, chosen, k, bins, fields[layer], crop_size) for layer, chosen in wanted.items()}
     skipped, started, seen = SkippedList(), time.perf_counter(), 0
-    stream = islice(pictures(images, max_pixels, skipped), limit)
+    stream = itertools.islice(pictures(images, max_pixels, skipped, channels), limit)
     total = min(filter(None, (count_files(images), limit)), default=None)
     with still(model), no_grad(), tqdm(total=total, unit="image", delay=2, disable=not progress) as bar:
         while group := [
-            _Picture(name, seen + i, images_.fit(p, shape)) for i, (name, p) in enumerate(islice(stream, batch))
+            _Picture(name, seen + i, images_.fit(p, shape))
+            for i, (name, p) in enumerate(itertools.islice(stream, batch))
         ]:
-            _show(model, collectors, group, _as_input(group, channels, stats), skipped)
+            shown = np.stack([picture.pixels for picture in group])
+            _show(model, collectors, group, images_.as_input(shown, model, stats), skipped)
             seen += len(group)
             bar.update(len(group))
     if not seen:
@@ -213,13 +223,6 @@ class _Picture(NamedTuple):
     pixels: np.ndarray
 
 
-def _as_input(group: list[_Picture], channels: int, stats: images_.Statistics) -> Tensor:
-    pixels = np.stack([picture.pixels for picture in group]).astype(np.float32) / np.float32(255)
-    if channels == 1:  # the weights of ITU-R 601, as Pillow's
-        pixels = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    return images_.normalize(tensor(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))), stats)
-
-
 def _show(
     model: Module, collectors: dict[str, "_Layer"], group: list[_Picture], x: Tensor, skipped: SkippedList
 ) -> None:
@@ -228,20 +231,22 @@ def _show(
     missing, handles = set(collectors), []
 
     def watch(collector: "_Layer") -> None:
+        (name, number), calls = find_call(model, collector.name), itertools.count(1)
+
         def hook(module: Module, args: tuple, output: Any) -> None:
-            if collector.name in missing:  # the first call of a pass counts
+            if next(calls) == number:
                 collector.update(output, group, skipped)
                 missing.remove(collector.name)
             if not missing:
                 raise StopForward(id(group))
 
-        handles.append(find_module(model, collector.name).register_forward_hook(hook))
+        handles.append(named_modules(model)[name].register_forward_hook(hook))
 
     try:
         for collector in collectors.values():
             watch(collector)
         try:
-            model(x)
+            run(model, x)
         except StopForward as stop:
             if stop.args != (id(group),):
                 raise
@@ -270,8 +275,9 @@ class _Layer:
 
     def update(self, output: Any, group: list[_Picture], skipped: SkippedList) -> None:
         if not isinstance(output, Tensor) or output.dim() not in (2, 4):
-            what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"{self.name!r} returns {what}: units need a map (N, C, H, W) or features (N, C)")
+            hint = "" if self.name else part_hint(output)
+            what = f"{self.name or 'the network'!r} returns {described(output)}"
+            raise ValueError(f"{what}: units need a map (N, C, H, W) or features (N, C){hint}")
         maps = output.detach().numpy()
         if self.values is None:
             self._begin(maps.shape[1])
