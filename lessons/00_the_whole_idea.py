@@ -12,7 +12,6 @@
 # **Run time:** under a minute. **Files written:** `lessons/out/00_the_whole_idea_*.png` (3 figures).
 
 # %%
-# %matplotlib inline
 import json
 import os
 from pathlib import Path
@@ -26,6 +25,8 @@ from PIL import Image
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = Path(os.environ.get("LESSON_OUT", here / "out"))
 out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # %% [markdown]
 # ## A tensor remembers where it comes from
@@ -372,4 +373,4 @@ figure
 
 
 # %%
-print("Next lesson: lessons/01_a_trained_network.py")
+print("Next lesson: lessons/01_a_network_from_outside.py")

@@ -9,9 +9,9 @@
 # **Run time:** a few seconds. **Files written:** `lessons/out/02_first_layer_filters_*.png` (5 figures).
 
 # %%
-# %matplotlib inline
 import copy
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,13 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.models import TinyNet, from_spec, weights_path
+from minicnn.models import from_spec, weights_path
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # %% [markdown]
 # ## From the tensor to one number
@@ -33,8 +35,12 @@ out.mkdir(exist_ok=True)
 
 # %%
 # "tinynet" is the bundled network. Others: python -m lessons 2 --model alexnet --weights FILE.pth
-model = from_spec(os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS"))
-bundled = isinstance(model, TinyNet)  # what we claim about it, we do not claim about every network
+spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
+model = from_spec(spec, file)
+bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
+network = "The bundled network" if bundled else f"{type(model).__name__}, {model.meta.weights or 'weights as built'}"
+print("network:", network)
+state = "trained" if bundled else network  # what stands in the figures; "trained" only where we know it
 first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
 weight = first.weight.detach()  # detach: only the numbers, no part in any gradient
 count, colours, height, width = weight.shape
@@ -76,7 +82,7 @@ axes[3].set_title(f"weight[{strongest}] in colour: all three", fontsize=10)
 for ax in axes:
     ax.set_axis_off()
 figure.colorbar(shown, ax=axes[:3], shrink=0.7, label="weight")
-figure.suptitle("One filter, as numbers (hundredths) and as a picture")
+figure.suptitle(f"{network}: one filter, as numbers (hundredths) and as a picture")
 figure.savefig(out / "02_first_layer_filters_one.png", dpi=120)
 figure
 
@@ -91,12 +97,13 @@ minicnn.manual_seed(0)
 fresh = copy.deepcopy(first)
 fresh.reset_parameters()
 untrained = fresh.weight.detach()
-figure = viz.draw_filters(weight, title="The first layer, trained on photographs")
-figure.savefig(out / "02_first_layer_filters_trained.png")
+title = "The first layer, trained on photographs" if bundled else f"The first layer of {network}"
+figure = viz.draw_filters(weight, title=title)
+figure.savefig(out / f"02_first_layer_filters_{re.sub(r'[^0-9A-Za-z]+', '_', state)}.png")
 figure
 
 # %%
-figure = viz.draw_filters(untrained, title="The same layer before training")
+figure = viz.draw_filters(untrained, title="The same layer, its weights drawn afresh")
 figure.savefig(out / "02_first_layer_filters_untrained.png")
 figure
 
@@ -136,7 +143,7 @@ of_noise = coarse_waves(height).mean()  # noise has equal power in all waves
 print(f"of noise a share of 9 / {height * width} = {of_noise:.3f} is expected")
 print(f"untrained: {untrained_share.mean():.3f} on average")
 assert abs(untrained_share.mean() - of_noise) < 0.02
-print(f"trained:   {share.mean():.3f} on average")
+print(f"{state}: {share.mean():.3f} on average")
 assert not bundled or share.mean() > 0.3
 
 # %% [markdown]
@@ -145,10 +152,10 @@ assert not bundled or share.mean() > 0.3
 
 # %%
 pairs = (share[:, None] > untrained_share[None, :]).mean()
-print(f"the trained filter is the coarser one in {pairs:.0%} of all pairs")
+print(f"the filter that was not drawn afresh is the coarser one in {pairs:.0%} of all pairs")
 assert not bundled or pairs > 0.75
 finest = np.argsort(share)[:4]
-print("trained filters with the smallest share:", ", ".join(f"{i} ({share[i]:.2f})" for i in finest))
+print("its filters with the smallest share:", ", ".join(f"{i} ({share[i]:.2f})" for i in finest))
 
 # %% [markdown]
 # Look those four up above: they are gratings of fine bars. Their order is of another kind, which this number does not see.
@@ -157,7 +164,7 @@ print("trained filters with the smallest share:", ", ".join(f"{i} ({share[i]:.2f
 # %%
 figure = Figure(figsize=(12, 3.9), layout="constrained")
 left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.5])
-for ax, filters, name in ((left, weight, "trained"), (middle, untrained, "untrained")):
+for ax, filters, name in ((left, weight, state), (middle, untrained, "untrained")):
     power = power_spectrum(filters)
     mean = (power / power.sum(axis=(1, 2), keepdims=True)).mean(axis=0)
     edge = height / 2
@@ -168,13 +175,14 @@ for ax, filters, name in ((left, weight, "trained"), (middle, untrained, "untrai
 figure.colorbar(shown, ax=[left, middle], shrink=0.75, label="share of the power")
 bins = np.linspace(0, 1, 26)
 right.hist(untrained_share, bins, color="#999999", label="untrained", alpha=0.9)
-right.hist(share, bins, color="#d95f02", label="trained", alpha=0.7)
+right.hist(share, bins, color="#d95f02", label=state, alpha=0.7)
 right.axvline(of_noise, color="black", linestyle=":", label="expected of noise")
 right.set_xlabel("share of the 9 coarsest waves (white frame)")
 right.set_ylabel("filters")
 right.legend(frameon=False)
 right.spines[["top", "right"]].set_visible(False)
-figure.suptitle("Trained filters have their power in the coarse waves; noise has it everywhere")
+title = "Trained filters have their power in the coarse waves; noise has it everywhere"
+figure.suptitle(title if bundled else f"{network}: the power of its filters in waves, beside noise")
 figure.savefig(out / "02_first_layer_filters_spectrum.png", dpi=120)
 figure
 
@@ -229,7 +237,7 @@ curve.set_xlabel("training steps (the first point is the start)")
 curve.set_ylabel("coarse share, mean of 64")
 curve.legend(frameon=False)
 curve.spines[["top", "right"]].set_visible(False)
-figure.suptitle("Four filters while they grow, each picture on its own scale")
+figure.suptitle("The bundled network: four filters while they grow, each picture on its own scale")
 figure.savefig(out / "02_first_layer_filters_growing.png", dpi=110)
 figure
 

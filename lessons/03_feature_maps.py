@@ -9,7 +9,6 @@
 # **Run time:** a few seconds. **Files written:** `lessons/out/03_feature_maps_*.png` (4 figures).
 
 # %%
-# %matplotlib inline
 import copy
 import gc
 import os
@@ -21,15 +20,20 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.models import TinyNet, from_spec
+from minicnn.models import from_spec
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # "tinynet" is the bundled network. Others: python -m lessons 3 --model alexnet --weights FILE.pth
-model = from_spec(os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS"))
-bundled = isinstance(model, TinyNet)  # what we claim about it, we do not claim about every network
+spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
+model = from_spec(spec, file)
+bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
+network = "The bundled network" if bundled else f"{type(model).__name__}, {model.meta.weights or 'weights as built'}"
+print("network:", network)
 path = os.environ.get("LESSON_PHOTO")
 photo = viz.fit(viz.load_image(path) if path else viz.sample_photo(), 224)
 x = viz.preprocess(photo, model, size=224)  # (1, 3, 224, 224), normalised with the mean and std of model.meta
@@ -119,19 +123,19 @@ assert hooks == 0
 # colour. All maps have one scale here, so a dark map means: this filter finds little in this photograph.
 
 # %%
-figure = viz.draw_maps(maps[layers[0]], scale="shared", title="The first layer's maps of the photograph")
+figure = viz.draw_maps(maps[layers[0]], scale="shared", title=f"{network}: the first layer's maps of the photograph")
 figure.savefig(out / "03_feature_maps_first_layer.png")
 figure
 
 # %%
-figure = viz.draw_strip(maps, photo)
+figure = viz.draw_strip(maps, photo, title=f"{network}: from early to deep")
 figure.savefig(out / "03_feature_maps_strip.png")
 figure
 
 # %%
 third = layers[len(layers) // 2]
 strongest = int(maps[third][0].mean((1, 2)).argmax())
-figure = viz.draw_overlay(model, photo, f"{third}:{strongest}")
+figure = viz.draw_overlay(model, photo, f"{third}:{strongest}", title=f"{network}: {third}:{strongest}")
 figure.savefig(out / "03_feature_maps_overlay.png")
 figure
 

@@ -9,7 +9,6 @@
 # **Run time:** under a minute. **Files written:** `lessons/out/04_gradient_ascent_*.png` (4 figures).
 
 # %%
-# %matplotlib inline
 import os
 from pathlib import Path
 
@@ -18,15 +17,20 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.models import TinyNet, from_spec
+from minicnn.models import from_spec
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # "tinynet" is the bundled network. Others: python -m lessons 4 --model alexnet --weights FILE.pth (and more patience)
-model = from_spec(os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS"))
-bundled = isinstance(model, TinyNet)  # what we claim about it, we do not claim about every network
+spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
+model = from_spec(spec, file)
+bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
+network = "The bundled network" if bundled else f"{type(model).__name__}, {model.meta.weights or 'weights as built'}"
+print("network:", network)
 robust = from_spec("tinynet:robust")
 
 convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
@@ -42,7 +46,8 @@ print("convolutions:", ", ".join(convolutions[k] for k in chosen))
 # draw is the matrix of kernels.
 
 # %%
-figure = viz.draw_kernels(model, convolutions[chosen[len(chosen) // 2]], rows=16, columns=32)
+kernels = convolutions[chosen[len(chosen) // 2]]
+figure = viz.draw_kernels(model, kernels, rows=16, columns=32, title=f"{network}: kernels of {kernels}")
 figure.savefig(out / "04_gradient_ascent_kernels.png")
 figure
 
@@ -99,7 +104,7 @@ for column, (name, parts) in enumerate(recipes.items()):
     axes[1, column].set_xlabel("step", fontsize=8)
     axes[1, column].tick_params(labelsize=7)
 axes[1, 0].set_ylabel("score", fontsize=8)
-figure.suptitle(f"{unit}: the activation of the clean image, before → after", fontsize=10)
+figure.suptitle(f"{network}, {unit}: the activation of the clean image, before → after", fontsize=10)
 figure.savefig(out / "04_gradient_ascent_recipes.png", dpi=110)
 figure
 
@@ -145,7 +150,7 @@ figure = viz.draw_overview(
     viz.sample_photo(),
     maximized,
     layers=["features.1", "features.4", "features.11"] if bundled else [convolutions[k] for k in chosen[[0, 1, -1]]],
-    title="Inside the bundled network" if bundled else f"Inside {type(model).__name__}",
+    title=f"{network}, from the inside",
 )
 figure.savefig(out / "04_gradient_ascent_overview.png")
 figure

@@ -9,8 +9,8 @@
 # **Run time:** a few seconds. **Files written:** `lessons/out/05_convolution_by_hand_*.png` (3 figures).
 
 # %%
-# %matplotlib inline
 import inspect
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,10 @@ from minicnn.nn import functional as F
 from minicnn.ops.convolution import Convolution
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # %% [markdown]
 # ## One output pixel is a sum of products

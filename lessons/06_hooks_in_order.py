@@ -13,9 +13,8 @@
 # the imports below it (but not for `minicnn.inspect`), all but the part on the source prints the same; a test does so.
 
 # %%
-# %matplotlib inline
 import inspect
-import sys
+import os
 import warnings
 from pathlib import Path
 
@@ -28,8 +27,10 @@ from minicnn.inspect import diff, trace
 from minicnn.nn.modules import module as module_py
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # %% [markdown]
 # ## A layer to watch
@@ -421,9 +422,9 @@ for frame in frames:
     between.append(frame.f_code)
 for code in between:
     print(f"    {Path(code.co_filename).name}:{code.co_firstlineno}  {code.co_name}")
-print(f"frames between the call and the hook: {len(between)}, then the caller, {Path(frame.f_code.co_filename).name}")
+print(f"frames between the call and the hook: {len(between)}, then our own: {frame.f_globals is globals()}")
 assert len(between) <= 4 and between[-1].co_name == "_call_impl"
-assert frame is sys._getframe()
+assert frame.f_globals is globals()  # in a notebook each statement of a cell has a frame of its own
 
 plain = all(inspect.isfunction(f) and not hasattr(f, "__wrapped__") for f in (nn.Module.__call__, nn.Module._call_impl))
 print("the class of Module:", type(nn.Module).__name__, "  plain functions:", plain)

@@ -9,7 +9,6 @@
 # **Run time:** a few seconds. **Files written:** `lessons/out/07_memory_and_aliasing_*.png` (2 figures).
 
 # %%
-# %matplotlib inline
 import gc
 import os
 import tracemalloc
@@ -25,8 +24,10 @@ from minicnn.inspect import leaks, trace
 from minicnn.models import tinynet
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 model = tinynet("standard").eval()
 for module in model.modules():

@@ -10,7 +10,6 @@
 # **Files written:** `lessons/out/08_three_ways_to_convolve_*.png` (2 figures).
 
 # %%
-# %matplotlib inline
 import os
 
 # One thread each, to compare algorithms and not how well they share the work. It has to be said before NumPy is imported.
@@ -30,8 +29,10 @@ from minicnn import kernels, viz
 from minicnn.models import tinynet
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # %% [markdown]
 # ## The layer

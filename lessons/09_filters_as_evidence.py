@@ -10,7 +10,7 @@
 # **Run time:** about fifteen seconds. **Files written:** `lessons/out/09_filters_as_evidence_*.png` (8 figures).
 
 # %%
-# %matplotlib inline
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,10 @@ from minicnn import viz
 from minicnn.models import tinynet
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 model = tinynet("standard").eval()
 rng = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@
 # **Run time:** about fifteen seconds. **Files written:** `lessons/out/11_how_filters_grow_*.png` (3 figures) and `..._film.gif`.
 
 # %%
-# %matplotlib inline
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,10 @@ from minicnn import viz
 from minicnn.models import weights_path
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # %% [markdown]
 # ## The recording

@@ -11,7 +11,6 @@
 # With `LESSON_IMAGES=a/folder` the search runs over your photographs (the first 500 of them) instead of over windows of one.
 
 # %%
-# %matplotlib inline
 import os
 import tempfile
 from pathlib import Path
@@ -25,8 +24,10 @@ from minicnn import nn, viz
 from minicnn.models import tinynet
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 model = tinynet("standard").eval()
 path = os.environ.get("LESSON_PHOTO")

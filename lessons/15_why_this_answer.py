@@ -9,7 +9,6 @@
 # **Run time:** under 20 seconds. **Files written:** `lessons/out/15_why_this_answer_*.png` (3 figures).
 
 # %%
-# %matplotlib inline
 import os
 from pathlib import Path
 
@@ -20,8 +19,10 @@ from minicnn import viz
 from minicnn.models import tinynet
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 model = tinynet("standard").eval()
 path = os.environ.get("LESSON_PHOTO")

@@ -9,7 +9,6 @@
 # **Run time:** under 10 seconds. **Files written:** `lessons/out/16_one_number_taken_apart_*.png` (4 figures).
 
 # %%
-# %matplotlib inline
 import os
 from pathlib import Path
 
@@ -22,8 +21,10 @@ from minicnn.models import tinynet
 from minicnn.nn import functional as F
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 model = tinynet("standard").eval()
 path = os.environ.get("LESSON_PHOTO")

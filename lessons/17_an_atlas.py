@@ -11,7 +11,6 @@
 # finished units, and `lessons/out/17_an_atlas.png`.
 
 # %%
-# %matplotlib inline
 import os
 import re
 import shutil
@@ -28,8 +27,10 @@ from minicnn.cli import main
 from minicnn.models import tinynet
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 model = tinynet("standard").eval()
 path = os.environ.get("LESSON_PHOTO")
@@ -182,4 +183,4 @@ figure
 # `--model mynet.py:MyNet` for yours. With `--estimate` it says what that would cost, and stops.
 
 # %%
-print("This was the last lesson; the first is lessons/01_a_trained_network.py")
+print("This was the last lesson; the first is lessons/01_a_network_from_outside.py")

@@ -6,26 +6,38 @@ python -m lessons --photo MY.jpg        with a photograph of yours
 python -m lessons 2 --model alexnet --weights alexnet-owt-7be5be79.pth        with another network
 python -m lessons 2 --model mine.py:Net --weights mine.pth                    with a network of yours
 python -m lessons --book                one HTML file of text, code, output and figures (needs the extra "book")
+python -m lessons --notebooks           Jupyter notebooks, not yet executed (needs the extra "book")
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OUT = HERE / "out"
 LESSONS = sorted(HERE.glob("[0-9][0-9]_*.py"))
 
 
-def chosen(wanted: list[str]) -> list[Path]:
-    """The lessons whose number or name matches one of the words; all without words. SystemExit if a word matches none."""
+def chosen(wanted: list[str], another: bool) -> list[Path]:
+    """The lessons whose number or name matches one of the words; all without words.
+
+    another: of a network that is not the bundled one, which some lessons are about. SystemExit if a word matches none, or
+    one of those.
+    """
     for word in wanted:
         if not any(matches(path, word) for path in LESSONS):
             sys.exit(f"no lesson matches {word!r}; there are: {', '.join(path.stem for path in LESSONS)}")
-    return [path for path in LESSONS if not wanted or any(matches(path, word) for word in wanted)]
+    found = [path for path in LESSONS if not wanted or any(matches(path, word) for word in wanted)]
+    if not another:
+        return found
+    fitting = [path for path in found if "LESSON_MODEL" in path.read_text(encoding="utf-8")]
+    if wanted and fitting != found:
+        names = ", ".join(path.stem for path in found if path not in fitting)
+        sys.exit(f"--model and --weights are for lessons 1 to 4; about the bundled network alone: {names}")
+    return fitting
 
 
 def matches(path: Path, word: str) -> bool:
@@ -45,33 +57,6 @@ def run(lessons: list[Path], environment: dict[str, str]) -> int:
     return failed
 
 
-def book(lessons: list[Path], environment: dict[str, str]) -> Path:
-    """Execute the lessons as notebooks and join them into one self-contained HTML file."""
-    try:
-        import jupytext
-        import nbformat
-        from nbconvert import HTMLExporter
-        from nbconvert.preprocessors import ExecutePreprocessor
-    except ImportError as error:
-        sys.exit(f"--book needs the extra 'book' ({error}): pip install -e '.[book]'")
-    os.environ.update(environment)
-    whole = None
-    for i, path in enumerate(lessons, 1):
-        print(f"[{i}/{len(lessons)}] {path.stem}", flush=True)
-        notebook = jupytext.read(path)
-        ExecutePreprocessor(timeout=1800, kernel_name="python3").preprocess(notebook, {"metadata": {"path": str(HERE)}})
-        if whole is None:
-            whole = notebook
-        else:
-            whole.cells += notebook.cells
-    for cell in whole.cells:
-        cell["id"] = nbformat.v4.new_code_cell()["id"]
-    html, _ = HTMLExporter(embed_images=True).from_notebook_node(whole, {"metadata": {"name": "minicnn: the lessons"}})
-    target = OUT / "book.html"
-    target.write_text(html, encoding="utf-8")
-    return target
-
-
 def choices(arguments: argparse.Namespace) -> dict[str, str]:
     """What the lessons read from the environment: LESSON_PHOTO, LESSON_MODEL, LESSON_WEIGHTS, with absolute paths."""
     chosen = {}
@@ -87,6 +72,16 @@ def choices(arguments: argparse.Namespace) -> dict[str, str]:
     return chosen
 
 
+def folder(arguments: argparse.Namespace) -> Path:
+    """Where the figures go: LESSON_OUT, or lessons/out; those of another network in a folder in it with its name."""
+    out = Path(os.environ.get("LESSON_OUT", HERE / "out")).resolve()
+    if arguments.model is None and arguments.weights is None:
+        return out
+    file, _, name = (arguments.model or "tinynet").partition(":")
+    of = [Path(file).stem, name, arguments.weights.stem if arguments.weights else "no_weights_given"]
+    return out / re.sub(r"[^0-9A-Za-z-]+", "_", "_".join(part for part in of if part))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m lessons", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -99,16 +94,25 @@ def main() -> None:
     )
     parser.add_argument("--weights", type=Path, help="its checkpoint: .pth, .safetensors or .npz")
     parser.add_argument("--book", action="store_true", help="write lessons/out/book.html")
+    parser.add_argument("--notebooks", action="store_true", help="write lessons/out/notebooks/*.ipynb")
     arguments = parser.parse_args()
-    environment = {**os.environ, **choices(arguments)}
+    out = folder(arguments)
+    environment = {**os.environ, **choices(arguments), "LESSON_OUT": str(out)}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    OUT.mkdir(exist_ok=True)
-    selected = chosen(arguments.lessons)
-    if arguments.book:
-        print(f"the book is {book(selected, environment)}")
-        return
+    selected = chosen(arguments.lessons, arguments.model is not None or arguments.weights is not None)
+    out.mkdir(parents=True, exist_ok=True)
+    if arguments.book or arguments.notebooks:
+        try:
+            from lessons import book
+        except ImportError as error:
+            option = "--book" if arguments.book else "--notebooks"
+            sys.exit(f"{option} needs the extra 'book' ({error}): pip install -e '.[book]'")
+        os.environ.update(environment)
+        sys.exit(
+            book.write(selected, out / "book.html") if arguments.book else book.notebooks(selected, out / "notebooks")
+        )
     failed = run(selected, environment)
-    print(f"\n{len(selected) - failed} of {len(selected)} lessons ran; the figures are in {OUT}")
+    print(f"\n{len(selected) - failed} of {len(selected)} lessons ran; the figures are in {out}")
     sys.exit(failed != 0)
 
 

@@ -24,20 +24,26 @@ def test_there_are_lessons_and_each_names_the_next():
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_lesson(path):
-    before = {figure: figure.stat().st_mtime_ns for figure in (ROOT / "lessons" / "out").glob(f"{path.stem}*.png")}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+def test_lesson(path, tmp_path):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "MPLBACKEND": "Agg",
+        "LESSON_OUT": str(tmp_path / "new" / "out"),
+    }
     done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    figures = [
-        figure
-        for figure in (ROOT / "lessons" / "out").glob(f"{path.stem}*.png")
-        if figure.stat().st_mtime_ns != before.get(figure)
-    ]
+    figures = list((tmp_path / "new" / "out").glob(f"{path.stem}*.png"))
     assert figures
     for figure in figures:
         pixels = np.asarray(Image.open(figure).convert("L"))
         assert pixels.std() > 5, f"{figure.name} is blank"
+
+
+def run_lessons(*arguments: str, out: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "LESSON_OUT": str(out)}
+    command = [sys.executable, "-m", "lessons", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_runner_refuses_an_unknown_lesson():
@@ -81,11 +87,34 @@ def test_lessons_take_a_network_of_ones_own(tmp_path):
         }
     )
     torch.save({"state_dict": source.state_dict(), "epoch": 1}, tmp_path / "mine.pth")
-    command = ["-m", "lessons", "2", "3", "--model", f"{tmp_path}/mine.py:Net", "--weights", f"{tmp_path}/mine.pth"]
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    given = ["--model", f"{tmp_path}/mine.py:Net", "--weights", f"{tmp_path}/mine.pth"]
+    done = run_lessons("2", "3", *given, out=tmp_path / "out")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "16 x 3 x 11 x 11 = 5808 numbers" in done.stdout
     assert "we look at body.1, body.4 and pool" in done.stdout
+    assert "network: Net, mine.pth" in done.stdout
+    figures = {
+        path.name for path in (tmp_path / "out" / "mine_Net_mine").glob("*.png")
+    }  # not among the bundled network's
+    assert {"02_first_layer_filters_Net_mine_pth.png", "03_feature_maps_strip.png"} <= figures
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mine_Net_mine"]
+
+
+def test_a_network_without_weights_is_not_called_trained(tmp_path):
+    done = run_lessons("2", "--model", "squeezenet1_1", out=tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "network: SqueezeNet, random weights" in done.stdout
+    assert "trained: " not in done.stdout.replace("untrained: ", "")
+    figures = {path.name for path in (tmp_path / "squeezenet1_1_no_weights_given").iterdir()}
+    assert "02_first_layer_filters_SqueezeNet_random_weights.png" in figures
+    assert not any(name.endswith("_trained.png") for name in figures - {"02_first_layer_filters_untrained.png"})
+
+
+def test_another_network_is_for_the_lessons_that_take_one(tmp_path):
+    done = run_lessons("4", "9", "--model", "squeezenet1_1", out=tmp_path / "out")
+    assert done.returncode != 0
+    assert "about the bundled network alone: 09_filters_as_evidence" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("argument", ["--weights", "--photo"])

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 from minicnn.serialization import WeightsError
@@ -31,16 +32,19 @@ class ModelMeta:
     """One line: what the network was trained on, what the accuracy was measured on."""
     resize_size: int | None = None
     """Pixels of the shorter side before (H, W) are cut from the middle; None: it just covers them."""
+    weights: str = field(default="", compare=False)
+    """Where the weights came from, in words: a file, torchvision's name, "random weights"; empty: nobody stated it."""
 
     def to_metadata(self) -> dict[str, str]:
         """Strings only, which is what a `.safetensors` header holds: each value but a string as JSON."""
-        return {k: v if isinstance(v, str) else json.dumps(v) for k, v in asdict(self).items() if v is not None}
+        stated = {name: value for name, value in asdict(self).items() if value is not None and name != "weights"}
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in stated.items()}
 
     def updated(self, metadata: Mapping[str, str], file: str) -> "ModelMeta":
         """This, with everything that the metadata of `file` states in its place; unknown entries are passed over."""
         stated: dict[str, Any] = {}
         for name in asdict(self):
-            if name not in metadata:
+            if name not in metadata or name == "weights":
                 continue
             if name in ("architecture", "note"):
                 stated[name] = metadata[name]
@@ -52,7 +56,7 @@ class ModelMeta:
                     f"{file}: the metadata entry {name!r} is not JSON: {metadata[name][:60]!r}"
                 ) from error
             stated[name] = tuple(value) if isinstance(value, list) else value
-        return replace(self, **stated)
+        return replace(self, **stated, weights=PurePath(file).name)
 
 
 IMAGENET = ModelMeta(

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 1. A trained network, from the outside
+# # 1. A network, from the outside
 #
 # **You need:** a little Python. No mathematics yet.
 #
@@ -7,10 +7,9 @@
 # data after every layer; where the network keeps its weights, and where it spends its time.
 #
 # **Run time:** a few seconds; half a minute the first time, when the fast kernels are compiled.
-# **Files written:** `lessons/out/01_a_trained_network_*.png` (3 figures).
+# **Files written:** `lessons/out/01_a_network_from_outside_*.png` (3 figures).
 
 # %%
-# %matplotlib inline
 import os
 from pathlib import Path
 
@@ -19,15 +18,20 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.models import TinyNet, from_spec
+from minicnn.models import from_spec
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
-out = here / "out"
-out.mkdir(exist_ok=True)
+out = Path(os.environ.get("LESSON_OUT", here / "out"))
+out.mkdir(parents=True, exist_ok=True)
+if "get_ipython" in globals():  # in a notebook: figures appear below their cells
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 # "tinynet" is the bundled network. Others: python -m lessons 1 --model alexnet --weights FILE.pth
-model = from_spec(os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS"))
-bundled = isinstance(model, TinyNet)  # what we claim about it, we do not claim about every network
+spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
+model = from_spec(spec, file)
+bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
+network = "The bundled network" if bundled else f"{type(model).__name__}, {model.meta.weights or 'weights as built'}"
+print("network:", network)
 
 # %% [markdown]
 # ## A photograph, as the network gets it
@@ -45,12 +49,13 @@ side = small.shape[0]
 figure = Figure(figsize=(8, 4.6), layout="constrained")
 left, right = figure.subplots(1, 2)
 left.imshow(photo)
+figure.suptitle(network)
 left.set_title(f"the photograph: {photo.shape[1]} x {photo.shape[0]} pixels")
 right.imshow(small, interpolation="nearest")
 right.set_title(f"what the network gets: {side} x {side} pixels")
 for ax in (left, right):
     ax.set_axis_off()
-figure.savefig(out / "01_a_trained_network_photo.png", dpi=110)
+figure.savefig(out / "01_a_network_from_outside_photo.png", dpi=110)
 figure
 
 # %% [markdown]
@@ -139,8 +144,8 @@ figure = Figure(figsize=(9, 5.2), layout="constrained")
 axes = figure.subplots(2, 2, height_ratios=[2, 1])
 draw_answer(axes[:, 0], small, probabilities, "the photograph")
 draw_answer(axes[:, 1], noise, noise_probabilities, "pure noise")
-figure.suptitle(f"Every image gets an answer, also one that shows none of the {len(names)} classes")
-figure.savefig(out / "01_a_trained_network_answer.png", dpi=110)
+figure.suptitle(f"{network}: every image gets an answer, also one that shows none of the {len(names)} classes")
+figure.savefig(out / "01_a_network_from_outside_answer.png", dpi=110)
 figure
 
 # %% [markdown]
@@ -229,8 +234,9 @@ for ax, (title, values, colour) in zip(figure.subplots(1, 3, sharey=True), colum
     for i, value in enumerate(values):
         ax.text(value + max(values) * 0.02, i, f"{value:,}", va="center", fontsize=9)
 figure.get_axes()[0].invert_yaxis()
-figure.suptitle("The first layers make many numbers out of few weights; the last ones hold the weights")
-figure.savefig(out / "01_a_trained_network_layers.png", dpi=110)
+title = "the first layers make many numbers out of few weights; the last ones hold the weights"
+figure.suptitle(f"{network}: {title if bundled else 'what its layers make, hold and do'}")
+figure.savefig(out / "01_a_network_from_outside_layers.png", dpi=110)
 figure
 
 # %%

@@ -1,0 +1,127 @@
+"""The lessons as Jupyter notebooks, and as one HTML file that needs nothing else. Used by `python -m lessons`.
+
+Needs the extra "book": jupytext reads a lesson as a notebook, nbconvert executes it and turns its cells into HTML.
+"""
+
+import re
+from html import escape
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors import ExecutePreprocessor
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+NEXT = re.compile(r'print\("(.*) lessons/(\d\d)_\w+\.py"\)$', re.MULTILINE)
+MENTION = re.compile(r"(?<!-m )\blessons? \d+(?:(?:, | and | to )\d+)*")
+CELL_SECONDS = 1800
+
+
+def notebook(path: Path, address: dict[int, str]) -> NotebookNode:
+    """A lesson as a notebook that has not been executed, with links to other lessons. address: {number: target}."""
+    book = jupytext.read(path)
+    for cell in book.cells:
+        if cell.cell_type == "markdown":
+            cell.source = MENTION.sub(lambda mention: _linked(mention[0], address), cell.source)
+    following = NEXT.match(book.cells[-1].source)
+    if following:
+        book.cells[-1] = nbformat.v4.new_markdown_cell(_linked(f"{following[1]} lesson {int(following[2])}.", address))
+    return book
+
+
+def _linked(mention: str, address: dict[int, str]) -> str:
+    """Numbers of lessons as links, where there is such a lesson."""
+    link = lambda number: f"[{number[0]}]({address[int(number[0])]})" if int(number[0]) in address else number[0]  # noqa: E731
+    return re.sub(r"\d+", link, mention)
+
+
+def notebooks(lessons: list[Path], folder: Path) -> int:
+    """Write a .ipynb for each lesson, not executed, so that they open quickly and run where they are. Returns 0."""
+    folder.mkdir(parents=True, exist_ok=True)
+    address = {int(path.stem[:2]): f"{path.stem}.ipynb" for path in lessons}
+    for path in lessons:
+        book = notebook(path, address)
+        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(book, folder / f"{path.stem}.ipynb")
+    print(f"{len(lessons)} notebooks are in {folder}")
+    return 0
+
+
+def execute(book: NotebookNode, folder: Path) -> list[str]:
+    """Run the cells, in `folder`; what failed, in words. A cell that raises does not stop the others."""
+    problems = []
+    quiet = ["--IPKernelApp.log_level=ERROR"]
+    try:
+        runner = ExecutePreprocessor(
+            timeout=CELL_SECONDS, kernel_name="python3", allow_errors=True, extra_arguments=quiet
+        )
+        runner.preprocess(book, {"metadata": {"path": str(folder)}})
+    except Exception as error:  # the kernel died, or a cell took too long: what there is, is shown
+        problems.append(f"the lesson stopped: {type(error).__name__}: {str(error).strip().splitlines()[-1]}")
+    heading = ""
+    for cell in book.cells:
+        if cell.cell_type == "markdown":
+            heading = (re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE) or [heading])[-1]
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                problems.append(f"a cell failed: {output.ename} {output.evalue}".strip())
+            elif "image/png" in output.get("data", {}):
+                output.metadata["image/png"] = {"alt": f"figure: {heading}"}  # for those who do not see it
+    return problems
+
+
+def write(lessons: list[Path], target: Path) -> int:
+    """Execute the lessons and join them into one self-contained HTML file. Returns 1 if a cell failed, else 0."""
+    address = {int(path.stem[:2]): f"#{path.stem}" for path in lessons}
+    exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True, embed_images=True)
+    titles, bodies, failed = {}, [], 0
+    for i, path in enumerate(lessons, 1):
+        print(f"[{i}/{len(lessons)}] {path.stem}", flush=True)
+        book = notebook(path, address)
+        titles[path.stem] = re.search(r"^# (.+)$", book.cells[0].source, re.MULTILINE)[1]
+        problems = execute(book, path.parent)
+        failed += bool(problems)
+        for problem in problems:
+            print(f"    FAILED: {problem}", flush=True)
+        body, _ = exporter.from_notebook_node(book)
+        notes = "".join(f'<p class="failed">{escape(problem)}</p>' for problem in problems)
+        bodies.append(f'<section id="{path.stem}">{notes}{body}{_neighbours(lessons, i - 1)}</section>')
+    target.write_text(_page(titles, bodies), encoding="utf-8")
+    print(f"the book is {target}" + (f"; {failed} of {len(lessons)} lessons have cells that failed" if failed else ""))
+    return int(failed > 0)
+
+
+def _neighbours(lessons: list[Path], i: int) -> str:
+    links = [(lessons[k].stem, words) for k, words in ((i - 1, "previous"), (i + 1, "next")) if 0 <= k < len(lessons)]
+    links.insert(1 if i else 0, ("contents", "contents"))
+    return "<nav>" + " ".join(f'<a href="#{target}">{words}</a>' for target, words in links) + "</nav>"
+
+
+def _page(titles: dict[str, str], bodies: list[str]) -> str:
+    contents = "".join(f'<li><a href="#{target}">{escape(title)}</a></li>' for target, title in titles.items())
+    style = (Path(__file__).parent / "book.css").read_text(encoding="utf-8")
+    light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark"))
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>minicnn: the lessons</title>
+<style>
+{light}
+@media (prefers-color-scheme: dark) {{
+{dark}
+}}
+{style}</style>
+</head>
+<body>
+<header id="contents"><h1>minicnn: the lessons</h1><ul>{contents}</ul></header>
+<main>
+{"".join(bodies)}
+</main>
+</body>
+</html>
+"""
