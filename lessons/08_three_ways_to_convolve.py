@@ -6,15 +6,16 @@
 # **You leave with:** one layer, computed in three ways of a screen each: loops, one matrix product (im2col), and Winograd's algorithm with
 # a quarter of the multiplications; equal in value, different in time, memory and rounding, and you will have measured why.
 #
-# **Run time:** a few seconds; half a minute the first time, when the fast kernels are compiled.
-# **Files written:** `lessons/out/08_three_ways_to_convolve_*.png` (2 figures).
+# **Run time:** a few seconds; the first time half a minute. **Files written:** `lessons/out/08_three_ways_to_convolve_*.png` (2 figures).
 
 # %%
 import os
+import sys
 
-# One thread each, to compare algorithms and not how well they share the work. It has to be said before NumPy is imported.
-for setting in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[setting] = "1"
+# One thread each, to compare algorithms and not how well they share the work: that is read when NumPy and Numba are imported.
+if {"numpy", "numba"} & sys.modules.keys():
+    print("WARNING: NumPy is loaded already, with all its threads: restart the kernel and begin here")
+os.environ.update(OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", VECLIB_MAXIMUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
 import time
 import tracemalloc
@@ -41,9 +42,9 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # photograph of 128 x 128 pixels. The border of zeros is put on here, once, for all three ways. To keep the code short they handle one
 # image and stride 1; `C` are the input channels, `O` the filters, `H` x `W` the output pixels.
 #
-# How we measure. **Time** is processor time, so that other programs do not count, and the median of three or five rounds. **Memory** is
-# the most that NumPy held at a time while the call ran, without the output, as Python's `tracemalloc` saw it. **Error** is against the
-# same layer computed in float64: the root mean square of the difference, as a part of that of the output.
+# How we measure. **Time** is processor time, the median of three or five rounds; what we expect of it is not asserted, a line says
+# whether it is so on your machine. **Memory** is the most that NumPy held at a time while the call ran, without the output, as Python's
+# `tracemalloc` saw it. **Error** is against the same layer in float64: the rms of the difference, as a part of that of the output.
 
 # %%
 model = tinynet("standard").eval()
@@ -78,6 +79,11 @@ def milliseconds(call, rounds=5):
             calls += 1
         times.append((time.process_time() - started) / calls)
     return 1000 * np.median(times)
+
+
+def expect(claim, holds):
+    """What we expect of times. They depend on the machine and on what else it does: if it is not so, we say that and go on."""
+    print(f"{claim}: {'yes' if holds else 'WARNING: not here and now'}")
 
 
 def workspace(call):
@@ -126,7 +132,7 @@ double = x.astype(float), weight.astype(float), bias.astype(float)
 exact = compiled(*double)  # what all others are judged by
 times = {"loops": milliseconds(lambda: compiled(x, weight, bias), rounds=3)}
 print(f"compiled, it takes {times['loops']:.0f} ms: {products / times['loops'] / 1e6:.1f} products in a nanosecond")
-assert python > 10 * times["loops"]
+expect("more than ten times as fast as Python", python > 10 * times["loops"])
 
 # %% [markdown]
 # Python's interpreter spends its time on everything but the products: looking up names, checking types, making objects of numbers. Numba
@@ -153,8 +159,7 @@ memory = {"loops": 0, "im2col": workspace(lambda: im2col(x, weight, bias))}
 difference = abs(im2col(*double) - exact).max()
 print(f"im2col against loops, both in float64: {difference:.1e}")
 assert difference < 1e-10 * abs(exact).max()
-print(f"im2col takes {times['im2col']:.1f} ms for as many products as the loops, which took {times['loops']:.0f} ms")
-assert times["loops"] > 3 * times["im2col"]
+expect(f"in {times['im2col']:.1f} ms, less than a third of the loops' time", times["loops"] > 3 * times["im2col"])
 
 # %% [markdown]
 # ## Why is the matrix product faster, with the same multiplications?
@@ -206,14 +211,13 @@ print(f"products a byte: loops {1 / 8}; im2col, with each number of its three ma
 assert products / moved > 100 / 8
 rng = np.random.default_rng(0)
 large = rng.standard_normal((2048, 8192), dtype=np.float32)
-uses = [1, 2, 4, 8, 16, 32, 64, 128, 256]
-rates = {}
+uses, rates = [1, 2, 4, 8, 16, 32, 64, 128, 256], {}
 for name, matrix in {"2 MB of weights (the layer)": weight.reshape(O, -1), "64 MB of weights": large}.items():
     columns = [np.ones((matrix.shape[1], n), np.float32) for n in uses]
     spent = [milliseconds(lambda m=matrix, c=c: m @ c, rounds=1 if matrix is large else 5) for c in columns]
     rates[name] = [matrix.size * n / ms / 1e6 for n, ms in zip(uses, spent, strict=True)]
     print(f"{name}: {rates[name][0]:.1f} products a nanosecond with 1 column, {rates[name][-1]:.1f} with {uses[-1]}")
-assert rates["64 MB of weights"][-1] > 2 * rates["64 MB of weights"][0]
+expect("many columns more than double the rate", rates["64 MB of weights"][-1] > 2 * rates["64 MB of weights"][0])
 
 # %% [markdown]
 # The third thing is that people have tuned BLAS for each processor by hand for decades. That is why nearly every library of deep learning
@@ -337,8 +341,7 @@ tiles = (H // 4) * (W // 4)
 in_the_middle = 36 * O * C * tiles
 transforming = C * tiles * (6 * 36 + 36 * 6) + O * tiles * (4 * 36 + 16 * 6)  # pixels; outputs
 multiplications = {"loops": products, "im2col": products, "Winograd": in_the_middle + transforming}
-print(f"Winograd: {in_the_middle / 1e6:.0f} million products instead of {products / 1e6:.0f} million")
-print(f"  and {transforming / 1e6:.1f} million multiplications to transform pixels and outputs")
+print(f"Winograd: {in_the_middle / 1e6:.0f} million products, and {transforming / 1e6:.1f} in its transforms")
 assert products == 4 * in_the_middle and transforming < 0.1 * in_the_middle
 mb = [value / 1e6 for value in (memory["Winograd"], U.nbytes, weight.nbytes)]
 print(f"memory of im2col: {memory['im2col'] / 1e6:.2f} MB; its columns are {9 * C * H * W * 4 / 1e6:.2f} MB")
@@ -363,11 +366,10 @@ def library(x, weight, bias):
 times["minicnn"] = milliseconds(lambda: library(x, weight, bias))
 errors["minicnn"] = error(library(x, weight, bias), exact)
 algorithm = kernels.explain((1, *x.shape), weight.shape)
-print(f"minicnn takes {times['minicnn']:.1f} ms, with an error of {errors['minicnn']:.1e}; its algorithm: {algorithm}")
-assert times["loops"] > 3 * times["minicnn"] and errors["minicnn"] < 1e-5
-difference = abs(library(*double) - exact).max()
-print(f"minicnn against our loops, both in float64: {difference:.1e}")
-assert difference < 1e-10 * abs(exact).max()
+print(f"minicnn's algorithm: {algorithm}; its error {errors['minicnn']:.1e}")
+assert errors["minicnn"] < 1e-5
+expect(f"it takes {times['minicnn']:.1f} ms, less than a third of the loops", times["loops"] > 3 * times["minicnn"])
+assert abs(library(*double) - exact).max() < 1e-10 * abs(exact).max()  # in float64 it is what our loops say
 
 COLORS = {"loops": "#999999", "im2col": "#0072B2", "Winograd": "#E69F00", "minicnn": "#009E73"}  # colour-blind safe
 panels = [
@@ -423,15 +425,13 @@ for side in sides:
     print(f"{side:2} x {side:2}: {', '.join(report)}, by {kernels.explain((1, *larger.shape), weight.shape)}")
 gain = [i / w for i, w in zip(measured["im2col"], measured["Winograd"], strict=True)]
 print(f"im2col's time over Winograd's: {', '.join(f'{value:.1f}' for value in gain)}; four would be the whole saving")
-assert max(gain[-2:]) > min(gain[:2])
+expect("Winograd gains more on larger maps", max(gain[-2:]) > min(gain[:2]))
 
 figure = Figure(figsize=(12, 4.2), layout="constrained")
 left, right = figure.subplots(1, 2)
 for (name, values), marker in zip(rates.items(), "os", strict=True):
-    left.plot(uses, values, marker=marker, label=name)
+    left.loglog(uses, values, base=2, marker=marker, label=name)
 left.axhline(products / times["loops"] / 1e6, color=COLORS["loops"], linestyle="--", label="our loops")
-left.set_xscale("log", base=2)
-left.set_yscale("log", base=2)
 left.set_xticks(uses, uses)
 left.set_yticks([1, 2, 4, 8, 16, 32, 64], [1, 2, 4, 8, 16, 32, 64])
 left.set(xlabel="columns: how often each weight that was fetched is used", ylabel="products in a nanosecond")
@@ -451,7 +451,7 @@ figure
 #
 # A tile of 10 x 10 gives 8 x 8 outputs by 100 products, that is 1.6 for each output instead of 9. But the matrices grow: powers of the
 # points are added and taken away, large intermediate numbers nearly cancel, and float32 keeps only seven digits of each. How much is lost
-# depends on the points as well. In float64 all of these are right to 10 digits or more; the formula is exact, the rounding is not.
+# depends on the points as well. In float64 all of these are right to 8 digits: the formula is exact, the rounding is not.
 
 # %%
 CHOICES = {
@@ -484,7 +484,6 @@ assert eight > 5 * two and careless > 50 * usual
 # %%
 LAYERS = {
     "bundled network, features.8": ((1, 256, 8, 8), (256, 256, 3, 3), (1, 1), (1, 1)),
-    "the same, a batch of 64": ((64, 256, 8, 8), (256, 256, 3, 3), (1, 1), (1, 1)),
     "VGG-16, conv3_1": ((1, 128, 56, 56), (256, 128, 3, 3), (1, 1), (1, 1)),
     "ResNet-18, layer2.0.conv1": ((1, 64, 56, 56), (128, 64, 3, 3), (2, 2), (1, 1)),
     "SqueezeNet, squeeze": ((1, 128, 55, 55), (16, 128, 1, 1), (1, 1), (0, 0)),
