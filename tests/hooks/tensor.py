@@ -335,7 +335,7 @@ def rule_through_a_view(torch, log):
 )
 def rule_on_a_view_whose_base_was_written(torch, log, case):
     """A view whose base was written in place gets a new node when its `grad_fn` is read; a hook set after that sees the
-    gradient. Setting the first hook without reading it crashes PyTorch 2.13.0: see `differences.py`."""
+    gradient."""
     x = torch.arange(4.0, requires_grad=True)
     y = x * 1
     view = y[:2]
