@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import Tensor
 from minicnn.atlas.contents import Contents
 from minicnn.atlas.finished import Finished, maximize_all, seconds_for
 from minicnn.atlas.page import page
@@ -19,6 +20,7 @@ from minicnn.nn import Module
 from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, sample_photo, top_patches
 from minicnn.viz import image as images
 from minicnn.viz._folder import MAX_PIXELS, SkippedList, count_files, pictures
+from minicnn.viz._modules import described, part_hint
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
 # bytes a pixel of the pictures as they stand in the page (WebP, then base64).
@@ -80,6 +82,9 @@ def build(
     photo: Any = None,
     steps: int = 64,
     seed: int = 0,
+    size: int | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> Built:
@@ -93,15 +98,16 @@ def build(
         layers: names or patterns; by default the convolutions and the layer of the output.
         units: so many of each layer, or {layer: units}; by default all.
         folder: of photographs, searched with all folders in it: `patches` places for each unit, and histograms.
-        photo: for the page of one photograph; by default the one that matplotlib installs.
+        photo: for the page of one photograph, whatever `viz.load_image` takes; by default the one that matplotlib installs.
         steps, seed: of the gradient ascent.
+        size, mean, std: of the images, by default as `model.meta` says, see `Plan`.
         say: is given a line now and then: the cost before the work begins, and what is being done.
 
     Memory: one batch of images, the units' pictures (uint8), and what `viz.top_patches` keeps.
     """
     started = time.perf_counter()
     output = Path(output)
-    plan = Plan(model, layers, units, steps=steps, seed=seed)
+    plan = Plan(model, layers, units, steps=steps, seed=seed, size=size, mean=mean, std=std)
     writable(output)
     photograph = photograph_of(plan, photo)
     finished = Finished(output.with_name(output.name + ".units"), plan)
@@ -120,18 +126,21 @@ def build(
     contents.photograph = photograph
     if photograph is None:
         contents.notes.append(f"There is no page of a photograph: this network takes {plan.channels} channels.")
-    size = _write(output, page(contents))
+    if not isinstance(plan.survey.output, Tensor):
+        what = described(plan.survey.output) + part_hint(plan.survey.output)
+        contents.notes.append(f"There is no answer: the network returns {what}.")
+    weight = _write(output, page(contents))
     not_risen = sum(not picture.rose for picture in contents.units.values())
     found = contents.patches
     return Built(
-        output, size, time.perf_counter() - started, plan.count, not_risen, found.images if found else 0,
+        output, weight, time.perf_counter() - started, plan.count, not_risen, found.images if found else 0,
         list(found.skipped) if found else [], cost, contents,
     )  # fmt: skip
 
 
 def cost_of(plan: Plan, finished: Finished, folder: Any, patches: int) -> Cost:
     """Measure a batch of each layer, count the files, and add up. Raises if the folder is not there or has no photograph."""
-    files = _count_photographs(folder) if folder is not None else 0
+    files = _count_photographs(folder, plan.channels) if folder is not None else 0
     shown = min(files, DISTINCT * plan.count * patches)
     unit_bytes = sum(len(layer.units) * np.prod(layer.recipe.shown) for layer in plan.layers) * UNIT_PIXEL
     text = plan.count * (TEXT_BYTES + (PATCH_BYTES * patches if files else 0))
@@ -142,12 +151,12 @@ def cost_of(plan: Plan, finished: Finished, folder: Any, patches: int) -> Cost:
     )  # fmt: skip
 
 
-def _count_photographs(folder: str | os.PathLike[str]) -> int:
+def _count_photographs(folder: str | os.PathLike[str], channels: int) -> int:
     """The number of files in a folder, at least one of which is a photograph."""
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"no such folder: {os.fspath(folder)}")
     files, skipped = count_files(folder), SkippedList()
-    if next(pictures(folder, MAX_PIXELS, skipped), None) is None:
+    if next(pictures(folder, MAX_PIXELS, skipped, channels), None) is None:
         why = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         raise ValueError(
             f"{os.fspath(folder)}: {files} files, and no photograph among them" + (f": {why}" if why else "")
@@ -175,7 +184,8 @@ def megabytes(size: float) -> str:
 def _seconds_for(plan: Plan, files: int, patches: int, some: int = 32) -> float:
     """How long a folder will take: some pictures of noise, and twice as many, since the first ones all enter the ranking."""
     rng = np.random.default_rng(0)
-    noise = [rng.integers(0, 256, (plan.side, plan.side, 3), dtype=np.uint8) for _ in range(2 * some)]
+    shape = (plan.side, plan.side, 3 if plan.channels == 1 else plan.channels)
+    noise = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(2 * some)]
     _look_through(plan, noise[:4], patches, progress=False)
     first = _look_through(plan, noise[:some], patches, progress=False).seconds
     both = _look_through(plan, noise, patches, progress=False).seconds
@@ -185,7 +195,15 @@ def _seconds_for(plan: Plan, files: int, patches: int, some: int = 32) -> float:
 def _look_through(plan: Plan, pictures: Any, patches: int, progress: bool) -> TopPatches:
     units = {layer.name: layer.units for layer in plan.layers}
     return top_patches(
-        plan.model, list(units), pictures, units=units, k=patches, size=plan.side, crop_size=1, progress=progress
+        plan.model,
+        list(units),
+        pictures,
+        units=units,
+        k=patches,
+        size=plan.side,
+        crop_size=1,
+        progress=progress,
+        **plan.statistics._asdict(),
     )
 
 
@@ -218,9 +236,7 @@ def _filters(weight: Any) -> Any:
 
 def photograph_of(plan: Plan, photo: Any) -> Photograph | None:
     """What the network does with the photograph; None if there is none and a photograph has not the channels for this network."""
-    if plan.channels not in (1, 3):
-        if photo is not None:
-            raise ValueError(f"a photograph has 1 or 3 channels, this network takes {plan.channels}")
+    if photo is None and plan.channels not in (1, 3):
         return None
     if photo is None:
         return look_at(plan, sample_photo(), "grace_hopper.jpg")

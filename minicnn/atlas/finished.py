@@ -32,14 +32,14 @@ class Picture:
 class Finished:
     """A folder with one file for each finished unit.
 
-    A file's name is a hash of all that decides its picture: the network and its numbers, the unit, the recipe with its
+    A file's name is a hash of all that decides its picture: the network and its numbers, how images enter it, the unit, the recipe with its
     seed, and minicnn's version. So a changed network or recipe never finds a picture of another one. A file that cannot
     be read counts as missing.
     """
 
     def __init__(self, folder: str | os.PathLike[str], plan: Plan) -> None:
         self.folder = Path(folder)
-        self._network = fingerprint(plan.model)
+        self._network = fingerprint(plan.model), plan.statistics
 
     def path(self, layer: Layer, unit: int) -> Path:
         recipe = sorted(asdict(layer.recipe).items())
@@ -107,7 +107,7 @@ def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximiz
         warnings.simplefilter("ignore", ActivationWarning)  # the page marks each unit whose activation did not rise
         return maximize(
             plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed, rate=recipe.rate,
-            transforms=recipe.transforms, channels=plan.channels, progress=False,
+            transforms=recipe.transforms, channels=plan.channels, **plan.statistics._asdict(), progress=False,
         )  # fmt: skip
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import Tensor, no_grad, tensor
+from minicnn import Tensor, no_grad
 from minicnn.atlas.plan import Plan
 from minicnn.nn import Module
 from minicnn.viz import capture, grad_cam, maps_of
 from minicnn.viz import image as images
 from minicnn.viz._modules import still
-from minicnn.viz.plot import coloured
+from minicnn.viz.plot import coloured, in_grey
 
 EXPLAINED = 3  # answers for which Grad-CAM says where they come from
 
@@ -34,24 +34,15 @@ class Photograph:
 def look_at(plan: Plan, source: Any, name: str, top: int = 5) -> Photograph:
     """One pass over a photograph (whatever `viz.load_image` takes) at the network's input size, and its gradients."""
     model = plan.model
-    image = images.fit(images.load_image(source), plan.side)
-    x = network_input(model, image, plan.channels)
+    image = images.fit(images.load_image(source, plan.channels), plan.side)
+    x = images.as_input(image[None], model, plan.statistics)
+    image = image if image.shape[2] == 3 else in_grey(image)
     layers = [layer.name for layer in plan.layers if layer.has_maps]
     with still(model), no_grad(), capture(model, layers or [""]) as captured:
         output = model(x)
     maps = {layer: maps_of(captured[layer]) for layer in layers}
     answer = answer_of(model, output, top)
     return Photograph(name, image, maps, answer, _why(model, x, image, answer[:EXPLAINED]))
-
-
-def network_input(model: Module, image: np.ndarray, channels: int) -> Tensor:
-    """uint8 (H, W, 3) -> the normalised tensor (1, channels, H, W); for one channel its brightness."""
-    if channels == 3:
-        return images.preprocess(image, model, size=image.shape[:2])
-    from PIL import Image
-
-    grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[None, None] / np.float32(255)
-    return images.normalize(tensor(grey), images.statistics(model, channels=channels))
 
 
 def answer_of(model: Module, output: Any, top: int) -> list[tuple[int, str, float]]:

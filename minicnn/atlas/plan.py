@@ -69,9 +69,10 @@ class Plan:
     """The layers of an atlas and their recipes.
 
     Args:
-        layers: names or patterns of modules; by default the convolutions and the layer that returns the output.
+        layers: names or patterns of modules, see `viz.capture`; by default the convolutions and the layer that returns the output.
         units: so many of each layer, the first ones; or {layer: units}; None: all.
         steps: of gradient ascent for each unit. seed: of its start and its random changes.
+        size, mean, std: of the images; by default what `model.meta` states, else 224 pixels that enter as they are.
 
     The image that is maximised is as wide as what the unit sees, rounded up to 8 and at least 32, at most one and a half times
     the network's input; for an output that sees everything it is as large as the input. A unit of the first layer is linear
@@ -87,6 +88,8 @@ class Plan:
         steps: int = 64,
         seed: int = 0,
         size: int | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
     ) -> None:
         if steps < 1:
             raise ValueError(f"at least 1 step, got {steps}")
@@ -95,6 +98,7 @@ class Plan:
         self.model, self.steps, self.seed = model, steps, seed
         self.side = size or images.input_size(model)
         self.channels = input_channels(model)
+        self.statistics = images.statistics(model, mean, std, channels=self.channels)
         self.survey = Survey(model, (1, self.channels, self.side, self.side))
         self._output = self.survey.weighted[-1]
         self.layers = [self._layer(part, units) for part in self.survey.choose(layers)]

@@ -4,6 +4,7 @@ The pass shows what was really executed, so it serves any module: branches, skip
 graph that autograd kept.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +14,17 @@ import numpy as np
 from minicnn import Tensor, enable_grad, zeros
 from minicnn.nn import Module
 from minicnn.viz import receptive_fields
-from minicnn.viz._modules import find_modules, still
+from minicnn.viz._modules import EVERY, dtype_of, find_call, find_calls, find_module, run, still
 from minicnn.viz.geometry import Field
 
 
 @dataclass(frozen=True)
 class Part:
-    """A module without children, as it was called: its output's shape (N, ...), and where its units look, if that is known."""
+    """A call of a module without children: its output's shape (N, ...), and where its units look, if that is known.
+
+    name: the module's, with the number of the call if there are several: "relu#2". parameters: those of a tied module are counted
+    at its first call.
+    """
 
     name: str
     kind: str
@@ -52,13 +57,16 @@ class Survey:
     def __init__(self, model: Module, shape: Iterable[int]) -> None:
         self.model, self.shape = model, tuple(shape)
         self._names = {module: name for name, module in reversed(list(model.named_modules(remove_duplicate=False)))}
-        self._made: list[tuple[Any, str]] = []  # the graph node of each weighted module's first output
-        self._into: dict[str, list[str]] = {}  # weighted module: those whose outputs reach its input
-        self._called: dict[str, Tensor] = {}
+        self._made: list[tuple[Any, str]] = []  # the graph node of each weighted call's output
+        self._into: dict[str, list[str]] = {}  # weighted call: those whose outputs reach its input
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._calls: Counter[Module] = Counter()
         self._pass()
+        once = {f"{self._names[module]}#1": self._names[module] for module, times in self._calls.items() if times == 1}
+        self._shapes = {once.get(call, call): shape for call, shape in self._shapes.items()}
+        self._into = {once.get(call, call): [once.get(c, c) for c in before] for call, before in self._into.items()}
         fields = self._fields()
-        self.parts = [self._part(name, output, fields.get(name)) for name, output in self._called.items()]
-        self._called = {}
+        self.parts = [self._part(name, shape, fields.get(name)) for name, shape in self._shapes.items()]
 
     @property
     def weighted(self) -> list[Part]:
@@ -69,7 +77,7 @@ class Survey:
         return next(part for part in self.parts if part.name == name)
 
     def module(self, name: str) -> Module:
-        return self.model.get_submodule(name)
+        return find_module(self.model, name)
 
     def is_first(self, name: str) -> bool:
         """Whether it has weights and reads the image itself."""
@@ -83,8 +91,10 @@ class Survey:
         if patterns is None:
             last = self.weighted[-1:]
             return [part for part in self.weighted if len(part.shape) == 4 or part in last]
-        selected = find_modules(self.model, patterns)
-        parts = [part for part in self.parts if part.name in selected and len(part.shape) in (2, 4)]
+        selected = find_calls(self.model, patterns)
+        calls = set(selected.values())
+        named = [(part, *find_call(self.model, part.name)) for part in self.parts if len(part.shape) in (2, 4)]
+        parts = [part for part, name, number in named if not calls.isdisjoint({(name, number), (name, EVERY)})]
         if not parts:
             raise ValueError(
                 f"none of {', '.join(selected)} is a layer that returns maps (N, C, H, W) or features (N, C)"
@@ -121,16 +131,17 @@ class Survey:
         try:
             with still(self.model), enable_grad():
                 handles = [module.register_forward_hook(self._hook) for module in self.model.modules()]
-                self.output = self.model(zeros(self.shape).requires_grad_())
+                self.output = run(self.model, zeros(self.shape, dtype=dtype_of(self.model)).requires_grad_())
         finally:
             for handle in handles:
                 handle.remove()
 
     def _hook(self, module: Module, args: tuple, output: Any) -> None:
-        name = self._names[module]
-        if not isinstance(output, Tensor) or name in self._called or next(module.children(), None) is not None:
+        if not isinstance(output, Tensor) or next(module.children(), None) is not None:
             return
-        self._called[name] = output
+        self._calls[module] += 1
+        name = f"{self._names[module]}#{self._calls[module]}"
+        self._shapes[name] = tuple(output.shape)
         if _weight(module) is not None and args and isinstance(args[0], Tensor):
             self._into[name] = list(dict.fromkeys(self._behind(args[0].grad_fn)))
             self._made.append((output.grad_fn, name))
@@ -151,7 +162,7 @@ class Survey:
 
     def _fields(self) -> dict[str, Field]:
         """Where each part's units look; without those for which that cannot be said."""
-        names = list(self._called)
+        names = list(self._shapes)
         try:
             return receptive_fields(self.model, names, self.shape)
         except ValueError:
@@ -163,10 +174,11 @@ class Survey:
         except ValueError:
             pass
 
-    def _part(self, name: str, output: Tensor, field: Field | None) -> Part:
+    def _part(self, name: str, shape: tuple[int, ...], field: Field | None) -> Part:
         module = self.module(name)
-        parameters = sum(parameter.numel() for parameter in module.parameters())
-        return Part(name, type(module).__name__, module.extra_repr(), tuple(output.shape), parameters, field)
+        first = find_call(self.model, name)[1] == 1
+        parameters = sum(parameter.numel() for parameter in module.parameters()) if first else 0
+        return Part(name, type(module).__name__, module.extra_repr(), shape, parameters, field)
 
     def _width(self, name: str) -> int:
         return next(part.shape[1] for part in self.parts if part.name == name)
