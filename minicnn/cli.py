@@ -16,6 +16,7 @@ import numpy as np
 
 import minicnn
 from minicnn import models
+from minicnn.serialization import atomic_write
 
 Raw = argparse.RawDescriptionHelpFormatter  # examples stay in lines
 EXAMPLES = """examples:
@@ -167,7 +168,7 @@ def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any])
     from minicnn.atlas.finished import Finished
 
     plan = Plan(model, **settings)
-    cost = cost_of(plan, Finished(f"{options.output}.units", plan), options.images, options.patches)
+    cost = cost_of(plan, Finished.beside(options.output, plan), options.images, options.patches)
     result = {"units": cost.units, "unfinished": cost.unfinished, "photographs": cost.photographs}
     return {**result, "seconds": round(cost.seconds, 1), "bytes": round(cost.page_bytes)}, str(cost)
 
@@ -269,7 +270,8 @@ def _model(options: argparse.Namespace) -> Any:
 
 def _save(figure: Any, path: str) -> str:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with atomic_write(path) as file:
+        figure.savefig(file, format=Path(path).suffix[1:] or None)
     return path
 
 

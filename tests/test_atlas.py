@@ -138,7 +138,7 @@ def test_an_interrupted_atlas_goes_on_where_it_was(tmp_path, monkeypatch):
     assert (built.cost.units, built.cost.unfinished) == (9, 6)
     atlas.build(model, tmp_path / "b.html", **QUICK)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
-    assert not list(tmp_path.glob("**/*.tmp"))
+    assert not list(tmp_path.glob("**/.*.partial"))
 
 
 def test_a_finished_unit_is_found_by_all_that_decides_it(tmp_path):

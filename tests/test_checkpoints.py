@@ -15,8 +15,8 @@ import pytest
 import torch
 
 import minicnn
-from minicnn import models, nn
-from minicnn.serialization import WeightsError, load_weights, state_dict_in
+from minicnn import nn
+from minicnn.serialization import WeightsError
 
 FORMATS = [pytest.param(True, id="zip"), pytest.param(False, id="stream")]
 ROOT = Path(minicnn.__file__).parents[1]
@@ -261,62 +261,3 @@ def test_a_network_changed_here_goes_back(tmp_path):
     with torch.no_grad(), minicnn.no_grad():
         got = ours.eval()(minicnn.from_numpy(x.numpy())).numpy()
         np.testing.assert_allclose(got, theirs.eval()(x).numpy(), rtol=1e-4, atol=1e-5)
-
-
-# --- checkpoints as they are found ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("nested", [None, "model", "state_dict", "model_state_dict", "net"])
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_nested_and_from_data_parallel(tmp_path, nested, prefix):
-    source = torch.nn.Linear(3, 2)
-    state = OrderedDict((prefix + name, value) for name, value in source.state_dict().items())
-    torch.save({nested: state, "epoch": 3} if nested else state, tmp_path / "a.pth")
-    model = nn.Linear(3, 2)
-    load_weights(model, tmp_path / "a.pth")
-    assert model.weight.tolist() == source.weight.tolist()
-
-
-@pytest.mark.parametrize("build", [minicnn, torch], ids=["minicnn", "torch"])
-def test_load_state_dict_says_what_to_do(build):
-    model = build.nn.Linear(3, 2)
-    state = model.state_dict()
-    prefixed = {f"module.{name}": value for name, value in state.items()}
-    for given in (prefixed, {"state_dict": state, "epoch": 3}):
-        with pytest.raises(RuntimeError, match="Missing key") as caught:
-            model.load_state_dict(given)
-        if build is minicnn:
-            what = "removeprefix" if given is prefixed else 'load_state_dict(checkpoint["state_dict"])'
-            assert what in str(caught.value)
-        result = model.load_state_dict(given, strict=False)
-        assert result.missing_keys == ["weight", "bias"]
-        assert result.unexpected_keys == list(given)
-
-
-def test_no_hint_where_it_would_not_help():
-    model = nn.Linear(3, 2)
-    with pytest.raises(RuntimeError) as caught:
-        model.load_state_dict({"module.weight": model.weight, "other": model.bias})
-    assert "DataParallel" not in str(caught.value)
-
-
-def test_a_checkpoint_without_weights(tmp_path):
-    torch.save({"epoch": 3, "loss": [1.0]}, tmp_path / "a.pth")
-    with pytest.raises(WeightsError, match=r"a\.pth holds no state_dict.*'epoch', 'loss'"):
-        load_weights(nn.Linear(3, 2), tmp_path / "a.pth")
-    with pytest.raises(WeightsError, match="holds no state_dict.*it holds list"):
-        state_dict_in([1])
-
-
-def test_a_model_function_takes_a_checkpoint_of_another_number_of_classes(tmp_path):
-    source = models.squeezenet1_1(num_classes=7)
-    minicnn.save({"state_dict": {f"module.{k}": v for k, v in source.state_dict().items()}}, tmp_path / "a.pth")
-    model = models.squeezenet1_1(tmp_path / "a.pth")
-    assert model.num_classes == 7
-    x = minicnn.randn(1, 3, 40, 40)
-    assert (model.eval()(x) == source.eval()(x)).all()
-    with pytest.raises(WeightsError, match=r"a\.pth does not fit AlexNet"):
-        models.alexnet(tmp_path / "a.pth")
-    half = {name: value.half() for name, value in source.state_dict().items()}
-    minicnn.save(half, tmp_path / "half.pth")
-    assert {p.dtype for p in models.squeezenet1_1(tmp_path / "half.pth").parameters()} == {minicnn.float32}

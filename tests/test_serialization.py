@@ -278,6 +278,9 @@ def test_saving_something_else(tmp_path, suffix):
         minicnn.save({"__metadata__": np.zeros(1)}, path)
     with pytest.raises(TypeError, match="object"):
         minicnn.save({"x": np.array([None])}, path)
+    if suffix == ".safetensors":
+        with pytest.raises(TypeError, match="has no complex128"):
+            minicnn.save({"x": np.zeros(1, np.complex128)}, path)
     with pytest.raises(TypeError, match="metadata"):
         minicnn.save({"x": np.zeros(1)}, path, metadata={"classes": ["a"]})
     assert list(tmp_path.iterdir()) == []

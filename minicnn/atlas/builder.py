@@ -17,6 +17,7 @@ from minicnn.atlas.photograph import Photograph, look_at
 from minicnn.atlas.plan import Plan
 from minicnn.atlas.unit_page import photo_key
 from minicnn.nn import Module
+from minicnn.serialization import atomic_write
 from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, sample_photo, top_patches
 from minicnn.viz import image as images
 from minicnn.viz._folder import MAX_PIXELS, SkippedList, count_files, pictures
@@ -110,7 +111,7 @@ def build(
     plan = Plan(model, layers, units, steps=steps, seed=seed, size=size, mean=mean, std=std)
     writable(output)
     photograph = photograph_of(plan, photo)
-    finished = Finished(output.with_name(output.name + ".units"), plan)
+    finished = Finished.beside(output, plan)
     cost = cost_of(plan, finished, folder, patches)
     say(str(cost))
     maximize_all(plan, finished, progress)
@@ -256,10 +257,6 @@ def _write(path: Path, text: str) -> int:
     """Write the file as a whole or not at all; its size in bytes."""
     data = text.encode("utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(data)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        file.write(data)
     return len(data)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 import minicnn
 from minicnn.atlas.plan import Layer, Plan, fingerprint
+from minicnn.serialization import atomic_write
 from minicnn.viz import ActivationWarning, Maximized, maximize
 
 
@@ -41,6 +42,15 @@ class Finished:
         self.folder = Path(folder)
         self._network = fingerprint(plan.model), plan.statistics
 
+    @classmethod
+    def beside(cls, output: str | os.PathLike[str], plan: Plan) -> "Finished":
+        """In `output` + ".units"; where that is longer than names can be (255 bytes), a hash takes the place of the end."""
+        output = Path(output)
+        name = f"{output.name}.units"
+        if len(os.fsencode(name)) > 255:
+            name = f"{output.name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.units"
+        return cls(output.with_name(name), plan)
+
     def path(self, layer: Layer, unit: int) -> Path:
         recipe = sorted(asdict(layer.recipe).items())
         key = repr((minicnn.__version__, self._network, layer.name, unit, recipe))
@@ -59,14 +69,8 @@ class Finished:
 
     def put(self, layer: Layer, unit: int, picture: Picture) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.path(layer, unit)
-        unfinished = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-        try:
-            with unfinished.open("wb") as file:
-                np.savez_compressed(file, image=picture.image, start=picture.start, end=picture.end)
-            os.replace(unfinished, path)  # whole or not at all
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with atomic_write(self.path(layer, unit)) as file:
+            np.savez_compressed(file, image=picture.image, start=picture.start, end=picture.end)
 
     def missing(self, layer: Layer) -> list[int]:
         """The units of a layer that are not finished."""

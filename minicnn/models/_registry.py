@@ -131,19 +131,22 @@ def build(
         model = architecture(**kwargs)
         model.meta = replace(meta, weights="random weights")
         return model
-    if isinstance(source, WeightsEnum):
-        state, origin = source.get_state_dict(progress=progress), str(source)
+    official = isinstance(source, WeightsEnum)
+    loaded = source.get_state_dict(progress=progress) if official else load(source)
+    state, how = state_dict_in(loaded, skip_init(architecture, **kwargs), source)
+    last = state.get(f"{output}.weight")
+    outputs = len(last) if isinstance(last, Tensor) and last.dim() else None
+    if official:
         meta = _official_meta(meta, source)
     else:
-        state, origin = state_dict_in(load(source), source), str(source)
-        if f"{output}.weight" in state and len(state[f"{output}.weight"]) == 1000 and default is IMAGENET:
+        if outputs == 1000 and default is IMAGENET:
             note = "the file does not state its 1000 classes: they are taken for ImageNet's, in torchvision's order"
             meta = replace(meta, categories=tuple(imagenet_classes()), note=note)
-        meta = meta.updated(read_metadata(source), origin)
-    if "num_classes" not in kwargs and f"{output}.weight" in state:
-        kwargs["num_classes"] = len(state[f"{output}.weight"])
+        meta = meta.updated(read_metadata(source), str(source))
+    if "num_classes" not in kwargs and outputs is not None:
+        kwargs["num_classes"] = outputs
     model = skip_init(architecture, **kwargs)
-    check_fit(model, state, origin)
+    check_fit(model, state, source, how)
     # Take the tensors themselves, where they are of the right type: half of the memory, and half of the time.
     own = model.state_dict()
     ready = {name: value.to(own[name].dtype).contiguous() for name, value in state.items()}

@@ -12,27 +12,36 @@ text, and lists and dicts of them gives a `ForbiddenError`, which is a WeightsEr
 import os
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from minicnn._tensor import Tensor
 from minicnn._types import check_device, dtype
 from minicnn.nn import Module
+from minicnn.serialization._atomic import atomic_write
 from minicnn.serialization._errors import ForbiddenError, WeightsError
+from minicnn.serialization._fit import check_fit, state_dict_in
 from minicnn.serialization._npz import METADATA, npz_metadata, read_npz, write_npz
-from minicnn.serialization._safetensors import opened_safetensors, read_safetensors
+from minicnn.serialization._safetensors import opened_safetensors, read_safetensors, write_safetensors
 from minicnn.serialization._torch_read import read_torch
 from minicnn.serialization._torch_write import write_torch
 
-__all__ = ["ForbiddenError", "WeightsError", "load", "load_weights", "read_metadata", "save", "state_dict_in"]
+__all__ = [
+    "ForbiddenError",
+    "WeightsError",
+    "atomic_write",
+    "load",
+    "load_weights",
+    "read_metadata",
+    "save",
+    "state_dict_in",
+]
 
 FileName = str | os.PathLike[str]
-NESTED_UNDER = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 
 
 # --- the front door ---------------------------------------------------------------------------------------------------
@@ -79,7 +88,8 @@ def save(obj: Any, f: FileName | BinaryIO, *, metadata: Mapping[str, str] | None
     `.safetensors` and `.npz` take {name: Tensor or array}, and `metadata`: text beside the tensors, {name: text}, which
     `read_metadata` returns. Any other suffix, `.pth` by custom, and an open binary file get PyTorch's zip format, which
     takes tensors, numbers, text, and lists, tuples and dicts of them; `torch.load(f, weights_only=True)` reads it, bit
-    for bit. The file appears under its name only when it is complete. Raises TypeError for anything else.
+    for bit. The file appears under its name only when it is complete (`atomic_write`). Raises TypeError for anything else,
+    and OSError where the file cannot be written.
     """
     if metadata is not None and not all(isinstance(part, str) for pair in metadata.items() for part in pair):
         raise TypeError("metadata must be text: {str: str}")
@@ -90,16 +100,12 @@ def save(obj: Any, f: FileName | BinaryIO, *, metadata: Mapping[str, str] | None
     path = Path(f)
     if path.suffix in (".safetensors", ".npz"):
         arrays, texts = _arrays(obj), dict(metadata) if metadata else None
-        write = save_file if path.suffix == ".safetensors" else write_npz
-        _write_whole(path, lambda partial: write(arrays, partial, metadata=texts))
+        with atomic_write(path) as file:
+            (write_safetensors if path.suffix == ".safetensors" else write_npz)(arrays, file, texts)
         return
     _without_metadata(metadata, path.suffix)
-
-    def write_zip(partial: Path) -> None:
-        with partial.open("wb") as file:
-            write_torch(obj, file)
-
-    _write_whole(path, write_zip)
+    with atomic_write(path) as file:
+        write_torch(obj, file)
 
 
 def read_metadata(f: FileName) -> dict[str, str]:
@@ -116,61 +122,14 @@ def read_metadata(f: FileName) -> dict[str, str]:
 def load_weights(model: Module, f: FileName, strict: bool = True) -> Any:
     """Copy a file's tensors into the model's parameters and buffers of the same names, in the model's dtypes.
 
-    A state_dict inside of a checkpoint is found, and the prefix of DataParallel taken off (`state_dict_in`). Names and
-    shapes are compared first: if anything does not fit, WeightsError lists all of it and the model stays
-    exactly as it was. `strict=False` passes over missing and unexpected names, but not over wrong shapes. Returns what
+    A state_dict inside of a checkpoint is found, and so are names that a wrapper has changed (`state_dict_in`). Names and
+    shapes are compared first: if anything does not fit, WeightsError lists all of it and the model stays exactly as it
+    was. `strict=False` passes over missing and unexpected names, but not over wrong shapes. Returns what
     `load_state_dict` returns: `.missing_keys`, `.unexpected_keys`.
     """
-    weights = state_dict_in(load(f), f)
-    check_fit(model, weights, f, strict)
+    weights, how = state_dict_in(load(f), model, f)
+    check_fit(model, weights, f, how, strict)
     return model.load_state_dict(weights, strict=strict)
-
-
-def state_dict_in(loaded: Any, f: FileName = "the file") -> "OrderedDict[str, Tensor]":
-    """The state_dict in what `load` returned: itself, or nested under "state_dict", "model" or another usual name.
-
-    The prefix `module.`, which DataParallel puts before every name, is taken off. Raises WeightsError that says what
-    the file holds instead.
-    """
-    for name in NESTED_UNDER:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
-            loaded = loaded[name]
-            break
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        what = f"a dictionary with {', '.join(map(repr, list(loaded)[:8]))}" if isinstance(loaded, Mapping) else None
-        raise WeightsError(
-            f"{f} holds no state_dict, neither at the top nor under {', '.join(map(repr, NESTED_UNDER))}: "
-            f"it holds {what or type(loaded).__name__}"
-        )
-    if loaded and all(name.startswith("module.") for name in loaded):
-        return OrderedDict((name.removeprefix("module."), value) for name, value in loaded.items())
-    return loaded
-
-
-def check_fit(model: Module, weights: Mapping[str, Tensor], f: FileName, strict: bool = True) -> None:
-    """WeightsError that lists every name and shape of `weights`, read from `f`, that does not fit the model.
-
-    The counters of batch norm, `num_batches_tracked`, may be missing: files of before 2018 do not have them.
-    """
-    own = model.state_dict()
-    problems = []
-    if strict:
-        missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
-        unexpected = [name for name in weights if name not in own]
-        problems += [f"Missing key(s) in the file: {_quoted(missing)}."] if missing else []
-        problems += [f"Unexpected key(s) in the file: {_quoted(unexpected)}."] if unexpected else []
-    problems += [
-        f"size mismatch for {name}: the shape in the file is {weights[name].shape}, "
-        f"the shape in the model is {value.shape}."
-        for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    if problems:
-        raise WeightsError(f"{f} does not fit {type(model).__name__}:\n\t" + "\n\t".join(problems))
-
-
-def _quoted(names: list[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
 
 
 # --- what is this file? -----------------------------------------------------------------------------------------------
@@ -222,19 +181,6 @@ def _tensor(path: Path, name: str, array: np.ndarray) -> Tensor:
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a file beside `path`, and give it that name when it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    partial.touch()
-    mode = partial.stat().st_mode  # what this user's new files get; safetensors would make one for the owner only
-    try:
-        write(partial)
-        partial.chmod(mode)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _without_metadata(metadata: Mapping[str, str] | None, where: str) -> None:

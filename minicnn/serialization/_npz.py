@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -49,11 +49,11 @@ def npz_metadata(path: Path) -> dict[str, str]:
             raise WeightsError(f"{path}: the metadata cannot be read: {error}") from error
 
 
-def write_npz(arrays: dict[str, np.ndarray], path: Path, metadata: dict[str, str] | None) -> None:
+def write_npz(arrays: dict[str, np.ndarray], file: BinaryIO, metadata: dict[str, str] | None) -> None:
     if metadata:
         arrays = {**arrays, METADATA: np.array(json.dumps(metadata))}
     # not np.savez: its keyword arguments forbid an array that is called "file"
-    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
+    with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from re import split
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -46,3 +46,27 @@ def _read_bfloat16(path: Path, name: str) -> np.ndarray:
 def _natural(name: str) -> list[Any]:
     """A sorting key under which `features.3` comes before `features.10`."""
     return [int(part) if i % 2 else part for i, part in enumerate(split(r"(\d+)", name))]
+
+
+def write_safetensors(arrays: dict[str, np.ndarray], file: BinaryIO, metadata: dict[str, str] | None) -> None:
+    """Arrays in C order. Not by the `safetensors` package, which hides the system's errors (a full disk) behind its own."""
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    end = 0
+    ordered = sorted(
+        arrays, key=lambda name: (-arrays[name].itemsize, name)
+    )  # so each begins at a multiple of its size
+    for name in ordered:
+        start, end = end, end + arrays[name].nbytes
+        header[name] = {"dtype": _code(arrays[name].dtype), "shape": arrays[name].shape, "data_offsets": (start, end)}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for name in ordered:
+        file.write(arrays[name].astype(arrays[name].dtype.newbyteorder("<"), copy=False))
+
+
+def _code(kind: np.dtype) -> str:
+    """float32 is F32. TypeError for complex128, which the format does not have."""
+    if kind == np.complex128:
+        raise TypeError(".safetensors has no complex128: save it as .npz or .pth")
+    return "BOOL" if kind == np.bool_ else f"{kind.kind.upper()}{8 * kind.itemsize}"

@@ -309,20 +309,28 @@ _POST_HOOK_RETURNED = (
 
 
 def _hints(state_dict: Mapping[str, Any], missing: list[str]) -> list[str]:
-    """What to do, where it can be seen: a state_dict inside of a checkpoint, or keys from DataParallel."""
+    """What to do, where it can be seen: a state_dict inside of a checkpoint, or keys that a wrapper has lengthened."""
     for key, value in state_dict.items():
-        if (
-            isinstance(value, Mapping)
-            and missing
-            and set(missing) <= {str(name).removeprefix("module.") for name in value}
-        ):
+        if isinstance(value, Mapping) and _beginning(value, missing) is not None:
             return [f'This is a checkpoint with the state_dict inside: load_state_dict(checkpoint["{key}"]).']
-    if missing and all(f"module.{key}" in state_dict for key in missing):
+    beginning = _beginning(state_dict, missing)
+    if beginning:
         return [
-            "The keys begin with 'module.', as DataParallel saves them: "
-            "load_state_dict({key.removeprefix('module.'): value for key, value in state_dict.items()})."
+            f"The keys begin with {beginning!r}, as wrappers such as DataParallel save them: "
+            f"load_state_dict({{key.removeprefix({beginning!r}): value for key, value in state_dict.items()}})."
         ]
     return []
+
+
+def _beginning(state_dict: Mapping[str, Any], missing: list[str]) -> str | None:
+    """What all keys begin with, if it is followed by the missing ones; None if there is no such thing."""
+    for key in state_dict if missing else ():
+        start = str(key).removesuffix(missing[0])
+        if all(start + name in state_dict for name in missing) and all(
+            str(name).startswith(start) for name in state_dict
+        ):
+            return start
+    return None
 
 
 def _positional_state_dict_args(args: tuple, destination: Any, prefix: str, keep_vars: bool) -> tuple[Any, str, bool]:
