@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import threading
@@ -14,15 +15,21 @@ import torch_models
 
 import minicnn
 from minicnn import hub, models
+from minicnn.models._registry import OFFICIAL
+from minicnn.serialization import WeightsError
 
 NAME = "net-{digest}.pth"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves `server.files`; a name with "short" breaks off in the middle."""
+    """Serves `server.files`, a name with "short" broken off in the middle; and `server.raw`, byte for byte."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
+        if self.path in self.server.raw:
+            self.wfile.write(self.server.raw[self.path])
+            self.close_connection = True
+            return
         content = self.server.files.get(self.path)
         if content is None:
             self.send_error(404, "Not Found")
@@ -40,9 +47,9 @@ class Handler(BaseHTTPRequestHandler):
 def server(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.files, served.asked, served.broken = {}, [], True
+    served.files, served.raw, served.asked, served.broken = {}, {}, [], True
     served.url = f"http://127.0.0.1:{served.server_address[1]}"
-    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread = threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield served
     served.shutdown()
@@ -115,8 +122,100 @@ def test_a_wrong_hash_leaves_nothing(server, tmp_path):
         hub.load_state_dict_from_url(url, progress=False)
     assert cached(tmp_path) == []
     assert hub.load_state_dict_from_url(url, check_hash=False)["w"].tolist() == [1, 1]
-    url = serve(server, "net-2.pth", content_of({"w": torch.ones(1)}))  # a number is no hash
-    assert hub.load_state_dict_from_url(url)["w"].tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["net-2.pth", "resnet18-20230815.pth", "net-20230815123456.pth", "net-00100000.pth"])
+def test_a_number_is_no_hash(server, name):
+    url = serve(server, name, content_of({"w": torch.ones(1)}))
+    assert hub.load_state_dict_from_url(url, progress=False)["w"].tolist() == [1]
+
+
+def test_the_hash_of_every_official_file_is_compared():
+    for official in OFFICIAL.values():
+        for weights in official:
+            assert hub.HASH.search(weights.url), weights.url
+
+
+GOOD = content_of({"w": torch.ones(100)})
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            OK + b"Content-Type: text/html\r\n\r\n<!DOCTYPE html><p>Please log in</p>",
+            r"text/html, 35 bytes.*<!DOCTYPE html",
+        ),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(GOOD), r"gzip, .*neither \.pth"),
+        (OK + b"Content-Length: 0\r\n\r\n", "0 bytes.*what came is empty"),
+        (OK + b"\r\n", "0 bytes.*what came is empty"),
+        (OK + b"Content-Le", "0 bytes.*what came is empty"),
+        (OK + b"\r\n" + GOOD[:-100], "cut short"),
+        (OK + b"\r\n" + GOOD[:200], "cut short"),
+    ],
+    ids=["page", "gzip", "empty", "nothing", "header cut off", "tail missing", "head only"],
+)
+def test_what_is_no_checkpoint_is_not_kept(server, tmp_path, answer, words):
+    server.raw["/a.pth"] = answer
+    for _ in range(2):
+        with pytest.raises(WeightsError, match=words) as caught:
+            hub.load_state_dict_from_url(f"{server.url}/a.pth", progress=False)
+        assert f"try again, or put the file at {tmp_path}" in str(caught.value)
+        assert cached(tmp_path) == []
+    server.raw["/a.pth"] = OK + b"\r\n" + GOOD
+    assert hub.load_state_dict_from_url(f"{server.url}/a.pth", progress=False)["w"].shape == (100,)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "npz"])
+def test_other_formats_are_opened_too(server, tmp_path, suffix):
+    minicnn.save({"w": minicnn.ones(100)}, tmp_path / f"a.{suffix}")
+    content = (tmp_path / f"a.{suffix}").read_bytes()
+    url = serve(server, f"a.{suffix}", content[:-40])
+    with pytest.raises(WeightsError, match="Nothing was kept"):
+        hub.load_state_dict_from_url(url, progress=False)
+    serve(server, f"a.{suffix}", content)
+    assert hub.load_state_dict_from_url(url, progress=False)["w"].shape == (100,)
+
+
+def test_a_damaged_file_in_the_cache_is_named(server, tmp_path):
+    url = serve(server, "a.pth", GOOD)
+    hub.load_state_dict_from_url(url, progress=False)
+    path = tmp_path / "home" / "hub" / "checkpoints" / "a.pth"
+    path.write_bytes(b"<html>")
+    with pytest.raises(WeightsError, match=rf"neither \.pth.* delete {path}, and it is downloaded again"):
+        hub.load_state_dict_from_url(url, progress=False)
+    path.unlink()
+    assert hub.load_state_dict_from_url(url, progress=False)["w"].shape == (100,)
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "\u00b2", "1_0", "+10", "0x10", "9" * 5000, "", "1e3"])
+def test_a_length_that_is_no_number(server, length):
+    server.raw["/a.pth"] = OK + f"Content-Length: {length}\r\n\r\n".encode("latin-1") + GOOD
+    assert hub.load_state_dict_from_url(f"{server.url}/a.pth", progress=False)["w"].shape == (100,)
+
+
+def test_a_download_in_pieces(server, tmp_path):
+    """Chunks count, and not the length that is announced beside them; what breaks off says after how many bytes."""
+    pieces = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (GOOD[:700], GOOD[700:]))
+    start = OK + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"
+    server.raw["/a.pth"] = start + pieces + b"0\r\n\r\n"
+    assert hub.load_state_dict_from_url(f"{server.url}/a.pth", progress=False)["w"].shape == (100,)
+    server.raw["/b.pth"] = start + pieces[: 700 + 7 + 100]
+    with pytest.raises(ConnectionError, match=r"b\.pth: the connection broke after 79\d bytes.*try again"):
+        hub.load_state_dict_from_url(f"{server.url}/b.pth", progress=False)
+    assert cached(tmp_path) == ["a.pth"]
+
+
+def test_a_file_that_is_no_checkpoint_can_be_downloaded(server, tmp_path):
+    hub.download_url_to_file(serve(server, "labels.txt", b"cat\n"), str(tmp_path / "labels.txt"), progress=False)
+    assert (tmp_path / "labels.txt").read_bytes() == b"cat\n"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/..", "/a/."])
+def test_an_address_without_a_name(server, path):
+    with pytest.raises(ValueError, match="names no file"):
+        hub.load_state_dict_from_url(server.url + path)
 
 
 def test_an_interrupted_download_can_be_tried_again(server, tmp_path):
