@@ -155,8 +155,7 @@ class InplaceMethods:
         return inplace.assign(self, Zero.apply(self, 0), constant=True)
 
     def index_put_(self, indices: tuple, values: Any, accumulate: bool = False) -> Any:
-        key = tuple(index.array for index in indices)
-        return self._inplace(lambda a: IndexPut.apply(a, values, key, accumulate))
+        return self._inplace(lambda a: IndexPut.apply(a, values, tuple(indices), accumulate))
 
     def scatter_(self, dim: int, index: Any, src: Any) -> Any:
         """self[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor of index's shape or a number."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from compare import same, same_error
 
 
@@ -92,6 +93,51 @@ def test_grad_modes_as_decorators():
             inner,
             between,
         )
+
+    same(observed)
+
+
+@pytest.mark.parametrize("name", ["no_grad", "inference_mode", "enable_grad"])
+def test_a_generator_gets_what_is_sent_and_thrown_and_closes_in_its_own_mode(name):
+    def observed(lib):
+        seen = []
+
+        @getattr(lib, name)()
+        def answering():
+            try:
+                while True:
+                    try:
+                        seen.append(("got", (yield lib.is_grad_enabled()), lib.is_grad_enabled()))
+                    except ValueError as error:
+                        seen.append(("thrown", str(error), lib.is_grad_enabled()))
+            finally:
+                seen.append(("finally", lib.is_grad_enabled()))
+
+        @getattr(lib, name)()
+        def returning():
+            yield 1
+            return lib.is_grad_enabled()
+
+        def outer():
+            seen.append((yield from returning()))
+
+        with lib.set_grad_enabled(name != "enable_grad"):
+            generator = answering()
+            seen.append(
+                (next(generator), generator.send(5), generator.throw(ValueError("first")), lib.is_grad_enabled())
+            )
+            try:
+                generator.throw(KeyError("last"))
+            except KeyError as error:
+                seen.append((str(error), lib.is_grad_enabled()))
+            closed = answering()
+            next(closed)
+            closed.close()
+            forgotten = answering()
+            next(forgotten)
+            del forgotten
+            seen.append((list(outer()), lib.is_grad_enabled()))
+        return seen
 
     same(observed)
 

@@ -12,10 +12,25 @@ import table_images
 import table_reduction
 import table_shape
 import torch
-from compare import TOLERANCE, Outcome, assert_close, cases, check, compare, numbers, run, same_error
+from compare import (
+    TOLERANCE,
+    Input,
+    Outcome,
+    assert_close,
+    cases,
+    check,
+    compare,
+    flatten,
+    is_tensor,
+    normal,
+    numbers,
+    run,
+    same_error,
+)
 
 import minicnn
 from minicnn import kernels
+from minicnn.autograd.graph import AccumulateGrad
 
 TABLE = table_arithmetic.ROWS + table_reduction.ROWS + table_shape.ROWS + table_images.ROWS
 
@@ -24,6 +39,25 @@ TABLE = table_arithmetic.ROWS + table_reduction.ROWS + table_shape.ROWS + table_
 @pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")  # NumPy's warnings are not the user's
 def test_row(row, dtype):
     check(row, dtype)
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if "float32" in row.dtypes], ids=lambda row: row.name)
+@pytest.mark.filterwarnings("ignore")
+def test_no_array_is_kept_beside_the_saved_tensors(row):
+    """A write to what a node keeps is noticed only if it is a saved tensor."""
+    rng = np.random.default_rng(0)
+    given = [entry if isinstance(entry, Input) else normal(*entry) for entry in row.inputs]
+    leaves = [minicnn.from_numpy(entry.array(rng, "float32")) for entry in given]
+    leaves = [leaf.requires_grad_() if leaf.is_floating_point() else leaf for leaf in leaves]
+    nodes = [out.grad_fn for out in flatten(row.function(minicnn, *leaves)) if is_tensor(out)]
+    while nodes:
+        node = nodes.pop()
+        if node is None or isinstance(node, AccumulateGrad):
+            continue
+        nodes += [following for following, _ in node.next_functions]
+        for name, value in vars(node).items():
+            kept = value if isinstance(value, (tuple, list)) else (value,)
+            assert not any(isinstance(entry, (np.ndarray, minicnn.Tensor)) for entry in kept), (node, name)
 
 
 IMAGES = list(table_images.CONVOLUTION + table_images.POOLING + table_images.RESIZING)

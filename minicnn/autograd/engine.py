@@ -7,15 +7,16 @@ itself, node post-hooks.
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minicnn.autograd import grad_mode
-from minicnn.autograd.graph import AccumulateGrad, Node, checked
+from minicnn.autograd.graph import AccumulateGrad, Node, checked, saved_hooks, shared
 from minicnn.autograd.tensor_base import TensorBase
 
 __all__ = ["backward", "grad", "current_task"]
@@ -24,6 +25,9 @@ Grads = list  # of TensorBase | None, one for each output of a node
 
 _running = threading.local()
 _task_ids = itertools.count()
+PASSES_IN_A_THREAD = (
+    20  # one inside the other, before the next gets a thread of its own: each takes some 10 Python frames
+)
 
 
 def current_task() -> Task:
@@ -178,20 +182,26 @@ class Task:
         if edges is not None:
             self._select(order, edges, capture)
         self.captured: list[TensorBase | None] = [None] * (len(edges) if capture else 0)
+        for (node, nr), seed in zip(starts, seeds, strict=True):
+            self._deliver(node, nr, seed)
         stack = _running.__dict__.setdefault("stack", [])
         stack.append(self)
         previous = grad_mode.mode.enabled
         grad_mode.mode.enabled = False
         try:
-            for (node, nr), seed in zip(starts, seeds, strict=True):
-                self._deliver(node, nr, seed)
-            while self.ready:
-                node, grads = self.ready.pop()
-                self._evaluate(node, grads)
+            if len(stack) % PASSES_IN_A_THREAD:
+                self._walk()
+            else:
+                _in_new_thread(self._walk)
         finally:
             grad_mode.mode.enabled = previous
             stack.pop()
         return self.captured
+
+    def _walk(self) -> None:
+        while self.ready:
+            node, grads = self.ready.pop()
+            self._evaluate(node, grads)
 
     def _discover(self, starts: list[Node]) -> list[Node]:
         """Count the edges into each node that can be reached; return the nodes in the order of discovery."""
@@ -221,10 +231,15 @@ class Task:
                 self.captures.setdefault(node, []).append((nr, index))
             else:
                 self.needed.add(node)
-        # A node was created after those that it points to: in the order of creation a single sweep is enough.
-        for node in sorted(order, key=_priority_of_creation):
-            if any(n is not None and (n in self.needed or n in self.captures) for n, _ in node.next_functions):
+        consumers: dict[Node | None, list[Node]] = {}
+        for node in order:
+            for successor, _ in node.next_functions:
+                consumers.setdefault(successor, []).append(node)
+        reached = [node for node, _ in edges]
+        while reached:
+            for node in consumers.pop(reached.pop(), ()):
                 self.needed.add(node)
+                reached.append(node)
 
     def _deliver(self, node: Node, nr: int, value: TensorBase | None) -> None:
         """A gradient arrives at input `nr` of the node; the last one makes it ready."""
@@ -274,8 +289,24 @@ class Task:
         return node.run_for(grads, wanted)
 
 
-def _priority_of_creation(node: Node) -> float:
-    return -1.0 if isinstance(node, AccumulateGrad) else node._order
+def _in_new_thread(function: Callable[[], None]) -> None:
+    """Call it in a thread that has this one's state, and wait: a new thread has the whole depth of Python's stack."""
+    state = [(local, dict(local.__dict__)) for local in (_running, grad_mode.mode, saved_hooks)]
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        for local, values in state:
+            local.__dict__.update(values)
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,))
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
 
 
 # --- hooks --------------------------------------------------------------------------------------------------------------
@@ -292,10 +323,9 @@ def _tensor_hooks(node: Node, grads: Grads) -> Grads:
             tensor = reference()
             if tensor is None or grads[nr] is None:
                 continue
-            if tensor._grad is None:
-                tensor._grad = TensorBase.wrap(grads[nr].array.copy())
-            else:
-                tensor._grad = TensorBase.wrap(tensor._grad.array + grads[nr].array)
+            with shared:
+                held, new = tensor._grad, grads[nr].array
+                tensor._grad = TensorBase.wrap(new.copy() if held is None else held.array + new)
     return grads
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -61,18 +62,7 @@ class FunctionCtx(Node):
                     kept.moved_to(tensor)
 
     def release_saved(self) -> None:
-        """Free what `forward` kept. What a built-in operation leaves on ctx beside the saved tensors, the indices of a
-        maximum, say, is one of PyTorch's saved tensors too: without it a second pass is as impossible."""
-        arrays = []
-        if self.function.built_in:
-            for name, value in self.__dict__.items():
-                for entry in value if isinstance(value, tuple) else (value,):
-                    if isinstance(entry, np.ndarray):
-                        arrays.append(name)
-                        break
-        for name in arrays:
-            del self.__dict__[name]
-        if self._saved or arrays:
+        if self._saved:
             self._saved = None
 
     def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
@@ -99,12 +89,12 @@ class FunctionCtx(Node):
             wanted = [any(wanted)] * len(wanted)
         asked, narrowed = self.needs_input_grad, list(self.needs_input_grad)
         for i, flag in zip(self._slots, wanted, strict=True):
-            narrowed[i] = flag and asked[i] if i < len(asked) else False
-        self.needs_input_grad = tuple(narrowed)
-        try:
+            narrowed[i] = flag and asked[i]
+        if narrowed == list(asked):
             return self.run(grads)
-        finally:
-            self.needs_input_grad = asked
+        in_this_pass = copy.copy(self)  # another pass may walk the same graph with other wishes at the same time
+        in_this_pass.needs_input_grad = tuple(narrowed)
+        return in_this_pass.run(grads)
 
 
 class Function:
@@ -208,8 +198,12 @@ class Function:
             ((), None) if out is None else (out.array.shape, out.array.dtype) for out in cls.gradient_outputs(outputs)
         ]
         if ctx._to_save:
-            made_here = [out for out in outputs if not _in(out, args) or _in(out, ctx._dirty)]
-            ctx._saved = tuple([t if t is None else SavedTensor(t, _in(t, made_here)) for t in ctx._to_save])
+            ctx._saved = tuple(
+                [
+                    t if t is None else SavedTensor(t, _in(t, outputs) and cls._is_made_here(ctx, t, args))
+                    for t in ctx._to_save
+                ]
+            )
 
     @classmethod
     def _place(cls, ctx: FunctionCtx, out: TensorBase, nr: int, args: tuple, recorded: bool, origin: str) -> TensorBase:
@@ -234,6 +228,11 @@ class Function:
     def gradient_outputs(cls, outputs: list[TensorBase | None]) -> list[TensorBase | None]:
         """The outputs that `backward` receives a gradient for, in the place of which there may be zeros."""
         return outputs
+
+    @staticmethod
+    def _is_made_here(ctx: FunctionCtx, out: TensorBase, args: tuple) -> bool:
+        """Whether this node will be the grad_fn of the output: not of an index, nor of an input that is handed through."""
+        return out.array.dtype.kind in "fc" and (not _in(out, args) or _in(out, ctx._dirty))
 
     @staticmethod
     def _is_differentiable(ctx: FunctionCtx, out: TensorBase) -> bool:

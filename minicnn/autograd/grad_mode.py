@@ -41,19 +41,26 @@ class _GradModeContext:
         return type(self)()
 
     def _wrap_generator(self, function: Callable) -> Callable:
-        """The flag is set while the generator runs, and not between its steps."""
+        """The flag is set while the generator runs, whatever makes it go on, and not between its steps."""
 
         @functools.wraps(function)
         def wrapper(*args, **kwargs):
             generator = function(*args, **kwargs)
-            value = None
-            while True:
-                try:
+            go_on, value = generator.send, None
+            try:
+                while True:
                     with self._fresh():
-                        item = generator.send(value)
-                except StopIteration as stop:
-                    return stop.value
-                value = yield item
+                        item = go_on(value)
+                    try:
+                        go_on, value = generator.send, (yield item)
+                    except GeneratorExit:
+                        with self._fresh():
+                            generator.close()
+                        raise
+                    except BaseException as error:
+                        go_on, value = generator.throw, error
+            except StopIteration as stop:
+                return stop.value
 
         return wrapper
 

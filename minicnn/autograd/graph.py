@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from minicnn.autograd.tensor_base import TensorBase
 
 _sequence = itertools.count()
+# Held while a thread changes what belongs to a tensor and not to one pass: its `.grad`, its accumulator, its view's node.
+shared = threading.RLock()
 
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
@@ -131,25 +133,27 @@ class AccumulateGrad(Node):
         return ((hooks, 0),) if hooks else ()
 
     def run(self, grads: list[TensorBase | None]) -> tuple:
-        variable, unshared = self.variable, _unshared(grads)
+        variable, unshared = self.variable, _unshared(grads, 3 if self._post_hooks else 2)
         grad = grads[0]
         if grad is not None and variable.requires_grad:
-            if variable._grad is None:
-                variable._grad = grad.wrap(grad.array if unshared else grad.array.copy())
-            else:
-                variable._grad.array += grad.array
-                variable._grad._version_counter.value += 1
+            with shared:
+                if variable._grad is None:
+                    variable._grad = grad.wrap(grad.array if unshared else grad.array.copy())
+                else:
+                    variable._grad.array += grad.array
+                    variable._grad._version_counter.value += 1
         if variable._post_accumulate_grad_hooks:  # they run even if there was nothing to add
             _run_post_accumulate_hooks(variable)
         return ()
 
 
-def _unshared(grads: list[TensorBase | None]) -> bool:
+def _unshared(grads: list[TensorBase | None], expected: int) -> bool:
     """Whether nobody but this list holds the gradient in it, nor its memory: then it need not be copied to be kept.
 
-    Asks for the numbers of references, as PyTorch does. One of them is that of the question itself.
+    Asks for the numbers of references, as PyTorch does. One of them is that of the question itself; one more is expected
+    if the node has post-hooks, which will be shown the gradient: theirs is then the `.grad` itself.
     """
-    if grads[0] is None or getrefcount(grads[0]) != 2 or getrefcount(grads[0].array) != 2:
+    if grads[0] is None or getrefcount(grads[0]) != expected or getrefcount(grads[0].array) != 2:
         return False
     array, base = grads[0].array, grads[0].array.base
     if not (array.flags.c_contiguous and array.flags.writeable):
@@ -195,7 +199,7 @@ class _SavedTensorHooks(threading.local):
         self.disabled: str | None = None
 
 
-_saved_hooks = _SavedTensorHooks()
+saved_hooks = _SavedTensorHooks()
 
 
 class saved_tensors_hooks:
@@ -209,24 +213,24 @@ class saved_tensors_hooks:
         self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
 
     def __enter__(self) -> None:
-        if _saved_hooks.disabled is not None:
-            raise RuntimeError(_saved_hooks.disabled)
-        _saved_hooks.stack.append((self.pack_hook, self.unpack_hook))
+        if saved_hooks.disabled is not None:
+            raise RuntimeError(saved_hooks.disabled)
+        saved_hooks.stack.append((self.pack_hook, self.unpack_hook))
 
     def __exit__(self, *error: object) -> None:
-        _saved_hooks.stack.pop()
+        saved_hooks.stack.pop()
 
 
 @contextmanager
 def disable_saved_tensors_hooks(error_message: str):
     """Inside, entering `saved_tensors_hooks` raises RuntimeError with this message."""
-    if _saved_hooks.stack:
+    if saved_hooks.stack:
         raise RuntimeError(error_message)
-    previous, _saved_hooks.disabled = _saved_hooks.disabled, error_message
+    previous, saved_hooks.disabled = saved_hooks.disabled, error_message
     try:
         yield
     finally:
-        _saved_hooks.disabled = previous
+        saved_hooks.disabled = previous
 
 
 class save_on_cpu(saved_tensors_hooks):
@@ -266,8 +270,8 @@ class SavedTensor:
         self._edge = None if is_output else tensor.grad_fn
         self._view = tensor._base is not None
         self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
-        if _saved_hooks.stack:
-            pack, self._unpack = _saved_hooks.stack[-1]
+        if saved_hooks.stack:
+            pack, self._unpack = saved_hooks.stack[-1]
             self._pack(pack, tensor)
         else:
             self._array = tensor.array
@@ -330,18 +334,20 @@ class SavedTensor:
         else:
             maker = strip_backward(self._edge) if self._edge is not None else ""
         kind = dtype.of(self._array.dtype).tensor_type
+        kind = f"CPU{kind.removesuffix('Tensor')}Type" if self._array.dtype.kind in "bc" else f"torch.{kind}"
         made_by = f", which is output {self._output_nr} of {maker}," if maker else ""
         return (
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"[torch.{kind} {list(self._array.shape)}]{made_by} is at version {self._counter.value}; expected version "
+            f"[{kind} {list(self._array.shape)}]{made_by} is at version {self._counter.value}; expected version "
             f"{self._version} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
             "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
         )
 
 
 def strip_backward(node: Node) -> str:
-    """`MulBackward0` -> `Mul`: the name that error texts use."""
-    return node.name().rstrip("0123456789").removesuffix("Backward")
+    """`MulBackward0` -> `Mul`, `PowBackward1` -> `Pow1`: the name that error texts use."""
+    before, _, overload = node.name().rpartition("Backward")
+    return before + overload.removesuffix("0") if before else overload
 
 
 def _tensor_base() -> type[TensorBase]:

@@ -83,15 +83,14 @@ def _move(tensor: TensorBase, node: Node, output_nr: int) -> None:
     tensor._grad_fn, tensor._output_nr = node, output_nr
     tensor._backward_hooks = None
     tensor._retained_by = None
+    tensor._view_version = tensor._version_counter.value  # after the node: another thread may ask for it now
     if retained is not None:
         tensor.retain_grad()
 
 
 def refresh_view(view: TensorBase) -> None:
     """The base was written: make the view's grad_fn anew, from the base."""
-    node = AsStridedBackward0(view._base, view)
-    view._view_version = view._version_counter.value
-    _move(view, node, 0)
+    _move(view, AsStridedBackward0(view._base, view), 0)
 
 
 class _Window:

@@ -15,7 +15,7 @@ import numpy as np
 
 from minicnn._types import Size, dtype
 from minicnn.autograd import inplace
-from minicnn.autograd.graph import AccumulateGrad, Node
+from minicnn.autograd.graph import AccumulateGrad, Node, shared
 from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
 
 
@@ -73,7 +73,9 @@ class TensorBase:
         if base is not None and self._view_version != self._version_counter.value and base.requires_grad:
             if self._view_origin is not None:
                 inplace.refuse(self, "its base or another view of its base has been")
-            inplace.refresh_view(self)
+            with shared:
+                if self._view_version != self._version_counter.value:
+                    inplace.refresh_view(self)
         return self._grad_fn
 
     @property
@@ -111,10 +113,15 @@ class TensorBase:
         if not self._requires_grad:
             return None, 0
         accumulator = self._accumulator() if self._accumulator is not None else None
-        if accumulator is None:
-            accumulator = AccumulateGrad(self)
-            self._accumulator = weakref.ref(accumulator)
-        return accumulator, 0
+        return accumulator or self._new_accumulator(), 0
+
+    def _new_accumulator(self) -> AccumulateGrad:
+        with shared:  # two threads that use a parameter at the same time must get the same node
+            accumulator = self._accumulator() if self._accumulator is not None else None
+            if accumulator is None:
+                accumulator = AccumulateGrad(self)
+                self._accumulator = weakref.ref(accumulator)
+            return accumulator
 
     @property
     def output_nr(self) -> int:

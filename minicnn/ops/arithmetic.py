@@ -238,15 +238,16 @@ class Where(Op):
 
     @staticmethod
     def forward(ctx, a, b, condition, kind):
-        ctx.condition = condition.array
+        ctx.save_for_backward(condition)
         x, y = operand(a, kind), operand(b, kind)
         broadcast_shapes(condition.array.shape, x.shape, y.shape)
         return np.where(condition.array, x, y)
 
     @staticmethod
     def backward(ctx, grad):
-        g = grad.array
-        return np.where(ctx.condition, g, g.dtype.type(0)), np.where(ctx.condition, g.dtype.type(0), g)
+        (condition,) = ctx.saved_tensors
+        g, zero = grad.array, grad.array.dtype.type(0)
+        return np.where(condition.array, g, zero), np.where(condition.array, zero, g)
 
 
 class MaskedFill(Op):
@@ -254,12 +255,13 @@ class MaskedFill(Op):
 
     @staticmethod
     def forward(ctx, a, mask, number):
-        ctx.mask = mask.array
+        ctx.save_for_backward(mask)
         return np.where(mask.array, a.array.dtype.type(number), a.array)
 
     @staticmethod
     def backward(ctx, grad):
-        return np.where(ctx.mask, grad.array.dtype.type(0), grad.array)
+        (mask,) = ctx.saved_tensors
+        return np.where(mask.array, grad.array.dtype.type(0), grad.array)
 
 
 class Lerp(Op):
@@ -284,15 +286,15 @@ class Addcmul(Op):
 
     @staticmethod
     def forward(ctx, a, b, c, value):
-        ctx.save_for_backward(b, c)
+        ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
         ctx.value = value
         return a.array + a.array.dtype.type(value) * b.array * c.array
 
     @staticmethod
     def backward(ctx, grad):
-        b, c = (t.array for t in ctx.saved_tensors)
+        b, c = ctx.saved_tensors
         scaled = grad.array * grad.array.dtype.type(ctx.value)
-        return grad, scaled * c, scaled * b
+        return grad, None if c is None else scaled * c.array, None if b is None else scaled * b.array
 
 
 class Addcdiv(Op):
@@ -302,15 +304,15 @@ class Addcdiv(Op):
 
     @staticmethod
     def forward(ctx, a, b, c, value):
-        ctx.save_for_backward(b, c)
+        ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c)
         ctx.value = value
         return a.array + a.array.dtype.type(value) * b.array / c.array
 
     @staticmethod
     def backward(ctx, grad):
-        b, c = (t.array for t in ctx.saved_tensors)
-        to_b = grad.array * grad.array.dtype.type(ctx.value) / c
-        return grad, to_b, -to_b * b / c
+        b, c = ctx.saved_tensors
+        to_b = grad.array * grad.array.dtype.type(ctx.value) / c.array
+        return grad, to_b, None if b is None else -to_b * b.array / c.array
 
 
 class Remainder(Op):
@@ -321,12 +323,15 @@ class Remainder(Op):
     @staticmethod
     def forward(ctx, a, b, kind):
         x, y = pair(a, b, kind)
-        ctx.quotient = np.floor_divide(x, y)
+        if ctx.needs_input_grad[1]:
+            operands = (t for t in (a, b) if isinstance(t, TensorBase))
+            ctx.save_for_backward(*operands, TensorBase.wrap(np.floor_divide(x, y)))
         return np.remainder(x, y)
 
     @staticmethod
     def backward(ctx, grad):
-        return grad, -grad.array * ctx.quotient
+        saved = ctx.saved_tensors
+        return grad, -grad.array * saved[-1].array if saved else None
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------

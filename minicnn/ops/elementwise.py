@@ -111,6 +111,26 @@ class _Unary(Op):
         return (grad.array * cls.slope(a.array)).astype(grad.array.dtype, copy=False)
 
 
+class _UnaryByResult(_Unary):
+    """The same, with the slope as a function of the result."""
+
+    @classmethod
+    def forward(cls, ctx, a):
+        out = TensorBase.wrap(cls.value(_float_array(a)))
+        ctx.save_for_backward(out)
+        return out
+
+
+class Expm1(_UnaryByResult):
+    value = staticmethod(np.expm1)
+    slope = staticmethod(lambda out: out + 1)
+
+
+class Tan(_UnaryByResult):
+    value = staticmethod(np.tan)
+    slope = staticmethod(lambda out: 1 + out * out)
+
+
 class Log(_Unary):
     value = staticmethod(np.log)
     slope = staticmethod(lambda x: 1 / x)
@@ -131,11 +151,6 @@ class Log1P(_Unary):
     slope = staticmethod(lambda x: 1 / (1 + x))
 
 
-class Expm1(_Unary):
-    value = staticmethod(np.expm1)
-    slope = staticmethod(np.exp)
-
-
 class Sin(_Unary):
     value = staticmethod(np.sin)
     slope = staticmethod(np.cos)
@@ -144,11 +159,6 @@ class Sin(_Unary):
 class Cos(_Unary):
     value = staticmethod(np.cos)
     slope = staticmethod(lambda x: -np.sin(x))
-
-
-class Tan(_Unary):
-    value = staticmethod(np.tan)
-    slope = staticmethod(lambda x: 1 + np.tan(x) ** 2)
 
 
 class Atan(_Unary):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,27 @@ class Index(Op):
 
     @staticmethod
     def forward(ctx, a, key):
-        ctx.key, ctx.shape = key, a.array.shape
-        return a.array[key]
+        ctx.shape = a.array.shape
+        return a.array[_keep(ctx, key)]
 
     @staticmethod
     def backward(ctx, grad):
         out = np.zeros(ctx.shape, grad.array.dtype)
-        np.add.at(out, ctx.key, grad.array)
+        np.add.at(out, _kept(ctx), grad.array)
         return out
+
+
+def _keep(ctx: Any, key: tuple) -> tuple:
+    """Save the tensors of a key, so that a write to them is noticed; return it with arrays, as NumPy wants it."""
+    ctx.key = tuple(None if isinstance(pick, TensorBase) else pick for pick in key)
+    ctx.save_for_backward(*(pick for pick in key if isinstance(pick, TensorBase)))
+    return tuple(pick.array if isinstance(pick, TensorBase) else pick for pick in key)
+
+
+def _kept(ctx: Any) -> tuple:
+    """The key that `_keep` saved."""
+    tensors = iter(ctx.saved_tensors)
+    return tuple(next(tensors).array if pick is None else pick for pick in ctx.key)
 
 
 class IndexPut(Op):
@@ -37,7 +52,7 @@ class IndexPut(Op):
 
     @staticmethod
     def forward(ctx, a, values, key, accumulate):
-        ctx.key, ctx.accumulate = key, accumulate
+        ctx.accumulate, key = accumulate, _keep(ctx, key)
         out = a.array.copy()
         new = values.array if isinstance(values, TensorBase) else np.asarray(values, out.dtype)
         ctx.values_shape = new.shape
@@ -49,11 +64,12 @@ class IndexPut(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        to_values = grad.array[ctx.key]
+        key = _kept(ctx)
+        to_values = grad.array[key]
         if ctx.accumulate:
             return grad, to_values
         rest = grad.array.copy()
-        rest[ctx.key] = 0
+        rest[key] = 0
         return rest, to_values
 
 
@@ -64,24 +80,36 @@ class IndexSelect(Index):
 class MaskedSelect(Index):
     """The elements where a mask is true."""
 
+    @staticmethod
+    def forward(ctx, a, key):
+        out = Index.forward(ctx, a, key)
+        ctx.save_for_backward(*ctx._to_save, a)  # as in PyTorch: a write to it is noticed
+        return out
+
 
 class Gather(Op):
     """out[i][j] = a[index[i][j]][j] for dim 0, and so on."""
 
     @staticmethod
     def forward(ctx, a, dim, index):
-        ctx.shape = a.array.shape
-        places = list(np.indices(index.shape, sparse=True))
-        if places:
-            places[dim] = index
-        ctx.key = tuple(places)
-        return a.array[ctx.key]
+        ctx.dim = dim
+        ctx.save_for_backward(a, index)
+        return a.array[_places(index.array, dim)]
 
     @staticmethod
     def backward(ctx, grad):
-        out = np.zeros(ctx.shape, grad.array.dtype)
-        np.add.at(out, ctx.key, grad.array)
+        a, index = ctx.saved_tensors
+        out = np.zeros(a.array.shape, grad.array.dtype)
+        np.add.at(out, _places(index.array, ctx.dim), grad.array)
         return out
+
+
+def _places(index: np.ndarray, dim: int) -> tuple:
+    """What `gather` reads and `scatter` writes, as NumPy's index."""
+    places = list(np.indices(index.shape, sparse=True))
+    if places:
+        places[dim] = index
+    return tuple(places)
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
@@ -115,8 +143,8 @@ def index_put_(input: TensorBase, key: Any, value: Any) -> TensorBase:
 
 def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
     """Apply the numbers, slices, None and `...` of the key; return the view and what is left for index arrays."""
-    items = [_item(item) for item in (key if isinstance(key, tuple) else (key,))]
-    used = sum(item.ndim if _is_mask(item) else item is not None and item is not Ellipsis for item in items)
+    items = [_item(item) for item in (key if _means_several(key) else (key,))]
+    used = sum(item.array.ndim if _is_mask(item) else item is not None and item is not Ellipsis for item in items)
     missing = input.array.ndim - used
     if input.array.ndim == 0 and used == 1 and isinstance(items[0], int):
         raise IndexError(
@@ -150,39 +178,56 @@ def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
             dim += 1
             picks.append(slice(None))
         else:
-            dim += item.ndim if _is_mask(item) else 1
+            dim += item.array.ndim if _is_mask(item) else 1
             picks.append(item)
-    return view, tuple(picks) if any(isinstance(pick, np.ndarray) for pick in picks) else None
+    return view, tuple(picks) if any(isinstance(pick, TensorBase) for pick in picks) else None
+
+
+def _means_several(key: Any) -> bool:
+    """Whether the key is a tuple, or a sequence that PyTorch takes for one: it is short and holds a sequence, a slice ..."""
+    if isinstance(key, tuple) or not isinstance(key, (list, range)):
+        return isinstance(key, tuple)
+    if len(key) >= 32 or not any(
+        isinstance(part, (TensorBase, Sequence, slice)) or part is None or part is Ellipsis for part in key
+    ):
+        return False
+    warnings.warn(
+        "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
+        "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], "
+        "which will result either in an error or a different result",
+        stacklevel=4,
+    )
+    return True
 
 
 def _item(item: Any) -> Any:
-    """One part of a key: None, ..., int, slice of ints, or an index array."""
+    """One part of a key: None, ..., int, slice of ints, or a tensor of indices or a mask."""
     if item is None or item is Ellipsis:
         return item
     if isinstance(item, slice):
         return slice(*(part if part is None else int(part) for part in (item.start, item.stop, item.step)))
-    if isinstance(item, TensorBase):
-        item = item.array
-    elif isinstance(item, (list, range)):
+    if isinstance(item, (list, tuple, range)):
         item = np.asarray(item)
         item = item.astype(np.int64) if item.size == 0 else item
     elif isinstance(item, (bool, np.bool_)):
         item = np.asarray(item)
     elif isinstance(item, (int, np.integer)):
         return int(item)
-    if isinstance(item, np.ndarray) and item.dtype.kind not in "biu":
+    if isinstance(item, np.ndarray):
+        item = TensorBase.wrap(item)
+    if isinstance(item, TensorBase) and item.array.dtype.kind not in "biu":
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-    if not isinstance(item, np.ndarray):
+    if not isinstance(item, TensorBase):
         kind = type(item).__name__
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
             f"{kind})"
         )
-    return int(item) if item.ndim == 0 and item.dtype.kind != "b" else item
+    return int(item.array) if item.array.ndim == 0 and not _is_mask(item) else item
 
 
 def _is_mask(item: Any) -> bool:
-    return isinstance(item, np.ndarray) and item.dtype.kind == "b"
+    return isinstance(item, TensorBase) and item.array.dtype.kind == "b"
 
 
 def _check(view: TensorBase, picks: tuple) -> tuple:
@@ -190,17 +235,17 @@ def _check(view: TensorBase, picks: tuple) -> tuple:
     dim = 0
     for pick in picks:
         if _is_mask(pick):
-            for i, (n, m) in enumerate(zip(pick.shape, view.array.shape[dim:], strict=False)):
+            for i, (n, m) in enumerate(zip(pick.array.shape, view.array.shape[dim:], strict=False)):
                 if n != m:
                     raise IndexError(
-                        f"The shape of the mask {list(pick.shape)} at index {i} does not match the shape of the indexed "
+                        f"The shape of the mask {list(pick.array.shape)} at index {i} does not match the shape of the indexed "
                         f"tensor {list(view.array.shape)} at index {dim + i}"
                     )
-            dim += pick.ndim
+            dim += pick.array.ndim
             continue
-        if isinstance(pick, np.ndarray) and pick.size:
+        if isinstance(pick, TensorBase) and pick.array.size:
             n = view.array.shape[dim]
-            wrong = [int(i) for i in (pick.min(), pick.max()) if not -n <= i < n]
+            wrong = [int(i) for i in (pick.array.min(), pick.array.max()) if not -n <= i < n]
             if wrong:
                 raise IndexError(f"index {wrong[0]} is out of bounds for dimension {dim} with size {n}")
         dim += 1
@@ -210,7 +255,7 @@ def _check(view: TensorBase, picks: tuple) -> tuple:
 def index_select(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
     """The slices of a dimension that `index` names, in its order."""
     dim = wrap_dim(dim, input.array.ndim)
-    return IndexSelect.apply(input, (slice(None),) * dim + (index.array,))
+    return IndexSelect.apply(input, (slice(None),) * dim + (index,))
 
 
 def gather(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
@@ -222,7 +267,7 @@ def gather(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
     if index.array.size and not (index.array.min() >= 0 and index.array.max() < length):
         wrong = index.array.max() if index.array.max() >= length else index.array.min()
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {length}")
-    return Gather.apply(input, dim, index.array)
+    return Gather.apply(input, dim, index)
 
 
 class Scatter(Op):
@@ -232,44 +277,44 @@ class Scatter(Op):
 
     @staticmethod
     def forward(ctx, a, src, dim, index):
-        places = list(np.indices(index.shape, sparse=True))
-        places[dim] = index
-        ctx.key = tuple(places)
-        out = a.array.copy()
-        out[ctx.key] = src.array[tuple(map(slice, index.shape))] if isinstance(src, TensorBase) else src
+        ctx.dim = dim
+        ctx.save_for_backward(index)
+        out, given = a.array.copy(), tuple(map(slice, index.array.shape))
+        out[_places(index.array, dim)] = src.array[given] if isinstance(src, TensorBase) else src
         ctx.src_shape = src.array.shape if isinstance(src, TensorBase) else None
         return out
 
     @staticmethod
     def backward(ctx, grad):
+        (index,) = ctx.saved_tensors
+        key = _places(index.array, ctx.dim)
         rest = grad.array.copy()
-        rest[ctx.key] = 0
+        rest[key] = 0
         if ctx.src_shape is None:
             return rest
         to_src = np.zeros(ctx.src_shape, rest.dtype)
-        taken = grad.array[ctx.key]
+        taken = grad.array[key]
         to_src[tuple(map(slice, taken.shape))] = taken
         return rest, to_src
 
 
 def scatter(input: TensorBase, dim: int, index: TensorBase, src: Any) -> TensorBase:
     """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor or a number."""
-    return Scatter.apply(input, src, wrap_dim(dim, input.array.ndim), index.array)
+    return Scatter.apply(input, src, wrap_dim(dim, input.array.ndim), index)
 
 
 def take_along_dim(input: TensorBase, indices: TensorBase, dim: int) -> TensorBase:
     """`gather` under NumPy's name."""
-    return gather(input, dim, indices)
+    return gather(input, dim, indices.clone())
 
 
 def masked_select(input: TensorBase, mask: TensorBase) -> TensorBase:
     """The elements where the mask is true: (count,). The mask broadcasts against the input. RuntimeError if it is none."""
-    if not _is_mask(mask.array):
+    if not _is_mask(mask):
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     full = broadcast_shapes(mask.array.shape, input.array.shape)
-    if full != input.array.shape:
-        input = shape.expand(input, full)
-    return MaskedSelect.apply(input, np.broadcast_to(mask.array, full))
+    input, mask = (t if t.array.shape == full else shape.expand(t, full) for t in (input, mask))
+    return MaskedSelect.apply(input, (mask,))
 
 
 def nonzero(input: TensorBase, *, as_tuple: bool = False) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn import kernels
@@ -17,15 +19,12 @@ class Mm(Op):
 
     @staticmethod
     def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
+        _keep_factors(ctx, a, b, *ctx.needs_input_grad)
         return kernels.matmul(a.array, b.array)
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        to_a = kernels.matmul(grad.array, b.swapaxes(-1, -2)) if ctx.needs_input_grad[0] else None
-        to_b = _to_second(a, b, grad.array) if ctx.needs_input_grad[1] else None
-        return to_a, to_b
+        return _to_factors(ctx, grad.array, *ctx.needs_input_grad)
 
 
 class Bmm(Mm):
@@ -39,13 +38,14 @@ class Mv(Op):
 
     @staticmethod
     def forward(ctx, a, v):
-        ctx.save_for_backward(a, v)
+        _keep_factors(ctx, a, v, *ctx.needs_input_grad)
         return kernels.matmul(a.array, v.array[:, None])[:, 0]
 
     @staticmethod
     def backward(ctx, grad):
-        a, v = (t.array for t in ctx.saved_tensors)
-        return np.outer(grad.array, v), kernels.matmul(grad.array[None], a)[0]
+        a, v = ctx.saved_tensors
+        to_a = np.outer(grad.array, v.array) if ctx.needs_input_grad[0] else None
+        return to_a, kernels.matmul(grad.array[None], a.array)[0] if ctx.needs_input_grad[1] else None
 
 
 class Dot(Op):
@@ -55,13 +55,14 @@ class Dot(Op):
 
     @staticmethod
     def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
+        _keep_factors(ctx, a, b, *ctx.needs_input_grad)
         return kernels.matmul(a.array[None], b.array[:, None])[0, 0]
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        return grad.array * b, grad.array * a
+        a, b = ctx.saved_tensors
+        to_a = grad.array * b.array if ctx.needs_input_grad[0] else None
+        return to_a, grad.array * a.array if ctx.needs_input_grad[1] else None
 
 
 class Addmm(Op):
@@ -71,22 +72,29 @@ class Addmm(Op):
 
     @staticmethod
     def forward(ctx, bias, a, b):
-        ctx.save_for_backward(a, b)
+        _keep_factors(ctx, a, b, *ctx.needs_input_grad[1:])
         return kernels.matmul(a.array, b.array) + bias.array
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        to_a = kernels.matmul(grad.array, b.T) if ctx.needs_input_grad[1] else None
-        to_b = _to_second(a, b, grad.array) if ctx.needs_input_grad[2] else None
-        return grad, to_a, to_b
+        return grad, *_to_factors(ctx, grad.array, *ctx.needs_input_grad[1:])
 
 
-def _to_second(a: np.ndarray, b: np.ndarray, grad: np.ndarray) -> np.ndarray:
-    """The gradient to b of a @ b, which lies in memory as b does: that of a transposed weight is the weight's, transposed."""
-    if b.ndim == 2 and b.T.flags.c_contiguous:
-        return kernels.matmul(grad.T, a).T
-    return kernels.matmul(a.swapaxes(-1, -2), grad)
+def _keep_factors(ctx: Any, a: TensorBase, b: TensorBase, needs_a: bool, needs_b: bool) -> None:
+    """Each factor is needed for the gradient of the other one only."""
+    ctx.turned = b.array.ndim == 2 and b.array.T.flags.c_contiguous
+    ctx.save_for_backward(a if needs_b else None, b if needs_a else None)
+
+
+def _to_factors(
+    ctx: Any, grad: np.ndarray, needs_a: bool, needs_b: bool
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The gradients of a @ b. That to b lies in memory as b does: that of a transposed weight is the weight's, transposed."""
+    a, b = (None if t is None else t.array for t in ctx.saved_tensors)
+    to_a = kernels.matmul(grad, b.swapaxes(-1, -2)) if needs_a else None
+    if not needs_b:
+        return to_a, None
+    return to_a, kernels.matmul(grad.T, a).T if ctx.turned else kernels.matmul(a.swapaxes(-1, -2), grad)
 
 
 def _same_dtype(a: TensorBase, b: TensorBase) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops import activation, arithmetic, elementwise, reduction
+from minicnn.ops import activation, arithmetic, elementwise, reduction, shape
 
 
 def _check_reduction(name: str) -> None:
@@ -46,19 +46,23 @@ class NllLoss(Op):
         scale = np.where(valid, scale, x.dtype.type(0))
         picked = np.take_along_axis(x, label[:, None], 1)[:, 0]
         losses = np.where(valid, -scale * picked, x.dtype.type(0))
-        ctx.label = label
-        if how == "mean":
+        if how == "none":
+            out, slope = losses.reshape(target.array.shape), -scale
+        elif how == "sum":
+            out, slope = losses.sum(), -scale
+        else:
             with np.errstate(invalid="ignore", divide="ignore"):
-                ctx.scale = np.where(valid, scale / scale.sum(), x.dtype.type(0))
-                return losses.sum() / scale.sum()
-        ctx.scale = scale
-        return losses.sum() if how == "sum" else losses.reshape(target.array.shape)
+                out, slope = losses.sum() / scale.sum(), np.where(valid, -scale / scale.sum(), x.dtype.type(0))
+        # The last two would do; with the others a write to the target, in a buffer that is used again, is noticed.
+        ctx.save_for_backward(logp, target, weight, TensorBase.wrap(label), TensorBase.wrap(slope))
+        return out
 
     @staticmethod
     def backward(ctx, grad):
+        *_, label, slope = ctx.saved_tensors
         out = np.zeros(ctx.shape, grad.array.dtype)
         rows = out[None] if out.ndim == 1 else out
-        np.put_along_axis(rows, ctx.label[:, None], -(ctx.scale * grad.array)[:, None], 1)
+        np.put_along_axis(rows, label.array[:, None], (slope.array * grad.array)[:, None], 1)
         return out
 
 
@@ -130,23 +134,22 @@ class BinaryCrossEntropyWithLogits(Op):
 
     @staticmethod
     def forward(ctx, x, target, weight, pos_weight, how):
-        ctx.save_for_backward(x, target)
+        ctx.save_for_backward(x, target, weight, pos_weight)
         ctx.how = how
-        ctx.weight = 1 if weight is None else weight.array
-        ctx.pos_weight = 1 if pos_weight is None else pos_weight.array
+        weight, pos_weight = (1 if w is None else w.array for w in (weight, pos_weight))
         softplus_minus = np.logaddexp(-x.array, 0)  # -log s
         t = target.array
-        losses = (1 - t) * (x.array + softplus_minus) + ctx.pos_weight * t * softplus_minus
-        return _reduced(np.asarray(ctx.weight * losses, x.array.dtype), how)
+        losses = (1 - t) * (x.array + softplus_minus) + pos_weight * t * softplus_minus
+        return _reduced(np.asarray(weight * losses, x.array.dtype), how)
 
     @staticmethod
     def backward(ctx, grad):
-        x, t = (tensor.array for tensor in ctx.saved_tensors)
+        x, t, weight, pos_weight = (1 if tensor is None else tensor.array for tensor in ctx.saved_tensors)
         s = 1 / (1 + np.exp(-np.abs(x)))
         s = np.where(x >= 0, s, 1 - s)
-        slope = (1 - t) * s - ctx.pos_weight * t * (1 - s)
-        g = _spread(grad.array, ctx.how, x.size) * ctx.weight
-        to_target = g * (-ctx.pos_weight * -np.logaddexp(-x, 0) - (x + np.logaddexp(-x, 0)))
+        slope = (1 - t) * s - pos_weight * t * (1 - s)
+        g = _spread(grad.array, ctx.how, x.size) * weight
+        to_target = g * (-pos_weight * -np.logaddexp(-x, 0) - (x + np.logaddexp(-x, 0)))
         return (g * slope).astype(x.dtype, copy=False), to_target
 
 
@@ -199,7 +202,7 @@ def cross_entropy(
 def _weighted(logp: TensorBase, weight: TensorBase | None, axis: int) -> TensorBase:
     if weight is None:
         return logp
-    return arithmetic.mul(logp, TensorBase.wrap(weight.array.reshape(-1, *(1,) * (logp.array.ndim - axis - 1))))
+    return arithmetic.mul(logp, shape.view(weight, (*(1,) * axis, -1, *(1,) * (logp.array.ndim - axis - 1))))
 
 
 def _soft_target(logp: TensorBase, target: TensorBase, weight: TensorBase | None, how: str, axis: int) -> TensorBase:

@@ -18,22 +18,23 @@ class NativeBatchNorm(Op):
     slots = 3
 
     @staticmethod
-    def forward(ctx, x, weight, bias, mean, inverse_std, training):
-        ctx.save_for_backward(x, weight)
-        ctx.mean, ctx.inverse_std, ctx.training = mean, inverse_std, training
+    def forward(ctx, x, weight, bias, mean, inverse_std, running, training):
+        # `running`: the statistics are used as copies, but as in PyTorch they must not be written.
+        ctx.save_for_backward(x, weight, TensorBase.wrap(mean), TensorBase.wrap(inverse_std), *running)
+        ctx.training = training
         scale = inverse_std if weight is None else inverse_std * weight.array
         shift = -mean * scale if bias is None else bias.array - mean * scale
         return kernels.scale_channels(x.array, scale, shift)
 
     @staticmethod
     def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
+        x, weight, mean, inverse_std = (None if t is None else t.array for t in ctx.saved_tensors[:4])
         g = grad.array
         axes = (0, *range(2, g.ndim))
-        normalized = (x.array - _by_channel(ctx.mean, x)) * _by_channel(ctx.inverse_std, x)
+        normalized = (x - _by_channel(mean, x)) * _by_channel(inverse_std, x)
         to_bias = g.sum(axis=axes)
         to_weight = (g * normalized).sum(axis=axes)
-        scale = _by_channel(ctx.inverse_std if weight is None else ctx.inverse_std * weight.array, x)
+        scale = _by_channel(inverse_std if weight is None else inverse_std * weight, x)
         if not ctx.training:
             return g * scale, to_weight, to_bias
         # The batch's mean and variance follow x: take out of g what they undo.
@@ -42,8 +43,8 @@ class NativeBatchNorm(Op):
         return to_x, to_weight, to_bias
 
 
-def _by_channel(values: np.ndarray, x: TensorBase) -> np.ndarray:
-    return values.reshape(1, -1, *(1,) * (x.array.ndim - 2))
+def _by_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return values.reshape(1, -1, *(1,) * (x.ndim - 2))
 
 
 def batch_norm(
@@ -68,15 +69,15 @@ def batch_norm(
     if training:
         axes = (0, *range(2, x.ndim))
         mean = x.mean(axis=axes)
-        var = np.square(x - _by_channel(mean, input)).mean(axis=axes)
+        var = np.square(x - _by_channel(mean, x)).mean(axis=axes)
         n = x.size // C
         for running, new in ((running_mean, mean), (running_var, var * (n / max(n - 1, 1)))):
             if running is not None:
                 running.array[...] = (1 - momentum) * running.array + momentum * new
-                running._version_counter.value += 1
     elif running_mean is None or running_var is None:
         raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
     else:
         mean, var = running_mean.array.copy(), running_var.array
     inverse_std = (1 / np.sqrt(var + x.dtype.type(eps))).astype(x.dtype, copy=False)
-    return NativeBatchNorm.apply(input, weight, bias, mean.astype(x.dtype, copy=False), inverse_std, training)
+    mean = mean.astype(x.dtype, copy=False)
+    return NativeBatchNorm.apply(input, weight, bias, mean, inverse_std, (running_mean, running_var), training)

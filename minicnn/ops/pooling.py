@@ -16,15 +16,16 @@ class MaxPool2DWithIndices(Op):
 
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
-        ctx.save_for_backward(x)  # as in PyTorch, though its shape is enough: so a write to it is noticed
         ctx.geometry = (kernel, stride, padding, dilation)
-        out, ctx.indices = kernels.max_pool2d(x.array, kernel, stride, padding, dilation, ceil_mode)
-        return out, ctx.indices
+        out, indices = kernels.max_pool2d(x.array, kernel, stride, padding, dilation, ceil_mode)
+        indices = TensorBase.wrap(indices)
+        ctx.save_for_backward(x, indices)  # x as in PyTorch, though its shape is enough: so a write to it is noticed
+        return out, indices
 
     @staticmethod
     def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        return kernels.max_pool2d_grad(grad.array, ctx.indices, x.array.shape)
+        x, indices = (t.array for t in ctx.saved_tensors)
+        return kernels.max_pool2d_grad(grad.array, indices, x.shape)
 
 
 class AdaptiveMaxPool2D(Op):
@@ -32,14 +33,12 @@ class AdaptiveMaxPool2D(Op):
 
     @staticmethod
     def forward(ctx, x, output_size):
-        ctx.save_for_backward(x)
-        out, ctx.indices = kernels.adaptive_max_pool2d(x.array, output_size)
-        return out, ctx.indices
+        out, indices = kernels.adaptive_max_pool2d(x.array, output_size)
+        indices = TensorBase.wrap(indices)
+        ctx.save_for_backward(x, indices)
+        return out, indices
 
-    @staticmethod
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        return kernels.max_pool2d_grad(grad.array, ctx.indices, x.array.shape)
+    backward = MaxPool2DWithIndices.backward
 
 
 class AvgPool2D(Op):

@@ -84,13 +84,13 @@ class Prod(Op, node_name="ProdBackward1"):
     @staticmethod
     def forward(ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim = dims, keepdim
-        ctx.save_for_backward(a)
-        return a.array.prod(axis=dims, keepdims=keepdim)
+        out = TensorBase.wrap(a.array.prod(axis=dims, keepdims=keepdim))
+        ctx.save_for_backward(a, out)  # the result as in PyTorch, though `a` is enough: so a write to it is noticed
+        return out
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        x = a.array
+        x = ctx.saved_tensors[0].array
         zeros = (x == 0).sum(axis=ctx.dims, keepdims=True)
         others = np.where(x == 0, 1, x).prod(axis=ctx.dims, keepdims=True)  # the product without its zeros
         without_me = np.where(
@@ -114,19 +114,24 @@ class _Pick(Op):
     def forward(cls, ctx, a, dim, keepdim):
         ctx.dim, ctx.keepdim, ctx.shape = dim, keepdim, a.array.shape
         if a.array.ndim == 0:
-            ctx.index = None
-            return a.array.copy(), np.zeros((), np.int64)
-        index = np.expand_dims(cls.choose(a.array, dim), dim)
-        values = np.take_along_axis(a.array, index, dim)
-        ctx.index = index
-        return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
+            values, index = a.array.copy(), np.zeros((), np.int64)
+        else:
+            index = np.expand_dims(cls.choose(a.array, dim), dim)
+            values = np.take_along_axis(a.array, index, dim)
+            if not keepdim:
+                values, index = values.squeeze(dim), index.squeeze(dim)
+        index = TensorBase.wrap(index)
+        ctx.save_for_backward(index)
+        return values, index
 
     @staticmethod
     def backward(ctx, grad):
-        if ctx.index is None:
+        (index,) = ctx.saved_tensors
+        if not ctx.shape:
             return grad
         out = np.zeros(ctx.shape, grad.array.dtype)
-        np.put_along_axis(out, ctx.index, grad.array if ctx.keepdim else np.expand_dims(grad.array, ctx.dim), ctx.dim)
+        places, values = (t.array if ctx.keepdim else np.expand_dims(t.array, ctx.dim) for t in (index, grad))
+        np.put_along_axis(out, places, values, ctx.dim)
         return out
 
 
@@ -171,12 +176,14 @@ class Nansum(Op):
 
     @staticmethod
     def forward(ctx, a, dims, keepdim):
-        ctx.dims, ctx.keepdim, ctx.there = dims, keepdim, ~np.isnan(a.array)
+        ctx.dims, ctx.keepdim = dims, keepdim
+        ctx.save_for_backward(a)
         return np.nansum(a.array, axis=dims, keepdims=keepdim)
 
     @staticmethod
     def backward(ctx, grad):
-        return _spread(grad.array, ctx.dims, ctx.keepdim) * ctx.there
+        (a,) = ctx.saved_tensors
+        return _spread(grad.array, ctx.dims, ctx.keepdim) * ~np.isnan(a.array)
 
 
 class _Extreme(Op):

@@ -35,13 +35,15 @@ class Sort(Op):
         index = _order(a.array, dim, descending)
         if count is not None:
             index = np.take(index, range(count), axis=dim)
-        ctx.index = index
-        return np.take_along_axis(a.array, index, dim), index
+        values, index = np.take_along_axis(a.array, index, dim), TensorBase.wrap(index)
+        ctx.save_for_backward(index)
+        return values, index
 
     @staticmethod
     def backward(ctx, grad):
+        (index,) = ctx.saved_tensors
         out = np.zeros(ctx.shape, grad.array.dtype)
-        np.put_along_axis(out, ctx.index, grad.array, ctx.dim)
+        np.put_along_axis(out, index.array, grad.array, ctx.dim)
         return out
 
 

@@ -1,0 +1,236 @@
+"""Backward passes beside and inside of each other, and which nodes a pass with `inputs=` visits."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+from both import assert_same
+from compare import same
+
+import minicnn
+
+
+def written_later(lib):
+    """A view whose base was written after the view was made: its node is younger than the node that uses it."""
+    x = lib.ones(3, requires_grad=True)
+    base = x * 1
+    view = base[0]
+    base.mul_(2)
+    return x, base, view, view * 3
+
+
+@pytest.mark.parametrize("target", ["leaf", "base", "view"])
+def test_a_view_of_a_base_that_was_written_later(target):
+    def scenario(lib, log):
+        x, base, view, y = written_later(lib)
+        wanted = {"leaf": x, "base": base, "view": view}[target]
+        log(*lib.autograd.grad(y, [wanted], retain_graph=True), y.grad_fn.next_functions[0][0].name())
+        y.backward(inputs=[wanted], retain_graph=True)
+        log(wanted.grad)
+        y.backward()
+        log(x.grad)
+
+    assert_same(scenario)
+
+
+def test_a_pass_follows_edges_through_several_views_of_one_base():
+    def scenario(lib, log):
+        x = lib.ones(4, requires_grad=True)
+        base = x * 1
+        first, second = base[:2], base[2:]
+        second.mul_(3)
+        total = first.sum() * second.sum()
+        first.add_(second)
+        log(*lib.autograd.grad(total + base.sum(), [x], retain_graph=True))
+        log(*lib.autograd.grad(base.prod(), [first, second, x], allow_unused=True))
+
+    assert_same(scenario)
+
+
+# --- threads --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hasty():
+    """Threads take turns as often as they can, so that they meet in the middle of things."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def in_threads(*functions: Callable[[], object]) -> list[object]:
+    """Each function's result, or its error; they start together."""
+    barrier, results = threading.Barrier(len(functions)), [None] * len(functions)
+
+    def run(i: int) -> None:
+        barrier.wait()
+        try:
+            results[i] = functions[i]()
+        except Exception as error:
+            results[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(functions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+class Meeting(minicnn.autograd.Function):
+    """An identity where two backward passes wait for each other, so that both are in the middle of their graph."""
+
+    barrier: threading.Barrier
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, grad):
+        Meeting.barrier.wait(10)
+        return grad
+
+
+@pytest.mark.parametrize("operation", ["mul", "matmul", "conv2d", "cat"])
+def test_two_passes_with_other_wishes_on_one_retained_graph(operation):
+    a, b = (minicnn.ones(1, 1, 2, 2).mul(k).requires_grad_() for k in (2, 3))
+    join = {
+        "mul": lambda: a * b,
+        "matmul": lambda: a @ b,
+        "conv2d": lambda: minicnn.nn.functional.conv2d(a, b),
+        "cat": lambda: minicnn.cat([a * a, b * b]),
+    }[operation]
+    y = Meeting.apply(join()).sum()
+    Meeting.barrier = threading.Barrier(1)
+    expected = [minicnn.autograd.grad(y, [leaf], retain_graph=True)[0] for leaf in (a, b)]
+    Meeting.barrier = threading.Barrier(2)
+    for _ in range(20):
+        found = in_threads(
+            *(lambda leaf=leaf: minicnn.autograd.grad(y, [leaf], retain_graph=True)[0] for leaf in (a, b))
+        )
+        for one, other in zip(found, expected, strict=True):
+            assert isinstance(one, minicnn.Tensor), one
+            assert one.equal(other)
+
+
+def test_the_flags_of_a_node_are_the_same_during_and_after_a_pass():
+    a, b = (minicnn.ones(2, requires_grad=True) for _ in range(2))
+    y = a * b
+    seen = []
+    y.grad_fn.register_hook(lambda *args: seen.append(y.grad_fn.needs_input_grad))
+    y.sum().backward(inputs=[a])
+    assert seen == [y.grad_fn.needs_input_grad] == [(True, True, False)]
+
+
+def test_gradients_of_many_threads_all_arrive(hasty):
+    weight = minicnn.ones(200_000, requires_grad=True)  # large enough for NumPy to let other threads run meanwhile
+
+    def train():
+        for _ in range(10):
+            (weight * 2).sum().backward()
+
+    assert in_threads(*[train] * 4) == [None] * 4
+    assert weight.grad.eq(80).all()
+
+
+def test_threads_that_meet_a_parameter_first_share_its_node(hasty):
+    """Two nodes for one leaf would mean that a pass asks for a leaf that its graph does not end in."""
+    for _ in range(200):
+        weight = minicnn.ones(2, requires_grad=True)
+        nodes = in_threads(*[lambda weight=weight: (weight * 2).grad_fn] * 4)
+        assert len({id(node.next_functions[0][0]) for node in nodes}) == 1
+
+
+def test_threads_that_read_a_view_of_a_written_base_share_its_node(hasty):
+    for _ in range(200):
+        base = minicnn.ones(3, requires_grad=True) * 1
+        view = base[:2]
+        base.mul_(2)
+        nodes = in_threads(*[lambda view=view: view.grad_fn] * 4)
+        assert len({id(node) for node in nodes}) == 1
+
+
+def test_retained_gradients_of_two_threads_add_up(hasty):
+    x = minicnn.ones(100_000, requires_grad=True)
+    middle = x * 2
+    middle.retain_grad()
+    y = Meeting.apply(middle).sum()
+    Meeting.barrier = threading.Barrier(2)
+    in_threads(*[lambda: y.backward(retain_graph=True)] * 2)
+    assert middle.grad.eq(2).all()
+    assert x.grad.eq(4).all()
+
+
+# --- passes inside of passes ----------------------------------------------------------------------------------------------
+
+
+def nested(lib):
+    """A Function whose backward pass runs another one, `depth` times; each notes what a thread knows."""
+
+    class Nested(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, depth, seen):
+            ctx.depth, ctx.seen = depth, seen
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad):
+            ctx.seen.append(lib.is_grad_enabled())
+            if ctx.depth == 0:
+                return grad * 2, None, None
+            with lib.enable_grad():
+                x = lib.ones(2, requires_grad=True)
+                Nested.apply(x, ctx.depth - 1, ctx.seen).sum().backward()
+            return x.grad * grad, None, None
+
+    return Nested
+
+
+@pytest.mark.parametrize("depth", [1, 30, 200, 500])
+def test_a_pass_in_a_pass_in_a_pass(depth):
+    def observed(lib):
+        x, seen = lib.ones(2, requires_grad=True), []
+        nested(lib).apply(x, depth, seen).sum().backward()
+        return x.grad.tolist(), len(seen), set(seen)
+
+    same(observed)
+
+
+@pytest.mark.parametrize("depth", [3, 100])
+def test_an_error_comes_up_from_the_bottom(depth):
+    def descend(depth):
+        x = minicnn.ones(2, requires_grad=True)
+        x.register_hook(lambda grad: descend(depth - 1))
+        if depth == 0:
+            raise KeyError("at the bottom")
+        with minicnn.enable_grad():
+            (x * 2).sum().backward()
+
+    with pytest.raises(KeyError, match="at the bottom"):
+        descend(depth)
+    x = minicnn.ones(2, requires_grad=True)
+    (x * 2).sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    assert minicnn.is_grad_enabled()
+
+
+def test_saved_tensors_hooks_reach_the_passes_inside():
+    def observed(lib):
+        packed = []
+
+        def descend(depth):
+            x = lib.ones(2, requires_grad=True)
+            x.register_hook(lambda grad: descend(depth - 1) if depth else None)
+            with lib.enable_grad():
+                x.exp().sum().backward()
+
+        with lib.autograd.graph.saved_tensors_hooks(lambda t: packed.append(t.tolist()) or t, lambda t: t):
+            descend(45)
+        return len(packed)
+
+    assert same(observed) == 46
