@@ -151,7 +151,7 @@ def test_a_finished_unit_is_found_by_all_that_decides_it(tmp_path):
     assert (found.start, found.end, found.rose) == (0.5, 1.5, True)
     assert (found.image == 7).all()
     assert finished.get(layer, 0) is None
-    for other in (atlas.Plan(model, steps=4), atlas.Plan(model, seed=1), atlas.Plan(model, steps=3, mean=0.5)):
+    for other in (atlas.Plan(model, steps=4), atlas.Plan(model, seed=1), atlas.Plan(model, steps=3, mean=0.4)):
         assert Finished(tmp_path, other).get(other.layers[0], 1) is None
     finished.path(layer, 1).write_bytes(b"PK half a file")
     assert finished.get(layer, 1) is None
