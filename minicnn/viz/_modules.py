@@ -121,12 +121,12 @@ def dtype_of(model: Module | None) -> Any:
 
 
 def run(model: Module, x: Tensor) -> Any:
-    """model(x). Where the network cannot take an input of this size, the error says what went in, and how to change that."""
+    """model(x). Where the network cannot take such an input, the error says what went in, and which argument changes that."""
     try:
         return model(x)
     except RuntimeError as error:
         shape = ", ".join(map(str, x.shape))
-        hint = "size=... chooses another height and width"
+        hint = "size= chooses another height and width (receptive_fields: shape=)"
         raise RuntimeError(f"{error}. The network was given ({shape}), (N, C, H, W): {hint}") from error
 
 

@@ -108,7 +108,7 @@ def integrated_gradients(
     units = targets(model, x, target)
     image = x.detach().numpy()
     start = np.broadcast_to(np.asarray(baseline, image.dtype), image.shape)
-    result = np.empty_like(image)
+    result = np.empty(image.shape, np.float32)
     for n, unit in enumerate(units):
         total = np.zeros(image.shape[1:], np.float64)
         for shares in np.array_split((np.arange(steps) + 0.5) / steps, -(-steps // batch)):
@@ -136,7 +136,7 @@ def smooth_grad(
     """
     units = targets(model, x, target)
     image, rng = x.detach().numpy(), np.random.default_rng(seed)
-    result = np.empty_like(image)
+    result = np.empty(image.shape, np.float32)
     for n, unit in enumerate(units):
         deviation = noise * np.ptp(image[n])
         total = np.zeros(image.shape[1:], np.float64)

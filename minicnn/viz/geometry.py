@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn import Tensor, enable_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import dtype_of, find_calls, named_modules, run, still
+from minicnn.viz._modules import dtype_of, find_calls, input_channels, named_modules, run, still
 from minicnn.viz._reach import Reach, reach
 from minicnn.viz.capture import capture
 
@@ -105,7 +105,7 @@ class Field:
 
 
 def receptive_fields(
-    model: Module, layers: str | Iterable[str] | None = None, shape: Iterable[int] = (1, 3, 64, 64)
+    model: Module, layers: str | Iterable[str] | None = None, shape: Iterable[int] | None = None
 ) -> dict[str, Field]:
     """{layer: Field} for an input of this shape (N, C, H, W), in the order of the calls.
 
@@ -113,8 +113,8 @@ def receptive_fields(
         model: any `Module` that takes one image tensor.
         layers: names or patterns, "pool#2" for the second call of a module, see `capture`; None: every call of every module
             without children.
-        shape: of the input. Fields of convolutions and poolings do not depend on H and W, those behind an adaptive
-            pooling or a resizing to a given size do.
+        shape: of the input; by default 64 x 64 pixels of as many channels as the network takes. Fields of convolutions and
+            poolings do not depend on H and W, those behind an adaptive pooling or a resizing to a given size do.
 
     The field is what a unit *can* see; where weights are zero or a ReLU is off, it sees less. Raises KeyError for unknown
     names, and ValueError where the way from the image to the layer cannot be followed: an operation that moves y and x
@@ -124,6 +124,7 @@ def receptive_fields(
     layers = [layers] if isinstance(layers, str) else list(layers or ())
     if every:
         layers = [f"{name}#*" for name, module in named_modules(model).items() if next(module.children(), None) is None]
+    shape = (1, input_channels(model), 64, 64) if shape is None else shape
     reader = _Reader()
     with still(model), enable_grad(), capture(model, layers, detach=False, stop=True) as outputs:
         run(model, reader.start(tuple(shape), dtype_of(model)))
