@@ -60,7 +60,34 @@ int8 = dtype("int8", np.int8, "CharTensor")
 int16 = dtype("int16", np.int16, "ShortTensor")
 int32 = dtype("int32", np.int32, "IntTensor")
 int64 = dtype("int64", np.int64, "LongTensor")
+uint16 = dtype("uint16", np.uint16, "UInt16Tensor")
+uint32 = dtype("uint32", np.uint32, "UInt32Tensor")
+uint64 = dtype("uint64", np.uint64, "UInt64Tensor")
 bool_ = dtype("bool", np.bool_, "BoolTensor")
+
+
+class UnheldDtype(dtype):
+    """An element type that PyTorch has and NumPy has not, such as bfloat16: a name that a file may give, and no more."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def numpy(self) -> np.dtype:  # type: ignore[override]
+        raise TypeError(f"no tensor here is of type {self}: NumPy does not have it")
+
+    def __reduce__(self) -> tuple:
+        return UnheldDtype, (self.name,)
+
+
+class Layout:
+    """How the numbers of a tensor lie, as PyTorch calls it: a name that a file may give. Here all are strided."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
 
 
 class Size(tuple):

@@ -139,7 +139,7 @@ def test_the_builder_of_hostile_files_builds_a_good_one(tmp_path):
         ({"size": (2**31, 2**31), "stride": (0, 0)}, "in a storage of only 4 numbers"),
         ({"size": (2**61, 2**61), "stride": (1, 1)}, "does not fit"),
         ({"size": (4, 4)}, r"shape \(4, 4\) with strides \(1,\)"),
-        ({"size": (1,) * 40, "stride": (1,) * 40}, "shape"),
+        ({"size": (1,) * 70, "stride": (1,) * 70}, "a tensor of 70 dimensions: NumPy has at most 64"),
         ({"count": 5}, "has 16 bytes, and shall have 5 numbers"),
         ({"count": 2**60}, "has 16 bytes, and shall have"),
         ({"count": -4}, "has 16 bytes, and shall have -4 numbers"),
@@ -197,10 +197,8 @@ def test_members_that_lie_over_each_other(tmp_path):
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        (
-            b"\x80\x02]r" + struct.pack("<I", 2**32 - 1) + b".",
-            None,
-        ),  # Python's own machine makes room for 2**32 entries
+        # Python's own machine makes room for 2**32 entries
+        (b"\x80\x02]r" + struct.pack("<I", 2**32 - 1) + b".", "object 4294967295 of the memo after 0 others"),
         (b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"x.", "damaged"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.", "damaged"),
         (b"\x80\x02X" + struct.pack("<I", 2**32 - 1) + b"x.", "damaged"),
@@ -215,7 +213,7 @@ def test_members_that_lie_over_each_other(tmp_path):
         (b"\x80\x02]K\x01K\x02R.", "calls int"),
         (b"\x80\x02ccollections\nOrderedDict\nK\x01R.", "calls function"),
         (b"\x80\x02ctorch\nFloatStorage\n)R.", "calls StorageType"),
-        (b"\x80\x02]}b.", "sets attributes of list"),
+        (b"\x80\x02]}b.", "sets the state of list"),
         (b"\x80\x02K\x01Q.", "refers to 1"),
         (b"\x80\x02\x95" + struct.pack("<Q", 2**60) + b".", "damaged"),
         (b"\x80\x02(iposix\nsystem\n.", "the instruction INST"),
@@ -249,10 +247,13 @@ TEXT = b"X" + struct.pack("<I", 10**6) + b"x" * 10**6
         (b"}(" + LAUGHS + b"K\x01u.", "a tuple as the key of a dictionary"),
         (b"ctorch\ndevice\n" + LAUGHS + b"\x85R.", "a device that is no name"),
         (LAUGHS + b"\x8c\x01x\x93.", "a name that is no text"),
-        (b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage() + LAUGHS + b"))tR.", "offset"),
+        (b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage() + LAUGHS + b"))\x89}tR.", "offset"),
         (PAIRS + b"ccollections\nOrderedDict\nq\x01" + b"h\x01h\x00\x85R" * 1000 + b".", "again and again"),
-        (TEXT + b"q\x00c_codecs\nencode\nq\x01" + b"h\x01h\x00\x85R" * 1000 + b".", "again and again"),
-        (b"\x8b" + struct.pack("<i", 10**6) + b"x" * 10**6 + b".", "a number of 7999999 bits"),
+        (
+            TEXT + b"q\x00c_codecs\nencode\nq\x01" + b"h\x01h\x00X\x06\x00\x00\x00latin1\x86R" * 1000 + b".",
+            "again and again",
+        ),
+        (b"\x8b" + struct.pack("<i", 10**6) + b"x" * 10**6 + b".", "a number of 1000000 bytes"),
     ],
     ids=["reference", "storage", "key", "device", "name", "offset", "copies of pairs", "copies of text", "number"],
 )
@@ -262,11 +263,8 @@ def test_small_files_that_would_grow(tmp_path, code, text):
 
 
 def test_a_pickle_may_have_so_many_instructions(tmp_path, monkeypatch):
-    path = zipped(tmp_path / "a.pth", b"\x80\x02" + b"}" * 2_000_000 + b".")
-    began = time.process_time()
-    with pytest.raises(WeightsError, match="more than 1,000,000 instructions"):
-        minicnn.load(path)
-    assert time.process_time() - began < 5
+    path = zipped(tmp_path / "a.pth", b"\x80\x02" + b"N" * 20_000 + b".")
+    assert minicnn.load(path) is None
     monkeypatch.setattr(_unpickle, "MAX_OPCODES", 10_000)
     refused(path, "more than 10,000 instructions")
 

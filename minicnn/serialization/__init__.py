@@ -10,7 +10,6 @@ text, and lists and dicts of them gives a `ForbiddenError`, which is a WeightsEr
 """
 
 import os
-import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,9 +24,9 @@ from minicnn.nn import Module
 from minicnn.serialization._atomic import atomic_write
 from minicnn.serialization._errors import ForbiddenError, WeightsError
 from minicnn.serialization._fit import check_fit, state_dict_in
-from minicnn.serialization._npz import METADATA, npz_metadata, read_npz, write_npz
-from minicnn.serialization._safetensors import opened_safetensors, read_safetensors, write_safetensors
-from minicnn.serialization._torch_read import read_torch
+from minicnn.serialization._formats import METADATA_OF, reading
+from minicnn.serialization._npz import METADATA, write_npz
+from minicnn.serialization._safetensors import write_safetensors
 from minicnn.serialization._torch_write import write_torch
 
 __all__ = [
@@ -50,12 +49,13 @@ FileName = str | os.PathLike[str]
 def load(f: FileName | BinaryIO, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """What a file holds: {name: Tensor} of a `.safetensors` or `.npz`; of a `.pth` whatever torch.save was given.
 
-    The tensors are in float32, float16, int64 ... as stored; bfloat16, which NumPy does not have, becomes float32 (the
-    same numbers). Those of a `.pth` that shared memory share it again. A `.safetensors` file keeps no order, so its names come
+    The tensors are in float32, float16, int64 ... as stored; bfloat16 and float8, which NumPy does not have, become float32,
+    complex32 becomes complex64 (the same numbers). Those of a `.pth` that shared memory share it again, but for conjugate
+    and negative views, which get their own. A `.safetensors` file keeps no order, so its names come
     in natural order: `features.3` before `features.10`; those of the other formats come as they were saved.
 
     Args:
-        f: a path; for what torch.save wrote, an open binary file too.
+        f: a path or an open binary file.
         map_location: torch.load's argument. Everything comes to the CPU, from wherever it was saved.
         weights_only: torch.load's argument. True is the only value there is.
 
@@ -68,18 +68,9 @@ def load(f: FileName | BinaryIO, map_location: Any = None, *, weights_only: bool
         check_device(map_location)
     if not weights_only:
         raise ValueError("weights_only=False would run code from the file: minicnn reads tensors and nothing else")
-    with _opened(f) as (file, name):
-        kind = _format_of(file, name)
-        if kind == "torch":
-            try:
-                return read_torch(file)
-            except WeightsError as error:
-                raise type(error)(f"{name}: {error}") from error
-        if not isinstance(f, str | os.PathLike):
-            raise WeightsError(f"{name} is a .{kind} file: such are read from a path, not from {type(f).__name__}")
-    path = Path(f)
-    read = {"safetensors": read_safetensors, "npz": read_npz}[kind]
-    return OrderedDict((name, _tensor(path, name, array)) for name, array in read(path))
+    with _opened(f) as (file, name), reading(file, name) as (kind, read, source):
+        loaded = read(*source)
+        return loaded if kind == "torch" else OrderedDict((key, Tensor.wrap(array)) for key, array in loaded)
 
 
 def save(obj: Any, f: FileName | BinaryIO, *, metadata: Mapping[str, str] | None = None) -> None:
@@ -110,13 +101,8 @@ def save(obj: Any, f: FileName | BinaryIO, *, metadata: Mapping[str, str] | None
 
 def read_metadata(f: FileName) -> dict[str, str]:
     """The text that was saved beside the tensors, {name: text}; empty if there is none. Reads no tensor."""
-    path = Path(f)
-    with _opened(path) as (file, name):
-        kind = _format_of(file, name)
-    if kind == "safetensors":
-        with opened_safetensors(path) as file:
-            return dict(file.metadata() or {})
-    return npz_metadata(path) if kind == "npz" else {}
+    with _opened(f) as (file, name), reading(file, name) as (kind, _, source):
+        return METADATA_OF[kind](*source) if kind in METADATA_OF else {}
 
 
 def load_weights(model: Module, f: FileName, strict: bool = True) -> Any:
@@ -132,9 +118,6 @@ def load_weights(model: Module, f: FileName, strict: bool = True) -> Any:
     return model.load_state_dict(weights, strict=strict)
 
 
-# --- what is this file? -----------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def _opened(f: FileName | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
     """The file, open for reading, and what to call it."""
@@ -145,39 +128,6 @@ def _opened(f: FileName | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
         yield f, getattr(f, "name", "the file")
     else:
         raise TypeError(f"a file of weights is a path or a binary file that can seek, not {type(f).__name__}")
-
-
-def _format_of(file: BinaryIO, name: str) -> str:
-    """ "torch", "safetensors" or "npz", by the first bytes; WeightsError for anything else."""
-    head = file.read(512)
-    file.seek(0)
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # a zip archive: .npz, or what torch.save writes
-        return "torch" if any(member.endswith("/data.pkl") for member in _zip_names(file, head)) else "npz"
-    if head[8:9] == b"{":
-        return "safetensors"
-    if head[:1] == b"\x80" or head[257:262] == b"ustar":  # a pickle: torch.save before version 1.6; tar: before 0.1.10
-        return "torch"
-    what = "is empty" if not head else f"is neither .pth nor .safetensors nor .npz: it begins with {head[:16]!r}"
-    raise WeightsError(f"{name} {what}")
-
-
-def _zip_names(file: BinaryIO, head: bytes) -> list[str]:
-    """The members of an archive; of one that is cut short, the first."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return archive.namelist()
-    except Exception:  # a foreign file may break zipfile in many ways
-        return [head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("latin-1")]
-    finally:
-        file.seek(0)
-
-
-def _tensor(path: Path, name: str, array: np.ndarray) -> Tensor:
-    try:
-        dtype.of(array.dtype)
-    except TypeError as error:
-        raise WeightsError(f"{path}: {name!r} has a type that tensors do not have: {array.dtype}") from error
-    return Tensor.wrap(array)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

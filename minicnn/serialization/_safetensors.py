@@ -1,51 +1,108 @@
-"""`.safetensors`: a header in JSON and the numbers; the format that travels best. The `safetensors` package reads it."""
+"""`.safetensors`: a header in JSON and the numbers; the format that travels best.
+
+Read here and not by the `safetensors` package, which cannot bring bfloat16 and float8 into NumPy. The checks are those that
+the package makes: names, types and shapes, and numbers that lie one behind the other and fill the file.
+"""
 
 import json
+import math
+import re
+import sys
 from collections.abc import Iterator
-from pathlib import Path
-from re import split
 from typing import Any, BinaryIO
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from minicnn.serialization._errors import WeightsError
+from minicnn.serialization._errors import WeightsError, short
+from minicnn.serialization._rebuild import MAX_DIMENSIONS
+from minicnn.serialization._storages import fill, held_type, raw_type
+
+MAX_HEADER = 16 << 20  # bytes; a tensor takes a hundred
+STORED = {
+    "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16", "BOOL": "b1", "C64": "c8",
+    "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz", "F8_E5M2FNUZ": "float8_e5m2fnuz",
+}  # fmt: skip
 
 
-def opened_safetensors(path: Path) -> Any:
+def read_safetensors(file: BinaryIO, size: int) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, array) of each tensor of an open file of `size` bytes, in natural order."""
+    header, start = _header(file, size)
+    header.pop("__metadata__", None)
+    entries = {name: _entry(name, entry) for name, entry in header.items()}
+    end = 0
+    for name, (_, _, first, last) in sorted(entries.items(), key=lambda item: item[1][2:]):
+        if first != end:
+            raise WeightsError(
+                f"it is damaged: the numbers of {short(name)} begin at {first}, those before end at {end}"
+            )
+        end = last
+    if start + end != size:
+        raise WeightsError(f"it is damaged or cut short: it has {size:,} bytes, and shall have {start + end:,}")
+    for name in sorted(entries, key=_natural):
+        stored, shape, first, _ = entries[name]
+        array = np.empty(math.prod(shape), held_type(stored))
+        file.seek(start + first)
+        fill(file, array, stored, sys.byteorder != "little")
+        yield name, array.reshape(shape)
+
+
+def safetensors_metadata(file: BinaryIO, size: int) -> dict[str, str]:
+    metadata = _header(file, size)[0].get("__metadata__")
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise WeightsError("its metadata is not text by names")
+    return metadata
+
+
+def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """The header, and where the numbers begin."""
+    length = int.from_bytes(file.read(8), "little")
+    if length > MAX_HEADER or 8 + length > size:
+        raise WeightsError(f"it is damaged or cut short: its header shall have {length:,} bytes")
     try:
-        return safe_open(path, framework="numpy")
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is damaged or cut short: {error}") from error
+        header = json.loads(file.read(length).decode(), parse_int=_number)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"it is damaged: its header is no JSON: {str(error)[:200]}") from error
+    if not isinstance(header, dict):
+        raise WeightsError(f"it is damaged: its header is {type(header).__name__}")
+    return header, 8 + length
 
 
-def read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    with opened_safetensors(path) as file:
-        for name in sorted(file.keys(), key=_natural):
-            kind = file.get_slice(name).get_dtype()
-            if kind == "BF16":
-                yield name, _read_bfloat16(path, name)
-                continue
-            try:
-                yield name, file.get_tensor(name)
-            except (SafetensorError, TypeError, AttributeError, KeyError) as error:
-                raise WeightsError(f"{path}: {name!r} cannot be read as {kind}: {error}") from error
+def _number(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
-def _read_bfloat16(path: Path, name: str) -> np.ndarray:
-    """A bfloat16 is the upper half of a float32: put it there, and zeros below."""
-    with path.open("rb") as file:
-        header_length = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(header_length))[name]
-        first, last = entry["data_offsets"]
-        file.seek(8 + header_length + first)
-        upper = np.frombuffer(file.read(last - first), "<u2")
-    return (upper.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
+def _entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
+    """(type, shape, first byte, byte behind the last) of a tensor."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise WeightsError(f"it is damaged: {short(name)} is described by {short(entry)}")
+    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(kind, str) or kind not in STORED:
+        raise WeightsError(f"{short(name)} is of type {short(kind)}, which NumPy does not have")
+    if not isinstance(shape, list) or not isinstance(offsets, list) or len(offsets) != 2:
+        raise WeightsError(f"it is damaged: {short(name)} has the shape {short(shape)} at {short(offsets)}")
+    if len(shape) > MAX_DIMENSIONS:
+        raise WeightsError(f"{short(name)} has {len(shape)} dimensions: NumPy has at most {MAX_DIMENSIONS}")
+    if not all(type(number) is int and 0 <= number < 2**62 for number in (*shape, *offsets)):
+        raise WeightsError(f"it is damaged: {short(name)} has the shape {short(shape)} at {short(offsets)}")
+    stored, (first, last) = STORED[kind], offsets
+    if math.prod(shape) * raw_type(stored).itemsize != last - first:
+        raise WeightsError(
+            f"it is damaged: {short(name)}, {kind} of shape {short(shape)}, shall lie in {last - first} bytes"
+        )
+    return stored, shape, first, last
 
 
 def _natural(name: str) -> list[Any]:
-    """A sorting key under which `features.3` comes before `features.10`."""
-    return [int(part) if i % 2 else part for i, part in enumerate(split(r"(\d+)", name))]
+    """A sorting key under which `features.3` comes before `features.10`: numbers by their length, then by their digits."""
+    parts: list[Any] = re.split("([0-9]+)", name)
+    parts[1::2] = [(len(digits), digits) for digits in (part.lstrip("0") for part in parts[1::2])]
+    return parts
 
 
 def write_safetensors(arrays: dict[str, np.ndarray], file: BinaryIO, metadata: dict[str, str] | None) -> None:

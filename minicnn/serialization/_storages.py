@@ -1,6 +1,12 @@
-"""Storages: the one-dimensional arrays that the tensors of a file look into, with room asked for after a look at its size."""
+"""Storages: the one-dimensional arrays that the tensors of a file look into, with room asked for after a look at its size.
 
+The numbers of most types lie in a file as NumPy holds them. Of the others (`WIDER`) NumPy has none: they become a
+type that holds the same numbers.
+"""
+
+import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -8,6 +14,68 @@ import numpy as np
 from minicnn.serialization._errors import WeightsError, short
 
 CHUNK = 1 << 17  # bytes: what was just read is still in the cache when its checksum is computed
+
+# type: (what lies in the file, what holds its numbers)
+WIDER = {
+    "bfloat16": ("u2", "f4"),
+    "float8_e4m3fn": ("u1", "f4"),
+    "float8_e5m2": ("u1", "f4"),
+    "float8_e4m3fnuz": ("u1", "f4"),
+    "float8_e5m2fnuz": ("u1", "f4"),
+    "float8_e8m0fnu": ("u1", "f4"),
+    "complex32": ("V4", "c8"),  # two float16
+}
+
+
+def raw_type(stored: str) -> np.dtype:
+    """NumPy's type for the bytes of a number of type `stored`: a key of `WIDER`, or a name that NumPy knows."""
+    return np.dtype(WIDER[stored][0] if stored in WIDER else stored)
+
+
+def held_type(stored: str) -> np.dtype:
+    """NumPy's type for the number itself."""
+    return np.dtype(WIDER[stored][1] if stored in WIDER else stored)
+
+
+def widen(raw: np.ndarray, stored: str, out: np.ndarray) -> None:
+    """Put the numbers whose bytes are `raw` into `out`."""
+    if stored == "bfloat16":  # the upper half of a float32
+        np.left_shift(raw.astype(np.uint32), 16, out=out.view(np.uint32))
+    elif stored == "complex32":
+        out.view(np.float32)[:] = raw.view(np.float16)
+    else:
+        np.take(_float8(stored), raw, out=out)
+
+
+@cache
+def _float8(stored: str) -> np.ndarray:
+    """The 256 numbers of a type of eight bits, by their bytes: sign, exponent (e bits), mantissa (m bits), as in IEEE 754."""
+    codes = np.arange(256)
+    if stored == "float8_e8m0fnu":  # an exponent alone
+        return np.where(codes == 255, np.nan, np.exp2(codes - 127.0)).astype(np.float32)
+    e, m = int(stored[8]), int(stored[10])
+    unsigned_zero = stored.endswith("uz")  # then the code of -0 is the only NaN, and the exponents reach one step lower
+    bias = 2 ** (e - 1) - 1 + unsigned_zero
+    exponent, mantissa = codes >> m & 2**e - 1, codes % 2**m / 2**m
+    values = np.where(exponent > 0, (1 + mantissa) * np.exp2(exponent - bias), mantissa * 2.0 ** (1 - bias))
+    values[128:] *= -1
+    if unsigned_zero:
+        values[128] = np.nan
+    elif stored == "float8_e4m3fn":
+        values[codes % 128 == 127] = np.nan
+    else:
+        highest = exponent == 2**e - 1
+        values[highest] = np.where(mantissa[highest] > 0, np.nan, values[highest] * np.inf)
+    return values.astype(np.float32)
+
+
+class Checksum:
+    """CRC-32 of the bytes that it was called with."""
+
+    value = 0
+
+    def __call__(self, part: memoryview) -> None:
+        self.value = zlib.crc32(part, self.value)
 
 
 class Storages:
@@ -19,20 +87,16 @@ class Storages:
         self.stored: dict[str, str] = {}
 
     def new(self, key: str, stored: str, count: Any) -> np.ndarray:
-        """An empty array for `count` numbers; bfloat16, which NumPy does not have, becomes float32."""
-        item = itemsize(stored)
+        """An empty array for `count` numbers of type `stored`."""
+        item = raw_type(stored).itemsize
         if type(count) is not int or count < 0 or count * item > self.left:
             raise WeightsError(
                 f"storage {key} shall have {short(count)} numbers of {item} bytes: the file is too small"
             )
         self.left -= count * item
-        self.arrays[key] = np.empty(count, "f4" if stored == "bfloat16" else stored)
+        self.arrays[key] = np.empty(count, held_type(stored))
         self.stored[key] = stored
         return self.arrays[key]
-
-
-def itemsize(stored: str) -> int:
-    return 2 if stored == "bfloat16" else np.dtype(stored).itemsize
 
 
 def part_of(array: np.ndarray, first: Any, length: Any) -> np.ndarray:
@@ -46,8 +110,8 @@ def fill(
     file: BinaryIO, array: np.ndarray, stored: str, swap: bool, check: Callable[[memoryview], None] | None = None
 ) -> None:
     """Read the numbers of a storage from the file's position on; `check` sees the bytes as they come."""
-    raw = np.empty(len(array), "u2") if stored == "bfloat16" else array
-    view = memoryview(raw).cast("B") if len(raw) else memoryview(b"")
+    raw = np.empty(len(array), raw_type(stored)) if stored in WIDER else array
+    view = memoryview(raw.view(np.uint8))
     for first in range(0, len(view), CHUNK):
         part = view[first : first + CHUNK]
         done = 0
@@ -60,7 +124,7 @@ def fill(
             check(part)
     if swap:
         raw.byteswap(inplace=True)
-    if stored == "bfloat16":  # the upper half of a float32
-        np.left_shift(raw.astype(np.uint32), 16, out=array.view(np.uint32))
+    if stored in WIDER:
+        widen(raw, stored, array)
     elif stored == "b1":
         np.not_equal(array.view(np.uint8), 0, out=array)  # any other byte than 0 and 1 would confuse NumPy

@@ -7,28 +7,27 @@ strides, offset. `pickle`: the object, in which a tensor is its key. torchvision
 
 import struct
 import sys
-import tarfile
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.serialization._errors import WeightsError, short
+from minicnn.serialization._rebuild import MAX_DIMENSIONS, StorageType, rebuild_tensor
 from minicnn.serialization._storages import Storages, fill, part_of
-from minicnn.serialization._unpickle import StorageType, rebuild_tensor, unpickle
+from minicnn.serialization._unpickle import unpickle
 
 MAX_TENSORS = 100_000
+MAX_MEMBERS = 100  # of the archive; torch.save wrote four, and a header of text before each
+MAX_TEXT = 1 << 16
 
 
 def read_tar(file: BinaryIO, size: int) -> Any:
     """The object in an open tar file of `size` bytes."""
-    with tarfile.open(fileobj=file, mode="r:") as archive:
-        starts = {}
-        for name in ("storages", "tensors", "pickle"):
-            member = archive.getmember(name)
-            if not member.isreg() or member.offset_data + member.size > size:
-                raise WeightsError(f"its member {name!r} is no file, or cut short")
-            starts[name] = member.offset_data
+    starts = _members(file, size)
+    for name in ("storages", "tensors", "pickle"):
+        if name not in starts:
+            raise WeightsError(f"it is a tar archive without {name!r}: torch.save did not write it, or it is cut short")
     file.seek(starts["storages"])
     storages = _read_storages(file, Storages(size))
     file.seek(starts["tensors"])
@@ -37,35 +36,76 @@ def read_tar(file: BinaryIO, size: int) -> Any:
     return unpickle(file, lambda key: _found(tensors, key))
 
 
-def _read_storages(file: BinaryIO, storages: Storages) -> dict[Any, np.ndarray]:
-    arrays: dict[Any, np.ndarray] = {}
+def _members(file: BinaryIO, size: int) -> dict[str, int]:
+    """Where the files in the archive begin. Each has a header of 512 bytes before it, and is filled up to a multiple of 512."""
+    starts: dict[str, int] = {}
+    place = 0
+    for _ in range(MAX_MEMBERS):
+        file.seek(place)
+        header = file.read(512)
+        if len(header) < 512 or not header.strip(b"\0"):
+            return starts
+        name = header[:100].rstrip(b"\0").decode("latin-1")
+        length, checksum = _octal(header[124:136]), _octal(header[148:156])
+        if checksum != sum(header[:148]) + 8 * ord(" ") + sum(header[156:]):
+            raise WeightsError(f"the header of its member {short(name)} is damaged: the checksum is another")
+        if place + 512 + length > size:
+            raise WeightsError(f"its member {short(name)} shall have {length:,} bytes: it is cut short")
+        if header[156:157] in (b"0", b"\0"):
+            starts[name] = place + 512
+        elif header[156:157] in (b"x", b"g"):  # more about the next, in text: when it was written
+            text = file.read(min(length, MAX_TEXT + 1))
+            if len(text) > MAX_TEXT or b" path=" in text or b" size=" in text:
+                raise WeightsError("its tar headers give other names and sizes, which torch.save never did")
+        place += 512 + -(-length // 512) * 512
+    raise WeightsError(f"it is a tar archive of more than {MAX_MEMBERS} members: torch.save did not write it")
+
+
+def _octal(digits: bytes) -> int:
+    digits = digits.strip(b"\0 ")
+    if not digits.isdigit():
+        raise WeightsError(f"a number of its tar headers is {short(digits)}")
+    return int(digits, 8)
+
+
+def _read_storages(file: BinaryIO, storages: Storages) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
     for _ in range(_count(file)):
-        key, _, kind = unpickle(file, _no_reference)
-        if not isinstance(kind, StorageType):
-            raise WeightsError(f"its storage {short(key)} is of no known type")
-        if not isinstance(key, (int, str)):
-            raise WeightsError(f"its storage {short(key)} has no number")
-        array = storages.new(str(key), kind.stored, struct.unpack("<q", file.read(8))[0])
+        entry, place, kind = _record(file, 3)
+        key = _key(entry)
+        if not isinstance(kind, StorageType) or not isinstance(place, str):
+            raise WeightsError(f"its storage {key} is of type {short(kind)}, on {short(place)}")
+        array = storages.new(key, kind.stored, struct.unpack("<q", file.read(8))[0])
         fill(file, array, kind.stored, sys.byteorder != "little")
         arrays[key] = array
-    for key, root, first, length in unpickle(file, _no_reference):
-        arrays[key] = part_of(_found(arrays, root), first, length)
+    views = unpickle(file, _no_reference)
+    if not isinstance(views, list) or not all(isinstance(view, tuple) and len(view) == 4 for view in views):
+        raise WeightsError("its list of storages that are parts of others is none")
+    for key, root, first, length in views:
+        arrays[_key(key)] = part_of(_found(arrays, root), first, length)
     return arrays
 
 
-def _read_tensors(file: BinaryIO, storages: dict[Any, np.ndarray]) -> dict[Any, Tensor]:
-    tensors: dict[Any, Tensor] = {}
+def _read_tensors(file: BinaryIO, storages: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
     for _ in range(_count(file)):
-        key, storage, _ = unpickle(file, _no_reference)
-        if not isinstance(key, (int, str)):
-            raise WeightsError(f"its tensor {short(key)} has no number")
+        key, storage, kind = _record(file, 3)
+        if kind is not Tensor:
+            raise WeightsError(f"its tensor {short(key)} is of type {short(kind)}")
         (dimensions,) = struct.unpack("<i4x", file.read(8))
-        if not 0 <= dimensions <= 32:
-            raise WeightsError(f"a tensor of {dimensions} dimensions")
+        if not 0 <= dimensions <= MAX_DIMENSIONS:
+            raise WeightsError(f"a tensor of {dimensions} dimensions: NumPy has at most {MAX_DIMENSIONS}")
         numbers = struct.unpack(f"<{2 * dimensions + 1}q", file.read(8 * (2 * dimensions + 1)))
         sizes, strides, offset = numbers[:dimensions], numbers[dimensions:-1], numbers[-1]
-        tensors[key] = rebuild_tensor(_found(storages, storage), offset, sizes, strides)
+        tensors[_key(key)] = rebuild_tensor(_found(storages, storage), offset, sizes, strides)
     return tensors
+
+
+def _record(file: BinaryIO, length: int) -> tuple:
+    record = unpickle(file, _no_reference, limit=100)
+    if not isinstance(record, tuple) or len(record) != length:
+        raise WeightsError(f"an entry of its lists is {short(record)}")
+    return record
 
 
 def _count(file: BinaryIO) -> int:
@@ -75,12 +115,17 @@ def _count(file: BinaryIO) -> int:
     return count
 
 
-def _found(table: dict[Any, Any], key: Any) -> Any:
-    if isinstance(key, str) and key.isdigit() and int(key) in table:  # a key is text in the pickle, a number elsewhere
-        key = int(key)
-    if not isinstance(key, (int, str)) or key not in table:
+def _key(key: Any) -> str:
+    """The name of a storage or tensor: a number, which is text in the pickle. (As text its place in a dictionary is random.)"""
+    if type(key) not in (int, str):
+        raise WeightsError(f"{short(key)} as the number of a storage or tensor")
+    return str(key)
+
+
+def _found(table: dict[str, Any], key: Any) -> Any:
+    if _key(key) not in table:
         raise WeightsError(f"its pickle refers to {short(key)}, which is not there")
-    return table[key]
+    return table[str(key)]
 
 
 def _no_reference(saved_id: Any) -> Any:

@@ -10,13 +10,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn._types import Size, device, dtype
+from minicnn._types import Layout, Size, device, dtype, uint16, uint32, uint64
 from minicnn.nn import Module, Parameter
-from minicnn.serialization._unpickle import STORED
+from minicnn.serialization._rebuild import STORED
 
 ALIGNMENT = 64  # where the numbers of a storage begin, as in PyTorch's files, so that they can be mapped into memory
 DATE = (1980, 1, 1, 0, 0, 0)  # the same contents give the same file
 STORAGE_NAMES = {np.dtype(stored): f"{name}Storage" for name, stored in STORED.items() if stored != "bfloat16"}
+UNTYPED = {
+    kind.numpy: kind for kind in (uint16, uint32, uint64)
+}  # their storages are of bytes, and the tensor has the type
 
 
 def write_torch(obj: Any, file: BinaryIO) -> None:
@@ -77,6 +80,14 @@ class Pickler:
             self._global("torch", value.name)
         elif isinstance(value, device):
             self._call("torch", "device", str(value), place=place)
+        elif isinstance(value, Layout):
+            self._call("torch.serialization", "_get_layout", repr(value), place=place)
+        elif isinstance(value, bytearray):
+            self._call("builtins", "bytearray", bytes(value), place=place)
+        elif isinstance(value, complex):
+            self._call("builtins", "complex", value.real, value.imag, place=place)
+        elif isinstance(value, set):
+            self._call("builtins", "set", list(value), place=place)
         elif isinstance(value, Mapping):
             self._mapping(value, place)
         elif isinstance(value, list):
@@ -147,18 +158,21 @@ class Pickler:
         if isinstance(value, Parameter):
             self._global("torch._utils", "_rebuild_parameter")
             self.output += b"("
-        self._global("torch._utils", "_rebuild_tensor_v2")
-        self.output += b"("
         key, storage, offset, strides = self._storage(array, place)
-        self.output += b"("
+        kind = UNTYPED.get(storage.dtype)
+        self._global("torch._utils", "_rebuild_tensor_v3" if kind else "_rebuild_tensor_v2")
+        self.output += b"(("
         self._text("storage")
-        self._global("torch", STORAGE_NAMES[storage.dtype])
-        for entry in (str(key), "cpu", storage.size):
+        self._global(*("torch.storage", "UntypedStorage") if kind else ("torch", STORAGE_NAMES[storage.dtype]))
+        for entry in (str(key), "cpu", storage.nbytes if kind else storage.size):
             self.save(entry, place)
         self.output += b"tQ"  # what `persistent_load` gets
         for entry in (offset, tuple(array.shape), strides, requires_grad and not isinstance(value, Parameter)):
             self.save(entry, place)
-        self.output += b"ccollections\nOrderedDict\n)RtR"  # its backward hooks: none
+        self.output += b"ccollections\nOrderedDict\n)R"  # its backward hooks: none
+        if kind:
+            self.save(kind, place)
+        self.output += b"tR"
         if isinstance(value, Parameter):
             self.save(requires_grad, place)
             self.output += b"ccollections\nOrderedDict\n)RtR"
@@ -174,10 +188,10 @@ class Pickler:
         if not fits or offset < 0 or offset % item or any(step < 0 or step % item for step in array.strides):
             owner = array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
             offset = 0
-        if owner.dtype not in STORAGE_NAMES:
+        if owner.dtype not in (known := STORAGE_NAMES.keys() | UNTYPED.keys()):
             owner = array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
             offset = 0
-        if owner.dtype not in STORAGE_NAMES:
+        if owner.dtype not in known:
             raise TypeError(f"save takes tensors, and {place} is an array of type {owner.dtype}")
         if id(owner) not in self.keys:
             self.keys[id(owner)] = len(self.storages)
