@@ -5,10 +5,14 @@ Exit codes: 0 done, 1 it failed (one line says why), 2 the command was not under
 
 import argparse
 import json
+import math
 import os
+import re
 import sys
+import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,18 @@ import numpy as np
 
 import minicnn
 from minicnn import models
+from minicnn.inspect.names import printable
+from minicnn.models._spec import raised_at
 from minicnn.serialization import atomic_write
 
+REMEDY = (
+    "Another --seed or more --steps may find what drives the unit; --open-dead-relus 32 lets the gradient through a ReLU that is "
+    "off everywhere; or maximise the layer before the ReLU."
+)
+OPTIONS = (  # what an error of the library says, and how it is said to the command
+    (r"viz\.choose_output\(model, '?(.+?)'?\)", r"--part \1"),
+    (r"\b(size|mean|std)=\.\.\.", r"--\1"),
+)
 Raw = argparse.RawDescriptionHelpFormatter  # examples stay in lines
 EXAMPLES = """examples:
   minicnn predict photo.jpg                        what the bundled network sees in a photograph
@@ -38,11 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, "run"):
         parser.print_help(sys.stderr)
         return 2
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter must not end the work
+        stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            _check_output(options)
+            options.network = models.provenance(options.model, options.weights)
             result, text = options.run(options)
-        print(_as_json(result) if options.json else text)
+        print(_as_json({"network": options.network, **result}) if options.json else printable(text))
         return 0
     except KeyboardInterrupt:
         _say("minicnn: interrupted")
@@ -50,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, MemoryError) as error:
+    except BaseException as error:  # a network of the user's own may raise anything
         if options.debug:
             raise
-        _say(f"minicnn: {_reason(error)}")
+        _say(f"minicnn: {reason(error)}")
         return 1
 
 
@@ -64,14 +82,18 @@ def predict(options: argparse.Namespace) -> Result:
     """What a network sees in a photograph."""
     from minicnn.atlas.photograph import answer_of
     from minicnn.viz import preprocess
-    from minicnn.viz._modules import still
+    from minicnn.viz._modules import described, part_hint, run, still
 
-    model = _model(options)
+    picture, model = _picture(options), _model(options)
     with still(model), minicnn.no_grad():
-        output = model(preprocess(options.photo, model, size=options.size))
+        output = run(model, preprocess(picture, model))
     answer = answer_of(model, output, options.top)
     if not answer:
-        raise ValueError(f"the network's output is {tuple(output.shape)}, not (1, classes): it predicts no class")
+        raise ValueError(
+            f"the network's output is {described(output)}, not (1, classes): it predicts no class{part_hint(output)}"
+        )
+    if not np.isfinite([p for _, _, p in answer]).all():
+        raise ValueError("the network answers NaN or infinity: it predicts no class")
     rows = [{"class": name, "index": index, "probability": round(p, 6)} for index, name, p in answer]
     return {"photo": options.photo, "predictions": rows}, "\n".join(f"{p:7.1%}  {name}" for _, name, p in answer)
 
@@ -82,7 +104,7 @@ def filters(options: argparse.Namespace) -> Result:
 
     model = _model(options)
     report = filter_report(model, options.layer, seed=options.seed)
-    path = _save(draw_filters(model, options.layer), options.output)
+    path = _save(draw_filters(model, options.layer), options)
     result = {
         "layer": report.layer, "shape": list(report.weight.shape), "gabor_r2": report.gabor.r2, "percentile": report.percentile,
         "noise_r2_median": np.median(report.noise_r2) if len(report.noise_r2) else None, "dead": report.dead, "picture": path,
@@ -92,21 +114,21 @@ def filters(options: argparse.Namespace) -> Result:
 
 def maps(options: argparse.Namespace) -> Result:
     """What the layers answer to a photograph."""
-    from minicnn.viz import capture, draw_maps, draw_strip, fit, load_image, preprocess
-    from minicnn.viz import image as images
-    from minicnn.viz._modules import still
+    from minicnn.viz import capture, draw_maps, draw_strip, fit, preprocess
+    from minicnn.viz._modules import run, still
+    from minicnn.viz.image import input_size
 
-    model = _model(options)
-    size = options.size or images.input_size(model)
-    picture = fit(load_image(options.photo), size)
-    layers = options.layers or [name for name, module in model.named_modules() if next(module.children(), None) is None]
-    with still(model), minicnn.no_grad(), capture(model, layers) as captured:
-        model(preprocess(picture, model, size=size))
+    photo, model = _picture(options), _model(options)
+    size = input_size(model)
+    picture = fit(photo, size)
+    every = [f"{name}#*" for name, module in model.named_modules() if next(module.children(), None) is None]
+    with still(model), minicnn.no_grad(), capture(model, options.layers or every) as captured:
+        run(model, preprocess(picture, model, size=size))
     found = {name: output for name, output in captured.items() if getattr(output, "ndim", 0) == 4}
     if not found:
         raise ValueError(f"none of {', '.join(captured)} returns maps (N, C, H, W)")
     figure = draw_maps(*found.values(), title=next(iter(found))) if len(found) == 1 else draw_strip(found, picture)
-    path = _save(figure, options.output)
+    path = _save(figure, options)
     rows = {name: {"shape": list(m.shape), "mean": m.mean().item(), "max": m.max().item()} for name, m in found.items()}
     return {"photo": options.photo, "layers": rows, "picture": path}, path
 
@@ -116,14 +138,23 @@ def maximize(options: argparse.Namespace) -> Result:
     from minicnn import viz
 
     model = _model(options)
+    warnings.simplefilter("ignore", viz.ActivationWarning)  # said below, with the options of the command
     result = viz.maximize(
-        model, options.units, steps=options.steps, size=options.size, seed=options.seed, progress=not options.quiet
-    )
-    path = _save(result.figure(), options.output)
-    columns = zip(result.labels, result.activation_start, result.activation_end, strict=True)
-    rows = [{"unit": label, "start": float(start), "end": float(end)} for label, start, end in columns]
-    text = "\n".join(f"{row['unit']}: {row['start']:.4g} -> {row['end']:.4g}" for row in rows)
-    return {"seed": options.seed, "steps": options.steps, "units": rows, "picture": path}, f"{text}\n{path}"
+        model, options.units, steps=options.steps, size=options.size, seed=options.seed,
+        open_dead_relus=options.open_dead_relus, progress=not options.quiet,
+    )  # fmt: skip
+    columns = zip(result.labels, result.activation_start, result.activation_end, result.rose.tolist(), strict=True)
+    rows = [{"unit": label, "start": float(a), "end": float(b), "rose": rose} for label, a, b, rose in columns]
+    lines = [f"{row['unit']}: {row['start']:.4g} -> {row['end']:.4g}" for row in rows]
+    flat = "; ".join(line for line, row in zip(lines, rows, strict=True) if not row["rose"])
+    if flat:
+        flat = f"the activation did not rise, a picture shows nothing: {flat}. {REMEDY}"
+    if not result.rose.any():
+        raise ValueError(flat)
+    if flat:
+        _say(f"minicnn: {flat}")
+    path = _save(result.figure(), options)
+    return {"seed": options.seed, "steps": options.steps, "units": rows, "picture": path}, "\n".join([*lines, path])
 
 
 def atlas(options: argparse.Namespace) -> Result:
@@ -138,8 +169,8 @@ def atlas(options: argparse.Namespace) -> Result:
     say = (lambda line: None) if options.quiet else _say
     try:
         built = build(
-            model, options.output, title=options.title, folder=options.images, patches=options.patches, photo=options.photo,
-            progress=not options.quiet, say=say, **settings,
+            model, options.output, title=options.title or f"Atlas of {options.network}", folder=options.images,
+            patches=options.patches, photo=options.photo, progress=not options.quiet, say=say, **settings,
         )  # fmt: skip
     except KeyboardInterrupt:
         _say("\nEvery finished unit is kept: the same command goes on from there.")
@@ -164,10 +195,11 @@ def atlas(options: argparse.Namespace) -> Result:
 
 def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any]) -> Result:
     from minicnn.atlas import Plan
-    from minicnn.atlas.builder import cost_of
+    from minicnn.atlas.builder import cost_of, photograph_of
     from minicnn.atlas.finished import Finished
 
     plan = Plan(model, **settings)
+    photograph_of(plan, options.photo)
     cost = cost_of(plan, Finished.beside(options.output, plan), options.images, options.patches)
     result = {"units": cost.units, "unfinished": cost.unfinished, "photographs": cost.photographs}
     return {**result, "seconds": round(cost.seconds, 1), "bytes": round(cost.page_bytes)}, str(cost)
@@ -201,7 +233,14 @@ def _parser() -> argparse.ArgumentParser:
     units = "layer:channel, layer:channel@y,x, logit:NAME or logit:INDEX"
     command.add_argument("units", nargs="+", metavar="UNIT", help=units)
     command.add_argument("--steps", type=_positive, default=256, metavar="N", help="of gradient ascent (default 256)")
-    _size(command)
+    command.add_argument(
+        "--open-dead-relus",
+        type=int,
+        default=0,
+        metavar="N",
+        help="for so many steps the gradient passes ReLUs that block it",
+    )
+    _input(command)
 
     examples = (
         "--images photos/ -o atlas.html",
@@ -216,6 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--units", type=_positive, metavar="N", help="the first N units of each layer (default: all)")
     command.add_argument("--patches", type=_positive, default=5, metavar="K", help="photographs a unit (default 5)")
     command.add_argument("--steps", type=_positive, default=64, metavar="N", help="of gradient ascent (default 64)")
+    _input(command)
     command.add_argument("--title", metavar="TEXT", help="of the page")
     command.add_argument("--estimate", action="store_true", help="say what it would cost in time and size, and stop")
     return parser
@@ -245,12 +285,18 @@ def _command(commands: Any, run: Any, *examples: str, output: str | None = None)
 
 def _photo(command: argparse.ArgumentParser) -> None:
     command.add_argument("photo", metavar="PHOTO", help="a file that Pillow reads")
-    _size(command)
+    _input(command)
 
 
-def _size(command: argparse.ArgumentParser) -> None:
+def _input(command: argparse.ArgumentParser) -> None:
+    """How images enter the network, and what leaves it."""
     side = "side of the image (default: as the network was trained)"
     command.add_argument("--size", type=_positive, metavar="PIXELS", help=side)
+    mean = "of the pixels, where white is 1: one number, or one for each channel (default: as the network was trained)"
+    command.add_argument("--mean", type=_numbers, metavar="M[,M,M]", help=mean)
+    command.add_argument("--std", type=_numbers, metavar="S[,S,S]", help="the standard deviation, likewise")
+    part = "of a network that returns a tuple or a dict, use this part; KEY,KEY goes deeper"
+    command.add_argument("--part", type=_keys, metavar="KEY", help=part)
 
 
 def _positive(text: str) -> int:
@@ -260,47 +306,111 @@ def _positive(text: str) -> int:
     return value
 
 
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(",")]
+
+
+def _keys(text: str) -> list[int | str]:
+    return [int(key) if key.isdecimal() else key for key in text.split(",")]
+
+
+_numbers.__name__ = "list of numbers"
 _positive.__name__ = "whole number"  # what argparse calls it in "invalid ... value"
 
 
 def _model(options: argparse.Namespace) -> Any:
+    """The network of the options, which says by its `meta` how images enter, and in a note if its weights are random."""
+    from minicnn.viz._modules import choose_output, input_channels
+    from minicnn.viz.image import statistics
+
     minicnn.manual_seed(options.seed)  # of a network without weights
-    return models.from_spec(options.model, options.weights)
+    model = models.from_spec(options.model, options.weights)
+    size, mean, std, part = (getattr(options, name, None) for name in ("size", "mean", "std", "part"))
+    if part:
+        choose_output(model, *part)
+    if mean or std:
+        stats = statistics(model, mean, std, channels=input_channels(model))
+        model.meta = replace(model.meta, mean=stats.mean, std=stats.std)
+    if size:
+        model.meta = replace(model.meta, input_size=(model.meta.input_size[0], size, size), resize_size=None)
+    if "random weights" in options.network:
+        model.meta = replace(model.meta, note=f"{options.network}. {model.meta.note}")
+        _say(f"minicnn: {options.network}: --weights FILE loads trained ones")
+    return model
 
 
-def _save(figure: Any, path: str) -> str:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        figure.savefig(file, format=Path(path).suffix[1:] or None)
-    return path
+def _picture(options: argparse.Namespace) -> np.ndarray:
+    """The photograph of the options: looked at before the network is made."""
+    from minicnn.viz import load_image
+
+    return load_image(options.photo)
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Before the work: the file that is to be written can be, and is none of those that are read."""
+    from minicnn.viz.plot import figure_path, writable
+
+    if not hasattr(options, "output"):
+        return
+    path = Path(options.output)
+    path = path if options.run is atlas else figure_path(path)
+    writable(path)
+    options.output = str(path)
+    for read in (options.weights, getattr(options, "photo", None), options.model.partition(":")[0]):
+        if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
+            raise ValueError(f"{path} is read by this command: write to another file")
+
+
+def _save(figure: Any, options: argparse.Namespace) -> str:
+    """Write a figure, with the network's name below it; the file's name."""
+    figure.text(0.15 / figure.get_figwidth(), 0, options.network, va="top", fontsize=8, color="#555555")
+    with atomic_write(options.output) as file:
+        figure.savefig(file, format=Path(options.output).suffix[1:], bbox_inches="tight")
+    return options.output
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False)
+    return printable(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists, NaN as null, since JSON has neither."""
+    """Arrays as lists, NaN and infinity as null, since JSON has none of them."""
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and value != value else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def _show_warning(message: Warning | str, *rest: Any) -> None:
     _say(f"minicnn: {message}")
 
 
-def _reason(error: BaseException) -> str:
-    """An error as one line for a person."""
+def reason(error: BaseException) -> str:
+    """An error as one paragraph for a person: what it says; and where, if it comes from code that is not minicnn's."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    if isinstance(error, FileNotFoundError) and error.filename:
-        text = f"no such file: {error.filename}"
-    return text or type(error).__name__
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        what = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        text = f"{what}: {os.fsdecode(error.filename)}"
+    for pattern, option in OPTIONS:
+        text = re.sub(pattern, option, text)
+    kind = type(error).__name__
+    place = next(filter(None, map(raised_at, _causes(error))), "")
+    if place and place not in text:
+        said = " ".join(text.split())[:1000] or traceback.extract_tb(error.__traceback__)[-1].line
+        return f"{place}: {kind}: {said} (--debug shows the traceback)"
+    if isinstance(error, OSError | ValueError | KeyError | IndexError | TypeError | RuntimeError):
+        return text or kind
+    return f"{kind}: {text} (--debug shows the traceback)"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

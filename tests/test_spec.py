@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import minicnn
-from minicnn.models import TinyNet, from_spec
+from minicnn.models import TinyNet, from_spec, provenance
 from minicnn.serialization import WeightsError
 
 OWN = """
@@ -97,7 +97,7 @@ def test_weights_of_ones_own_network(own, tmp_path, suffix):
         ("", r"which network of .*mine\.py\? .*Networks in it: Small, Stated, Needy, Broken"),
         (":Smal", r"has no 'Smal'\. Networks in it: Small"),
         (":Needy", r"needs arguments \(width, depth\).*return Needy\(width=\.\.\.\)"),
-        (":Broken", r"cannot be built: ZeroDivisionError: division by zero \(line 26\)"),
+        (":Broken", r"cannot be built: ZeroDivisionError: division by zero \(mine\.py, line 26\)"),
         (":nothing", r"returned int, not a minicnn\.nn\.Module"),
         (":number", r"number in .*mine\.py is int"),
         (":ModelMeta", r"no subclass of minicnn\.nn\.Module"),
@@ -109,13 +109,30 @@ def test_what_goes_wrong_in_a_file(own, name, text):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("tinynet",), "tinynet:standard"),
+        (("tinynet:robust",), "tinynet:robust"),
+        (("alexnet",), "alexnet, random weights"),
+        (("alexnet", "folder/mine.pth"), "alexnet, weights of mine.pth"),
+        (("folder/mine.py:Net", "mine.pth"), "mine.py:Net, weights of mine.pth"),
+        (("folder/mine.py:Net",), "mine.py:Net, random weights unless the file loads some"),
+    ],
+    ids=str,
+)
+def test_where_the_numbers_of_a_network_come_from(arguments, words):
+    assert provenance(*arguments) == words
+
+
+@pytest.mark.parametrize(
     ("code", "text"),
     [
-        ("import minicnn\nclass A(:\n", r"cannot be run: SyntaxError.*\(line 2\)"),
+        ("import minicnn\nclass A(:\n", r"cannot be run: SyntaxError.*\(bad\.py, line 2\)"),
+        ("import sys\n\nsys.exit(3)\n", r"cannot be run: SystemExit: 3 \(bad\.py, line 3\)"),
         ("import nonsense_module\n", "No module named 'nonsense_module'"),
         ("x = 1\n", "has no 'A'. It defines no subclass of minicnn.nn.Module"),
         ("from torch import nn\nclass A(nn.Module):\n    pass\n", "but PyTorch's: in the file, write `import minicnn"),
-        ("import torchvision\n", r"No module named 'torchvision' \(line 1\); write `import minicnn as torch`"),
+        ("import torchvision\n", r"No module named 'torchvision' \(bad\.py, line 1\); write `import minicnn as torch`"),
     ],
 )
 def test_files_that_do_not_run(tmp_path, code, text):

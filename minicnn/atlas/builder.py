@@ -22,6 +22,7 @@ from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, s
 from minicnn.viz import image as images
 from minicnn.viz._folder import MAX_PIXELS, SkippedList, count_files, pictures
 from minicnn.viz._modules import described, part_hint
+from minicnn.viz.plot import writable
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
 # bytes a pixel of the pictures as they stand in the page (WebP, then base64).
@@ -244,19 +245,9 @@ def photograph_of(plan: Plan, photo: Any) -> Photograph | None:
     return look_at(plan, photo, Path(photo).name if isinstance(photo, str | os.PathLike) else "photograph")
 
 
-def writable(path: Path) -> None:
-    """Raises OSError if a file of this name cannot be written; its folder is made. For before the work."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file in it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise PermissionError(f"{path} cannot be written")
-
-
 def _write(path: Path, text: str) -> int:
     """Write the file as a whole or not at all; its size in bytes."""
     data = text.encode("utf-8")
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write(data)
     return len(data)

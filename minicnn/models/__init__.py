@@ -3,7 +3,7 @@ torchvision's, by their names, keys and shapes."""
 
 from minicnn.models._meta import ModelMeta
 from minicnn.models._registry import get_model, get_model_weights, get_weight, list_models, weights_path
-from minicnn.models._spec import from_spec
+from minicnn.models._spec import from_spec, provenance
 from minicnn.models._weights import Weights, WeightsEnum
 from minicnn.models.alexnet import AlexNet, AlexNet_Weights, alexnet
 from minicnn.models.resnet import (
@@ -72,6 +72,7 @@ __all__ = [
     "get_model_weights",
     "get_weight",
     "list_models",
+    "provenance",
     "resnet18",
     "resnet34",
     "resnet50",

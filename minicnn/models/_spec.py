@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import sys
+import sysconfig
 import traceback
 from dataclasses import replace
 from os import PathLike, fspath
@@ -37,9 +38,27 @@ def from_spec(spec: str = "tinynet", weights: str | PathLike[str] | None = None)
     builder = find_model(name)
     if variant and weights is not None:
         raise ValueError(f"{spec!r} names weights, and so does weights={fspath(weights)!r}: give one of them")
-    if weights is None and not variant and name.lower() in BUNDLED:
-        variant = next(iter(BUNDLED[name.lower()]))
-    return builder(weights=weights if weights is not None else variant or None).eval()
+    return builder(weights=weights if weights is not None else _variant(spec) or None).eval()
+
+
+def provenance(spec: str = "tinynet", weights: str | PathLike[str] | None = None) -> str:
+    """The network that `from_spec` returns for these arguments, and where its numbers come from, for captions.
+
+    "tinynet:standard", "alexnet, weights of mine.pth", "alexnet, random weights".
+    """
+    file, _, name = spec.partition(":")
+    called = f"{Path(file).name}:{name}" if file.endswith(".py") else file
+    if weights is not None:
+        return f"{called}, weights of {Path(weights).name}"
+    if file.endswith(".py"):
+        return f"{called}, random weights unless the file loads some"
+    return f"{called}:{_variant(spec)}" if _variant(spec) else f"{called}, random weights"
+
+
+def _variant(spec: str) -> str:
+    """The name of the weights that a named network gets when no file is given; "" if they are random."""
+    name, _, variant = spec.partition(":")
+    return variant or next(iter(BUNDLED.get(name.lower(), ())), "")
 
 
 def _own(spec: str, weights: str | PathLike[str] | None) -> Module:
@@ -58,8 +77,8 @@ def _own(spec: str, weights: str | PathLike[str] | None) -> Module:
         )
     try:
         model = make() if weights is None else skip_init(make)
-    except Exception as error:
-        raise ValueError(f"{spec} cannot be built: {_where(error, file)}") from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{spec} cannot be built: {_where(error)}") from error
     if not isinstance(model, Module):
         raise ValueError(f"{spec} returned {_described(model)}, not a minicnn.nn.Module")
     meta = getattr(model, "meta", None)
@@ -83,8 +102,8 @@ def _definition(path: Path, name: str):
     sys.path.insert(0, str(path.parent.resolve()))  # what lies beside the file can be imported, as when it is run
     try:
         found.loader.exec_module(module)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be run: {_where(error, str(path))}") from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{path} cannot be run: {_where(error)}") from error
     finally:
         sys.path.remove(str(path.parent.resolve()))
     networks = [key for key, value in vars(module).items() if _is_network(value, module_name)]
@@ -118,12 +137,23 @@ def _of_torch(kind: type) -> str:
     return ""
 
 
-def _where(error: Exception, file: str) -> str:
-    """The error, with the line of the user's file that it came from."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == Path(file)]
-    if isinstance(error, SyntaxError) and error.lineno:
-        lines = [error.lineno]
-    place = f" (line {lines[-1]})" if lines else ""
+def raised_at(error: BaseException) -> str:
+    """Where in somebody's own code, not in minicnn nor in what is installed, an error was raised: "net.py, line 12"; "" if nowhere."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""
+
+
+def _is_own(file: str) -> bool:
+    """Whether a file of Python was not installed, with minicnn, with another package, or with Python."""
+    path = Path(file).resolve()
+    installed = (Path(__file__).parents[1], sysconfig.get_path("stdlib"))
+    elsewhere = {"site-packages", "dist-packages"} & set(path.parts)
+    return not (file.startswith("<") or elsewhere or any(path.is_relative_to(root) for root in installed))
+
+
+def _where(error: BaseException) -> str:
+    """The error, with the line that it came from."""
+    place = f" ({at})" if (at := raised_at(error)) and not isinstance(error, SyntaxError) else ""
     hint = ""
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in ("torch", "torchvision"):
         hint = "; write `import minicnn as torch` and `from minicnn import nn` in its place"

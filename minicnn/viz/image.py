@@ -13,6 +13,8 @@ from minicnn.nn import Module
 from minicnn.transforms.functional import center_crop, resize
 from minicnn.viz._modules import dtype_of, input_channels
 
+MOST_PIXELS = 2**27  # of a resized image
+
 
 class Statistics(NamedTuple):
     """The mean and standard deviation of each input channel that a network was trained with, for pixels in [0, 1]."""
@@ -181,9 +183,20 @@ def fit(image: np.ndarray, size: int | tuple[int, int] | None) -> np.ndarray:
         raise ValueError(f"size must be positive, got {size}")
     scale = max(height / image.shape[0], width / image.shape[1])
     rows, columns = (max(side, round(scale * old)) for side, old in zip((height, width), image.shape[:2], strict=True))
+    _check_pixels(image, rows, columns)
     resized = _by_pillow(image, lambda picture: picture.resize((columns, rows), Image.Resampling.BILINEAR))
     top, left = (rows - height) // 2, (columns - width) // 2
     return resized[top : top + height, left : left + width]
+
+
+def _check_pixels(image: np.ndarray, rows: int, columns: int) -> None:
+    """ValueError if the image, resized to this, would fill the memory: a very long one, or a mistyped size."""
+    if rows * columns > MOST_PIXELS:
+        height, width = image.shape[:2]
+        raise ValueError(
+            f"resized, an image of {height} x {width} pixels would have {rows} x {columns}, more than {MOST_PIXELS:,}: cut it, or "
+            "choose a smaller size"
+        )
 
 
 def _by_pillow(image: np.ndarray, change: Any) -> np.ndarray:
@@ -213,6 +226,7 @@ def frame(
     side, shorter = input_size(model), getattr(meta, "resize_size", None)
     if shorter is None:
         return fit(image, side)
+    _check_pixels(image, *(shorter * old // min(image.shape[:2]) for old in image.shape[:2]))
     return _by_pillow(image, lambda picture: center_crop(resize(picture, shorter), side))
 
 

@@ -4,9 +4,11 @@ Every function returns a `matplotlib.figure.Figure` and neither shows nor writes
 notebook shows it by itself. matplotlib is imported when the first figure is made.
 """
 
+import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,6 +166,30 @@ def relative_bar(figure: "Figure", cmap: str, left: float, bottom: float, height
     bar.ax.set_yticklabels(ticks, fontsize=8)
     bar.ax.tick_params(length=2)
     bar.outline.set_linewidth(0.5)
+
+
+def figure_path(name: str | os.PathLike[str]) -> Path:
+    """The file of a figure: a PNG if the name has no ending. ValueError if matplotlib cannot write such files."""
+    path = Path(name)
+    path = path if path.suffix or path.is_dir() else path.with_suffix(".png")
+    known = plain_figure()().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise ValueError(
+            f"{path}: a figure is written as {', '.join(sorted(known))}, not as {path.suffix or 'a folder'}"
+        )
+    return path
+
+
+def writable(path: Path) -> None:
+    """Raises OSError if a file of this name cannot be written; its folder is made. For before the work."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(f"{path.parent} is a file, not a folder") from None
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"{path} cannot be written")
 
 
 def limits_of(values: np.ndarray, top: float | None = None) -> tuple[float, float]:
