@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.autograd import grad_mode
 from minicnn.autograd.graph import AccumulateGrad, Node, checked, saved_hooks, shared
 from minicnn.autograd.tensor_base import TensorBase
@@ -390,7 +391,7 @@ def sum_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, array.shape[extra:], strict=True)):
         raise ValueError(f"{array.shape} was not broadcast from {shape}")
     axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and array.shape[extra + i] != 1)
-    return array.sum(axis=axes, keepdims=True, dtype=array.dtype).reshape(shape)
+    return kernels.add_up(array, axes, dtype=array.dtype).reshape(shape)
 
 
 # --- the queue ----------------------------------------------------------------------------------------------------------

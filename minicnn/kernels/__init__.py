@@ -1,6 +1,7 @@
 """The arithmetic of convolution, pooling and resizing: plain functions on NumPy arrays (float32 or float64).
 
-Each has a definition as loops (`reference.py`) and a fast twin (Numba), which is the default. One switch chooses:
+Each has a definition as loops (`reference.py`) and a fast twin (Numba), which is the default. One switch chooses, for the
+thread that sets it:
 
     minicnn.kernels.use("reference")            # from here on
     with minicnn.kernels.use("reference"):      # or for a block
@@ -14,12 +15,12 @@ from types import ModuleType
 
 import numpy as np
 
-from minicnn.kernels import activation, convolution, pooling, product, reference, resize
+from minicnn.kernels import activation, convolution, pooling, product, reference, resize, sums
 from minicnn.kernels.shapes import output_size
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad", "adaptive_max_pool2d", "avg_pool2d", "avg_pool2d_grad", "conv2d",
-    "conv2d_grad_input", "conv2d_grad_weight", "current", "explain", "grid_sample", "grid_sample_grad", "matmul", "max_pool2d",
+    "add_up", "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad", "adaptive_max_pool2d", "avg_pool2d", "avg_pool2d_grad", "conv2d",
+    "conv2d_grad_input", "conv2d_grad_weight", "current", "exact", "explain", "grid_sample", "grid_sample_grad", "matmul", "max_pool2d",
     "max_pool2d_grad", "output_size", "relu", "relu_grad", "scale_channels", "upsample_bilinear2d", "upsample_bilinear2d_grad",
     "upsample_nearest2d", "upsample_nearest2d_grad", "use",
 ]  # fmt: skip
@@ -28,11 +29,9 @@ Pair = tuple[int, int]
 Shape = tuple[int, ...]
 Scales = tuple[float | None, float | None]
 
-_current = "fast"
-
 
 class use:
-    """Choose the kernels. Takes effect at once; as a context manager, until the block ends.
+    """Choose the kernels of this thread. Takes effect at once; as a context manager, until the block ends.
 
     "fast": the compiled ones, each convolution by the algorithm that `explain` names. "reference": the loops. "direct",
     "winograd", "columns": the compiled ones, and this algorithm for the forward pass and the gradient to the input of every
@@ -43,29 +42,29 @@ class use:
         names = ("fast", "reference", *convolution.ALGORITHMS)
         if name not in names:
             raise ValueError(f"the kernels are {', '.join(map(repr, names[:-1]))} or {names[-1]!r}, not {name!r}")
-        self._previous = _current
-        _choose(name)
+        self._previous = current()
+        convolution.choice.set(name)
 
     def __enter__(self) -> use:
         return self
 
     def __exit__(self, *error: object) -> None:
-        _choose(self._previous)
+        convolution.choice.set(self._previous)
 
 
-def _choose(name: str) -> None:
-    global _current
-    _current = name
-    convolution.forced = name if name in convolution.ALGORITHMS else None
+def exact() -> use:
+    """For a block: convolutions as they are defined, so that what an output does not see has no part in it and a gradient is
+    exactly 0 outside of its field. Winograd's algorithm, which mixes neighbours in the last digits, is left out."""
+    return use("direct" if current() in ("fast", "winograd") else current())
 
 
 def current() -> str:
-    """Which kernels run: what was given to `use`, "fast" at first."""
-    return _current
+    """Which kernels run in this thread: what was given to `use`, "fast" at first."""
+    return convolution.choice.get()
 
 
 def _of(fast: ModuleType) -> ModuleType:
-    return reference if _current == "reference" else fast
+    return reference if current() == "reference" else fast
 
 
 def _check(*arrays: np.ndarray | None) -> None:
@@ -90,7 +89,7 @@ def explain(
     """
     if operation not in convolution.OPERATIONS:
         raise ValueError(f"operation is one of {', '.join(map(repr, convolution.OPERATIONS))}, not {operation!r}")
-    if _current == "reference":
+    if current() == "reference":
         return "reference"
     geometry = convolution.Geometry(input_shape, weight_shape, stride, padding, dilation, groups, np.dtype(dtype))
     return convolution.plan(geometry, operation).name
@@ -135,6 +134,21 @@ def conv2d_grad_weight(
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Matrix product: (.., M, K), (.., K, N) -> (.., M, N), contiguous. The leading dimensions are equal. Any type of number."""
     return _of(product).matmul(a, b)
+
+
+def add_up(
+    x: np.ndarray, axes: int | Shape | None = None, keepdims: bool = False, dtype: np.dtype | type | None = None
+) -> np.ndarray:
+    """The sum over these axes, over all if None, as `dtype`, x's if None (int64 for integers). float64 adds up: see `sums.py`."""
+    axes = tuple(range(x.ndim)) if axes is None else tuple(axis % x.ndim for axis in np.atleast_1d(axes).tolist())
+    if x.dtype.kind in "biu":
+        return np.asarray(x.sum(axis=axes, keepdims=keepdims, dtype=dtype or np.int64))
+    with np.errstate(all="ignore"):
+        if x.dtype.kind == "c":
+            parts = (add_up(part, axes, keepdims, np.float64) for part in (x.real, x.imag))
+            return (next(parts) + 1j * next(parts)).astype(dtype or x.dtype)
+        out = _of(sums).add_up(x, axes).astype(dtype or x.dtype, copy=False)
+        return out if keepdims else out.squeeze(axes)
 
 
 def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:

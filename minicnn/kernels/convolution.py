@@ -11,6 +11,7 @@ Nothing larger than a few megabytes of columns exists at a time, whatever the si
 """
 
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -110,16 +111,22 @@ def _winograd_pays(geometry: Geometry) -> bool:
 
 
 def _winograd_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    """Its sums would carry one infinite or NaN pixel to outputs that do not see it; such data takes the exact path."""
-    out, finite = winograd.convolve(x, weight, geometry.padding, bias)
-    return out if finite else _direct_forward(geometry, x, weight, bias)
+    """Its sums would carry a large, infinite or NaN pixel to outputs that do not see it; such data takes the exact path."""
+    if winograd.is_even(x):
+        out, finite = winograd.convolve(x, weight, geometry.padding, bias)
+        if finite:
+            return out
+    return _direct_forward(geometry, x, weight, bias)
 
 
 def _winograd_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient is a convolution of `grad` with the kernels turned by 180 degrees, inputs and outputs exchanged."""
-    padding = tuple(weight.shape[2] - 1 - p for p in geometry.padding)
-    out, finite = winograd.convolve(grad, weight, padding, None, turned=True)
-    return out if finite else _direct_grad_input(geometry, grad, weight)
+    if winograd.is_even(grad):
+        padding = tuple(weight.shape[2] - 1 - p for p in geometry.padding)
+        out, finite = winograd.convolve(grad, weight, padding, None, turned=True)
+        if finite:
+            return out
+    return _direct_grad_input(geometry, grad, weight)
 
 
 # ------------------------------------------------------------------------------------------------------------- direct
@@ -130,9 +137,13 @@ def _direct_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias:
 
 
 def _direct_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    return direct.conv2d_grad_input(
+    """Its zeros around `grad` meet kernel elements that no output has used there, which an infinite or NaN one gives away: it
+    reaches the first pixels of its channel, and then the columns, which have no such zeros, are taken."""
+    out = direct.conv2d_grad_input(
         grad, weight, geometry.input_shape, geometry.stride, geometry.padding, geometry.dilation, geometry.groups
     )
+    SH, SW = geometry.stride
+    return out if np.isfinite(out[:1, :, :SH, :SW]).all() else _columns_grad_input(geometry, grad, weight)
 
 
 def _direct_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -148,7 +159,7 @@ def _columns_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias
     N, O, groups = len(x), weight.shape[0], geometry.groups
     out = np.empty((N, O, *geometry.output_size), x.dtype)
     matrix = weight.reshape(groups, O // groups, -1)
-    for images, rows, columns in _columns(geometry, x):
+    for images, rows, columns in _columns(geometry, x, geometry.output_size):
         target = out[images, :, rows]  # n, O, r, OW
         n, _, r, OW = target.shape
         columns = _by_group(columns, groups).reshape(groups, -1, n, r * OW).transpose(2, 0, 1, 3)  # n, groups, .., r*OW
@@ -164,7 +175,7 @@ def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray
     _, _, KH, KW = weight.shape
     result = np.zeros(geometry.input_shape, grad.dtype)
     matrix = weight.reshape(groups, O // groups, -1).swapaxes(1, 2)
-    for images, rows in _blocks(geometry):
+    for images, rows in _blocks(geometry, grad.shape[2:]):
         part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
         columns = scratch("columns", (C * KH * KW, *part.shape[1:]), grad.dtype)
         matmul(matrix, part.reshape(groups, O // groups, -1), _by_group(columns, groups))
@@ -176,27 +187,26 @@ def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray
 
 def _columns_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
     groups, O = geometry.groups, geometry.weight_shape[0]
-    total = np.zeros((groups, O // groups, np.prod(geometry.weight_shape[1:], dtype=int)), x.dtype)
-    for images, rows, columns in _columns(geometry, x):
+    total = np.zeros((groups, O // groups, np.prod(geometry.weight_shape[1:], dtype=int)))  # float64: a long sum
+    for images, rows, columns in _columns(geometry, x, grad.shape[2:]):
         part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
         total += matmul(part.reshape(groups, O // groups, -1), _by_group(columns, groups).swapaxes(1, 2))
-    return total.reshape(geometry.weight_shape)
+    return total.reshape(geometry.weight_shape).astype(x.dtype)
 
 
-def _blocks(geometry: Geometry) -> Iterator[tuple[slice, slice]]:
-    """Cut the output into blocks of about `COLUMNS` numbers: several whole images each, or rows of one image."""
-    N = geometry.input_shape[0]
-    OH, OW = geometry.output_size
+def _blocks(geometry: Geometry, size: Pair) -> Iterator[tuple[slice, slice]]:
+    """Cut the output, of this size, into blocks of about `COLUMNS` numbers: several whole images each, or rows of one image."""
+    N, (OH, OW) = geometry.input_shape[0], size
     _, C, KH, KW = geometry.weight_shape
     rows = max(1, COLUMNS // max(1, geometry.groups * C * KH * KW * OW))
-    images = max(1, rows // OH)
+    images = max(1, rows // max(1, OH))
     rows = min(rows, OH)
     for n in range(0, N, images):
         for r in range(0, OH, rows):
             yield slice(n, min(n + images, N)), slice(r, min(r + rows, OH))
 
 
-def _columns(geometry: Geometry, x: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
+def _columns(geometry: Geometry, x: np.ndarray, size: Pair) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """Blocks of the output with the input pixels that each of their elements sees: images, rows, columns (C*KH*KW, n, r, OW).
 
     The array is reused for the next block.
@@ -204,9 +214,9 @@ def _columns(geometry: Geometry, x: np.ndarray) -> Iterator[tuple[slice, slice, 
     (SH, SW), (PH, PW), (DH, DW) = geometry.stride, geometry.padding, geometry.dilation
     _, C, H, W = x.shape
     _, _, KH, KW = geometry.weight_shape
-    OW = geometry.output_size[1]
+    OW = size[1]
     images = slice(0, 0)
-    for block, rows in _blocks(geometry):
+    for block, rows in _blocks(geometry, size):
         if block != images:
             images, n = block, block.stop - block.start
             phases = scratch("phases", (n, C, SW, H + 2 * PH, -(-(W + 2 * PW) // SW)), x.dtype)
@@ -310,7 +320,7 @@ ALGORITHMS = {
     "columns": Algorithm("columns", _always, _columns_forward, _columns_grad_input, _columns_grad_weight),
 }
 OPERATIONS = ("forward", "grad_input", "grad_weight")
-forced: str | None = None  # the name of the algorithm that is taken wherever it suits, see `minicnn.kernels.use`
+choice: ContextVar[str] = ContextVar("kernels", default="fast")  # of this thread; see `minicnn.kernels.use`
 
 
 def plan(geometry: Geometry, operation: str) -> Algorithm:
@@ -323,8 +333,14 @@ def plan(geometry: Geometry, operation: str) -> Algorithm:
     |             | from 16 tiles on with 192 channels (a tile: 4x4 or 2x2 outputs)        |           |
     | grad_input  | fewer input channels than a tile has rows                              | columns   |
     | others      | everywhere else                                                        | direct    |
+
+    Winograd's algorithm mixes the pixels of a tile in the last digits: a number next to an output that does not see it changes
+    it by up to `winograd.ERROR` of that number times the sum of the kernel's absolute weights, so what would be 0 is not quite
+    0. Two rules keep that small. Images with a number that towers over the others (`winograd.is_even`) are computed as defined,
+    and who reads zeros as zeros takes `kernels.exact()`.
     """
-    if forced is not None:
+    forced = choice.get()
+    if forced in ALGORITHMS:
         return ALGORITHMS[forced if ALGORITHMS[forced].suits(geometry) else "direct"]
     if operation == "grad_weight":
         return ALGORITHMS["direct"]

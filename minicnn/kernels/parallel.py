@@ -17,17 +17,20 @@ memory again and again for about a third of a millisecond, without the interpret
 The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores that this process may use).
 """
 
+import hashlib
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, event, types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic
 
 THREADS = 1 if numba.config.DISABLE_JIT else numba.config.NUMBA_NUM_THREADS
@@ -42,13 +45,28 @@ def jit(function: Callable, fastmath: frozenset[str] = frozenset({"contract"})) 
 
     Numba keeps it beside the source file, or in the user's cache directory if the installation is read-only, or in
     ``NUMBA_CACHE_DIR`` if that is set. If none of them can be written, the function is compiled anew in each process.
+    It is compiled again after an edit of any file of this folder (`_Cache`), for another processor and by another Numba.
     Multiply-adds may be fused; nothing else about floating point is relaxed, so NaN and infinity keep their meaning.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # "cannot cache function ...: no locator available"
-        return numba.njit(**options)(function)
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=set(fastmath))(function)
+    if not numba.config.DISABLE_JIT:
+        try:
+            compiled._cache = _Cache(function)
+        except RuntimeError:  # "cannot cache function ...: no locator available"
+            pass
+    return compiled
+
+
+_sources = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).digest()
+
+
+class _Cache(FunctionCache):
+    """Numba's cache, whose stamp is the function's own file, with the whole folder as the stamp: the machine code of a
+    function holds that of the functions that it calls."""
+
+    def __init__(self, function: Callable) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(self.cache_path, self._impl.filename_base, _sources)
 
 
 def jit_sums(function: Callable) -> Callable:

@@ -16,6 +16,7 @@ from .shapes import adaptive_windows, output_size, pooling_windows
 
 Pair = tuple[int, int]
 Windows = tuple[np.ndarray, np.ndarray]  # first pixel and end of each window along one axis
+NOWHERE = np.int32(-(2**31))  # the first pixel of a window of nothing but padding
 BAND = 2**11  # windows whose maxima are found together: what is kept of them stays in the core's cache
 
 
@@ -33,9 +34,9 @@ def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, n
 
 
 def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
-    planes = input_shape[0] * input_shape[1]
+    planes, pixels = input_shape[0] * input_shape[1], grad.shape[2] * grad.shape[3]
     out = np.zeros((planes, input_shape[2] * input_shape[3]), grad.dtype)
-    flat = np.ascontiguousarray(grad).reshape(planes, -1), np.ascontiguousarray(indices).reshape(planes, -1)
+    flat = [np.ascontiguousarray(array).reshape(planes, pixels) for array in (grad, indices)]
     run(_deliver, planes, grad.size, *flat, out)
     return out.reshape(input_shape)
 
@@ -156,16 +157,16 @@ def _largest(x, out, indices, kernel, stride, padding, dilation, start, stop):
     taken = np.empty((height, pitch), np.int32)  # where the best is, from the window's corner, which may be padding
     left = np.empty(pitch, np.int32)
     for j in range(pitch):
-        left[j] = _until_inside(j * SW - PW, DW)
+        left[j] = _until_inside(j * SW - PW, DW, W, 1)
     flat_lines, flat_best, flat_taken = lines.reshape(SW, -1), best.reshape(-1), taken.reshape(-1)
     for plane in range(start, stop):
         for first in range(0, OH, height):
             rows = min(height, OH - first)
             for i in range(rows):
-                above = np.int32(_until_inside((first + i) * SH - PH, DH) * W)
+                above = _until_inside((first + i) * SH - PH, DH, H, W)
                 for j in range(pitch):  # a window of nothing more than minus infinity names its first pixel
                     best[i, j] = -np.inf
-                    taken[i, j] = above + left[j]
+                    taken[i, j] = NOWHERE if above == NOWHERE or left[j] == NOWHERE else above + left[j]
             for kh in range(KH):
                 for i in range(rows):
                     h = (first + i) * SH + kh * DH - PH
@@ -184,13 +185,17 @@ def _largest(x, out, indices, kernel, stride, padding, dilation, start, stop):
                 corner = ((first + i) * SH - PH) * W - PW
                 for ow in range(OW):
                     out[plane, first + i, ow] = best[i, ow]
-                    indices[plane, first + i, ow] = corner + ow * SW + taken[i, ow]
+                    place = taken[i, ow]
+                    indices[plane, first + i, ow] = -1 if place == NOWHERE else corner + ow * SW + place
 
 
 @jit
-def _until_inside(place, step):
-    """How far a window that starts at `place` goes to its first pixel that is not padding."""
-    return place % step - place if place < 0 else 0
+def _until_inside(place, step, end, pitch):
+    """How far a window that starts at `place` goes to its first pixel that is not padding, times the pitch; or NOWHERE.
+
+    (A window that starts at 0 or later starts inside.)"""
+    first = place % step if place < 0 else place
+    return np.int32((first - place) * pitch) if first < end else NOWHERE
 
 
 @jit
@@ -228,7 +233,8 @@ def _largest_of_uneven(x, out, indices, top, bottom, left, right, start, stop):
     for plane in range(start, stop):
         for oh in range(OH):
             for ow in range(OW):
-                best, where = -np.inf, top[oh] * W + left[ow]
+                empty = top[oh] >= bottom[oh] or left[ow] >= right[ow]
+                best, where = -np.inf, -1 if empty else top[oh] * W + left[ow]
                 for h in range(top[oh], bottom[oh]):
                     for w in range(left[ow], right[ow]):
                         value = x[plane, h, w]
@@ -253,10 +259,11 @@ def _add_up(x, out, top, bottom, left, right, start, stop):
     for plane in range(start, stop):
         for oh in range(OH):
             for ow in range(OW):
-                out[plane, oh, ow] = 0
+                total = 0.0  # float64: a window may be large
                 for h in range(top[oh], bottom[oh]):
                     for w in range(left[ow], right[ow]):
-                        out[plane, oh, ow] += x[plane, h, w]
+                        total += x[plane, h, w]
+                out[plane, oh, ow] = total
 
 
 @jit

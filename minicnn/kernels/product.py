@@ -11,10 +11,11 @@ import numpy as np
 
 from .memory import scratch
 from .parallel import jit, jit_sums, run
-from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
+from .tile import ROWS, VECTOR, VECTORS, add_partial, lanes, tile, width_for
 
 SMALL = 2**13  # multiplications that are left to BLAS
 TERMS = 256  # of the sums at a time: so many rows of b stay in a core's cache while many rows of a use them
+PARTIAL = 4 * TERMS  # terms that are added up in the arrays' own type; float64 adds up those sums
 BLOCKS = 8  # times ROWS rows of a that do
 COLUMNS = 2048  # of b in a unit of work where a has few rows
 
@@ -22,7 +23,8 @@ COLUMNS = 2048  # of b in a unit of work where a has few rows
 def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     (M, K), N = a.shape[-2:], b.shape[-1]
     if M * K * N <= SMALL or a.dtype != b.dtype or a.dtype not in (np.float32, np.float64):
-        return np.ascontiguousarray(np.matmul(a, b, out=out))
+        with np.errstate(all="ignore"):
+            return np.ascontiguousarray(np.matmul(a, b, out=out))
     if out is None:
         out = np.empty((*a.shape[:-1], N), a.dtype)
     for batch in np.ndindex(a.shape[:-2]):
@@ -47,31 +49,40 @@ def _dots(a, b, out, start, stop):
     """out[m, n] = a[m] . b[n]. Unit: one n."""
     for n in range(start, stop):
         for m in range(len(a)):
-            row, column = a[m], b[n]
-            total = out.dtype.type(0)
-            for k in range(len(row)):
-                total += row[k] * column[k]
-            out[m, n] = total
+            whole = 0.0
+            for first in range(0, a.shape[1], PARTIAL):
+                row, column = a[m, first : first + PARTIAL], b[n, first : first + PARTIAL]
+                total = out.dtype.type(0)
+                for k in range(len(row)):
+                    total += row[k] * column[k]
+                whole += total
+            out[m, n] = whole
 
 
 @jit
 def _sums(a, b, out, start, stop):
     """out[m] = the sum of the rows of b, each times a number of a[m]. Unit: COLUMNS columns."""
     K = len(b)
+    sums, partial = np.empty((1, COLUMNS)), np.empty((1, COLUMNS), out.dtype)
     for unit in range(start, stop):
         for m in range(len(a)):
-            target = out[m, unit * COLUMNS : (unit + 1) * COLUMNS]
-            target[:] = 0
-            for k in range(0, K - 3, 4):
-                a0, a1, a2, a3 = a[m, k], a[m, k + 1], a[m, k + 2], a[m, k + 3]
-                b0, b1 = b[k, unit * COLUMNS :], b[k + 1, unit * COLUMNS :]
-                b2, b3 = b[k + 2, unit * COLUMNS :], b[k + 3, unit * COLUMNS :]
-                for j in range(len(target)):
-                    target[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j]
-            for k in range(K // 4 * 4, K):
-                a0, b0 = a[m, k], b[k, unit * COLUMNS :]
-                for j in range(len(target)):
-                    target[j] += a0 * b0[j]
+            result = out[m, unit * COLUMNS : (unit + 1) * COLUMNS]
+            target = partial[0, : len(result)]
+            for first in range(0, K, PARTIAL):
+                last = min(K, first + PARTIAL)
+                target[:] = 0
+                for k in range(first, last - 3, 4):
+                    a0, a1, a2, a3 = a[m, k], a[m, k + 1], a[m, k + 2], a[m, k + 3]
+                    b0, b1 = b[k, unit * COLUMNS :], b[k + 1, unit * COLUMNS :]
+                    b2, b3 = b[k + 2, unit * COLUMNS :], b[k + 3, unit * COLUMNS :]
+                    for j in range(len(target)):
+                        target[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j]
+                for k in range(last - (last - first) % 4, last):
+                    a0, b0 = a[m, k], b[k, unit * COLUMNS :]
+                    for j in range(len(target)):
+                        target[j] += a0 * b0[j]
+                add_partial(sums, partial, 1, len(target), first == 0)
+            result[:] = sums[0, : len(result)]
 
 
 def _product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
@@ -99,7 +110,7 @@ def _multiply(a, b, out, K, row_step, step, a_taps, b_taps, start, stop):
     pitch, terms = len(b) // K, len(a_taps)
     lane = VECTOR // out.itemsize
     panel = VECTORS * lane
-    sums = np.empty((2, BLOCKS, ROWS, panel), out.dtype)
+    partial, sums = np.empty((2, BLOCKS, ROWS, panel), out.dtype), np.empty((2, BLOCKS, ROWS, panel))
     groups = (M + BLOCKS * ROWS - 1) // (BLOCKS * ROWS)
     places, widths = np.empty(2, np.int64), np.empty(2, np.int64)
     for unit in range(start, stop):
@@ -118,11 +129,20 @@ def _multiply(a, b, out, K, row_step, step, a_taps, b_taps, start, stop):
                     row = top + block * ROWS
                     tile(
                         widths[piece], a, row * row_step + k * step, row_step, min(ROWS, M - row) - 1, a_taps[:count],
-                        b, k * pitch + places[piece], b_taps[:count], sums[piece, block], k > 0,
+                        b, k * pitch + places[piece], b_taps[:count], partial[piece, block], k % PARTIAL > 0,
                     )  # fmt: skip
+                    if K > PARTIAL and (k + count == K or (k + count) % PARTIAL == 0):
+                        add_partial(sums[piece, block], partial[piece, block], ROWS, widths[piece], k < PARTIAL)
         for r in range(rows):
             for piece in range(pieces):
-                source = sums[piece, r // ROWS, r % ROWS]
                 target = out[top + r, places[piece] : places[piece] + widths[piece]]
-                for j in range(len(target)):
-                    target[j] = source[j]
+                if K > PARTIAL:
+                    _copy(sums[piece, r // ROWS, r % ROWS], target)
+                else:
+                    _copy(partial[piece, r // ROWS, r % ROWS], target)
+
+
+@jit
+def _copy(source, target):
+    for j in range(len(target)):
+        target[j] = source[j]

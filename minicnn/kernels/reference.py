@@ -29,23 +29,18 @@ def conv2d(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """out[n, o, oh, ow] = bias[o] + sum over c, kh, kw of weight[o, c, kh, kw] * x[n, c, h, w]
+    """out[n, o, oh, ow] = bias[o] + sum over c, kh, kw of weight[o, c, kh, kw] * padded x[n, c, h, w]
 
-    with h = oh * SH + kh * DH - PH and w = ow * SW + kw * DW - PW; outside of the input x counts as 0.
+    with h = oh * SH + kh * DH and w = ow * SW + kw * DW. The padding is of zeros.
     """
     N, O = x.shape[0], weight.shape[0]
     OH, OW = map(output_size, x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    out = np.zeros((N, O, OH, OW), x.dtype)
-    for n in range(N):
-        for o in range(O):
-            for oh in range(OH):
-                for ow in range(OW):
-                    total = x.dtype.type(0)
-                    for c, kh, kw, channel, h, w in _taps(
-                        o, oh, ow, x.shape, weight.shape, stride, padding, dilation, groups
-                    ):
-                        total += weight[o, c, kh, kw] * x[n, channel, h, w]
-                    out[n, o, oh, ow] = total if bias is None else total + bias[o]
+    out, x = np.zeros((N, O, OH, OW), x.dtype), _padded(x, padding)
+    for n, o, oh, ow in np.ndindex(out.shape):
+        total = x.dtype.type(0)
+        for c, kh, kw, channel, h, w in _taps(o, oh, ow, weight.shape, stride, dilation, O // groups):
+            total += weight[o, c, kh, kw] * x[n, channel, h, w]
+        out[n, o, oh, ow] = total if bias is None else total + bias[o]
     return out
 
 
@@ -59,17 +54,11 @@ def conv2d_grad_input(
     groups: int,
 ) -> np.ndarray:
     """Each product weight * x of the forward pass hands its output's gradient, times the weight, back to that x."""
-    out = np.zeros(input_shape, grad.dtype)
-    N, O, OH, OW = grad.shape
-    for n in range(N):
-        for o in range(O):
-            for oh in range(OH):
-                for ow in range(OW):
-                    for c, kh, kw, channel, h, w in _taps(
-                        o, oh, ow, input_shape, weight.shape, stride, padding, dilation, groups
-                    ):
-                        out[n, channel, h, w] += weight[o, c, kh, kw] * grad[n, o, oh, ow]
-    return out
+    out = _padded(np.zeros(input_shape, grad.dtype), padding)
+    for n, o, oh, ow in np.ndindex(grad.shape):
+        for c, kh, kw, channel, h, w in _taps(o, oh, ow, weight.shape, stride, dilation, grad.shape[1] // groups):
+            out[n, channel, h, w] += weight[o, c, kh, kw] * grad[n, o, oh, ow]
+    return out[:, :, padding[0] : padding[0] + input_shape[2], padding[1] : padding[1] + input_shape[3]]
 
 
 def conv2d_grad_weight(
@@ -82,44 +71,27 @@ def conv2d_grad_weight(
     groups: int,
 ) -> np.ndarray:
     """Each product weight * x of the forward pass hands its output's gradient, times x, back to that weight."""
-    out = np.zeros(weight_shape, x.dtype)
-    N, O, OH, OW = grad.shape
-    for n in range(N):
-        for o in range(O):
-            for oh in range(OH):
-                for ow in range(OW):
-                    for c, kh, kw, channel, h, w in _taps(
-                        o, oh, ow, x.shape, weight_shape, stride, padding, dilation, groups
-                    ):
-                        out[o, c, kh, kw] += x[n, channel, h, w] * grad[n, o, oh, ow]
-    return out
+    out, x = np.zeros(weight_shape), _padded(x, padding)  # float64: a long sum
+    for n, o, oh, ow in np.ndindex(grad.shape):
+        for c, kh, kw, channel, h, w in _taps(o, oh, ow, weight_shape, stride, dilation, grad.shape[1] // groups):
+            out[o, c, kh, kw] += x[n, channel, h, w] * grad[n, o, oh, ow]
+    return out.astype(x.dtype)
+
+
+def _padded(x: np.ndarray, padding: Pair) -> np.ndarray:
+    return np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
 
 
 def _taps(
-    o: int,
-    oh: int,
-    ow: int,
-    input_shape: tuple[int, ...],
-    weight_shape: tuple[int, ...],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    o: int, oh: int, ow: int, weight_shape: tuple[int, ...], stride: Pair, dilation: Pair, group: int
 ) -> Iterator[tuple[int, int, int, int, int, int]]:
-    """The products behind one output: (c, kh, kw) in the kernel, (channel, h, w) in the input; none in the padding.
+    """The products behind one output: (c, kh, kw) in the kernel, (channel, h, w) in the padded input.
 
-    With groups, output channel o sees only the input channels of its own group.
+    Output channel o sees only the input channels of its own group of `group` output channels.
     """
-    _, _, H, W = input_shape
-    O, C_group, KH, KW = weight_shape
-    first_channel = o // (O // groups) * C_group
-    for c in range(C_group):
-        for kh in range(KH):
-            for kw in range(KW):
-                h = oh * stride[0] + kh * dilation[0] - padding[0]
-                w = ow * stride[1] + kw * dilation[1] - padding[1]
-                if 0 <= h < H and 0 <= w < W:
-                    yield c, kh, kw, first_channel + c, h, w
+    for c, kh, kw in np.ndindex(weight_shape[1:]):
+        h, w = oh * stride[0] + kh * dilation[0], ow * stride[1] + kw * dilation[1]
+        yield c, kh, kw, o // group * weight_shape[1] + c, h, w
 
 
 # -------------------------------------------------------------------------------------------------------------- pooling
@@ -128,7 +100,9 @@ def _taps(
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The largest of each window, and where it is: h * W + w in its plane. Of equals the first, row by row; NaN wins."""
+    """The largest of each window, and where it is: h * W + w in its plane. Of equals the first, row by row; NaN wins.
+
+    A window of nothing but padding holds minus infinity, at -1: nowhere."""
     rows, columns = (
         pooling_windows(*axis, ceil_mode) for axis in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     )
@@ -146,7 +120,8 @@ def _maxima(x: np.ndarray, rows: tuple, columns: tuple, dilation: Pair) -> tuple
     shape = (N, C, len(rows[0]), len(columns[0]))
     out, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
     for n, c, oh, ow in np.ndindex(shape):
-        best, where = -np.inf, rows[0][oh] * W + columns[0][ow]
+        empty = rows[0][oh] >= rows[1][oh] or columns[0][ow] >= columns[1][ow]
+        best, where = -np.inf, -1 if empty else rows[0][oh] * W + columns[0][ow]
         for h in range(rows[0][oh], rows[1][oh], dilation[0]):
             for w in range(columns[0][ow], columns[1][ow], dilation[1]):
                 if x[n, c, h, w] > best or np.isnan(x[n, c, h, w]):
@@ -158,10 +133,10 @@ def _maxima(x: np.ndarray, rows: tuple, columns: tuple, dilation: Pair) -> tuple
 def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
     """Each output hands its gradient to the pixel that won its window."""
     out = np.zeros(input_shape, grad.dtype)
-    W = input_shape[3]
     for n, c, oh, ow in np.ndindex(grad.shape):
-        h, w = divmod(indices[n, c, oh, ow], W)
-        out[n, c, h, w] += grad[n, c, oh, ow]
+        if indices[n, c, oh, ow] >= 0:
+            h, w = divmod(indices[n, c, oh, ow], input_shape[3])
+            out[n, c, h, w] += grad[n, c, oh, ow]
     return out
 
 
@@ -338,6 +313,17 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     out = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
     for *batch, m, n in np.ndindex(out.shape):
         out[(*batch, m, n)] = sum(a[(*batch, m, k)] * b[(*batch, k, n)] for k in range(a.shape[-1]))
+    return out
+
+
+# ----------------------------------------------------------------------------------------------------------------- sums
+
+
+def add_up(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """out[0, c, 0] = sum over a and b of x[a, c, b], for axes (0, 2); in float64"""
+    out = np.zeros([1 if axis in axes else n for axis, n in enumerate(x.shape)])
+    for place in np.ndindex(x.shape):
+        out[tuple(0 if axis in axes else i for axis, i in enumerate(place))] += x[place]
     return out
 
 

@@ -188,3 +188,16 @@ def tile(width, weight, row, step, last, weight_taps, pixels, first, pixel_taps,
         tile_1(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add)
     else:
         tile_half(weight, row, step, last, weight_taps, pixels, first, pixel_taps, target, add)
+
+
+@jit
+def add_partial(sums, partial, rows, width, fresh):
+    """Add what a tile has summed up to `sums`, float64; or, if `fresh`, begin with it. Rows by columns, those of the tile."""
+    for r in range(rows):
+        source, target = partial[r, :width], sums[r, :width]
+        if fresh:
+            for j in range(width):
+                target[j] = source[j]
+        else:
+            for j in range(width):
+                target[j] += source[j]

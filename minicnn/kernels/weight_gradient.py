@@ -5,6 +5,9 @@
 The sum is over pixels, so here the pixels are the taps of `tile`, its rows are output channels, and side by side lie input
 channels: `_lay_out` copies x into pixels of C numbers each. There the C channels of a pixel are followed by those of its right
 neighbour, so that a whole row (kw, c) of a kernel is one run of KW C numbers: with few channels it is taken as one.
+
+Millions of terms, added one by one in float32, would lose what is small beside the sum so far. So a tile adds up TERMS of them at
+most, a few rows of pixels, and float64 adds up those.
 """
 
 from __future__ import annotations
@@ -17,17 +20,19 @@ import numpy as np
 
 from .memory import scratch
 from .parallel import jit, run
-from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_of
+from .tile import ROWS, VECTOR, VECTORS, add_partial, lanes, tile, width_of
 
 PIXELS = 2**18  # numbers of x in one block of images or rows: they stay in a core's cache
+TERMS = 2**10  # of a sum in float32
 
 Pair = tuple[int, int]
 
 
 class Layout(NamedTuple):
-    """How a block of `images` or of the rows of one lies in memory, and where the terms of the sum are in it."""
+    """How a block of `images` or of the rows of one lies in memory, and where the first terms of the sum are in it."""
 
     shape: tuple[int, int, int, int, int]  # images, groups, rows, columns, channels of a group
+    terms: tuple[int, int, int]  # images, rows and columns of the output in one sum in float32
     pixel_taps: np.ndarray
     grad_taps: np.ndarray
     runs: np.ndarray  # where each run of kernel elements begins
@@ -60,13 +65,12 @@ def conv2d_grad_weight(
     part = -(-length // (parts * lane)) * lane
     blocks = -(-(O // groups) // ROWS)
     once = images == N and rows == OH
-    sums = scratch(
-        "sums", (1 if once else groups * blocks * parts, KH * KW * C // length, ROWS, VECTORS * lane), x.dtype
-    )
+    kept = 1 if once else groups * blocks * parts
+    sums = scratch("sums", (kept, KH * KW * C // length, ROWS, VECTORS * lane), np.float64)
     for n in range(0, N, images):
         for row in range(0, OH, rows):
             some = min(images, N - n), min(rows, OH - row)
-            layout = _layout(*some, C, groups, OH, OW, O, KH, 1 if whole_rows else KW, width, stride, dilation)
+            layout = _layout(*some, C, groups, OW, O * OH * OW, KH, 1 if whole_rows else KW, width, stride, dilation)
             size = math.prod(layout.shape)
             pixels = scratch("pixels", (size + VECTORS * lane,), x.dtype)
             pixels[size:] = 0
@@ -74,9 +78,9 @@ def conv2d_grad_weight(
             run(_lay_out, len(planes), size, x, planes, layout.shape[2], n, row * stride[0] - padding[0], padding[1])
             first, last = n == row == 0, n + some[0] == N and row + some[1] == OH
             run(
-                _multiply, groups * blocks * parts, out.size // 16 * len(layout.pixel_taps),
-                grad.reshape(-1), (n * O * OH + row) * OW, OH * OW, layout.grad_taps, pixels,
-                math.prod(layout.shape[2:]), layout.pixel_taps, layout.runs, length, part, sums, first, last, out, groups,
+                _multiply, groups * blocks * parts, out.size // 16 * math.prod(some) * OW,
+                grad.reshape(-1), (n * O * OH + row) * OW, OH * OW, layout.grad_taps, pixels, layout.shape, layout.pixel_taps,
+                layout.runs, length, part, sums, first, last, out, (*some, OW), layout.terms, stride,
             )  # fmt: skip
     return out
 
@@ -86,15 +90,14 @@ def extent(n: int, K: int, S: int, D: int) -> int:
     return (n - 1) * S + (K - 1) * D + 1
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)  # of TERMS numbers each
 def _layout(
     images: int,
     rows: int,
     C: int,
     groups: int,
-    OH: int,
     OW: int,
-    O: int,
+    image_step: int,
     KH: int,
     KW: int,
     width: int,
@@ -102,12 +105,16 @@ def _layout(
     dilation: Pair,
 ) -> Layout:
     height = extent(rows, KH, stride[0], dilation[0])
-    n, oh, ow = np.ogrid[:images, :rows, :OW]
+    some_columns = min(OW, TERMS)
+    some_rows = min(rows, TERMS // some_columns) if some_columns == OW else 1
+    some_images = min(images, TERMS // (rows * OW)) if some_rows == rows and some_columns == OW else 1
+    some = some_images, some_rows, some_columns
+    n, oh, ow = np.ogrid[:some_images, :some_rows, :some_columns]
     pixel_taps = (n * (groups * height * width) + oh * (stride[0] * width) + ow * stride[1]) * C
-    grad_taps = n * (O * OH * OW) + oh * OW + ow
+    grad_taps = n * image_step + oh * OW + ow
     kh, kw = np.ogrid[:KH, :KW]
     runs = (kh * (dilation[0] * width) + kw * dilation[1]) * C
-    return Layout((images, groups, height, width, C), pixel_taps.ravel(), grad_taps.ravel(), runs.ravel())
+    return Layout((images, groups, height, width, C), some, pixel_taps.ravel(), grad_taps.ravel(), runs.ravel())
 
 
 @jit
@@ -140,25 +147,43 @@ def _lay_out(x, planes, rows, first, top, left, start, stop):
 
 @jit
 def _multiply(
-    grad, place, row_step, grad_taps, pixels, group_step, pixel_taps, runs, length, part, sums, first, last, out, groups, start, stop
+    grad, place, row_step, grad_taps, pixels, shape, pixel_taps, runs, length, part, sums, first, last, out, size, terms, stride,
+    start, stop,
 ):  # fmt: skip
-    """All tiles. Unit: (group, ROWS output channels, part of each run). `sums` keeps a unit's until the last block."""
+    """All tiles. Unit: (group, ROWS output channels, part of each run). `sums` keeps a unit's until the last block.
+
+    size: images, rows and columns of the output in this block; a tile adds up `terms` of them, or those that are left.
+    """
+    _, groups, height, pitch, C = shape
+    (N, OH, OW), (some, some_rows, some_columns), (SH, SW) = size, terms, stride
     R = out.shape[0] // groups
     blocks, parts = (R + ROWS - 1) // ROWS, (length + part - 1) // part
     lane = VECTOR // pixels.itemsize
-    own = np.empty(sums.shape[1:], pixels.dtype)
+    own = np.empty(sums.shape[1:], sums.dtype)
+    partial = np.empty(sums.shape[2:], pixels.dtype)
     for unit in range(start, stop):
         begin, rest = unit % parts * part, unit // parts
         row, g = rest % blocks * ROWS, rest // blocks
-        count, rows = min(part, length - begin), min(ROWS, R - row)
-        width = width_of(count, lane)
+        numbers, rows = min(part, length - begin), min(ROWS, R - row)
+        width = width_of(numbers, lane)
         mine = own if first and last else sums[unit]
         for which in range(len(runs)):
-            pixel, w = g * group_step + runs[which] + begin, place + (g * R + row) * row_step
-            tile(width, grad, w, row_step, rows - 1, grad_taps, pixels, pixel, pixel_taps, mine[which], not first)
+            fresh = first
+            for n in range(0, N, some):
+                for y in range(0, OH, some_rows):
+                    for x in range(0, OW, some_columns):
+                        count = min(some, N - n) * min(some_rows, OH - y) * min(some_columns, OW - x)
+                        w = place + (n * out.shape[0] + g * R + row) * row_step + y * OW + x
+                        pixel = ((n * groups + g) * height + y * SH) * pitch + x * SW
+                        tile(
+                            width, grad, w, row_step, rows - 1, grad_taps[:count],
+                            pixels, pixel * C + runs[which] + begin, pixel_taps[:count], partial, False,
+                        )  # fmt: skip
+                        add_partial(mine[which], partial, rows, width, fresh)
+                        fresh = False
         if last:
             for r in range(rows):
-                _unpack(mine, r, begin, count, out[g * R + row + r], length)
+                _unpack(mine, r, begin, numbers, out[g * R + row + r], length)
 
 
 @jit

@@ -14,7 +14,8 @@ its odd coefficients give at a is what they give at -a, but for the sign of the 
 `_kernel_values_5` and `_outputs_4`, `_outputs_2`, the products with B^T, G and A^T, compute the halves and add and subtract them.
 
 It rounds more than a plain sum, and how much depends on the points: the usual +-1, +-2 have about twice the error of +-3/4,
-+-3/2 (lesson 8 prints both beside a plain sum's). Float64, where every digit is wanted, never comes here.
++-3/2 (lesson 8 prints both beside a plain sum's). What it rounds is as large as the largest pixel of the tile, whether an output
+sees that pixel or not: `is_even` says where that does no harm. Float64, where every digit is wanted, never comes here.
 """
 
 import numpy as np
@@ -22,12 +23,16 @@ import numpy as np
 from . import parallel
 from .direct import pick
 from .memory import scratch
-from .parallel import jit, run
+from .parallel import jit, jit_sums, run
 from .shapes import output_size
 from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
 
 POINTS = 36  # in two dimensions
 OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs
+ERROR = (
+    2.0**-20
+)  # times the largest |pixel| of the image and the sum of the |weights|: the most that an output is off by
+EVEN = 512  # times the mean |pixel|: the most that the largest |pixel| of an image may be
 TILES = 2**21  # numbers in the values of one block of tiles, which should stay in the processor's cache
 MOST_TILES = 256  # in a block
 LANE = VECTOR // 4  # float32 in a vector register
@@ -83,6 +88,29 @@ def _outputs_4(at_0, at_a, at_minus_a, at_b, at_minus_b, at_infinity):
 def _outputs_2(at_0, at_a, at_minus_a, at_b, at_minus_b, at_infinity):
     even = at_a + at_minus_a + at_b + at_minus_b
     return at_0 + even, A * (at_a - at_minus_a) + B * (at_b - at_minus_b) + at_infinity
+
+
+def is_even(x: np.ndarray) -> bool:
+    """Whether no number of an image (N, C, H, W) is more than EVEN times their mean magnitude, and all are finite."""
+    largest, total = np.empty(x.shape[:2], x.dtype), np.empty(x.shape[:2], x.dtype)
+    run(_magnitudes, largest.size, x.size // 8, x, largest, total)
+    total = total.sum(axis=1, dtype=np.float64)
+    return bool((np.isfinite(total) & (largest.max(axis=1) * np.float64(x[0].size) <= EVEN * total)).all())
+
+
+@jit_sums
+def _magnitudes(x, largest, total, start, stop):
+    """The largest magnitude and the sum of the magnitudes of each plane. Unit: a plane (n, c)."""
+    C = x.shape[1]
+    for unit in range(start, stop):
+        n, c = unit // C, unit % C
+        plane = x[n, c].reshape(-1)
+        most, whole = x.dtype.type(0), x.dtype.type(0)
+        for i in range(len(plane)):
+            size = abs(plane[i])
+            most = size if size > most else most
+            whole += size
+        largest[n, c], total[n, c] = most, whole
 
 
 def convolve(

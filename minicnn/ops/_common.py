@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn._types import dtype
 from minicnn.autograd.tensor_base import TensorBase
 
@@ -72,6 +73,30 @@ def _number_dtype(value: Any) -> np.dtype:
 def floating(kind: np.dtype) -> np.dtype:
     """The type of exp, sqrt, a true division ... of this type."""
     return kind if kind.kind in "fc" else _default_dtype
+
+
+def count(array: np.ndarray, dims: tuple[int, ...]) -> int:
+    """How many numbers a reduction over dims makes one of."""
+    return int(np.prod([array.shape[d] for d in dims], dtype=np.int64))
+
+
+def wide(kind: np.dtype) -> np.dtype:
+    """The type that long sums and products are formed in: double, real or complex; int64 for integers."""
+    return np.dtype(np.int64) if kind.kind in "biu" else np.result_type(kind, np.float64)
+
+
+def mean_of(array: np.ndarray, dims: tuple[int, ...], keepdim: bool, kind: np.dtype | None = None) -> np.ndarray:
+    """The mean over dims in double precision, or as `kind`; NaN of nothing."""
+    with np.errstate(all="ignore"):
+        mean = kernels.add_up(array, dims, keepdim, wide(array.dtype)) / np.float64(count(array, dims))
+        return np.asarray(mean, kind)
+
+
+def product_of(array: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:
+    """The product over dims, of integers in int64."""
+    kind = wide(array.dtype)
+    product = array.prod(axis=dims, keepdims=keepdim, dtype=kind)
+    return np.asarray(product, kind if kind.kind == "i" else array.dtype)
 
 
 def operand(value: Any, kind: np.dtype) -> np.ndarray:

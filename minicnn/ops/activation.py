@@ -290,7 +290,7 @@ class Softmax(Op):
     def forward(ctx, a, dim):
         ctx.dim = dim
         e = np.exp(a.array - a.array.max(axis=dim, keepdims=True)) if a.array.size else a.array
-        out = TensorBase.wrap(e / e.sum(axis=dim, keepdims=True))
+        out = TensorBase.wrap(e / kernels.add_up(e, dim, True))
         ctx.save_for_backward(out)
         return out
 
@@ -298,7 +298,7 @@ class Softmax(Op):
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
         weighted = grad.array * out.array
-        return weighted - out.array * weighted.sum(axis=ctx.dim, keepdims=True)
+        return weighted - out.array * kernels.add_up(weighted, ctx.dim, True)
 
 
 class LogSoftmax(Op):
@@ -308,14 +308,14 @@ class LogSoftmax(Op):
     def forward(ctx, a, dim):
         ctx.dim = dim
         shifted = a.array - a.array.max(axis=dim, keepdims=True)
-        out = TensorBase.wrap(shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True)))
+        out = TensorBase.wrap(shifted - np.log(kernels.add_up(np.exp(shifted), dim, True)))
         ctx.save_for_backward(out)
         return out
 
     @staticmethod
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        return grad.array - np.exp(out.array) * grad.array.sum(axis=ctx.dim, keepdims=True)
+        return grad.array - np.exp(out.array) * kernels.add_up(grad.array, ctx.dim, True)
 
 
 def relu(input: TensorBase, in_place: bool = False) -> TensorBase:

@@ -38,7 +38,7 @@ class Convolution(Op):
         if ctx.needs_input_grad[1]:
             to_weight = kernels.conv2d_grad_weight(g, x, weight.shape, *ctx.geometry)
         if ctx.needs_input_grad[2]:
-            to_bias = g.sum(axis=(0, 2, 3))
+            to_bias = kernels.add_up(g, (0, 2, 3))
         return to_x, to_weight, to_bias
 
 
@@ -63,19 +63,25 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
         g = grad.array
         to_x = to_weight = to_bias = None
         if ctx.needs_input_grad[0]:
-            to_x = kernels.conv2d(g, weight, None, *ctx.geometry)
+            # with an output_padding of a stride or more there are windows behind those of the input
+            to_x = kernels.conv2d(g, weight, None, *ctx.geometry)[:, :, : x.shape[2], : x.shape[3]]
         if ctx.needs_input_grad[1]:
             to_weight = kernels.conv2d_grad_weight(x, g, weight.shape, *ctx.geometry)
         if ctx.needs_input_grad[2]:
-            to_bias = g.sum(axis=(0, 2, 3))
+            to_bias = kernels.add_up(g, (0, 2, 3))
         return to_x, to_weight, to_bias
 
 
-def _check(x: TensorBase, weight: TensorBase, bias: TensorBase | None) -> None:
+def _check(x: TensorBase, weight: TensorBase, bias: TensorBase | None, O: int, transposed: str) -> None:
     for name, other in (("bias", bias), ("weight", weight)):
         if other is not None and other.array.dtype != x.array.dtype:
             a, b = (t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (x, other))
             raise RuntimeError(f"Input type ({a}) and {name} type ({b}) should be the same")
+    if bias is not None and bias.array.shape != (O,):
+        raise RuntimeError(
+            f"Given {transposed}weight of size {list(weight.array.shape)}, expected bias to be 1-dimensional with {O} elements, but "
+            f"got bias of size {list(bias.array.shape)} instead"
+        )
 
 
 def conv2d(
@@ -88,7 +94,6 @@ def conv2d(
     groups: int,
 ) -> TensorBase:
     """(N, C, H, W) -> (N, O, OH, OW). RuntimeError if channels or sizes do not fit, with PyTorch's words."""
-    _check(input, weight, bias)
     _, C, H, W = input.array.shape
     O, C_group, KH, KW = weight.array.shape
     if groups <= 0:
@@ -103,11 +108,7 @@ def conv2d(
             f"Given groups={groups}, weight of size {list(weight.array.shape)}, expected input{list(input.array.shape)} to "
             f"have {C_group * groups} channels, but got {C} channels instead"
         )
-    if bias is not None and bias.array.shape != (O,):
-        raise RuntimeError(
-            f"Given weight of size {list(weight.array.shape)}, expected bias to be 1-dimensional with {O} elements, but got "
-            f"bias of size {list(bias.array.shape)} instead"
-        )
+    _check(input, weight, bias, O, "")
     padded = (H + 2 * padding[0], W + 2 * padding[1])
     extent = (dilation[0] * (KH - 1) + 1, dilation[1] * (KW - 1) + 1)
     if padded[0] < extent[0] or padded[1] < extent[1]:
@@ -128,8 +129,10 @@ def conv_transpose2d(
     groups: int,
     dilation: Pair,
 ) -> TensorBase:
-    """(N, C, H, W) -> (N, O, OH, OW), OH = (H - 1) SH - 2 PH + DH (KH - 1) + output_padding + 1."""
-    _check(input, weight, bias)
+    """(N, C, H, W) -> (N, O, OH, OW), OH = (H - 1) SH - 2 PH + DH (KH - 1) + output_padding + 1.
+
+    RuntimeError if channels or sizes do not fit, with PyTorch's words.
+    """
     N, C, H, W = input.array.shape
     if weight.array.shape[0] != C:
         raise RuntimeError(
@@ -143,6 +146,12 @@ def conv_transpose2d(
         )
     ]
     out_shape = (N, weight.array.shape[1] * groups, *size)
+    _check(input, weight, bias, out_shape[1], "transposed=1, ")
+    if min(size) <= 0:
+        raise RuntimeError(
+            f"Given input size per channel: ({H} x {W}). Calculated output size per channel: ({size[0]} x {size[1]}). Output "
+            "size is too small"
+        )
     return ConvTranspose.apply(input, weight, bias, out_shape, stride, padding, dilation, groups)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import check_expand, promote, wrap_dim
@@ -102,7 +103,7 @@ class Repeat(Op):
     @staticmethod
     def backward(ctx, grad):
         pairs = [n for pair in zip(ctx.repeats, ctx.shape, strict=True) for n in pair]
-        return grad.array.reshape(pairs).sum(axis=tuple(range(0, len(pairs), 2)))
+        return kernels.add_up(grad.array.reshape(pairs), tuple(range(0, len(pairs), 2)))
 
 
 class Flip(Op):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops import activation, arithmetic, elementwise, reduction, shape
+from minicnn.ops._common import mean_of
 
 
 def _check_reduction(name: str) -> None:
@@ -20,12 +22,14 @@ def _reduce(values: TensorBase, how: str) -> TensorBase:
 
 
 def _reduced(values: np.ndarray, how: str) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return values if how == "none" else values.mean(dtype=values.dtype) if how == "mean" else values.sum()
+    if how == "none":
+        return values
+    dims = tuple(range(values.ndim))
+    return mean_of(values, dims, False, values.dtype) if how == "mean" else kernels.add_up(values)
 
 
 def _spread(grad: np.ndarray, how: str, count: int) -> np.ndarray:
-    return grad / grad.dtype.type(max(count, 1)) if how == "mean" else grad
+    return (grad / np.float64(max(count, 1))).astype(grad.dtype) if how == "mean" else grad
 
 
 class NllLoss(Op):
@@ -49,10 +53,10 @@ class NllLoss(Op):
         if how == "none":
             out, slope = losses.reshape(target.array.shape), -scale
         elif how == "sum":
-            out, slope = losses.sum(), -scale
+            out, slope = kernels.add_up(losses), -scale
         else:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                out, slope = losses.sum() / scale.sum(), np.where(valid, -scale / scale.sum(), x.dtype.type(0))
+            total = kernels.add_up(scale)
+            out, slope = kernels.add_up(losses) / total, np.where(valid, -scale / total, x.dtype.type(0))
         # The last two would do; with the others a write to the target, in a buffer that is used again, is noticed.
         ctx.save_for_backward(logp, target, weight, TensorBase.wrap(label), TensorBase.wrap(slope))
         return out
@@ -220,7 +224,7 @@ def _smooth(
     losses = arithmetic.masked_fill(losses, TensorBase.wrap(~valid), 0)
     if how != "mean":
         return losses if how == "none" else reduction.sum(losses)
-    count = valid.sum() if weight is None else weight.array[np.where(valid, target.array, 0)][valid].sum()
+    count = valid.sum() if weight is None else kernels.add_up(weight.array[np.where(valid, target.array, 0)][valid])
     return arithmetic.div(reduction.sum(losses), count.item())
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops._common import mean_of
 
 
 class NativeBatchNorm(Op):
@@ -32,8 +33,8 @@ class NativeBatchNorm(Op):
         g = grad.array
         axes = (0, *range(2, g.ndim))
         normalized = (x - _by_channel(mean, x)) * _by_channel(inverse_std, x)
-        to_bias = g.sum(axis=axes)
-        to_weight = (g * normalized).sum(axis=axes)
+        to_bias = kernels.add_up(g, axes)
+        to_weight = kernels.add_up(g * normalized, axes)
         scale = _by_channel(inverse_std if weight is None else inverse_std * weight, x)
         if not ctx.training:
             return g * scale, to_weight, to_bias
@@ -68,9 +69,9 @@ def batch_norm(
             raise RuntimeError(f"{name} should contain {C} elements not {t.array.size}")
     if training:
         axes = (0, *range(2, x.ndim))
-        mean = x.mean(axis=axes)
-        var = np.square(x - _by_channel(mean, x)).mean(axis=axes)
-        n = x.size // C
+        mean, n = mean_of(x, axes, False), x.size // C
+        near = mean.astype(x.dtype)
+        var = mean_of(np.square(x - _by_channel(near, x)), axes, False) - np.square(mean - near)
         for running, new in ((running_mean, mean), (running_var, var * (n / max(n - 1, 1)))):
             if running is not None:
                 running.array[...] = (1 - momentum) * running.array + momentum * new
@@ -78,6 +79,6 @@ def batch_norm(
         raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
     else:
         mean, var = running_mean.array.copy(), running_var.array
-    inverse_std = (1 / np.sqrt(var + x.dtype.type(eps))).astype(x.dtype, copy=False)
+    inverse_std = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)
     mean = mean.astype(x.dtype, copy=False)
     return NativeBatchNorm.apply(input, weight, bias, mean, inverse_std, (running_mean, running_var), training)

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops import arithmetic, elementwise
-from minicnn.ops._common import floating, wrap_dim, wrap_dims
+from minicnn.ops._common import count, floating, mean_of, product_of, wrap_dim, wrap_dims
 
 Dims = int | Sequence[int] | None
 
@@ -45,8 +46,7 @@ class Sum(Op, node_name="SumBackward1"):
     @staticmethod
     def forward(ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim, ctx.shape = dims, keepdim, a.array.shape
-        kind = np.dtype(np.int64) if a.array.dtype.kind in "biu" else a.array.dtype
-        return a.array.sum(axis=dims, keepdims=keepdim, dtype=kind)
+        return kernels.add_up(a.array, dims, keepdim)
 
     @staticmethod
     def backward(ctx, grad):
@@ -63,14 +63,12 @@ class Mean(Op, node_name="MeanBackward1"):
     @staticmethod
     def forward(ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim, ctx.shape = dims, keepdim, a.array.shape
-        ctx.count = int(np.prod([a.array.shape[d] for d in dims], dtype=np.int64))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            total = a.array.sum(axis=dims, keepdims=keepdim)
-            return (total / a.array.dtype.type(ctx.count)).astype(a.array.dtype, copy=False)
+        ctx.count = count(a.array, dims)
+        return mean_of(a.array, dims, keepdim, a.array.dtype)
 
     @staticmethod
     def backward(ctx, grad):
-        share = grad.array / grad.array.dtype.type(ctx.count or 1)
+        share = (grad.array / np.float64(ctx.count or 1)).astype(grad.array.dtype)
         return np.broadcast_to(_spread(share, ctx.dims, ctx.keepdim), ctx.shape)
 
 
@@ -84,7 +82,7 @@ class Prod(Op, node_name="ProdBackward1"):
     @staticmethod
     def forward(ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim = dims, keepdim
-        out = TensorBase.wrap(a.array.prod(axis=dims, keepdims=keepdim))
+        out = TensorBase.wrap(product_of(a.array, dims, keepdim))
         ctx.save_for_backward(a, out)  # the result as in PyTorch, though `a` is enough: so a write to it is noticed
         return out
 
@@ -92,7 +90,7 @@ class Prod(Op, node_name="ProdBackward1"):
     def backward(ctx, grad):
         x = ctx.saved_tensors[0].array
         zeros = (x == 0).sum(axis=ctx.dims, keepdims=True)
-        others = np.where(x == 0, 1, x).prod(axis=ctx.dims, keepdims=True)  # the product without its zeros
+        others = product_of(np.where(x == 0, 1, x), ctx.dims, True)  # the product without its zeros
         without_me = np.where(
             x == 0, np.where(zeros == 1, others, 0), np.where(zeros == 0, others / np.where(x == 0, 1, x), 0)
         )
@@ -178,7 +176,7 @@ class Nansum(Op):
     def forward(ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim = dims, keepdim
         ctx.save_for_backward(a)
-        return np.nansum(a.array, axis=dims, keepdims=keepdim)
+        return kernels.add_up(np.nan_to_num(a.array, nan=0, posinf=np.inf, neginf=-np.inf), dims, keepdim)
 
     @staticmethod
     def backward(ctx, grad):
@@ -232,16 +230,15 @@ class Var(Op):
     def forward(ctx, a, dims, correction, keepdim):
         ctx.dims, ctx.keepdim, ctx.correction = dims, keepdim, correction
         ctx.save_for_backward(a)
-        return _variance(a.array, dims, correction, keepdim)
+        return _variance(a.array, dims, correction, keepdim).astype(a.array.dtype)
 
     @staticmethod
     def backward(ctx, grad):
         (a,) = ctx.saved_tensors
         x = a.array
-        degrees = _count(x, ctx.dims) - ctx.correction
-        centred = x - x.mean(axis=ctx.dims, keepdims=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return _spread(grad.array, ctx.dims, ctx.keepdim) * (x.dtype.type(2) / x.dtype.type(degrees)) * centred
+        degrees = count(x, ctx.dims) - ctx.correction
+        slope = (x - mean_of(x, ctx.dims, True)) * (np.float64(2) / degrees)
+        return (_spread(grad.array, ctx.dims, ctx.keepdim) * slope).astype(x.dtype)
 
 
 class Std(Op):
@@ -250,30 +247,22 @@ class Std(Op):
     @staticmethod
     def forward(ctx, a, dims, correction, keepdim):
         ctx.dims, ctx.keepdim, ctx.correction = dims, keepdim, correction
-        out = TensorBase.wrap(np.sqrt(_variance(a.array, dims, correction, keepdim)))
+        out = TensorBase.wrap(np.sqrt(_variance(a.array, dims, correction, keepdim)).astype(a.array.dtype))
         ctx.save_for_backward(a, out)
         return out
 
     @staticmethod
     def backward(ctx, grad):
         a, out = (t.array for t in ctx.saved_tensors)
-        degrees = _count(a, ctx.dims) - ctx.correction
-        centred = a - a.mean(axis=ctx.dims, keepdims=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(out == 0, 0, grad.array / (out * degrees)).astype(a.dtype, copy=False)
-        return _spread(scale, ctx.dims, ctx.keepdim) * centred
-
-
-def _count(array: np.ndarray, dims: tuple[int, ...]) -> int:
-    return int(np.prod([array.shape[d] for d in dims], dtype=np.int64))
+        degrees = count(a, ctx.dims) - ctx.correction
+        scale = np.where(out == 0, 0, grad.array / (out * np.float64(degrees)))
+        return (_spread(scale, ctx.dims, ctx.keepdim) * (a - mean_of(a, ctx.dims, True))).astype(a.dtype)
 
 
 def _variance(array: np.ndarray, dims: tuple[int, ...], correction: float, keepdim: bool) -> np.ndarray:
-    centred = array - array.mean(axis=dims, keepdims=True)
-    total = (centred * centred).sum(axis=dims, keepdims=keepdim)
-    degrees = builtins.max(_count(array, dims) - correction, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(total / array.dtype.type(degrees), array.dtype)
+    """The variance over dims in float64."""
+    total = kernels.add_up(np.square(np.abs(array - mean_of(array, dims, True))), dims, keepdim)
+    return total / np.float64(builtins.max(count(array, dims) - correction, 0))
 
 
 class LinalgVectorNorm(Op):
@@ -284,7 +273,7 @@ class LinalgVectorNorm(Op):
         ctx.p, ctx.dims, ctx.keepdim = p, dims, keepdim
         x = np.abs(a.array)
         if p == 2:
-            out = np.sqrt((x * x).sum(axis=dims, keepdims=keepdim))
+            out = np.sqrt(kernels.add_up(np.square(x, dtype=np.float64), dims, keepdim))
         elif p == np.inf:
             out = x.max(axis=dims, keepdims=keepdim)
         elif p == -np.inf:
@@ -292,7 +281,7 @@ class LinalgVectorNorm(Op):
         elif p == 0:
             out = (x != 0).sum(axis=dims, keepdims=keepdim).astype(x.dtype)
         else:
-            out = (x**p).sum(axis=dims, keepdims=keepdim) ** x.dtype.type(1 / p)
+            out = kernels.add_up(np.power(x, p, dtype=np.float64), dims, keepdim) ** (1 / p)
         out = TensorBase.wrap(np.asarray(out, x.dtype))
         ctx.save_for_backward(a, out)
         return out
@@ -302,18 +291,17 @@ class LinalgVectorNorm(Op):
         a, out = (t.array for t in ctx.saved_tensors)
         g, norm = _spread(grad.array, ctx.dims, ctx.keepdim), _spread(out, ctx.dims, ctx.keepdim)
         size, p = np.abs(a), ctx.p
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if p == 0:
-                slope = np.zeros_like(a)
-            elif p == 1:
-                slope = np.sign(a)
-            elif p == 2:
-                slope = np.where(norm == 0, 0, a / norm)
-            elif abs(p) == np.inf:
-                chosen = size == norm
-                slope = np.sign(a) * chosen / chosen.sum(axis=ctx.dims, keepdims=True)
-            else:
-                slope = np.where((norm == 0) | (a == 0), 0, np.sign(a) * (size / norm) ** (p - 1))
+        if p == 0:
+            slope = np.zeros_like(a)
+        elif p == 1:
+            slope = np.sign(a)
+        elif p == 2:
+            slope = np.where(norm == 0, 0, a / norm)
+        elif abs(p) == np.inf:
+            chosen = size == norm
+            slope = np.sign(a) * chosen / chosen.sum(axis=ctx.dims, keepdims=True)
+        else:
+            slope = np.where((norm == 0) | (a == 0), 0, np.sign(a) * (size / norm) ** (p - 1))
         return (g * slope).astype(a.dtype, copy=False)
 
 
@@ -325,8 +313,7 @@ class Logsumexp(Op):
         ctx.dims, ctx.keepdim = dims, keepdim
         top = a.array.max(axis=dims, keepdims=True)
         top = np.where(np.isfinite(top), top, 0).astype(a.array.dtype)
-        with np.errstate(divide="ignore"):
-            total = np.log(np.exp(a.array - top).sum(axis=dims, keepdims=True)) + top
+        total = np.log(kernels.add_up(np.exp(a.array - top), dims, True)) + top
         out = TensorBase.wrap(total if keepdim else total.squeeze(dims))
         ctx.save_for_backward(a, out)
         return out

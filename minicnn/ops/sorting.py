@@ -6,7 +6,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import wrap_dim, wrap_dims
+from minicnn.ops._common import wide, wrap_dim, wrap_dims
 from minicnn.ops.reduction import Dims, ValuesIndices, values_indices
 
 
@@ -16,14 +16,19 @@ class Cumsum(Op):
     @staticmethod
     def forward(ctx, a, dim):
         ctx.dim = dim
-        kind = np.dtype(np.int64) if a.array.dtype.kind in "biu" else a.array.dtype
-        return np.cumsum(a.array, axis=dim, dtype=kind) if a.array.ndim else a.array.copy()
+        return _running(a.array, dim) if a.array.ndim else a.array.copy()
 
     @staticmethod
     def backward(ctx, grad):
         if not grad.array.ndim:
             return grad
-        return np.flip(np.cumsum(np.flip(grad.array, ctx.dim), axis=ctx.dim, dtype=grad.array.dtype), ctx.dim)
+        return np.flip(_running(np.flip(grad.array, ctx.dim), ctx.dim), ctx.dim)
+
+
+def _running(array: np.ndarray, dim: int) -> np.ndarray:
+    """Running sums, of integers in int64."""
+    kind = wide(array.dtype)
+    return np.cumsum(array, axis=dim, dtype=kind).astype(kind if kind.kind == "i" else array.dtype, copy=False)
 
 
 class Sort(Op):

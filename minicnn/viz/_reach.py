@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn import Tensor, no_grad
+from minicnn import Tensor, kernels, no_grad
 from minicnn.nn.modules._functions import BackwardHookFunction
 from minicnn.ops import activation, convolution, copying, indexing, normalization, padding, pooling, shape, sorting
 
@@ -193,7 +193,7 @@ def _places(
     """Where a gradient that is sent to one place of the node's output arrives at its input."""
     grad = np.zeros(out, node.input_metadata[0][1])
     grad[(..., *place)] = rng.standard_normal(out[:-2])
-    with no_grad():
+    with no_grad(), kernels.exact():
         results = [r.numpy() for r in node.run([Tensor.wrap(grad)]) if r is not None and tuple(r.shape) == tuple(inp)]
     return {(int(y), int(x)) for result in results for y, x in np.argwhere(result)[:, -2:]}
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import Tensor, autograd, enable_grad, no_grad, tensor
+from minicnn import Tensor, autograd, enable_grad, kernels, no_grad, tensor
 from minicnn.nn import Module
 from minicnn.nn.modules import pooling
 from minicnn.viz._modules import described, find_call, find_module, has_positions, named_modules, part_hint, run, still
@@ -161,7 +161,7 @@ def occlusion(
 
     window, stride: side of the square and the distance between neighbouring ones, in pixels; the last one of a row ends at the
     border. fill: what the square is filled with, in normalised numbers: 0 is the mean colour. No gradient is used, so it works for
-    any network. Zeiler and Fergus 2014.
+    any network, and a square that the score does not see makes no difference: exactly 0. Zeiler and Fergus 2014.
     """
     units = targets(model, x, target)
     image = x.detach().numpy()
@@ -170,7 +170,7 @@ def occlusion(
         raise ValueError(f"need 1 <= stride <= window <= {min(height, width)}, got stride {stride} and window {window}")
     corners = [(y, x_) for y in _starts(height, window, stride) for x_ in _starts(width, window, stride)]
     result = np.empty((len(image), height, width), np.float32)
-    with still(model), no_grad():
+    with still(model), no_grad(), kernels.exact():
         clean = _scores(model, x, units).numpy()
         for n, unit in enumerate(units):
             falls, times = np.zeros((2, height, width))

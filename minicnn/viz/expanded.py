@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn import Tensor, enable_grad, no_grad, tensor, zeros
+from minicnn import Tensor, enable_grad, kernels, no_grad, tensor, zeros
 from minicnn.nn import (
     ELU,
     GELU,
@@ -111,7 +111,7 @@ def expanded_weights(
             run(model, images.to(dtype_of(model)))
         return maps[layer][:, :, at[0], at[1]]  # (N, channels)
 
-    with still(model), linearized(model):
+    with still(model), linearized(model), kernels.exact():
         with no_grad():
             constant = respond(zeros(1, planes, bottom, right)).numpy()[0]
         chosen = _chosen(channels, len(constant), layer)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn import Tensor, enable_grad, no_grad
+from minicnn import Tensor, enable_grad, kernels, no_grad
 from minicnn.nn import Conv2d, Module
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def explain_pixel(layer: Module, input: Tensor, n: int, c: int, y: int, x: int) 
     _check_place((n, c, y, x), (len(image), len(weight), len(rows), len(columns)), "output (N, O, OH, OW)")
     channels = _channels(layer, c)
     patch, inside = _read(image[n, channels], rows[y], columns[x])
-    with no_grad():
+    with no_grad(), kernels.exact():
         output = layer.forward(Tensor.wrap(image[n : n + 1]))  # not layer(...): the user's hooks are not to run
     return _checked(
         Explanation(
@@ -244,11 +244,11 @@ def _channels(layer: Conv2d, o: int) -> slice:
 
 
 def _backward(layer: Conv2d, image: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(gradient of the input, gradient of the weight) as the library computes them; no `.grad` is touched."""
+    """(gradient of the input, gradient of the weight) as the library computes them by definition; no `.grad` is touched."""
     from minicnn import autograd
 
     x, weight = Tensor.wrap(image).requires_grad_(), layer.weight.detach().requires_grad_()
-    with enable_grad():
+    with enable_grad(), kernels.exact():
         output = layer._conv_forward(x, weight, None)
         return tuple(g.numpy() for g in autograd.grad([output], [x, weight], [Tensor.wrap(grad.astype(image.dtype))]))
 
