@@ -12,6 +12,7 @@ python -m lessons --notebooks           Jupyter notebooks, not yet executed (nee
 import argparse
 import os
 import re
+import runpy
 import subprocess
 import sys
 import time
@@ -44,17 +45,53 @@ def matches(path: Path, word: str) -> bool:
     return int(path.stem[:2]) == int(word) if word.isdigit() else word in path.stem
 
 
-def run(lessons: list[Path], environment: dict[str, str]) -> int:
-    """Run the scripts; the number of those that failed."""
+def run(lessons: list[Path], environment: dict[str, str], debug: bool) -> int:
+    """Run the scripts; the number of those that failed. What went wrong is one paragraph each, with debug a traceback."""
+    start = [] if debug else ["-c", "import sys; from lessons.__main__ import one; one(sys.argv[1])"]
     failed = 0
     for i, path in enumerate(lessons, 1):
         print(f"\n[{i}/{len(lessons)}] {path.stem}", flush=True)
         started = time.perf_counter()
-        code = subprocess.run([sys.executable, str(path)], env=environment, check=False).returncode
+        code = subprocess.run([sys.executable, *start, str(path)], env=environment, check=False).returncode
         failed += code != 0
         state = "done" if code == 0 else f"FAILED with exit code {code}"
         print(f"    {state} in {time.perf_counter() - started:.0f} s", flush=True)
     return failed
+
+
+def one(path: str) -> None:
+    """Run a script in this process, as Python would. SystemExit with one paragraph if it fails."""
+    sys.argv, sys.path[0] = [path], str(HERE)
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not error.code:
+            raise
+        sys.exit(f"    {said(error)}")
+
+
+def check(chosen: dict[str, str]) -> None:
+    """Look at the photograph and the network before any lesson runs. SystemExit with one paragraph if they cannot be used."""
+    try:
+        if "LESSON_PHOTO" in chosen:
+            from minicnn.viz import load_image
+
+            load_image(chosen["LESSON_PHOTO"])
+        if {"LESSON_MODEL", "LESSON_WEIGHTS"} & chosen.keys():
+            from minicnn.models import from_spec
+
+            from_spec(chosen.get("LESSON_MODEL", "tinynet"), chosen.get("LESSON_WEIGHTS"))
+    except BaseException as error:
+        sys.exit(said(error.with_traceback(error.__traceback__.tb_next)))  # this function is not where it went wrong
+
+
+def said(error: BaseException) -> str:
+    """An error as one paragraph."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    from minicnn.cli import reason
+
+    return reason(error)
 
 
 def choices(arguments: argparse.Namespace) -> dict[str, str]:
@@ -95,11 +132,16 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="its checkpoint: .pth, .safetensors or .npz")
     parser.add_argument("--book", action="store_true", help="write lessons/out/book.html")
     parser.add_argument("--notebooks", action="store_true", help="write lessons/out/notebooks/*.ipynb")
+    parser.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
     arguments = parser.parse_args()
     out = folder(arguments)
-    environment = {**os.environ, **choices(arguments), "LESSON_OUT": str(out)}
+    given = choices(arguments)
+    environment = {**os.environ, **given, "LESSON_OUT": str(out)}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     selected = chosen(arguments.lessons, arguments.model is not None or arguments.weights is not None)
+    sys.path.insert(0, str(HERE.parent))  # where minicnn lies, if it is not installed
+    if not arguments.debug:
+        check(given)
     out.mkdir(parents=True, exist_ok=True)
     if arguments.book or arguments.notebooks:
         try:
@@ -111,7 +153,10 @@ def main() -> None:
         sys.exit(
             book.write(selected, out / "book.html") if arguments.book else book.notebooks(selected, out / "notebooks")
         )
-    failed = run(selected, environment)
+    try:
+        failed = run(selected, environment, arguments.debug)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
     print(f"\n{len(selected) - failed} of {len(selected)} lessons ran; the figures are in {out}")
     sys.exit(failed != 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from lessons import __main__ as runner
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
@@ -123,3 +126,40 @@ def test_the_runner_refuses_files_that_are_not_there(argument):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert f"{argument}: no such file: nowhere.pth" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--photo", "text.jpg"], r".*text\.jpg: not an image"),
+        (["--model", "nonet"], "Unknown model nonet. There are: alexnet"),
+        (["--model", "own.py:Nope"], r".*own\.py has no 'Nope'"),
+        (["--model", "own.py:Broken"], r".*Broken cannot be built: ZeroDivisionError: .*own\.py, line"),
+        (["--weights", "text.jpg"], r".*text\.jpg.*neither \.pth nor"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_the_runner_looks_at_what_it_is_given_before_a_lesson_runs(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "run", lambda *arguments: pytest.fail("a lesson ran"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    Path("text.jpg").write_text("no image")
+    Path("own.py").write_text(
+        "from minicnn import nn\n\n\nclass Broken(nn.Module):\n    def __init__(self):\n        1 / 0\n"
+    )
+    monkeypatch.setattr(sys, "argv", ["lessons", "1", *arguments])
+    with pytest.raises(SystemExit, match=words) as stop:
+        runner.main()
+    assert "\n" not in str(stop.value)
+
+
+def test_a_lesson_that_fails_says_so_in_one_paragraph(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        OWN.replace("return self.head", "raise LookupError('my own\\nerror')\n        return self.head")
+    )
+    command = [sys.executable, "-m", "lessons", "1", "--model", f"{tmp_path}/mine.py:Net"]
+    environment = {**os.environ, "LESSON_OUT": str(tmp_path / "out")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.search(r"^    mine\.py, line \d+: LookupError: my own error \(--debug", done.stderr, re.MULTILINE)
+    assert "0 of 1 lessons ran" in done.stdout
