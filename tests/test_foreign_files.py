@@ -246,7 +246,7 @@ def test_open_files(tmp_path, suffix):
 VALUES = [
     torch.strided, torch.sparse_csr, torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.uint16, torch.complex32,
     torch.int4, torch.bits8, torch.bool, torch.quint8, torch.device("cuda", 1), torch.Size([1, 2]), 1 + 2j, {1, "a"},
-    bytearray(b"a\xff"), b"\xff", bytearray(), None, 2**70, float("inf"), {(1, "a"): 2, b"x": 3, -5: 4, 1.5: 5, None: 6},
+    bytearray(b"a\xff"), b"\xff", b"", bytearray(), None, 2**70, float("inf"), {(1, "a"): 2, b"x": 3, -5: 4, 1.5: 5, None: 6},
 ]  # fmt: skip
 
 

@@ -264,6 +264,10 @@ def _bytes(machine: "Machine", text: Any, encoding: Any) -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes(machine: "Machine") -> bytes:
+    return b""
+
+
 def _bytearray(machine: "Machine", content: Any = b"", encoding: Any = None) -> bytearray:
     """As bytes; Python 2 and early protocols give text and an encoding."""
     if isinstance(content, str):
@@ -315,9 +319,11 @@ CALLABLE: dict[str, Callable[..., Any]] = {
     "torch.Size": _size,
     "torch.device": _device,
     "_codecs.encode": _bytes,
-    **{f"{module}.set": _set for module in ("builtins", "__builtin__")},
-    **{f"{module}.complex": _complex for module in ("builtins", "__builtin__")},
-    **{f"{module}.bytearray": _bytearray for module in ("builtins", "__builtin__")},
+    **{
+        f"{module}.{name}": function
+        for module in ("builtins", "__builtin__")
+        for name, function in (("set", _set), ("complex", _complex), ("bytes", _no_bytes), ("bytearray", _bytearray))
+    },
 }
 CALLED = frozenset(CALLABLE.values())
 VALUES: dict[str, Any] = {
