@@ -125,7 +125,8 @@ def full(
     size: Any, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """One number everywhere; its type decides unless `dtype` is given."""
-    return _finish(np.full(size, _array(fill_value)), dtype, device, requires_grad)
+    value = _array(fill_value) if dtype is None else ops._common.fitting(fill_value, dtype.numpy)
+    return _finish(np.full(size, value), None, device, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
@@ -250,7 +251,8 @@ def empty_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None,
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    return _finish(np.full_like(input.array, fill_value), dtype, device, requires_grad)
+    kind = dtype.numpy if dtype else input.array.dtype
+    return _finish(np.full(input.array.shape, ops._common.fitting(fill_value, kind)), None, device, requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:

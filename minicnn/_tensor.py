@@ -266,7 +266,8 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
     def new_full(
         self, size: tuple, fill_value: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
     ) -> Tensor:
-        return self._new(np.full(size, fill_value), dtype, requires_grad)
+        value = ops._common.fitting(fill_value, (dtype or self.dtype).numpy)
+        return self._new(np.full(size, value), dtype, requires_grad)
 
     def new_empty(
         self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
@@ -340,11 +341,17 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
     def __and__(self, other: Any) -> Tensor:
         return _operator(ops.bitwise_and, self, other)
 
+    __rand__ = __and__
+
     def __or__(self, other: Any) -> Tensor:
         return _operator(ops.bitwise_or, self, other)
 
+    __ror__ = __or__
+
     def __xor__(self, other: Any) -> Tensor:
         return _operator(ops.bitwise_xor, self, other)
+
+    __rxor__ = __xor__
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
         return _operator(ops.eq, self, other)

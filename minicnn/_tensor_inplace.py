@@ -10,7 +10,6 @@ import numpy as np
 from minicnn import _random, ops
 from minicnn.autograd import grad_mode, inplace
 from minicnn.ops.copying import Copy, Fill, Zero
-from minicnn.ops.indexing import IndexPut
 
 
 class InplaceMethods:
@@ -147,15 +146,22 @@ class InplaceMethods:
         return self._inplace(Copy.apply, src)
 
     def fill_(self, value: Any) -> Any:
+        """One number everywhere, or that of a 0-d tensor."""
+        if isinstance(value, type(self)) and value.array.ndim:
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
+            )
         inplace.check(self)
-        return inplace.assign(self, Fill.apply(self, value.item() if hasattr(value, "item") else value), constant=True)
+        return inplace.assign(self, Fill.apply(self, value), constant=True)
 
     def zero_(self) -> Any:
         inplace.check(self)
         return inplace.assign(self, Zero.apply(self, 0), constant=True)
 
     def index_put_(self, indices: tuple, values: Any, accumulate: bool = False) -> Any:
-        return self._inplace(lambda a: IndexPut.apply(a, values, tuple(indices), accumulate))
+        """self[indices] = values, or +=; None stands for all of a dimension."""
+        key = tuple(slice(None) if index is None else index for index in indices)
+        return ops.index_put_(self, key, values, accumulate)
 
     def scatter_(self, dim: int, index: Any, src: Any) -> Any:
         """self[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor of index's shape or a number."""

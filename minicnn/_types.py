@@ -66,6 +66,9 @@ uint64 = dtype("uint64", np.uint64, "UInt64Tensor")
 bool_ = dtype("bool", np.bool_, "BoolTensor")
 
 
+CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}  # of NumPy's `kind`; a result's type is that of the highest
+
+
 class UnheldDtype(dtype):
     """An element type that PyTorch has and NumPy has not, such as bfloat16: a name that a file may give, and no more."""
 

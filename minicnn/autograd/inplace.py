@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minicnn._types import CATEGORY
 from minicnn.autograd import grad_mode
 from minicnn.autograd.graph import Node, strip_backward
 
@@ -178,7 +179,7 @@ def assign(tensor: TensorBase, result: TensorBase, constant: bool = False) -> Te
     to, new = tensor.array, result.array
     if new.shape != to.shape:
         raise RuntimeError(f"output with shape {list(to.shape)} doesn't match the broadcast shape {list(new.shape)}")
-    if not np.can_cast(new.dtype, to.dtype, "same_kind"):
+    if CATEGORY[new.dtype.kind] > CATEGORY[to.dtype.kind]:
         source, target = (t.dtype.tensor_type.removesuffix("Tensor") for t in (result, tensor))
         raise RuntimeError(f"result type {source} can't be cast to the desired output type {target}")
     if _overlaps(to) and not constant:
@@ -193,7 +194,7 @@ def assign(tensor: TensorBase, result: TensorBase, constant: bool = False) -> Te
     if before is not None:
         before.keep_copy()
     if new is not to:
-        np.copyto(to, new, casting="same_kind")
+        np.copyto(to, new, casting="unsafe")
     written(tensor, node, result._output_nr)
     for kept in saved:
         if kept.is_output and kept._array is new:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels
-from minicnn._types import dtype
-from minicnn.autograd.tensor_base import TensorBase
+from minicnn._types import CATEGORY, dtype
+from minicnn.autograd.tensor_base import TensorBase, short_name
 
 Number = (bool, int, float, complex, np.number, np.bool_)
 
@@ -28,14 +28,11 @@ def set_default_dtype(d: dtype) -> None:
     _default_dtype = d.numpy
 
 
-_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
-
-
 def promote(a: np.dtype, b: np.dtype) -> np.dtype:
     """PyTorch's rule for two tensors: the higher category (bool, integer, float, complex) decides."""
     if a == b:
         return a
-    first, second = _CATEGORY[a.kind], _CATEGORY[b.kind]
+    first, second = CATEGORY[a.kind], CATEGORY[b.kind]
     if first == second or {first, second} == {2, 3}:
         return np.promote_types(a, b)
     return a if first > second else b
@@ -53,17 +50,19 @@ def result_type(*operands: Any) -> np.dtype:
         ranks[rank] = kind if ranks[rank] is None else promote(ranks[rank], kind)
     result: np.dtype | None = None
     for kind in ranks:
-        if kind is not None and (result is None or _CATEGORY[kind.kind] > _CATEGORY[result.kind]):
+        if kind is not None and (result is None or CATEGORY[kind.kind] > CATEGORY[result.kind]):
             result = kind if result is None or kind.kind != "c" or result.kind != "f" else np.result_type(result, kind)
     return result
 
 
 def _number_dtype(value: Any) -> np.dtype:
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, bool):
         return np.dtype(np.bool_)
     if isinstance(value, (int, np.integer)):
+        if not -(2**63) <= value < 2**63:
+            raise OverflowError("int too big to convert")
         return np.dtype(np.int64)
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, (float, np.floating, np.bool_)):  # PyTorch takes NumPy's bool for a float
         return _default_dtype
     if isinstance(value, complex):
         return np.result_type(_default_dtype, np.complex64)
@@ -100,8 +99,47 @@ def product_of(array: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.nd
 
 
 def operand(value: Any, kind: np.dtype) -> np.ndarray:
-    """A tensor or a number as an array of this type."""
-    return value.array.astype(kind, copy=False) if isinstance(value, TensorBase) else np.asarray(value, kind)
+    """A tensor or a number as an array of this type. Integers wrap around, as in PyTorch: 300 is 44 in uint8."""
+    if isinstance(value, TensorBase):
+        return value.array.astype(kind, copy=False)
+    of = _number_dtype(value)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(value, of if of.kind in "bi" else None).astype(kind)
+
+
+def single(array: np.ndarray) -> np.ndarray:
+    """Half precision as float32, in which PyTorch computes; others as they are."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def fitting(value: Any, kind: np.dtype) -> np.ndarray:
+    """A number, or a tensor of one element, in this type. RuntimeError if it is out of the type's range.
+
+    As in PyTorch a negative integer wraps around in uint8, and every number is a boolean.
+    """
+    number = value.array.item() if isinstance(value, TensorBase) else value
+    of = _number_dtype(number)
+    if kind.kind == "b":
+        return np.asarray(bool(number))
+    if of.kind == "c" and kind.kind != "c":
+        fits, number = number.imag == 0, number.real
+    elif kind.kind in "ui":
+        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+        fits = low <= number <= high or (of.kind == "i" and kind.kind == "u" and -high <= number < 0)
+    else:
+        fits = not np.isfinite(number) or abs(number) <= np.finfo(kind).max
+    if not fits:
+        name = {"float16": "c10::Half", "float32": "float", "float64": "double", "int32": "int"}
+        raise RuntimeError(
+            f"value cannot be converted to type {name.get(kind.name, f'{kind.name}_t')} without overflow"
+        )
+    return operand(number, kind)
+
+
+def implemented(name: str, kind: np.dtype, kinds: str = "fc") -> None:
+    """NotImplementedError, in PyTorch's words, for a type that an operation does not have; `kinds`: NumPy's letters."""
+    if kind.kind not in kinds:
+        raise NotImplementedError(f"\"{name}\" not implemented for '{short_name(dtype.of(kind))}'")
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -123,8 +161,8 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def pair(a: Any, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Both operands as arrays of this type. RuntimeError if their shapes do not broadcast."""
-    x, y = operand(a, kind), operand(b, kind)
+    """Both operands as arrays of this type, or of float32 for half. RuntimeError if their shapes do not broadcast."""
+    x, y = single(operand(a, kind)), single(operand(b, kind))
     if x.ndim and y.ndim and x.shape != y.shape:
         broadcast_shapes(x.shape, y.shape)
     return x, y
@@ -162,6 +200,9 @@ def wrap_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     return dims if ndim else ()
 
 
-def need_tensor(value: Any, name: str, position: str = "input") -> None:
+def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
+    """TypeError unless `value` is a tensor."""
     if not isinstance(value, TensorBase):
-        raise TypeError(f"{name}(): argument '{position}' (position 1) must be Tensor, not {type(value).__name__}")
+        raise TypeError(
+            f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+        )

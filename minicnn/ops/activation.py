@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import floating, operand, wrap_dim
+from minicnn.ops._common import floating, implemented, operand, single, wrap_dim
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
@@ -289,8 +289,9 @@ class Softmax(Op):
     @staticmethod
     def forward(ctx, a, dim):
         ctx.dim = dim
-        e = np.exp(a.array - a.array.max(axis=dim, keepdims=True)) if a.array.size else a.array
-        out = TensorBase.wrap(e / kernels.add_up(e, dim, True))
+        x = single(a.array)
+        e = np.exp(x - x.max(axis=dim, keepdims=True)) if x.size else x
+        out = TensorBase.wrap((e / kernels.add_up(e, dim, True)).astype(a.array.dtype, copy=False))
         ctx.save_for_backward(out)
         return out
 
@@ -307,8 +308,10 @@ class LogSoftmax(Op):
     @staticmethod
     def forward(ctx, a, dim):
         ctx.dim = dim
-        shifted = a.array - a.array.max(axis=dim, keepdims=True)
-        out = TensorBase.wrap(shifted - np.log(kernels.add_up(np.exp(shifted), dim, True)))
+        x = single(a.array)
+        shifted = x - x.max(axis=dim, keepdims=True) if x.size else x
+        total = kernels.add_up(np.exp(shifted), dim, True)
+        out = TensorBase.wrap((shifted - np.log(total)).astype(a.array.dtype, copy=False))
         ctx.save_for_backward(out)
         return out
 
@@ -318,8 +321,14 @@ class LogSoftmax(Op):
         return grad.array - np.exp(out.array) * kernels.add_up(grad.array, ctx.dim, True)
 
 
+def _no_booleans(input: TensorBase, text: str) -> None:
+    if input.array.dtype.kind == "b":
+        raise RuntimeError(text)
+
+
 def relu(input: TensorBase, in_place: bool = False) -> TensorBase:
     """max(input, 0). `in_place`: may be written into input's own memory, for `relu_`, which has checked that it can be."""
+    _no_booleans(input, "Boolean inputs not supported for relu")
     return Relu.apply(input, in_place)
 
 
@@ -328,6 +337,7 @@ def threshold(input: TensorBase, threshold: float, value: float) -> TensorBase:
 
 
 def leaky_relu(input: TensorBase, negative_slope: float = 0.01) -> TensorBase:
+    implemented("leaky_relu_cpu", input.array.dtype)
     return LeakyRelu.apply(input, negative_slope)
 
 
@@ -346,11 +356,13 @@ def prelu(input: TensorBase, weight: TensorBase) -> TensorBase:
 
 
 def elu(input: TensorBase, alpha: float = 1.0) -> TensorBase:
+    implemented("elu_cpu", input.array.dtype)
     return Elu.apply(input, alpha, 1.0)
 
 
 def selu(input: TensorBase) -> TensorBase:
     """Klambauer et al. 2017, with their two constants."""
+    implemented("elu_cpu", input.array.dtype)
     return Elu.apply(input, SELU_ALPHA, SELU_SCALE)
 
 
@@ -363,30 +375,39 @@ def tanh(input: TensorBase) -> TensorBase:
 
 
 def silu(input: TensorBase) -> TensorBase:
+    implemented("silu_cpu", input.array.dtype)
     return Silu.apply(input)
 
 
 def mish(input: TensorBase) -> TensorBase:
+    implemented("mish_cpu", input.array.dtype)
     return Mish.apply(input)
 
 
 def softplus(input: TensorBase, beta: float = 1.0, threshold: float = 20.0) -> TensorBase:
+    implemented("softplus_cpu", input.array.dtype)
     return Softplus.apply(input, beta, threshold)
 
 
 def logsigmoid(input: TensorBase) -> TensorBase:
+    implemented("log_sigmoid_cpu", input.array.dtype)
     return LogSigmoid.apply(input)
 
 
 def hardtanh(input: TensorBase, min_val: float = -1.0, max_val: float = 1.0) -> TensorBase:
+    _no_booleans(input, "Bool inputs not supported for hardtanh")
+    if input.array.dtype.kind == "u" and min(min_val, max_val) < 0:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     return Hardtanh.apply(input, min_val, max_val)
 
 
 def hardsigmoid(input: TensorBase) -> TensorBase:
+    implemented("hardsigmoid_cpu", input.array.dtype)
     return Hardsigmoid.apply(input)
 
 
 def hardswish(input: TensorBase) -> TensorBase:
+    implemented("hardswish_cpu", input.array.dtype)
     return Hardswish.apply(input)
 
 
@@ -397,24 +418,19 @@ def erf(input: TensorBase) -> TensorBase:
 def gelu(input: TensorBase, approximate: str = "none") -> TensorBase:
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
+    implemented("GeluKernelImpl", input.array.dtype)
     return Gelu.apply(input, approximate)
-
-
-def _need_float(input: TensorBase, name: str) -> None:
-    if input.array.dtype.kind not in "fc":
-        kind = input.dtype.tensor_type.removesuffix("Tensor")
-        raise NotImplementedError(f"\"{name}\" not implemented for '{kind}'")
 
 
 def softmax(input: TensorBase, dim: int) -> TensorBase:
     """Positive numbers that sum to 1 along `dim`."""
-    _need_float(input, "softmax_lastdim_kernel_impl")
+    implemented("softmax_lastdim_kernel_impl", input.array.dtype)
     return Softmax.apply(input, _axis(input, dim))
 
 
 def log_softmax(input: TensorBase, dim: int) -> TensorBase:
     """log(softmax(input)), computed without overflow."""
-    _need_float(input, "log_softmax_lastdim_kernel_impl")
+    implemented("log_softmax_lastdim_kernel_impl", input.array.dtype)
     return LogSoftmax.apply(input, _axis(input, dim))
 
 

@@ -1,4 +1,4 @@
-"""Two operands, element by element: + - * / **, the larger, the smaller, the chosen.
+"""Two operands, element by element: + - * / **, and what is made of these.
 
 Each operation broadcasts its arguments; the engine sums a gradient over the axes that were stretched.
 """
@@ -11,7 +11,16 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import Number, broadcast_shapes, floating, operand, pair, result_type
+from minicnn.ops._common import (
+    Number,
+    fitting,
+    floating,
+    implemented,
+    operand,
+    pair,
+    result_type,
+    single,
+)
 
 
 class Add(Op):
@@ -23,9 +32,7 @@ class Add(Op):
     def forward(ctx, a, b, alpha, kind):
         ctx.alpha = alpha
         x, y = pair(a, b, kind)
-        if kind.kind == "b":
-            return x | y
-        return x + y if alpha == 1 else x + kind.type(alpha) * y
+        return (x + y if alpha == 1 else x + operand(alpha, x.dtype) * y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -41,7 +48,7 @@ class Sub(Op):
     def forward(ctx, a, b, alpha, kind):
         ctx.alpha = alpha
         x, y = pair(a, b, kind)
-        return x - y if alpha == 1 else x - kind.type(alpha) * y
+        return (x - y if alpha == 1 else x - operand(alpha, x.dtype) * y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -53,11 +60,19 @@ class Rsub(Op, node_name="RsubBackward1"):
 
     @staticmethod
     def forward(ctx, a, number, kind):
-        return kind.type(number) - operand(a, kind)
+        x, y = pair(number, a, kind)
+        return (x - y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
         return -grad.array
+
+
+def _factors(a: TensorBase, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Like `pair`; but half precision times a number beyond its range is computed in float32, as in PyTorch."""
+    if kind == np.float16 and not isinstance(b, TensorBase):
+        return single(operand(a, kind)), operand(b, np.dtype(np.float32))
+    return pair(a, b, kind)
 
 
 class Mul(Op):
@@ -72,8 +87,8 @@ class Mul(Op):
         keep_b = b if isinstance(b, TensorBase) and ctx.needs_input_grad[0] else None
         ctx.save_for_backward(keep_a, keep_b)
         ctx.number = None if isinstance(b, TensorBase) else b
-        x, y = pair(a, b, kind)
-        return x * y
+        x, y = _factors(a, b, kind)
+        return (x * y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -98,8 +113,8 @@ class Div(Op):
         keep_b = b if isinstance(b, TensorBase) and any(ctx.needs_input_grad[:2]) else None
         ctx.save_for_backward(keep_a, keep_b)
         ctx.number = None if isinstance(b, TensorBase) else b
-        x, y = pair(a, b, kind)
-        return x / y
+        x, y = _factors(a, b, kind)
+        return (x / y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -141,7 +156,7 @@ class Pow(Op):
     def forward(ctx, a, exponent, kind):
         ctx.exponent = exponent
         ctx.save_for_backward(a)
-        return operand(a, kind) ** kind.type(exponent)
+        return _power(operand(a, kind), fitting(exponent, kind))
 
     @staticmethod
     def backward(ctx, grad):
@@ -159,8 +174,7 @@ class PowTensor(Op, node_name="PowBackward1"):
 
     @staticmethod
     def forward(ctx, a, b, kind):
-        x, y = pair(a, b, kind)
-        out = TensorBase.wrap(x**y)
+        out = TensorBase.wrap(_power(*pair(a, b, kind)).astype(kind, copy=False))
         ctx.save_for_backward(a, b, out)
         return out
 
@@ -181,7 +195,7 @@ class PowOfNumber(Op, node_name="PowBackward2"):
     @staticmethod
     def forward(ctx, b, number, kind):
         ctx.number = number
-        out = TensorBase.wrap(kind.type(number) ** operand(b, kind))
+        out = TensorBase.wrap(_power(*pair(number, b, kind)).astype(kind, copy=False))
         ctx.save_for_backward(b, out)
         return out
 
@@ -192,87 +206,28 @@ class PowOfNumber(Op, node_name="PowBackward2"):
         return np.where(b >= 0, 0, slope).astype(out.dtype) if ctx.number == 0 else slope
 
 
-class Maximum(Op):
-    """The larger of both; a tie gives half of the gradient to each."""
-
-    slots = 2
-
-    @staticmethod
-    def forward(ctx, a, b, kind):
-        ctx.save_for_backward(a, b)
-        return np.maximum(*pair(a, b, kind))
-
-    @staticmethod
-    def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        return _share(grad.array, a > b, a == b)
-
-
-class Minimum(Op):
-    """The smaller of both; a tie gives half of the gradient to each."""
-
-    slots = 2
-
-    @staticmethod
-    def forward(ctx, a, b, kind):
-        ctx.save_for_backward(a, b)
-        return np.minimum(*pair(a, b, kind))
-
-    @staticmethod
-    def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        return _share(grad.array, a < b, a == b)
-
-
-def _share(g: np.ndarray, first: np.ndarray, tie: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    half = g / 2
-    to_a = np.where(tie, half, np.where(first, g, 0))
-    to_b = np.where(tie, half, np.where(first, 0, g))
-    return to_a.astype(g.dtype, copy=False), to_b.astype(g.dtype, copy=False)
-
-
-class Where(Op):
-    """a where the condition holds, else b"""
-
-    slots = 2
-
-    @staticmethod
-    def forward(ctx, a, b, condition, kind):
-        ctx.save_for_backward(condition)
-        x, y = operand(a, kind), operand(b, kind)
-        broadcast_shapes(condition.array.shape, x.shape, y.shape)
-        return np.where(condition.array, x, y)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (condition,) = ctx.saved_tensors
-        g, zero = grad.array, grad.array.dtype.type(0)
-        return np.where(condition.array, g, zero), np.where(condition.array, zero, g)
-
-
-class MaskedFill(Op):
-    """a, and the number where the mask is true"""
-
-    @staticmethod
-    def forward(ctx, a, mask, number):
-        ctx.save_for_backward(mask)
-        return np.where(mask.array, a.array.dtype.type(number), a.array)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (mask,) = ctx.saved_tensors
-        return np.where(mask.array, grad.array.dtype.type(0), grad.array)
+def _power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x ** y. Of integers with a negative y the integer part: 0, unless x is 1 or -1."""
+    if x.dtype.kind == "b":
+        return x | ~y
+    if x.dtype.kind != "i":
+        return x**y
+    small = np.where(np.abs(x) == 1, np.where(y % 2, x, 1), 0)
+    return np.where(y < 0, small, x ** np.maximum(y, 0)).astype(x.dtype)
 
 
 class Lerp(Op):
-    """a + weight (b - a)"""
+    """a + weight (b - a), from the nearer end"""
 
     slots = 2
 
     @staticmethod
     def forward(ctx, a, b, weight):
-        ctx.weight = a.array.dtype.type(weight)
-        return a.array + ctx.weight * (b.array - a.array)
+        kind = a.array.dtype
+        ctx.weight = kind.type(weight)
+        x, y = pair(a, b, kind)
+        w = x.dtype.type(weight)
+        return (x + w * (y - x) if abs(w) < 0.5 else y - (y - x) * (1 - w)).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -285,10 +240,11 @@ class Addcmul(Op):
     slots = 3
 
     @staticmethod
-    def forward(ctx, a, b, c, value):
+    def forward(ctx, a, b, c, value, kind):
         ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
         ctx.value = value
-        return a.array + a.array.dtype.type(value) * b.array * c.array
+        x, y, z = single(operand(a, kind)), *pair(b, c, kind)
+        return (x + operand(value, x.dtype) * y * z).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -303,16 +259,38 @@ class Addcdiv(Op):
     slots = 3
 
     @staticmethod
-    def forward(ctx, a, b, c, value):
+    def forward(ctx, a, b, c, value, kind):
         ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c)
         ctx.value = value
-        return a.array + a.array.dtype.type(value) * b.array / c.array
+        x, y, z = single(operand(a, kind)), *pair(b, c, kind)
+        return (x + operand(value, x.dtype) * y / z).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
         b, c = ctx.saved_tensors
         to_b = grad.array * grad.array.dtype.type(ctx.value) / c.array
         return grad, to_b, None if b is None else -to_b * b.array / c.array
+
+
+class DivRounded(Op, node_name="DivBackward2"):
+    """a / b, rounded towards zero ("trunc") or down ("floor"): flat wherever it is smooth"""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, rounding_mode, kind):
+        ctx.shapes = [t.array.shape if isinstance(t, TensorBase) else () for t in (a, b)]
+        x, y = pair(a, b, kind)
+        if kind.kind == "f" and rounding_mode == "trunc":
+            return np.trunc(x / y).astype(kind, copy=False)
+        quotient = np.floor_divide(x, y)
+        if rounding_mode == "trunc":
+            quotient += (quotient * y != x) & ((x < 0) != (y < 0))
+        return quotient.astype(kind, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return tuple(np.zeros(shape, grad.array.dtype) for shape in ctx.shapes)
 
 
 class Remainder(Op):
@@ -326,7 +304,7 @@ class Remainder(Op):
         if ctx.needs_input_grad[1]:
             operands = (t for t in (a, b) if isinstance(t, TensorBase))
             ctx.save_for_backward(*operands, TensorBase.wrap(np.floor_divide(x, y)))
-        return np.remainder(x, y)
+        return np.remainder(x, y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -339,24 +317,46 @@ class Remainder(Op):
 
 def add(input: Any, other: Any, *, alpha: Any = 1) -> TensorBase:
     """input + alpha * other, with broadcasting."""
-    return Add.apply(input, other, alpha, result_type(input, other, *(() if alpha == 1 else (alpha,))))
+    kind = result_type(input, other)
+    _check_alpha(kind, alpha)
+    return Add.apply(input, other, alpha, kind)
+
+
+def _check_alpha(kind: np.dtype, alpha: Any) -> None:
+    if isinstance(alpha, bool) and kind.kind != "b":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, (float, complex)) and kind.kind in "biu":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if isinstance(alpha, complex) and kind.kind != "c":
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> TensorBase:
     """input - alpha * other, with broadcasting. RuntimeError for booleans."""
-    kind = result_type(input, other)
-    if kind.kind == "b":
+    kind = _difference_type(input, other)
+    _check_alpha(kind, alpha)
+    return Sub.apply(input, other, alpha, kind)
+
+
+def _difference_type(input: Any, other: Any) -> np.dtype:
+    booleans = [result_type(x).kind == "b" for x in (input, other)]
+    if all(booleans):
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
             "operator instead."
         )
-    return Sub.apply(input, other, alpha, kind)
+    if any(booleans):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
+    return result_type(input, other)
 
 
 def rsub(input: TensorBase, other: Any, *, alpha: Any = 1) -> TensorBase:
     """other - alpha * input"""
     if alpha == 1 and isinstance(other, Number):
-        return Rsub.apply(input, other, result_type(input, other))
+        return Rsub.apply(input, other, _difference_type(input, other))
     return sub(other, input, alpha=alpha)
 
 
@@ -370,15 +370,25 @@ def mul(input: Any, other: Any) -> TensorBase:
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> TensorBase:
     """input / other, with broadcasting: a true division, also for integers; or rounded: "trunc", "floor"."""
     if rounding_mode is not None:
-        kind = result_type(input, other)
-        quotient = np.floor_divide(operand(input, kind), operand(other, kind))
-        if rounding_mode == "trunc":
-            quotient = np.trunc(operand(input, kind) / operand(other, kind)).astype(kind)
-        return TensorBase.wrap(quotient)
+        if rounding_mode not in ("trunc", "floor"):
+            raise RuntimeError(
+                f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+            )
+        kind = _quotient_type(f"div_{rounding_mode}_cpu", input, other)
+        return DivRounded.apply(input, other, rounding_mode, kind)
     kind = floating(result_type(input, other))
     if isinstance(input, Number):
         return mul(reciprocal(other), input)
     return Div.apply(input, other, kind)
+
+
+def _quotient_type(name: str, input: Any, other: Any) -> np.dtype:
+    """The type of a rounded quotient or a remainder. RuntimeError for an integer by 0, NotImplementedError for booleans."""
+    kind = result_type(input, other)
+    implemented(name, kind, "uif")
+    if kind.kind in "ui" and not operand(other, kind).all():
+        raise RuntimeError("ZeroDivisionError")
+    return kind
 
 
 def floor_divide(input: Any, other: Any) -> TensorBase:
@@ -387,7 +397,7 @@ def floor_divide(input: Any, other: Any) -> TensorBase:
 
 def remainder(input: Any, other: Any) -> TensorBase:
     """input modulo other, with the sign of other."""
-    return Remainder.apply(input, other, result_type(input, other))
+    return Remainder.apply(input, other, _quotient_type("remainder_cpu", input, other))
 
 
 def reciprocal(input: TensorBase) -> TensorBase:
@@ -406,6 +416,8 @@ def neg(input: TensorBase) -> TensorBase:
 def pow(input: Any, exponent: Any) -> TensorBase:
     """input ** exponent, with broadcasting."""
     kind = result_type(input, exponent)
+    if not isinstance(exponent, Number):
+        implemented("pow", kind, "uifc")
     if isinstance(input, Number):
         return PowOfNumber.apply(exponent, input, kind)
     if isinstance(exponent, Number):
@@ -419,37 +431,25 @@ def square(input: TensorBase) -> TensorBase:
     return pow(input, 2)
 
 
-def maximum(input: TensorBase, other: TensorBase) -> TensorBase:
-    return Maximum.apply(input, other, result_type(input, other))
-
-
-def minimum(input: TensorBase, other: TensorBase) -> TensorBase:
-    return Minimum.apply(input, other, result_type(input, other))
-
-
-def where(condition: TensorBase, input: Any = None, other: Any = None) -> Any:
-    """input where the condition holds, else other; with the condition alone, the indices where it holds."""
-    if input is None and other is None:
-        return tuple(TensorBase.wrap(index) for index in np.nonzero(condition.array))
-    if condition.array.dtype.kind != "b":
-        raise RuntimeError(
-            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.tensor_type}"
-        )
-    return Where.apply(input, other, condition, result_type(input, other))
-
-
-def masked_fill(input: TensorBase, mask: TensorBase, value: Any) -> TensorBase:
-    return MaskedFill.apply(input, mask, value.array.item() if isinstance(value, TensorBase) else value)
-
-
-def lerp(input: TensorBase, end: TensorBase, weight: float) -> TensorBase:
+def lerp(input: TensorBase, end: TensorBase, weight: Any) -> TensorBase:
+    """input + weight * (end - input); `weight` a number or a tensor."""
+    if input.array.dtype != end.array.dtype:
+        raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
+    if isinstance(weight, TensorBase):
+        return add(input, mul(weight, sub(end, input)))
+    implemented("lerp_kernel_scalar", input.array.dtype)
     return Lerp.apply(input, end, weight)
 
 
 def addcmul(input: TensorBase, tensor1: TensorBase, tensor2: TensorBase, *, value: float = 1) -> TensorBase:
-    return Addcmul.apply(input, tensor1, tensor2, value)
+    """input + value * tensor1 * tensor2"""
+    kind = result_type(input, tensor1, tensor2)
+    implemented("addcmul_cpu_out", kind, "uifc")
+    return Addcmul.apply(input, tensor1, tensor2, value, kind)
 
 
 def addcdiv(input: TensorBase, tensor1: TensorBase, tensor2: TensorBase, *, value: float = 1) -> TensorBase:
-    """input + value * tensor1 / tensor2"""
-    return Addcdiv.apply(input, tensor1, tensor2, value)
+    """input + value * tensor1 / tensor2. RuntimeError for integers."""
+    if result_type(tensor1, tensor2).kind in "biu":
+        raise RuntimeError("Integer division with addcdiv is not supported: make one of the tensors floating-point")
+    return Addcdiv.apply(input, tensor1, tensor2, value, result_type(input, tensor1, tensor2))

@@ -1,4 +1,4 @@
-"""Comparisons and logic: booleans, outside of the graph."""
+"""Comparisons and logic, booleans outside of the graph; and what they choose: the larger, the smaller, by a mask."""
 
 from __future__ import annotations
 
@@ -6,37 +6,152 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import pair, result_type
+from minicnn._warnings import warn_user
+from minicnn.autograd.function import Op
+from minicnn.autograd.tensor_base import TensorBase, short_name
+from minicnn.ops._common import Number, broadcast_shapes, fitting, implemented, need_tensor, operand, pair, result_type
 
 
-def _compare(name: str, a: Any, b: Any) -> TensorBase:
+class Maximum(Op):
+    """The larger of both; a tie gives half of the gradient to each."""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, kind):
+        ctx.save_for_backward(a, b)
+        return np.maximum(*pair(a, b, kind)).astype(kind, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = (t.array for t in ctx.saved_tensors)
+        return _share(grad.array, a > b, a == b)
+
+
+class Minimum(Op):
+    """The smaller of both; a tie gives half of the gradient to each."""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, kind):
+        ctx.save_for_backward(a, b)
+        return np.minimum(*pair(a, b, kind)).astype(kind, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = (t.array for t in ctx.saved_tensors)
+        return _share(grad.array, a < b, a == b)
+
+
+def _share(g: np.ndarray, first: np.ndarray, tie: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    half = g / 2
+    to_a = np.where(tie, half, np.where(first, g, 0))
+    to_b = np.where(tie, half, np.where(first, 0, g))
+    return to_a.astype(g.dtype, copy=False), to_b.astype(g.dtype, copy=False)
+
+
+class Where(Op):
+    """a where the condition holds, else b"""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, condition, kind):
+        ctx.save_for_backward(condition)
+        x, y = (fitting(t, kind) if kind.kind in "ui" and isinstance(t, Number) else operand(t, kind) for t in (a, b))
+        broadcast_shapes(condition.array.shape, x.shape, y.shape)
+        return np.where(condition.array, x, y)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (condition,) = ctx.saved_tensors
+        g, zero = grad.array, grad.array.dtype.type(0)
+        return np.where(condition.array, g, zero), np.where(condition.array, zero, g)
+
+
+class MaskedFill(Op):
+    """a, and the number where the mask is true"""
+
+    @staticmethod
+    def forward(ctx, a, mask, number):
+        ctx.save_for_backward(mask)
+        return np.where(mask.array, fitting(number, a.array.dtype), a.array)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (mask,) = ctx.saved_tensors
+        return np.where(mask.array, grad.array.dtype.type(0), grad.array)
+
+
+# --- the functions ----------------------------------------------------------------------------------------------------
+
+
+def maximum(input: TensorBase, other: TensorBase) -> TensorBase:
+    need_tensor(input, "maximum")
+    need_tensor(other, "maximum", "other", 2)
+    return Maximum.apply(input, other, result_type(input, other))
+
+
+def minimum(input: TensorBase, other: TensorBase) -> TensorBase:
+    need_tensor(input, "minimum")
+    need_tensor(other, "minimum", "other", 2)
+    return Minimum.apply(input, other, result_type(input, other))
+
+
+def where(condition: TensorBase, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, else other; with the condition alone, the indices where it holds."""
+    if input is None and other is None:
+        return tuple(TensorBase.wrap(index) for index in np.nonzero(condition.array))
+    if condition.array.dtype == np.uint8:
+        warn_user(
+            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version "
+            "of PyTorch. Use a boolean condition instead."
+        )
+        condition = condition.bool()
+    if condition.array.dtype.kind != "b":
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.tensor_type}"
+        )
+    return Where.apply(input, other, condition, result_type(input, other))
+
+
+def masked_fill(input: TensorBase, mask: TensorBase, value: Any) -> TensorBase:
+    """input, and the number `value` (or a tensor of one element) where the mask is true. RuntimeError for another mask."""
+    if mask.array.dtype.kind != "b":
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
+    return MaskedFill.apply(input, mask, value)
+
+
+def _compare(name: str, compare: np.ufunc, a: Any, b: Any) -> TensorBase:
+    need_tensor(a, name)
     kind = result_type(a, b)
-    return TensorBase.wrap(getattr(np, name)(*pair(a, b, kind)))
+    implemented(f"{name}_cpu", kind, "buifc" if name in ("eq", "ne") else "buif")
+    return TensorBase.wrap(compare(*pair(a, b, kind)))
 
 
 def eq(input: Any, other: Any) -> TensorBase:
-    return _compare("equal", input, other)
+    return _compare("eq", np.equal, input, other)
 
 
 def ne(input: Any, other: Any) -> TensorBase:
-    return _compare("not_equal", input, other)
+    return _compare("ne", np.not_equal, input, other)
 
 
 def lt(input: Any, other: Any) -> TensorBase:
-    return _compare("less", input, other)
+    return _compare("lt", np.less, input, other)
 
 
 def le(input: Any, other: Any) -> TensorBase:
-    return _compare("less_equal", input, other)
+    return _compare("le", np.less_equal, input, other)
 
 
 def gt(input: Any, other: Any) -> TensorBase:
-    return _compare("greater", input, other)
+    return _compare("gt", np.greater, input, other)
 
 
 def ge(input: Any, other: Any) -> TensorBase:
-    return _compare("greater_equal", input, other)
+    return _compare("ge", np.greater_equal, input, other)
 
 
 def isnan(input: TensorBase) -> TensorBase:
@@ -59,38 +174,48 @@ def equal(input: TensorBase, other: TensorBase) -> bool:
 def allclose(
     input: TensorBase, other: TensorBase, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
-    return bool(np.allclose(input.array, other.array, rtol, atol, equal_nan))
+    return isclose(input, other, rtol, atol, equal_nan).array.all().item()
 
 
 def isclose(
     input: TensorBase, other: TensorBase, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> TensorBase:
+    """|input - other| <= atol + rtol |other|. RuntimeError if the types differ."""
+    if input.array.dtype != other.array.dtype:
+        raise RuntimeError(f"{short_name(input.dtype)} did not match {short_name(other.dtype)}")
     return TensorBase.wrap(np.isclose(input.array, other.array, rtol, atol, equal_nan))
 
 
-def _logical(name: str, a: Any, b: Any) -> TensorBase:
+def _bitwise(name: str, a: Any, b: Any) -> TensorBase:
     kind = result_type(a, b)
+    implemented(f"{name}_cpu", kind, "bui")
     return TensorBase.wrap(getattr(np, name)(*pair(a, b, kind)))
 
 
 def bitwise_and(input: Any, other: Any) -> TensorBase:
-    return _logical("bitwise_and", input, other)
+    return _bitwise("bitwise_and", input, other)
 
 
 def bitwise_or(input: Any, other: Any) -> TensorBase:
-    return _logical("bitwise_or", input, other)
+    return _bitwise("bitwise_or", input, other)
 
 
 def bitwise_xor(input: Any, other: Any) -> TensorBase:
-    return _logical("bitwise_xor", input, other)
+    return _bitwise("bitwise_xor", input, other)
+
+
+def _logical(name: str, a: TensorBase, b: TensorBase) -> TensorBase:
+    need_tensor(a, name)
+    need_tensor(b, name, "other", 2)
+    return TensorBase.wrap(getattr(np, name)(a.array, b.array))
 
 
 def logical_and(input: TensorBase, other: TensorBase) -> TensorBase:
-    return TensorBase.wrap(np.logical_and(input.array, other.array))
+    return _logical("logical_and", input, other)
 
 
 def logical_or(input: TensorBase, other: TensorBase) -> TensorBase:
-    return TensorBase.wrap(np.logical_or(input.array, other.array))
+    return _logical("logical_or", input, other)
 
 
 def logical_not(input: TensorBase) -> TensorBase:

@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import check_expand, promote, wrap_dim
+from minicnn.ops._common import check_expand, fitting, operand, promote, wrap_dim, wrap_dims
 from minicnn.ops.elementwise import to_dtype
 
 
@@ -31,9 +31,9 @@ class Copy(Op, node_name="CopyBackwards"):
 
     @staticmethod
     def forward(ctx, target, source):
-        values = source.array if isinstance(source, TensorBase) else np.asarray(source, target.array.dtype)
+        values = operand(source, target.array.dtype)
         check_expand(values.shape, target.array.shape)
-        return np.broadcast_to(values, target.array.shape).astype(target.array.dtype, copy=False)
+        return np.broadcast_to(values, target.array.shape)
 
     @staticmethod
     def backward(ctx, grad):
@@ -45,7 +45,7 @@ class Fill(Op, node_name="FillBackward2"):
 
     @staticmethod
     def forward(ctx, a, value):
-        return np.full_like(a.array, value)
+        return np.full_like(a.array, fitting(value, a.array.dtype))
 
     @staticmethod
     def backward(ctx, grad):
@@ -231,23 +231,46 @@ def tile(input: TensorBase, dims: Sequence[int]) -> TensorBase:
 
 
 def flip(input: TensorBase, dims: Sequence[int]) -> TensorBase:
-    return Flip.apply(input, tuple(wrap_dim(d, input.array.ndim) for d in dims))
+    return Flip.apply(input, wrap_dims(dims, input.array.ndim) if len(dims) else ())
 
 
 def roll(input: TensorBase, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> TensorBase:
     """Shifted along the dimensions; what leaves at one end comes in at the other."""
-    return Roll.apply(
-        input, shifts if isinstance(shifts, int) else tuple(shifts), tuple(dims) if isinstance(dims, list) else dims
-    )
+    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    if dims is None and len(shifts) == 1:
+        return Roll.apply(input, shifts[0], None)
+    dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    if not input.array.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+    if input.array.size:
+        dims = tuple(wrap_dim(d, input.array.ndim) for d in dims)
+    return Roll.apply(input, shifts, dims) if input.array.size else clone(input)
 
 
 def rot90(input: TensorBase, k: int = 1, dims: Sequence[int] = (0, 1)) -> TensorBase:
-    return Rot90.apply(input, k, tuple(dims))
+    """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if input.array.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.array.ndim}")
+    first, second = (wrap_dim(d, input.array.ndim) for d in dims)
+    if first == second:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    return Rot90.apply(input, k, (first, second))
+
+
+def _need_matrix(input: TensorBase, name: str) -> None:
+    if input.array.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
 
 
 def tril(input: TensorBase, diagonal: int = 0) -> TensorBase:
+    _need_matrix(input, "tril")
     return Tril.apply(input, diagonal)
 
 
 def triu(input: TensorBase, diagonal: int = 0) -> TensorBase:
+    _need_matrix(input, "triu")
     return Triu.apply(input, diagonal)

@@ -8,8 +8,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import floating, operand, result_type
-from minicnn.ops.arithmetic import maximum, minimum
+from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, need_tensor, operand, result_type
 
 
 def _float_array(a: TensorBase) -> np.ndarray:
@@ -17,17 +16,16 @@ def _float_array(a: TensorBase) -> np.ndarray:
 
 
 class Clamp(Op, node_name="ClampBackward1"):
-    """max(low, min(a, high)); the gradient passes where low <= a <= high, the bounds included"""
+    """min(max(a, low), high); the gradient passes where low <= a <= high, the bounds included"""
 
     @staticmethod
-    def forward(ctx, a, low, high):
+    def forward(ctx, a, low, high, kind):
         ctx.low, ctx.high = low, high
         ctx.save_for_backward(a)
-        kind = result_type(a, *(n for n in (low, high) if n is not None))
         x = operand(a, kind)
         if low is not None:
-            x = np.maximum(x, kind.type(low))
-        return x if high is None else np.minimum(x, kind.type(high))
+            x = np.maximum(x, fitting(low, kind))
+        return x if high is None else np.minimum(x, fitting(high, kind))
 
     @staticmethod
     def backward(ctx, grad):
@@ -46,6 +44,38 @@ class ClampMin(Clamp):
 
 class ClampMax(Clamp):
     """min(a, high)"""
+
+
+class ClampTensor(Op, node_name="ClampBackward0"):
+    """min(max(a, low), high) of tensors, or None; a bound that is in force gets the gradient, at equality a does"""
+
+    slots = 3
+
+    @staticmethod
+    def forward(ctx, a, low, high, kind):
+        ctx.save_for_backward(a, low, high)
+        x = operand(a, kind)
+        if low is not None:
+            x = np.maximum(x, operand(low, kind))
+        return x if high is None else np.minimum(x, operand(high, kind))
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, low, high = (t if t is None else t.array for t in ctx.saved_tensors)
+        g, nothing = grad.array, grad.array.dtype.type(0)
+        low, high = -np.inf if low is None else low, np.inf if high is None else high
+        inside = (low <= x) & (x <= high)
+        to_low = (x < low) & (low < high)
+        to_high = (x > high) | (high < low)
+        return tuple(np.where(chosen, g, nothing) for chosen in (inside, to_low, to_high))
+
+
+class ClampMinTensor(ClampTensor, node_name="ClampMinBackward1"):
+    """max(a, low) of tensors"""
+
+
+class ClampMaxTensor(ClampTensor, node_name="ClampMaxBackward1"):
+    """min(a, high) of tensors"""
 
 
 class Exp(Op):
@@ -177,7 +207,12 @@ class Abs(Op):
     @staticmethod
     def backward(ctx, grad):
         (a,) = ctx.saved_tensors
-        return grad.array * np.sign(a.array)
+        return grad.array * sign_array(a.array)
+
+
+def sign_array(x: np.ndarray) -> np.ndarray:
+    """-1, 0 or 1 in the same type; NaN has the sign 0."""
+    return x if x.dtype.kind == "b" else (x > 0).astype(x.dtype) - (x < 0)
 
 
 class _Step(Op):
@@ -191,7 +226,7 @@ class _Step(Op):
 class Sign(_Step):
     @staticmethod
     def forward(ctx, a):
-        return np.sign(a.array)
+        return sign_array(a.array)
 
 
 class Round(_Step):
@@ -231,18 +266,30 @@ def clamp(input: TensorBase, min: Any = None, max: Any = None) -> TensorBase:
     """Values cut off at `min` and `max`, numbers or tensors. RuntimeError if both are None."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    if isinstance(min, TensorBase) or isinstance(max, TensorBase):
-        low = input if min is None else maximum(input, min)
-        return low if max is None else minimum(low, max)
-    return Clamp.apply(input, min, max)
+    return _clamp(Clamp, ClampTensor, input, min, max)
+
+
+def _clamp(numbers: type[Op], tensors: type[Op], input: TensorBase, low: Any, high: Any) -> TensorBase:
+    bounds = [bound for bound in (low, high) if bound is not None]
+    kind = result_type(input, *bounds)
+    of_numbers = not any(isinstance(bound, TensorBase) for bound in bounds)
+    if of_numbers or len(bounds) == 2:  # one tensor as a bound is the maximum or minimum of two, which booleans have
+        implemented("clamp_cpu", kind, "uif")
+    if of_numbers:
+        return numbers.apply(input, low, high, kind)
+    broadcast_shapes(input.array.shape, *(bound.array.shape for bound in bounds if isinstance(bound, TensorBase)))
+    for name, position, bound in (("min", 2, low), ("max", 3, high)):
+        if bound is not None:
+            need_tensor(bound, "clamp", name, position)
+    return tensors.apply(input, low, high, kind)
 
 
 def clamp_min(input: TensorBase, min: Any) -> TensorBase:
-    return ClampMin.apply(input, min, None)
+    return _clamp(ClampMin, ClampMinTensor, input, min, None)
 
 
 def clamp_max(input: TensorBase, max: Any) -> TensorBase:
-    return ClampMax.apply(input, None, max)
+    return _clamp(ClampMax, ClampMaxTensor, input, None, max)
 
 
 def exp(input: TensorBase) -> TensorBase:
@@ -295,6 +342,7 @@ def atan(input: TensorBase) -> TensorBase:
 
 
 def abs(input: TensorBase) -> TensorBase:
+    implemented("abs_cpu", input.array.dtype, "uifc")
     return Abs.apply(input)
 
 
@@ -304,14 +352,17 @@ def sign(input: TensorBase) -> TensorBase:
 
 def round(input: TensorBase) -> TensorBase:
     """Rounded to the nearest integer, halves to the even one."""
+    implemented("round_vml_cpu", input.array.dtype, "uif")
     return Round.apply(input)
 
 
 def floor(input: TensorBase) -> TensorBase:
+    implemented("floor_vml_cpu", input.array.dtype, "uif")
     return Floor.apply(input)
 
 
 def ceil(input: TensorBase) -> TensorBase:
+    implemented("ceil_vml_cpu", input.array.dtype, "uif")
     return Ceil.apply(input)
 
 

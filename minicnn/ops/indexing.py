@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from minicnn._warnings import warn_user
 from minicnn.autograd import inplace
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops import shape
-from minicnn.ops._common import broadcast_shapes, wrap_dim
-from minicnn.ops.copying import Copy
+from minicnn.autograd.tensor_base import TensorBase, short_name
+from minicnn.ops import arithmetic, elementwise, shape
+from minicnn.ops._common import broadcast_shapes, fitting, wrap_dim
+from minicnn.ops.copying import Copy, clone
 from minicnn.ops.shape import Alias, Slice
 
 
@@ -54,12 +55,16 @@ class IndexPut(Op):
     def forward(ctx, a, values, key, accumulate):
         ctx.accumulate, key = accumulate, _keep(ctx, key)
         out = a.array.copy()
-        new = values.array if isinstance(values, TensorBase) else np.asarray(values, out.dtype)
-        ctx.values_shape = new.shape
-        if accumulate:
-            np.add.at(out, key, new)
-        else:
-            out[key] = new
+        try:
+            if accumulate:
+                np.add.at(out, key, values.array)
+            else:
+                out[key] = values.array
+        except ValueError:
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {list(values.array.shape)} cannot be broadcast to indexing result of "
+                f"shape {list(out[key].shape)}"
+            ) from None
         return out
 
     @staticmethod
@@ -94,21 +99,21 @@ class Gather(Op):
     def forward(ctx, a, dim, index):
         ctx.dim = dim
         ctx.save_for_backward(a, index)
-        return a.array[_places(index.array, dim)]
+        return np.atleast_1d(a.array)[_places(index.array, dim)].reshape(index.array.shape)
 
     @staticmethod
     def backward(ctx, grad):
         a, index = ctx.saved_tensors
         out = np.zeros(a.array.shape, grad.array.dtype)
-        np.add.at(out, _places(index.array, ctx.dim), grad.array)
+        np.add.at(np.atleast_1d(out), _places(index.array, ctx.dim), np.atleast_1d(grad.array))
         return out
 
 
 def _places(index: np.ndarray, dim: int) -> tuple:
-    """What `gather` reads and `scatter` writes, as NumPy's index."""
+    """What `gather` reads and `scatter` writes, as NumPy's index; 0-d counts as a vector of one element."""
+    index = np.atleast_1d(index)
     places = list(np.indices(index.shape, sparse=True))
-    if places:
-        places[dim] = index
+    places[dim] = index
     return tuple(places)
 
 
@@ -126,18 +131,28 @@ def index(input: TensorBase, key: Any) -> TensorBase:
     return Slice.apply(input, 0, slice(None)) if whole else Alias.apply(input)
 
 
-def index_put_(input: TensorBase, key: Any, value: Any) -> TensorBase:
-    """input[key] = value, in place; the graph follows."""
+def index_put_(input: TensorBase, key: Any, value: Any, accumulate: bool = False) -> TensorBase:
+    """input[key] = value, in place, or += if `accumulate`; the graph follows. RuntimeError for a value of another shape or,
+    unless it is one number for a mask, of another type."""
     view, picks = _basic(input, key)
     inplace.check(view)
+    if not isinstance(value, TensorBase):
+        value = TensorBase.wrap(fitting(value, input.array.dtype))
     if picks is None:
-        if (
-            isinstance(value, TensorBase) and value.array.ndim > view.array.ndim
-        ):  # leading ones are dropped, as in torch
+        if value.array.ndim > view.array.ndim:  # leading ones are dropped, as in torch
             value = shape.reshape(value, value.array.shape[value.array.ndim - view.array.ndim :])
-        inplace.assign(view, Copy.apply(view, value))
-    else:
-        inplace.assign(view, IndexPut.apply(view, value, _check(view, picks), False))
+        inplace.assign(view, arithmetic.add(view, value) if accumulate else Copy.apply(view, value))
+        return input
+    picks = _check(view, picks)
+    if value.array.dtype != input.array.dtype:
+        arrays = [pick for pick in picks if isinstance(pick, TensorBase)]
+        if not (len(arrays) == 1 and _is_mask(arrays[0]) and value.array.size == 1):
+            raise RuntimeError(
+                f"Index put requires the source and destination dtypes match, got {short_name(input.dtype)} for the "
+                f"destination and {short_name(value.dtype)} for the source."
+            )
+        value = elementwise.to_dtype(value, input.array.dtype)
+    inplace.assign(view, IndexPut.apply(view, value, picks, accumulate))
     return input
 
 
@@ -171,8 +186,6 @@ def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
             view = shape.select(view, dim, item)
             dropped += 1
         elif isinstance(item, slice):
-            if item.step is not None and item.step <= 0:
-                raise ValueError("step must be greater than zero")
             if item != slice(None):
                 view = Slice.apply(view, dim, slice(*item.indices(view.array.shape[dim])))
             dim += 1
@@ -191,13 +204,20 @@ def _means_several(key: Any) -> bool:
         isinstance(part, (TensorBase, Sequence, slice)) or part is None or part is Ellipsis for part in key
     ):
         return False
-    warnings.warn(
+    warn_user(
         "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
         "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], "
-        "which will result either in an error or a different result",
-        stacklevel=4,
+        "which will result either in an error or a different result"
     )
     return True
+
+
+def _parts(key: Any) -> tuple:
+    """The key's parts. A list that holds lists, tensors, slices, None or ... means the same as the tuple, as in PyTorch."""
+    several = (list, tuple, range, TensorBase, np.ndarray, slice, type(None), type(Ellipsis))
+    if isinstance(key, list) and len(key) < 32 and any(isinstance(part, several) for part in key):
+        return tuple(key)
+    return key if isinstance(key, tuple) else (key,)
 
 
 def _item(item: Any) -> Any:
@@ -205,7 +225,12 @@ def _item(item: Any) -> Any:
     if item is None or item is Ellipsis:
         return item
     if isinstance(item, slice):
-        return slice(*(part if part is None else int(part) for part in (item.start, item.stop, item.step)))
+        parts = [part if part is None else operator.index(part) for part in (item.start, item.stop, item.step)]
+        if parts[2] is not None and parts[2] <= 0:
+            raise ValueError("step must be greater than zero")
+        return slice(*parts)
+    if isinstance(item, (str, bytes)):
+        raise TypeError(f"an index is a number, slice, tensor or list of numbers, not {type(item).__name__}")
     if isinstance(item, (list, tuple, range)):
         item = np.asarray(item)
         item = item.astype(np.int64) if item.size == 0 else item
@@ -215,8 +240,13 @@ def _item(item: Any) -> Any:
         return int(item)
     if isinstance(item, np.ndarray):
         item = TensorBase.wrap(item)
-    if isinstance(item, TensorBase) and item.array.dtype.kind not in "biu":
-        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    if isinstance(item, TensorBase):
+        kind = item.array.dtype
+        if kind == np.uint8:
+            warn_user("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.")
+            return elementwise.to_dtype(item, np.dtype(bool))
+        if kind not in (bool, np.int32, np.int64) and (item.array.ndim or kind.kind not in "biu"):
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     if not isinstance(item, TensorBase):
         kind = type(item).__name__
         raise IndexError(
@@ -253,21 +283,50 @@ def _check(view: TensorBase, picks: tuple) -> tuple:
 
 
 def index_select(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
-    """The slices of a dimension that `index` names, in its order."""
+    """The slices of a dimension that the vector `index` names, in its order. No negative indices."""
     dim = wrap_dim(dim, input.array.ndim)
-    return IndexSelect.apply(input, (slice(None),) * dim + (index,))
+    if index.array.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    if input.array.ndim == 0 and index.array.size != 1:
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.array.size} value(s)")
+    if index.array.dtype not in (np.int32, np.int64):
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    length, picks = input.array.shape[dim] if input.array.ndim else 1, index.array
+    if picks.size and not (picks.min() >= 0 and picks.max() < length):
+        raise IndexError(f"index out of range in self: {picks.min()} to {picks.max()} for a size of {length}")
+    index = index if index.array.ndim else shape.unsqueeze(index, 0)
+    return IndexSelect.apply(input, (slice(None),) * dim + (index,) if input.array.ndim else ())
 
 
 def gather(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
-    """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on; of index's shape."""
+    """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on; of index's shape.
+
+    RuntimeError for an index of another type than int32 and int64, with other dimensions, larger or out of range.
+    """
     dim = wrap_dim(dim, input.array.ndim)
-    length = input.array.shape[dim] if input.array.ndim else 1
-    if index.array.dtype.kind != "i":
-        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
-    if index.array.size and not (index.array.min() >= 0 and index.array.max() < length):
-        wrong = index.array.max() if index.array.max() >= length else index.array.min()
-        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {length}")
+    if index.array.size == 0:  # whatever its type and its dimensions
+        nothing = TensorBase.wrap(np.zeros((0,) * (input.array.ndim or 1), np.int64))
+        return shape.reshape(Gather.apply(input, dim, nothing), index.array.shape)
+    _check_index("gather", input.array, dim, index.array, "input")
     return Gather.apply(input, dim, index)
+
+
+def _check_index(name: str, array: np.ndarray, dim: int, index: np.ndarray, whose: str) -> None:
+    if index.dtype not in (np.int32, np.int64):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    sizes, wanted = array.shape or (1,), index.shape or (1,)
+    if len(sizes) != len(wanted):
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as {whose} tensor")
+    for d, (n, m) in enumerate(zip(sizes, wanted, strict=True)):
+        if d != dim and m > n:
+            raise RuntimeError(
+                f"Size does not match at dimension {d} expected index {list(wanted)} to be no larger than {whose} "
+                f"{list(sizes)} apart from dimension {dim}"
+            )
+    low, high = index.min(), index.max()
+    if low < 0 or high >= sizes[dim]:
+        wrong = high if high >= sizes[dim] else low
+        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {sizes[dim]}")
 
 
 class Scatter(Op):
@@ -277,11 +336,12 @@ class Scatter(Op):
 
     @staticmethod
     def forward(ctx, a, src, dim, index):
-        ctx.dim = dim
+        ctx.dim, ctx.window = dim, tuple(map(slice, index.array.shape or (1,)))  # the part of src that is used
         ctx.save_for_backward(index)
-        out, given = a.array.copy(), tuple(map(slice, index.array.shape))
-        out[_places(index.array, dim)] = src.array[given] if isinstance(src, TensorBase) else src
         ctx.src_shape = src.array.shape if isinstance(src, TensorBase) else None
+        out = a.array.copy()
+        values = fitting(src, out.dtype) if ctx.src_shape is None else np.atleast_1d(src.array)[ctx.window]
+        np.atleast_1d(out)[_places(index.array, dim)] = values
         return out
 
     @staticmethod
@@ -289,23 +349,54 @@ class Scatter(Op):
         (index,) = ctx.saved_tensors
         key = _places(index.array, ctx.dim)
         rest = grad.array.copy()
-        rest[key] = 0
+        np.atleast_1d(rest)[key] = 0
         if ctx.src_shape is None:
             return rest
         to_src = np.zeros(ctx.src_shape, rest.dtype)
-        taken = grad.array[key]
-        to_src[tuple(map(slice, taken.shape))] = taken
+        np.atleast_1d(to_src)[ctx.window] = np.atleast_1d(grad.array)[key]
         return rest, to_src
 
 
 def scatter(input: TensorBase, dim: int, index: TensorBase, src: Any) -> TensorBase:
-    """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor or a number."""
-    return Scatter.apply(input, src, wrap_dim(dim, input.array.ndim), index)
+    """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor or a number.
+
+    RuntimeError for an index that `gather` would refuse, and for a `src` of another type or smaller than the index.
+    """
+    dim = wrap_dim(dim, input.array.ndim)
+    if index.array.size == 0:
+        return clone(input)
+    _check_index("scatter", input.array, dim, index.array, "self")
+    if isinstance(src, TensorBase):
+        if src.array.dtype != input.array.dtype:
+            raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+        sizes, wanted = src.array.shape or (1,), index.array.shape or (1,)
+        if len(sizes) != len(wanted) or any(m > n for n, m in zip(sizes, wanted, strict=True)):
+            raise RuntimeError(f"Expected index {list(wanted)} to be no larger than src {list(sizes)}")
+    return Scatter.apply(input, src, dim, index)
 
 
-def take_along_dim(input: TensorBase, indices: TensorBase, dim: int) -> TensorBase:
-    """`gather` under NumPy's name."""
-    return gather(input, dim, indices.clone())
+def take_along_dim(input: TensorBase, indices: TensorBase, dim: int | None = None) -> TensorBase:
+    """`gather` with int64 indices that broadcast against the other dimensions; without `dim` in the flattened tensor.
+
+    As in PyTorch an index counts modulo the length, so that there is none out of range.
+    """
+    if dim is None:
+        return gather(shape.reshape(input, (-1,)), 0, shape.reshape(indices, (indices.array.size,)))
+    if indices.array.dtype != np.int64:
+        kind = short_name(indices.dtype)
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {kind}")
+    ndim = input.array.ndim
+    if ndim != indices.array.ndim:
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{ndim} dimensions for input, and {indices.array.ndim} dimensions for indices"
+        )
+    dim = wrap_dim(dim, ndim)
+    others = [tuple(1 if d == dim else n for d, n in enumerate(t.array.shape)) for t in (input, indices)]
+    full = broadcast_shapes(*others)
+    wide = [(*full[:dim], *t.array.shape[dim : dim + 1], *full[dim + 1 :]) for t in (input, indices)]
+    indices = shape.expand(indices, wide[1])
+    return gather(shape.expand(input, wide[0]), dim, arithmetic.remainder(indices, input.array.shape[dim]))
 
 
 def masked_select(input: TensorBase, mask: TensorBase) -> TensorBase:

@@ -8,8 +8,9 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
+from minicnn.autograd.tensor_base import TensorBase, short_name
 from minicnn.ops import arithmetic, shape
+from minicnn.ops._common import broadcast_shapes, check_expand, implemented
 
 
 class Mm(Op):
@@ -101,6 +102,7 @@ def _same_dtype(a: TensorBase, b: TensorBase) -> None:
     if a.array.dtype != b.array.dtype:
         kinds = [t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (a, b)]
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {kinds[0]} != {kinds[1]}")
+    implemented("addmm_impl_cpu_", a.array.dtype, "uifc")
 
 
 def _check_inner(a: TensorBase, b: TensorBase) -> None:
@@ -152,15 +154,19 @@ def matmul(input: TensorBase, other: TensorBase) -> TensorBase:
     if b == 2:  # every row of the batch meets the same matrix: one large product
         rows = shape.reshape(input, (-1, input.array.shape[-1]))
         return shape.UnsafeView.apply(Mm.apply(rows, other), (*input.array.shape[:-1], other.array.shape[-1]))
-    batch = np.broadcast_shapes(input.array.shape[:-2], other.array.shape[:-2])
+    batch = broadcast_shapes(input.array.shape[:-2], other.array.shape[:-2])
+    count = int(np.prod(batch))
     stacked = [
-        shape.reshape(shape.expand(x, (*batch, *x.array.shape[-2:])), (-1, *x.array.shape[-2:])) for x in (input, other)
+        shape.reshape(shape.expand(x, (*batch, *x.array.shape[-2:])), (count, *x.array.shape[-2:]))
+        for x in (input, other)
     ]
     return shape.UnsafeView.apply(Bmm.apply(*stacked), (*batch, input.array.shape[-2], other.array.shape[-1]))
 
 
 def mv(input: TensorBase, vec: TensorBase) -> TensorBase:
     """Matrix times vector: (n, k), (k,) -> (n,)."""
+    if input.array.ndim != 2 or vec.array.ndim != 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got 1, {input.array.ndim}, {vec.array.ndim}")
     (n, k), m = input.array.shape, vec.array.shape[0]
     if k != m:
         raise RuntimeError(f"size mismatch, got input ({n}), mat ({n}x{k}), vec ({m})")
@@ -169,22 +175,39 @@ def mv(input: TensorBase, vec: TensorBase) -> TensorBase:
 
 def dot(input: TensorBase, tensor: TensorBase) -> TensorBase:
     """The inner product of two vectors: (k,), (k,) -> ()."""
+    if input.array.ndim != 1 or tensor.array.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {input.array.ndim}D and {tensor.array.ndim}D tensors")
     if input.array.shape != tensor.array.shape:
         raise RuntimeError(
             f"inconsistent tensor size, expected tensor {list(input.array.shape)} and src {list(tensor.array.shape)} to have "
             f"the same number of elements, but got {input.array.size} and {tensor.array.size} elements respectively"
         )
+    if input.array.dtype != tensor.array.dtype:
+        kinds = f"{short_name(input.dtype)} and {short_name(tensor.dtype)}"
+        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {kinds}")
+    implemented("dot", input.array.dtype, "uifc")
     return Dot.apply(input, tensor)
 
 
 def outer(input: TensorBase, vec2: TensorBase) -> TensorBase:
     """All products of two vectors: (n,), (m,) -> (n, m)."""
+    for name, vector in (("self", input), ("vec2", vec2)):
+        if vector.array.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.array.ndim}-D")
     return arithmetic.mul(shape.unsqueeze(input, 1), vec2)
 
 
 def addmm(input: TensorBase, mat1: TensorBase, mat2: TensorBase) -> TensorBase:
-    """input + mat1 @ mat2"""
+    """input + mat1 @ mat2: what broadcasts to (n, m), (n, k), (k, m) -> (n, m)"""
+    for name, matrix in (("mat1", mat1), ("mat2", mat2)):
+        if matrix.array.ndim != 2:
+            raise RuntimeError(f"{name} must be a matrix, got {matrix.array.ndim}-D tensor")
     _check_inner(mat1, mat2)
+    _same_dtype(input, mat1)
+    out = (mat1.array.shape[0], mat2.array.shape[1])
+    if input.array.ndim > 2:
+        raise RuntimeError(f"the input of addmm has to broadcast to {list(out)}, got {list(input.array.shape)}")
+    check_expand(input.array.shape, out)
     return Addmm.apply(input, mat1, mat2)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops import activation, arithmetic, elementwise, reduction, shape
+from minicnn.ops import activation, arithmetic, comparison, elementwise, reduction, shape
 from minicnn.ops._common import mean_of
 
 
@@ -221,7 +221,7 @@ def _smooth(
     """The part of label smoothing: every class counts alike."""
     losses = arithmetic.neg(reduction.sum(_weighted(logp, weight, axis), axis))
     valid = target.array != ignore_index
-    losses = arithmetic.masked_fill(losses, TensorBase.wrap(~valid), 0)
+    losses = comparison.masked_fill(losses, TensorBase.wrap(~valid), 0)
     if how != "mean":
         return losses if how == "none" else reduction.sum(losses)
     count = valid.sum() if weight is None else kernels.add_up(weight.array[np.where(valid, target.array, 0)][valid])

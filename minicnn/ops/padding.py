@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
+from minicnn.ops._common import fitting
 
 
 class ConstantPadNd(Op):
@@ -17,7 +19,8 @@ class ConstantPadNd(Op):
     def forward(ctx, a, widths, value):
         ctx.shape = a.array.shape
         lengths = [lo + n + hi for (lo, hi), n in zip(widths, a.array.shape, strict=True)]
-        if min(lengths) < 0:
+        cropped = [n + min(lo, 0) + min(hi, 0) for (lo, hi), n in zip(widths, a.array.shape, strict=True)]
+        if min(lengths + cropped) < 0:
             raise RuntimeError(
                 f"The input size {list(a.array.shape)}, plus negative padding {[list(w) for w in widths]}, resulted in a "
                 "negative output size"
@@ -25,7 +28,7 @@ class ConstantPadNd(Op):
         # Where the input lies in the output, and which part of the input that is.
         ctx.there = tuple(slice(max(lo, 0), m - max(hi, 0)) for (lo, hi), m in zip(widths, lengths, strict=True))
         ctx.here = tuple(slice(max(-lo, 0), n - max(-hi, 0)) for (lo, hi), n in zip(widths, a.array.shape, strict=True))
-        out = np.full(lengths, value, a.array.dtype)
+        out = np.full(lengths, fitting(float(value), a.array.dtype))
         out[ctx.there] = a.array[ctx.here]
         return out
 
@@ -37,23 +40,37 @@ class ConstantPadNd(Op):
 
 
 class _BorderPad(Op):
-    """A frame made of the tensor's own values; they get the gradients of their copies."""
+    """A frame made of the tensor's own values; they get the gradients of their copies. Negative widths cut off."""
 
     mode: str
 
     @classmethod
+    def sources(cls, n: int, width: tuple[int, int]) -> np.ndarray:
+        """Which element of an axis of length n each element of the padded axis is copied from."""
+        places = np.arange(-width[0], n + width[1])
+        if cls.mode == "circular":  # of what is left after cutting off
+            first, kept = max(-width[0], 0), n + min(width[0], 0) + min(width[1], 0)
+            return first + (places - first) % max(kept, 1)
+        if cls.mode == "replicate":
+            return np.clip(places, 0, n - 1)
+        return n - 1 - np.abs(n - 1 - np.abs(places))
+
+    @classmethod
     def forward(cls, ctx, a, widths):
         ctx.shape, ctx.widths = a.array.shape, widths
-        return np.pad(a.array, widths, mode=cls.mode)
+        out = a.array
+        for axis, (n, width) in enumerate(zip(ctx.shape, widths, strict=True)):
+            if width != (0, 0):
+                out = out.take(cls.sources(n, width), axis)
+        return out if out is not a.array else out.copy()
 
     @classmethod
     def backward(cls, ctx, grad):
         out = grad.array
         for axis, (n, width) in enumerate(zip(ctx.shape, ctx.widths, strict=True)):
-            if width != (0, 0):  # which element of the axis each element of the padded axis was copied from
-                source = np.pad(np.arange(n), width, mode=cls.mode)
+            if width != (0, 0):
                 folded = np.zeros((n, *np.delete(out.shape, axis)), out.dtype)
-                np.add.at(folded, source, np.moveaxis(out, axis, 0))
+                np.add.at(folded, cls.sources(n, width), np.moveaxis(out, axis, 0))
                 out = np.moveaxis(folded, 0, axis)
         return out
 
@@ -67,15 +84,15 @@ class ReflectionPad2D(_BorderPad):
 
 
 class ReplicationPad1D(_BorderPad):
-    mode = "edge"
+    mode = "replicate"
 
 
 class ReplicationPad2D(_BorderPad):
-    mode = "edge"
+    mode = "replicate"
 
 
 class CircularPad(_BorderPad):
-    mode = "wrap"
+    mode = "circular"
 
 
 _BORDERS = {
@@ -100,18 +117,27 @@ def pad(input: TensorBase, pad: Sequence[int], mode: str = "constant", value: fl
         )
     widths = [(0, 0)] * ndim
     for i in range(len(pad) // 2):
-        widths[ndim - 1 - i] = (int(pad[2 * i]), int(pad[2 * i + 1]))
+        widths[ndim - 1 - i] = (operator.index(pad[2 * i]), operator.index(pad[2 * i + 1]))
     if mode == "constant":
         return ConstantPadNd.apply(input, tuple(widths), 0 if value is None else value)
     if (mode, len(pad) // 2) not in _BORDERS:
         raise NotImplementedError(f"padding mode '{mode}' pads the last one or two dimensions, got {list(pad)}")
-    for axis, (lo, hi) in enumerate(widths):
-        n = input.array.shape[axis]
-        if mode == "reflect" and max(lo, hi) >= n and (lo, hi) != (0, 0):
-            raise RuntimeError(
-                "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
-                f"({lo}, {hi}) at dimension {axis} of input {list(input.array.shape)}"
-            )
-        if mode == "circular" and max(lo, hi) > n:
-            raise RuntimeError("Padding value causes wrapping around more than once.")
+    for axis in range(ndim - len(pad) // 2, ndim):
+        _check_border(mode, input.array.shape, axis, widths[axis])
     return _BORDERS[mode, len(pad) // 2].apply(input, tuple(widths))
+
+
+def _check_border(mode: str, shape: tuple[int, ...], axis: int, width: tuple[int, int]) -> None:
+    """RuntimeError unless a frame of this width can be made of the axis."""
+    n, (lo, hi) = shape[axis], width
+    if 0 in shape[max(len(shape) - 3, 0) :] and mode != "circular":
+        raise RuntimeError(f"only the batch may be empty, but got an input of {list(shape)}")
+    if mode == "reflect" and max(lo, hi) >= n:
+        raise RuntimeError(
+            "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+            f"({lo}, {hi}) at dimension {axis} of input {list(shape)}"
+        )
+    if mode == "circular" and max(lo, hi) > n:
+        raise RuntimeError("Padding value causes wrapping around more than once.")
+    if n + lo + hi < (mode != "circular") or n + min(lo, 0) + min(hi, 0) < 0 or n == 0:
+        raise RuntimeError(f"the padding ({lo}, {hi}) leaves nothing of dimension {axis} of input {list(shape)}")

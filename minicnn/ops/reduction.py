@@ -11,8 +11,8 @@ import numpy as np
 from minicnn import kernels
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops import arithmetic, elementwise
-from minicnn.ops._common import count, floating, mean_of, product_of, wrap_dim, wrap_dims
+from minicnn.ops import comparison, elementwise
+from minicnn.ops._common import count, floating, implemented, mean_of, product_of, wrap_dim, wrap_dims
 
 Dims = int | Sequence[int] | None
 
@@ -145,28 +145,18 @@ class Min(_Pick):
     choose = staticmethod(lambda array, dim: array.argmin(axis=dim))
 
 
+def _median_index(array: np.ndarray, dim: int | None) -> np.ndarray:
+    """Where the lower median along a dimension is, or of all; where NaN is, if there is one."""
+    order = np.argsort(array, axis=dim, kind="stable")
+    middle = np.take(order, (order.shape[dim or 0] - 1) // 2, axis=dim or 0)
+    nan = np.isnan(array)
+    return np.where(nan.any(axis=dim), nan.argmax(axis=dim), middle)
+
+
 class Median(_Pick):
-    """The lower median along a dimension."""
+    """The lower median along a dimension; NaN if there is one."""
 
-    choose = staticmethod(
-        lambda array, dim: np.take(np.argsort(array, axis=dim, kind="stable"), (array.shape[dim] - 1) // 2, axis=dim)
-    )
-
-
-class MedianAll(Op, node_name="MedianBackward0"):
-    """The lower median of all elements; equal ones share the gradient."""
-
-    @staticmethod
-    def forward(ctx, a):
-        out = TensorBase.wrap(np.sort(a.array, axis=None)[(a.array.size - 1) // 2])
-        ctx.save_for_backward(a, out)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad):
-        a, out = (t.array for t in ctx.saved_tensors)
-        chosen = a == out
-        return (chosen * (grad.array / chosen.sum())).astype(a.dtype, copy=False)
+    choose = staticmethod(_median_index)
 
 
 class Nansum(Op):
@@ -217,6 +207,12 @@ class Amin(_Extreme):
 
 class MaxAll(Amax, node_name="MaxBackward1"):
     """The largest of all elements; equal ones share the gradient."""
+
+
+class MedianAll(_Extreme, node_name="MedianBackward0"):
+    """The lower median of all elements, NaN if there is one; equal ones share the gradient."""
+
+    extreme = staticmethod(lambda array, dims, keepdim: array.flat[_median_index(array, None)])
 
 
 class MinAll(Amin, node_name="MinBackward1"):
@@ -376,22 +372,23 @@ def _pick(
 def max(input: TensorBase, dim: Any = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
     """The largest element; with `dim`, (values, indices) along it; with a second tensor, `maximum` of both."""
     if isinstance(dim, TensorBase):
-        return arithmetic.maximum(input, dim)
+        return comparison.maximum(input, dim)
     return _pick("max", Max, MaxAll, input, dim, keepdim)
 
 
 def min(input: TensorBase, dim: Any = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
     """The smallest element; with `dim`, (values, indices) along it; with a second tensor, `minimum` of both."""
     if isinstance(dim, TensorBase):
-        return arithmetic.minimum(input, dim)
+        return comparison.minimum(input, dim)
     return _pick("min", Min, MinAll, input, dim, keepdim)
 
 
 def median(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
     """The lower median of all, or (values, indices) along `dim`."""
-    if dim is None:
-        return MedianAll.apply(input)
-    return values_indices("median", Median.apply(input, wrap_dim(dim, input.array.ndim), keepdim))
+    implemented("median_cpu", input.array.dtype, "uif")
+    if dim is None and input.array.size == 0:
+        return TensorBase.wrap(np.asarray(np.nan).astype(input.array.dtype))
+    return _pick("median", Median, MedianAll, input, dim, keepdim)
 
 
 def amax(input: TensorBase, dim: Dims = (), keepdim: bool = False) -> TensorBase:
@@ -405,6 +402,8 @@ def amin(input: TensorBase, dim: Dims = (), keepdim: bool = False) -> TensorBase
 
 
 def _arg(name: str, input: TensorBase, dim: int | None, keepdim: bool) -> TensorBase:
+    if input.array.dtype.kind == "b":
+        raise RuntimeError(f"{name}(): does not support bool input")
     if input.array.size == 0:
         raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
     if dim is not None:
@@ -474,8 +473,14 @@ def logsumexp(input: TensorBase, dim: Dims, keepdim: bool = False) -> TensorBase
 
 
 def any(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
-    return TensorBase.wrap(input.array.any(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
+    """Whether one element, or one over `dim`, is not 0: booleans, of uint8 uint8 as in PyTorch."""
+    return _truth(input.array, input.array.any(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
 
 
 def all(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
-    return TensorBase.wrap(input.array.all(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
+    """Whether no element, or none over `dim`, is 0: booleans, of uint8 uint8 as in PyTorch."""
+    return _truth(input.array, input.array.all(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
+
+
+def _truth(array: np.ndarray, result: np.ndarray) -> TensorBase:
+    return TensorBase.wrap(np.asarray(result, np.uint8 if array.dtype == np.uint8 else np.bool_))

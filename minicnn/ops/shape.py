@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op, ViewOp
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import check_expand, wrap_dim
+from minicnn.ops._common import check_expand, wrap_dim, wrap_dims
 from minicnn.ops.copying import clone
 
 
@@ -220,9 +220,9 @@ def reshape(input: TensorBase, shape: Sequence[int]) -> TensorBase:
 def flatten(input: TensorBase, start_dim: int = 0, end_dim: int = -1) -> TensorBase:
     """The dimensions from start_dim to end_dim as one."""
     ndim = input.array.ndim
+    start, end = wrap_dim(start_dim, ndim), wrap_dim(end_dim, ndim)
     if ndim == 0:
         return reshape(input, (1,))
-    start, end = wrap_dim(start_dim, ndim), wrap_dim(end_dim, ndim)
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if start == end:
@@ -234,6 +234,8 @@ def flatten(input: TensorBase, start_dim: int = 0, end_dim: int = -1) -> TensorB
 
 def unflatten(input: TensorBase, dim: int, sizes: Sequence[int]) -> TensorBase:
     """One dimension as several."""
+    if not input.array.ndim or not len(sizes):
+        raise RuntimeError(f"unflatten: a dimension and its sizes are needed, got {input.array.ndim} and {list(sizes)}")
     dim = wrap_dim(dim, input.array.ndim)
     shape = input.array.shape
     return view(input, (*shape[:dim], *_full_shape(sizes, shape[dim]), *shape[dim + 1 :]))
@@ -277,7 +279,7 @@ def squeeze(input: TensorBase, dim: int | Sequence[int] | None = None) -> Tensor
     if dim is None:
         return Squeeze.apply(input, tuple(n for n in shape if n != 1))
     several = not isinstance(dim, int)
-    gone = {wrap_dim(d, len(shape)) for d in (dim if several else (dim,))}
+    gone = wrap_dims(dim, len(shape)) if not several or len(dim) else ()
     kept = tuple(n for i, n in enumerate(shape) if n != 1 or i not in gone)
     return (SqueezeDims if several else SqueezeDim).apply(input, kept)
 
@@ -322,22 +324,39 @@ def select(input: TensorBase, dim: int, index: int) -> TensorBase:
 
 def narrow(input: TensorBase, dim: int, start: int, length: int) -> TensorBase:
     """`length` indices of a dimension from `start`; a view."""
+    if not input.array.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     dim = wrap_dim(dim, input.array.ndim)
     size = input.array.shape[dim]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -size <= start <= size:
+        raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
     start = int(start) + size if start < 0 else int(start)
-    if length < 0 or start + length > size:
+    if start + length > size:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
     return Slice.apply(input, dim, slice(start, start + length))
 
 
 def split(input: TensorBase, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[TensorBase, ...]:
     """Pieces of the given length (the last may be shorter), or of the given lengths; views."""
+    if not input.array.ndim:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim(dim, input.array.ndim)
     n = input.array.shape[dim]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
+        if size < 0:
+            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+        if size == 0 and n:
+            raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
         bounds = [(lo, builtins.min(lo + size, n)) for lo in range(0, n, size)] if size and n else [(0, n)]
     else:
+        if any(size < 0 for size in split_size_or_sections):
+            raise RuntimeError(
+                "split_with_sizes expects split_sizes have only non-negative entries, but got "
+                f"split_sizes={list(split_size_or_sections)}"
+            )
         if builtins.sum(split_size_or_sections) != n:
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but "
@@ -351,8 +370,12 @@ def split(input: TensorBase, split_size_or_sections: int | Sequence[int], dim: i
 
 def chunk(input: TensorBase, chunks: int, dim: int = 0) -> tuple[TensorBase, ...]:
     """At most `chunks` pieces of equal length (the last may be shorter); views."""
+    if not input.array.ndim:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks < 1:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.array.shape[wrap_dim(dim, input.array.ndim)]
-    return split(input, -(-n // chunks), dim)
+    return split(input, -(-n // chunks) if n else [0] * chunks, dim)
 
 
 def unbind(input: TensorBase, dim: int = 0) -> tuple[TensorBase, ...]:
@@ -362,4 +385,14 @@ def unbind(input: TensorBase, dim: int = 0) -> tuple[TensorBase, ...]:
 
 def unfold(input: TensorBase, dimension: int, size: int, step: int) -> TensorBase:
     """Windows of `size` along a dimension, `step` apart, as a new last dimension; a view."""
-    return Unfold.apply(input, wrap_dim(dimension, input.array.ndim), size, step)
+    dimension = wrap_dim(dimension, input.array.ndim)
+    length = input.array.shape[dimension] if input.array.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > length:
+        raise RuntimeError(f"maximum size for tensor at dimension {dimension} is {length} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if not input.array.ndim:
+        return narrow(unsqueeze(input, 0), 0, 0, size)
+    return Unfold.apply(input, dimension, size, step)

@@ -6,7 +6,7 @@ import numpy as np
 
 from minicnn.autograd.function import Op
 from minicnn.autograd.tensor_base import TensorBase
-from minicnn.ops._common import wide, wrap_dim, wrap_dims
+from minicnn.ops._common import implemented, wide, wrap_dim, wrap_dims
 from minicnn.ops.reduction import Dims, ValuesIndices, values_indices
 
 
@@ -73,9 +73,10 @@ def cumsum(input: TensorBase, dim: int) -> TensorBase:
 
 def sort(input: TensorBase, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
     """(values, indices) in order along `dim`; equal elements keep their order."""
+    dim = wrap_dim(dim, input.array.ndim)
     if input.array.ndim == 0:
         return values_indices("sort", (input.clone(), TensorBase.wrap(np.zeros((), np.int64))))
-    return values_indices("sort", Sort.apply(input, wrap_dim(dim, input.array.ndim), descending))
+    return values_indices("sort", Sort.apply(input, dim, descending))
 
 
 def argsort(input: TensorBase, dim: int = -1, descending: bool = False, stable: bool = True) -> TensorBase:
@@ -84,6 +85,8 @@ def argsort(input: TensorBase, dim: int = -1, descending: bool = False, stable: 
 
 def topk(input: TensorBase, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
     """(values, indices) of the k largest along `dim`, the largest first. RuntimeError if there are fewer."""
+    if input.array.dtype.kind == "b":
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     dim = wrap_dim(dim, input.array.ndim)
     if not 0 <= k <= (input.array.shape[dim] if input.array.ndim else 1):
         raise RuntimeError("selected index k out of range")
@@ -96,12 +99,28 @@ def unique(input: TensorBase) -> TensorBase:
 
 
 def bincount(input: TensorBase, minlength: int = 0) -> TensorBase:
+    """How often each number from 0 on is there: (max + 1,), or (minlength,) if that is more."""
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    implemented("bincount_cpu", input.array.dtype, "ui")
+    if input.array.ndim != 1 or (input.array < 0).any():
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     return TensorBase.wrap(np.bincount(input.array, minlength=minlength).astype(np.int64))
 
 
 def histc(input: TensorBase, bins: int = 100, min: float = 0, max: float = 0) -> TensorBase:
     """Counts in equal bins from min to max (the data's range if both are 0), in the input's type."""
-    span = (min, max) if (min, max) != (0, 0) else (input.array.min(), input.array.max())
+    implemented("histogram_cpu", input.array.dtype, "f")
+    if bins < 1:
+        raise RuntimeError(f"torch.histc: bins must be > 0, but got {bins}")
+    if min > max:
+        raise RuntimeError(f"torch.histc: max must be larger than min, got {min} and {max}")
+    of_data = min == max and input.array.size
+    span = (input.array.min(), input.array.max()) if of_data else (min, max)
+    if span[0] == span[1]:
+        span = (span[0] - 1, span[1] + 1)
+    if not np.isfinite(span).all():
+        raise RuntimeError(f"torch.histc: range of [{span[0]}, {span[1]}] is not finite")
     counts, _ = np.histogram(input.array, bins, span)
     return TensorBase.wrap(counts.astype(input.array.dtype))
 

@@ -198,7 +198,7 @@ def _places(
     return {(int(y), int(x)) for result in results for y, x in np.argwhere(result)[:, -2:]}
 
 
-PLACE_BY_PLACE = {"minicnn.ops.activation", "minicnn.ops.arithmetic", "minicnn.ops.elementwise"}
+PLACE_BY_PLACE = {f"minicnn.ops.{name}" for name in ("activation", "arithmetic", "comparison", "elementwise")}
 ALONG_DIMS = {"minicnn.ops.reduction"}
 RULES: dict[type, Rule] = {
     convolution.Convolution: _convolution,

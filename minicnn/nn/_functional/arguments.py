@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn._tensor import Tensor
+from minicnn.ops._common import need_tensor
 
-
-def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
-    """TypeError unless `value` is a tensor."""
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
-        )
+__all__ = ["conv_pair", "list_text", "need_tensor", "pair"]
 
 
 def pair(value: Any) -> tuple:

@@ -180,7 +180,12 @@ def unfold(input: Tensor, kernel_size: Pair, dilation: Pair = 1, padding: Pair =
         RuntimeError: no window fits.
     """
     need_tensor(input, "unfold")
-    kernel, dilation, padding, stride = (pair(value) for value in (kernel_size, dilation, padding, stride))
+    kernel, dilation, padding, stride = _window_numbers(kernel_size, dilation, padding, stride)
+    if input.dim() not in (3, 4) or 0 in input.shape[-3:]:
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but "
+            f"got: {list(input.shape)}"
+        )
     _count_windows(input.shape[-2:], kernel, dilation, padding, stride, "Given input with")
     if input.dim() == 3:
         return ops.im2col(input.unsqueeze(0), kernel, dilation, padding, stride).squeeze(0)
@@ -196,8 +201,13 @@ def fold(
         RuntimeError: the columns are too long or too many for the kernel and the size.
     """
     need_tensor(input, "fold")
-    kernel, dilation, padding, stride = (pair(value) for value in (kernel_size, dilation, padding, stride))
-    size = pair(output_size)
+    kernel, dilation, padding, stride = _window_numbers(kernel_size, dilation, padding, stride)
+    size = _two("output_size", output_size)
+    if input.dim() not in (2, 3) or 0 in input.shape[-2:]:
+        raise RuntimeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, "
+            f"but got: {list(input.shape)}"
+        )
     rows, columns = input.shape[-2:]
     if rows % (kernel[0] * kernel[1]) != 0:
         raise RuntimeError(
@@ -214,6 +224,25 @@ def fold(
     if input.dim() == 2:
         return ops.col2im(input.unsqueeze(0), size, kernel, dilation, padding, stride).squeeze(0)
     return ops.col2im(input, size, kernel, dilation, padding, stride)
+
+
+def _two(name: str, value: Any) -> tuple:
+    numbers = pair(value)
+    if len(numbers) != 2:
+        raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(numbers)}")
+    return numbers
+
+
+def _window_numbers(kernel: Any, dilation: Any, padding: Any, stride: Any) -> list[tuple]:
+    """The four as pairs. RuntimeError for a length that is not 2, a negative padding, or another number below 1."""
+    result = []
+    for name, value in (("kernel_size", kernel), ("dilation", dilation), ("padding", padding), ("stride", stride)):
+        numbers = _two(name, value)
+        if min(numbers) < (name != "padding"):
+            rule = "non-negative" if name == "padding" else "greater than zero"
+            raise RuntimeError(f"{name} should be {rule}, but got {numbers}")
+        result.append(numbers)
+    return result
 
 
 def _count_windows(size: Any, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple, where: str) -> tuple:
