@@ -75,7 +75,10 @@ axes = figure.subplots(1, 4)
 for i, colour in enumerate(["red", "green", "blue"]):
     shown = axes[i].imshow(one[i], cmap="RdBu_r", vmin=-top, vmax=top)
     for (row, column), value in np.ndenumerate(one[i]):
-        axes[i].text(column, row, f"{round(value * 100)}", ha="center", va="center", fontsize=min(7.5, 52 / height))
+        ink = "white" if abs(value) > 0.6 * top else "black"
+        axes[i].text(
+            column, row, f"{round(value * 100)}", color=ink, ha="center", va="center", fontsize=min(7.5, 52 / height)
+        )
     axes[i].set_title(f"weight[{strongest}, {i}]: the kernel for {colour}", fontsize=10)
 axes[3].imshow(0.5 + one.transpose(1, 2, 0) / (2 * top))
 axes[3].set_title(f"weight[{strongest}] in colour: all three", fontsize=10)
@@ -170,8 +173,9 @@ for ax, filters, name in ((left, weight, state), (middle, untrained, "untrained"
     edge = height / 2
     shown = ax.imshow(mean, cmap="magma", vmin=0, vmax=0.2, extent=(-edge, edge, edge, -edge))
     ax.plot([-1.5, 1.5, 1.5, -1.5, -1.5], [-1.5, -1.5, 1.5, 1.5, -1.5], color="white", linewidth=1.5)
-    ax.set_title(f"{name}: mean power of each wave", fontsize=10)
+    ax.set_title(f"{name}:\nmean power of each wave", fontsize=10)
     ax.set_xlabel("periods across the kernel")
+left.set_ylabel("periods down the kernel")
 figure.colorbar(shown, ax=[left, middle], shrink=0.75, label="share of the power")
 bins = np.linspace(0, 1, 26)
 right.hist(untrained_share, bins, color="#999999", label="untrained", alpha=0.9)

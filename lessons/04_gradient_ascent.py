@@ -91,19 +91,19 @@ recipes = {
     "Fourier, natural colours": dict(parametrization="fourier", transforms="standard"),
 }
 figure = Figure(figsize=(8.4, 4.6), layout="constrained")
-axes = figure.subplots(2, len(recipes), height_ratios=(2.4, 1))
+axes = figure.subplots(2, len(recipes), height_ratios=(2.4, 1), sharey="row")
 for column, (name, parts) in enumerate(recipes.items()):
     result = viz.maximize(model, unit, steps=64, size=96, seed=0, progress=False, **parts)
     start, end = result.activation_start[0], result.activation_end[0]
     print(f"{name}: {start:.3f} -> {end:.3f} in {result.seconds:.0f} s")
     assert not bundled or end > start
     axes[0, column].imshow(result.images[0], interpolation="bilinear")
-    axes[0, column].set_title(f"{name}\n{start:.2g} → {end:.2f}", fontsize=9)
+    axes[0, column].set_title(f"{name}\n{start:.3f} → {end:.2f}", fontsize=9)
     axes[0, column].set_axis_off()
     axes[1, column].plot(result.scores[:, 0], linewidth=0.8)
     axes[1, column].set_xlabel("step", fontsize=8)
     axes[1, column].tick_params(labelsize=7)
-axes[1, 0].set_ylabel("score", fontsize=8)
+axes[1, 0].set_ylabel("score on the\nchanged image", fontsize=8)
 figure.suptitle(f"{network}, {unit}: the activation of the clean image, before → after", fontsize=10)
 figure.savefig(out / "04_gradient_ascent_recipes.png", dpi=110)
 figure

@@ -19,6 +19,7 @@ from matplotlib.patches import Rectangle
 
 import minicnn
 from minicnn.autograd.gradcheck import gradcheck
+from minicnn.kernels import reference
 from minicnn.nn import functional as F
 from minicnn.ops.convolution import Convolution
 
@@ -324,8 +325,24 @@ figure
 # (Pdb) where
 # ```
 #
-# `where` shows the engine that walks the graph, and below it the line of this lesson that said `backward()`. To step into
-# the loops of the library's own definition instead of its fast kernel, say `minicnn.kernels.use("reference")` first.
+# `where` shows the engine that walks the graph, and below it the line of this lesson that said `backward()`.
+#
+# ## Stop at one multiply-add
+#
+# The fast kernels cannot be stepped through. The library's own definitions can: they are loops, as ours, in
+# `minicnn/kernels/reference.py`, and `minicnn.kernels.use("reference")` switches to them. Stop at the products of one output pixel,
+# by a condition on its indices:
+#
+# ```
+# python -m pdb lessons/05_convolution_by_hand.py
+# (Pdb) import minicnn.kernels.reference
+# (Pdb) break minicnn/kernels/reference.py:47, (n, o, oh, ow) == (1, 3, 5, 4)
+# (Pdb) continue
+# (Pdb) p weight[o, c, kh, kw], x[n, channel, h, w], total
+# (Pdb) continue
+# ```
+#
+# Each `continue` goes on to the next of its products. The next cell is where that happens.
 
 # %%
 file = Path(inspect.getsourcefile(Convolution.backward))
@@ -339,8 +356,12 @@ print(
 )
 assert [t is leaf for t, leaf in zip(y.grad_fn.saved_tensors, leaves[:2], strict=True)] == [True, True]
 
+lines, begin = inspect.getsourcelines(reference.conv2d)
+(offset,) = (i for i, text in enumerate(lines) if "total +=" in text)
+print(f"the multiply-add is at minicnn/kernels/reference.py:{begin + offset}: {lines[offset].strip()}")
 with minicnn.kernels.use("reference"):
-    difference = float((F.conv2d(*leaves) - y).abs().max())
+    slow = F.conv2d(*leaves)  # with the breakpoint, this line stops at output pixel (1, 3, 5, 4)
+difference = float((slow - y).abs().max())
 print(f"the library's loops against its fast kernel: {difference:.1e}")
 assert difference < 1e-12
 

@@ -151,26 +151,21 @@ for way in ("detach", "detach + clone", "NumPy copy"):
     assert 0.9 < used[way][-1] / (PASSES * one) < 1.3  # what was stored, and next to nothing else
 
 # %%
-figure = Figure(figsize=(9, 4.8), layout="constrained")
-ax = figure.subplots()
-styles = [
-    ("#d55e00", "-", 4.5),
-    ("#0072b2", "-", 6.5),
-    ("black", "--", 1.5),
-    ("#e69f00", "--", 3.5),
-    ("white", ":", 1.8),
-]
-for (way, curve), (colour, line, width) in zip(used.items(), styles, strict=True):
-    ax.plot(range(1, PASSES + 1), curve / 1e6, line, color=colour, linewidth=width, label=way, zorder=3)
-top = used["raw"][-1] / 1e6
-ax.text(14, 0.8 * top, "raw and clone: the whole forward pass\nof each stored output stays alive", va="center")
-ax.text(24, 0.2 * top, "detach, detach + clone, NumPy copy:\nonly what was stored", va="center")
-ax.set_xlabel("passes")
-ax.set_ylabel("memory in use, MB (tracemalloc)")
-ax.set_ylim(0)
-ax.spines[["top", "right"]].set_visible(False)
-ax.legend(loc="upper left", facecolor="#dddddd")
-figure.suptitle(f"Storing one output of features.8 a pass ({one / 1000:.0f} kB each): what stays in memory")
+figure = Figure(figsize=(11, 3.2), layout="constrained")
+panels = figure.subplots(1, len(used), sharey=True)
+for ax, (way, curve) in zip(panels, used.items(), strict=True):
+    keeps = way in ("raw", "clone")  # the whole forward pass of each stored output
+    ax.fill_between(range(1, PASSES + 1), curve / 1e6, color="#d55e00" if keeps else "#0072b2", linewidth=0)
+    ax.set_title(f"{way}: {curve[-1] / 1e6:.1f} MB", fontsize=10)
+    ax.set_xlabel("passes")
+    ax.set(xlim=(1, PASSES), ylim=(0, None))
+    ax.spines[["top", "right"]].set_visible(False)
+panels[0].set_ylabel("memory in use, MB (tracemalloc)")
+figure.suptitle(
+    f"One output of features.8 stored a pass ({one / 1000:.0f} kB each). Orange: the whole forward pass stays in memory; "
+    "blue: what was stored",
+    fontsize=11,
+)
 figure.savefig(out / "07_memory_and_aliasing_memory.png", dpi=110)
 figure
 

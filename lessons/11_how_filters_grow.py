@@ -60,7 +60,7 @@ figure.savefig(out / "11_how_filters_grow_strip.png")
 figure
 
 # %% [markdown]
-# And all 64 as a film. matplotlib writes it, here as a GIF; with ffmpeg installed `.save("film.mp4")` works too.
+# And all 64 as a film, which rests at the end. matplotlib writes it, here as a GIF; with ffmpeg installed `.save("film.mp4")` works too.
 
 # %%
 growth.animation(title="The first layer while it is trained").save(
@@ -97,6 +97,7 @@ upper.plot(x, end, color="#d95f02", label="cosine with its end")
 upper.set_ylabel("median of 64 filters")
 lower.plot(history["loss_step"], history["loss"] / first_loss, color="#0072b2", label="loss / first loss")
 lower.plot(history["val_step"], history["val_top1"], "o-", color="#cc79a7", label="accuracy on held-out photographs")
+lower.set_ylabel("shares")
 lower.set_xlabel("training steps (logarithmic; before step 20 nothing moves)")
 for ax in (upper, lower):
     ax.axvspan(steps[early], steps[late], color="#f2f2f2", zorder=0)

@@ -188,7 +188,8 @@ figure
 
 # %%
 folder = os.environ.get("LESSON_IMAGES")
-if folder is None:
+own_folder = folder is not None
+if not own_folder:
     keep_alive = tempfile.TemporaryDirectory()
     folder = Path(keep_alive.name)
     height, width = whole.shape[:2]
@@ -205,11 +206,11 @@ if folder is None:
     print(f"{count} windows written")
 
 layers = ["features.1", "features.4", "features.7", "features.11"]
-result = viz.top_patches(model, layers, folder, k=8, limit=500)
+result = viz.top_patches(model, layers, folder, k=8, limit=500, progress=False)
 print(result)
 for skipped in result.skipped[:5]:
     print(f"  skipped {Path(skipped.name).name}: {skipped.reason}")
-if "LESSON_IMAGES" not in os.environ:
+if not own_folder:
     print("files skipped:", result.skipped_count)
     assert sorted(Path(s.name).name for s in result.skipped) == ["half_copied.png", "notes.txt"]
 
@@ -223,7 +224,8 @@ for name in layers:
     units = [unit for unit in result.layers[name].values() if len(unit.patches) == 8]
     chosen += sorted(units, key=lambda unit: -unit.histogram.maximum / max(unit.histogram.quantile(0.99), 1e-3))[:2]
 targets = [unit.label for unit in chosen]
-figure = result.figure(targets, title="The pieces of the photographs that excite a unit most")
+pieces = "The pieces of one photograph, cut into windows, that excite a unit most"
+figure = result.figure(targets, title="The pieces of the photographs that excite a unit most" if own_folder else pieces)
 figure.savefig(out / "14_where_a_unit_looks_patches.png")
 figure
 
@@ -249,7 +251,7 @@ assert abs(by_hand - patch.value) < 1e-3
 # %% [markdown]
 # ## The best is not the typical
 #
-# Nine beautiful patches do not tell what a unit does the rest of the time. The histogram does: how rare is an answer as
+# Eight patches, of one photograph, do not tell what a unit does the rest of the time. The histogram does: how rare is an answer as
 # strong as the ones that we look at?
 
 # %%

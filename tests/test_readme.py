@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -32,3 +35,25 @@ def test_the_files_that_are_named_exist():
         assert (ROOT / target).exists(), target
     for lesson in (ROOT / "lessons").glob("[0-9][0-9]_*.py"):
         assert lesson.name in README
+
+
+@pytest.mark.parametrize("file", ["README.md", "lessons/05_convolution_by_hand.py"])
+def test_the_breakpoint_at_one_multiply_add_stops_there(file, tmp_path):
+    """What README and lesson 5 tell a debugger: the line is the multiply-add, and the condition stops at its products."""
+    (command,) = re.findall(
+        r"\(Pdb\) (break minicnn/kernels/reference\.py:\d+, .*)", (ROOT / file).read_text(encoding="utf-8")
+    )
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import minicnn as torch\nfrom minicnn import kernels\n"
+        "conv = torch.nn.Conv2d(1, 4, 2)\nx = torch.zeros(2, 1, 12, 14)\n"
+        "with kernels.use('reference'):\n    breakpoint()\n    conv(x)\n"
+    )
+    told = f"{command}\ncontinue\np (n, o, oh, ow), (c, kh, kw)\ncontinue\np (n, o, oh, ow), (c, kh, kw)\nquit\n"
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, script], input=told, cwd=tmp_path, env=path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.count("-> total += weight[o, c, kh, kw] * x[n, channel, h, w]") == 2, done.stdout + done.stderr
+    pixel = command.partition("== ")[2]
+    assert f"({pixel}, (0, 0, 0))" in done.stdout and f"({pixel}, (0, 0, 1))" in done.stdout

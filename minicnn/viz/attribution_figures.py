@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from minicnn.viz.sanity import SanityCheck
 
 STYLES = ("sum", "max", "colour", "overlay")
+RULES = {
+    "signed": "Red speaks for the answer, blue against it, white is nothing.",
+    "unsigned": "Where there is one sign only, black is nothing.",
+    "colour": "Where mid-grey is nothing, red, green and blue are each 0.5 + value / (2 × strongest).",
+}
 TOP = 99.5  # percentile of the magnitudes that gets the strongest colour
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
 
@@ -46,9 +51,9 @@ def draw_attribution(
     columns = min(columns, len(shown) + 1)
     rows = -(-(len(shown) + 1) // columns)
     side, gap, label = 2.35, 0.1, 0.3
-    rule = (
-        f"Each map by itself: its strongest colour is the {TOP:g}th percentile of its magnitudes. "
-        "Red speaks for the answer, blue against it, white is nothing; where there is one sign only, black is nothing."
+    rule = " ".join(
+        [f"Each map by itself: its strongest colour is the {TOP:g}th percentile of its magnitudes."]
+        + [words for style, words in RULES.items() if style in {_colours(shown[name], chosen[name]) for name in shown}]
     )
     figure, _ = new_figure(columns * (side + gap) + 0.95, rows * (side + label) + 0.15, title, rule)
     used: set[str | None] = set()
@@ -75,9 +80,18 @@ def _style(styles: str | Mapping[str, str], caption: str, values: np.ndarray) ->
     return style
 
 
+def _colours(values: np.ndarray, style: str) -> str:
+    """Which of `RULES` a map is drawn by."""
+    if style == "colour" and values.ndim == 3 and len(values) == 3:
+        return "colour"
+    if style == "max" and values.ndim == 3:
+        return "unsigned"
+    return "signed" if (values.sum(0) if values.ndim == 3 else values).min() < 0 else "unsigned"
+
+
 def _draw(ax: Any, values: np.ndarray, style: str, picture: np.ndarray) -> str | None:
     """Draw one map; the colour map that was used, None if there is none."""
-    if style == "colour" and values.ndim == 3 and len(values) == 3:
+    if _colours(values, style) == "colour":
         top = _top(values)
         ax.imshow((0.5 + values.transpose(1, 2, 0) / (2 * top)).clip(0, 1), interpolation="nearest")
         return None
@@ -155,16 +169,11 @@ def _curves(figure: "Figure", checks: "Sequence[SanityCheck]", stages: list[str]
         ax.set_axis_on()
         for line, check in enumerate(checks):
             values = [mean(stage) for stage in getattr(check, number)]
-            ax.plot(
-                values,
-                "o-",
-                color=LINES[line % len(LINES)],
-                markersize=3,
-                linewidth=1.2,
-            )
+            ax.plot(values, "o-", color=LINES[line % len(LINES)], markersize=3, linewidth=1.2, label=check.name)
         ax.axhline(0, color="#999999", linewidth=0.7)
         ax.set_ylim(min(-0.1, ax.get_ylim()[0]), 1.05)
         ax.set_xticks(range(len(stages)), stages, fontsize=6.5, rotation=30, ha="right")
-        ax.set_title(caption, fontsize=8.5, pad=4)
+        ax.set_ylabel(f"{caption}\nwith the trained map", fontsize=7.5)
+        ax.set_xlabel("layers with random weights: from the last to this one", fontsize=7.5)
         ax.tick_params(axis="y", labelsize=7)
         ax.spines[["top", "right"]].set_visible(False)

@@ -127,14 +127,15 @@ def draw_strip(
     if not stacks:
         raise ValueError("no layer with maps (N, C, H, W)")
     rule = (
-        f"One map cell is drawn as large in every layer as a pixel of the image. Each map has its own scale, from 0 (black; for "
-        f"maps with negative values: white) to its largest magnitude; of each layer those of the largest {order}."
+        f"One map cell is drawn as large in every layer as a pixel of the image. Each map has its own scale to its largest magnitude: "
+        f"from 0 (black), or, where values are negative, from blue over 0 (white) to red. Of each layer those of the largest {order}."
     )
     full = photo.shape[0] if photo is not None else max(stack.shape[1] for stack in stacks.values())
     inches = 3.3 / full
     parts = [_strip_part(name, stack, full, columns, order) for name, stack in stacks.items()]
     spacing = 0.22
-    width = sum(part["width"] for part in parts) * inches + spacing * len(parts) + 0.3
+    places = [max(part["width"] * inches, 0.068 * max(map(len, part["title"].split("\n")))) for part in parts]
+    width = sum(places) + spacing * len(parts) + 0.3
     width += photo.shape[1] * inches + spacing if photo is not None else 0
     figure, _ = new_figure(width, full * inches + 0.75, title, rule)
     left = 0.15
@@ -143,10 +144,10 @@ def draw_strip(
         ax.imshow(as_rgb(_unit(photo)), interpolation="nearest", aspect="auto")
         ax.set_title(f"image\n{photo.shape[0]} × {photo.shape[1]}", fontsize=8)
         left += photo.shape[1] * inches + spacing
-    for part in parts:
-        ax = axes(figure, left, 0.2, part["width"] * inches, full * inches)
+    for part, place in zip(parts, places, strict=True):
+        ax = axes(figure, left + (place - part["width"] * inches) / 2, 0.2, part["width"] * inches, full * inches)
         _draw_part(ax, part, full)
-        left += part["width"] * inches + spacing
+        left += place + spacing
     return figure
 
 
@@ -239,12 +240,11 @@ def _strip_part(name: str, stack: np.ndarray, full: int, columns: int, order: st
     chosen = rank_maps(stack, order)[: rows * across]
     across = -(-len(chosen) // rows)
     return {
-        "name": name,
+        "title": f"{name}\n{stack.shape[0]} maps, {height} × {width}",
         "maps": stack[chosen],
         "rows": rows,
         "gap": gap,
         "width": across * (width + gap) - gap,
-        "of": stack.shape,
     }
 
 
@@ -263,7 +263,7 @@ def _draw_part(ax: Any, part: dict[str, Any], full: int) -> None:
     ax.set_xlim(0, part["width"])
     ax.set_ylim(full, 0)
     ax.set_aspect("auto")
-    ax.set_title(f"{part['name']}\n{part['of'][0]} maps, {height} × {width}", fontsize=8)
+    ax.set_title(part["title"], fontsize=8)
 
 
 def _unit(photo: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def draw_report(report: "FilterReport", title: str | None = None) -> "Figure":
     rule = (
         f"Orange: this layer; grey: noise of the same shape, seed {report.seed}. A Gabor is fitted to each filter's principal kernel; "
         f"R² is its share of the kernel's sum of squares. {beyond.sum()} of {(~report.dead).sum()} filters lie above the noise's 95th "
-        f"percentile (dotted); the histograms in the middle are of the {oriented.sum()} of them with bars or an edge. Orthogonality "
+        f"percentile (dotted); in the middle, the {oriented.sum()} of them with bars or an edge. Orthogonality "
         f"{quality.orthogonality:.2f} (noise {noise.orthogonality:.2f}), sparsity {quality.sparsity:.1%}, dead {report.dead.sum()}."
     )
     chosen = _spread(report, 14)
@@ -40,11 +40,17 @@ def draw_report(report: "FilterReport", title: str | None = None) -> "Figure":
     _histogram(panels[0], report.gabor.r2, report.noise_r2, np.linspace(0, 1, 26), "R² of the Gabor fit", "all filters")
     if len(report.noise_r2):
         panels[0].axvline(np.percentile(report.noise_r2, 95), color="black", linestyle=":", linewidth=1)
-    _histogram(
-        panels[1], (report.gabor.orientation[oriented] + 7.5) % 180 - 7.5, (), np.arange(-7.5, 180, 15), "bars, degrees"
-    )
-    panels[1].set_xticks([0, 45, 90, 135], ["0 —", "45 ╱", "90 |", "135 ╲"])
-    _histogram(panels[2], report.gabor.frequency[oriented], (), np.linspace(0, 0.72, 19), "frequency, cycles a pixel")
+    if oriented.any():
+        turned = (report.gabor.orientation[oriented] + 7.5) % 180 - 7.5
+        _histogram(panels[1], turned, (), np.arange(-7.5, 180, 15), "bars, degrees")
+        panels[1].set_xticks([0, 45, 90, 135], ["0 —", "45 ╱", "90 |", "135 ╲"])
+        _histogram(
+            panels[2], report.gabor.frequency[oriented], (), np.linspace(0, 0.72, 19), "frequency, cycles a pixel"
+        )
+    else:
+        for ax, what in zip(panels[1:3], ("orientation", "frequency"), strict=True):
+            ax.set_axis_off()
+            ax.text(0.5, 0.5, f"no filter has bars or an edge:\nno {what}", fontsize=8.5, ha="center", color="#555555")
     _spectrum(panels[3], quality, noise)
     if len(chosen):
         _strip(figure, report, chosen, strip)
@@ -66,7 +72,7 @@ def _strip(figure: "Figure", report: "FilterReport", chosen: np.ndarray, top: fl
     """Some filters above their Gabors, `top` inches above the figure's lower edge."""
     rule = (
         "Filters above, their Gabors below, from the smallest R² to the largest. "
-        "Each pair on one scale about 0, m the filter's largest |weight|."
+        f"Each pair on one scale, m the filter's largest |weight|{_in_colour(report)}."
     )
     width, height = figure.get_size_inches()
     figure.text(0.6 / width, (top + 0.02) / height, rule, fontsize=8.5, va="top", color="#333333")
@@ -89,8 +95,9 @@ def draw_fits(
     kind = "Filter" if report.weight.shape[1] in (1, 3) else "Principal kernel"
     title = title or f"{report.layer or 'Filters'}, each with its Gabor beside it"
     rule = (
-        f"Left: {kind.lower()}; right: the Gabor fitted to its principal kernel. Both on one scale, symmetric about 0, m the largest "
-        f"|weight| of the left. Above: number, R², and how much noise of this kernel size is fitted less well (seed {report.seed})."
+        f"Left: {kind.lower()}; right: the Gabor fitted to its principal kernel. Both on one scale, m the largest |weight| of the left"
+        f"{_in_colour(report)}. Above: number and R²; pale: below the 95th percentile of noise of this kernel size, with the share of "
+        f"the noise that is fitted less well (seed {report.seed})."
     )
     if report.dead[chosen].any():
         rule += (
@@ -101,6 +108,14 @@ def draw_fits(
     _draw_pairs(ax, grid, tiles, report, chosen, upright=False)
     _bar(figure, report, 0.35 + grid.width * inches, 0.2, min(1.5, grid.height * inches))
     return figure
+
+
+def _in_colour(report: "FilterReport") -> str:
+    return (
+        ": red, green, blue = 0.5 + weight / 2m, so mid-grey is 0"
+        if report.weight.shape[1] == 3
+        else ", symmetric about 0"
+    )
 
 
 def _bar(figure: "Figure", report: "FilterReport", left: float, bottom: float, height: float = 1.1) -> None:
@@ -123,7 +138,7 @@ def _draw_pairs(
     labels = []
     for i in chosen:
         numbers = [str(i), "dead" if np.isnan(report.gabor.r2[i]) else f"{report.gabor.r2[i]:.2f}"]
-        if not upright and not np.isnan(report.percentile[i]):
+        if not upright and not report.beyond_noise[i] and not np.isnan(report.percentile[i]):
             numbers.append(f"{report.percentile[i]:.0f} %")
         labels.append(("\n" if upright else "   ").join(numbers))
     colours = ["#222222" if report.beyond_noise[i] else "#8a8a8a" for i in chosen]

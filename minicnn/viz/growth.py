@@ -58,7 +58,7 @@ class FilterGrowth:
         grid = Grid(len(chosen) * len(frames), len(frames), self.filters.shape[3] / self.filters.shape[4], gap=0.08)
         inches = min(0.85, 10.4 / grid.width)
         rule = (
-            "Each picture on its own scale, symmetric about 0, m its largest |weight|. Above: training steps, at moments evenly "
+            "Each picture on its own scale, m its largest |weight|. Above: training steps, at moments evenly "
             f"spaced by how much the filters turned. Below: all {self.filters.shape[1]} filters over the steps (logarithmic; "
             "the start stands at 0.7), dots at the moments shown."
         )
@@ -81,9 +81,10 @@ class FilterGrowth:
         return figure
 
     def animation(
-        self, moments: int = 24, *, hold: int = 10, fps: int = 6, title: str = "A layer while it is trained"
+        self, moments: int = 32, *, hold: float = 3.0, fps: float = 5.0, title: str = "A layer while it is trained"
     ) -> "FuncAnimation":
-        """The whole layer as a film: so many of the recorded moments, see `moments`, the last held for `hold` frames.
+        """The whole layer as a film: so many of the recorded moments, see `moments`, at `fps` a second; the first is held for a
+        second and the last for `hold` seconds.
 
         `growth.animation().save("grow.gif", writer="pillow")` writes it; any writer of matplotlib's does.
         """
@@ -94,7 +95,9 @@ class FilterGrowth:
         sheets = [_sheet(moment, columns) for moment in _tiles(self.filters)]
         height, width = sheets[0].shape[:2]
         inches = min(4.6 / width, 4.6 / height)
-        rule = _with_colours("Each filter on its own scale in each frame, symmetric about 0.", self.filters.shape[2])
+        rule = _with_colours(
+            "Each filter on its own scale in each frame, m its largest |weight|.", self.filters.shape[2]
+        )
         figure, _ = new_figure(max(4.6, width * inches + 0.3), height * inches + 1.75, title, rule)
         ax = axes(figure, 0.15, 1.6, width * inches, height * inches)
         picture = ax.imshow(sheets[0], cmap=DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
@@ -111,7 +114,7 @@ class FilterGrowth:
             curve.set_title(f"step {self.steps[frame]:,}: median R² {self.r2[frame]:.2f}", fontsize=9, loc="left")
             return picture, dot
 
-        frames = [*self.moments(moments), *[len(sheets) - 1] * hold]
+        frames = [*[0] * round(fps), *self.moments(moments), *[len(sheets) - 1] * round(hold * fps)]
         return FuncAnimation(figure, show, frames=frames, interval=1000 / fps, blit=False)
 
     def _six(self) -> np.ndarray:
@@ -223,8 +226,8 @@ def _tiles(filters: np.ndarray) -> np.ndarray:
 
 def _with_colours(rule: str, channels: int) -> str:
     if channels == 3:
-        return rule
-    return rule + (" The mean over the input channels is shown." if channels > 1 else "")
+        return rule + " Red, green, blue = 0.5 + weight / 2m each, so mid-grey is 0."
+    return rule + " Symmetric about 0." + (" The mean over the input channels is shown." if channels > 1 else "")
 
 
 def _sheet(tiles: np.ndarray, columns: int) -> np.ndarray:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00")  # told apart by colour-blind eyes too
-TILE, GAP, LEFT, CURVE, SPECTRUM = 1.45, 0.1, 0.95, 0.9, 1.15  # inches
+TILE, GAP, LEFT, CURVE, SPECTRUM, ROW = 1.45, 0.1, 0.95, 0.9, 1.15, 0.3  # inches; ROW is above each row
 
 
 def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
@@ -29,10 +29,10 @@ def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
         f"before → after {len(first.losses)} steps (seed {first.seed}). Spectra: brightness, root mean square of each ring; dashed: "
         "the mean of photographs; in per cent: the share of the variance above 0.25 cycles a pixel (dotted line)."
     )
-    width, height = LEFT + len(rungs) * (TILE + GAP) + 0.1, len(ladders) * (tile + 0.2) + 0.3 + below
+    width, height = LEFT + len(rungs) * (TILE + GAP) + 0.1, len(ladders) * (tile + ROW) + 0.2 + below
     figure, _ = new_figure(width, height, f"{ladders[0].unit}: one improvement at a time", rule)
     for row, (each, caption) in enumerate(zip(ladders, captions, strict=False)):
-        bottom = below + (len(ladders) - 1 - row) * (tile + 0.2)
+        bottom = below + (len(ladders) - 1 - row) * (tile + ROW)
         words = axes(figure, 0.12, bottom, LEFT - 0.2, tile)
         if len(ladders) > 1:
             words.text(0, 0.5, caption.replace(" ", "\n"), fontsize=9, va="center", color=COLOURS[row], weight="bold")
@@ -54,6 +54,7 @@ def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
                 transform=spectra[column].transAxes,
             )  # fmt: skip
         _photographs(spectra[column])
+        spectra[column].set_xticks([0.02, 0.05, 0.1, 0.25, 0.5], ["0.02", "", "0.1", "", "0.5"])
     _same_axes(curves, "loss", "step")
     _same_axes(spectra, "magnitude", "cycles a pixel")
     return figure

@@ -43,29 +43,32 @@ def draw_overview(
         run(model, x)
     tiles = filter_tiles(weight_of(model))
     order = np.argsort(-weight_of(model).var(axis=(1, 2, 3)))
-    rows: list[tuple[str, list[np.ndarray]]] = []
+    rows: list[tuple[str, list[np.ndarray], list[str]]] = []  # caption, pictures, a label above each
     for half in range(2):
         chosen = order[half * across : (half + 1) * across]
-        rows.append(("first-layer filters\n(0 is grey)" if half == 0 else "", [as_rgb(tiles[i]) for i in chosen]))
+        caption = "first-layer filters\n(0 is grey)" if half == 0 else ""
+        rows.append((caption, [as_rgb(tiles[i]) for i in chosen], [f"filter {i}" for i in chosen]))
     for name in layers:
         maps = maps_of(captured[name])
-        shown = [maps[c] for c in rank_maps(maps, "variance")[:across]]
-        rows.append((f"maps of the photograph\n{name}, {maps.shape[1]} × {maps.shape[2]}", shown))
-    rows += [(caption, [as_rgb(image) for image in result.images[:across]]) for caption, result in maximized]
+        chosen = rank_maps(maps, "variance")[:across]
+        caption = f"maps of the photograph\n{name}, {maps.shape[1]} × {maps.shape[2]}"
+        rows.append((caption, [maps[c] for c in chosen], [f"channel {c}" for c in chosen]))
+    rows += [(caption, [as_rgb(image) for image in result.images], result.labels) for caption, result in maximized]
 
-    inch, gap, left = 1.15, 0.07, 1.75
+    inch, gap, left = 1.15, 0.22, 1.75
     height = len(rows) * (inch + gap)
     rule = (
         "Filters: each by itself, 0.5 + weight / 2m. Maps: each by itself, black is 0, the brightest its largest value; those of "
         "the largest variance. Images made by gradient ascent from noise."
     )
-    figure, _ = new_figure(left + across * (inch + gap), height + 0.2, title, rule)
-    for r, (caption, pictures) in enumerate(rows):
+    figure, _ = new_figure(left + across * (inch + 0.07), height + 0.2, title, rule)
+    for r, (caption, pictures, labels) in enumerate(rows):
         bottom = 0.1 + height - (r + 1) * (inch + gap)
         label = axes(figure, 0.12, bottom, left - 0.25, inch)
         label.text(0, 0.5, caption, fontsize=8.5, va="center", ha="left")
-        for c, tile in enumerate(pictures):
-            ax = axes(figure, left + c * (inch + gap), bottom, inch, inch)
+        for c, tile in enumerate(pictures[:across]):
+            ax = axes(figure, left + c * (inch + 0.07), bottom, inch, inch)
+            ax.set_title(labels[c], fontsize=7, pad=2)
             if tile.ndim == 3:
                 ax.imshow(tile, interpolation="nearest" if tile.shape[0] < 32 else "bilinear")
             else:

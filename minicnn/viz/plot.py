@@ -253,9 +253,12 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
     grid.draw(ax, pictures, labels=labels, colours=colours, fontsize=7)
     if curves:
         width = figure.get_size_inches()[0]
-        ax = axes(figure, 0.75, 0.45, width - 1.0, below - 0.6)
+        named = count <= 10  # as many colours as there are
+        ax = axes(figure, 0.75, 0.45, width - 1.0 - named * 1.3, below - 0.6)
         ax.set_axis_on()
-        ax.plot(result.scores, linewidth=0.9)
+        lines = ax.plot(result.scores, linewidth=0.9, color=None if named else "#777777")
+        if named:
+            ax.legend(lines, result.labels, frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
         ax.set_xlabel("step", fontsize=8)
         ax.set_ylabel("score on the\nchanged image", fontsize=8)
         ax.tick_params(labelsize=7)
