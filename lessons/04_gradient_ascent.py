@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.lib.stride_tricks import sliding_window_view
 
 import minicnn
 from minicnn import nn, viz
@@ -112,7 +113,9 @@ figure
 # ## From edges to shapes
 #
 # The same recipe for units of every layer. The first row takes one position of the first layer's map: the mean of a
-# whole map of a linear layer depends on nothing but the image's mean colour and its border, and its picture is flat.
+# whole map of a linear layer depends on nothing but the image's mean colour and its border, and its picture is flat. And it is linear in
+# the pixels: alone it would ask for the extreme of every colour. So the pixels are charged for their squared distance from grey, each
+# unit in proportion to its strongest weight. Then its best image is the filter itself, which we can check.
 
 # %%
 strongest = np.argsort(-viz.weight_of(model).var(axis=(1, 2, 3)))[:8]
@@ -122,12 +125,25 @@ for place, k in enumerate(chosen[1:], 1):
     rows[f"conv {k + 1}"] = [f"{convolutions[k]}:{c}" for c in range(begin, begin + 8)]
 sizes = {"conv 1 (one position)": 24, "conv 2": 64}
 maximized = []
+weights = viz.weight_of(model)[strongest]  # (8, 3, height, width)
+charges = np.abs(weights).max(axis=(1, 2, 3)) / min(stats.std) * 3 * 24 * 24 / 0.9
+linear = dict(transforms="none", parametrization="pixels", penalties=[viz.L2(minicnn.tensor(charges))])
 for caption, units in rows.items():
-    result = viz.maximize(model, units, steps=72, rate=0.1, size=sizes.get(caption, 96), seed=0, progress=False,
-                          transforms="none" if caption.startswith("conv 1") else "standard")  # fmt: skip
+    parts = linear if caption.startswith("conv 1") else {}
+    result = viz.maximize(
+        model, units, steps=72, rate=0.1, size=sizes.get(caption, 96), seed=0, progress=False, **parts
+    )
     print(f"{caption}: activation rose for {result.rose.sum()} of {len(units)} units, {result.seconds:.0f} s")
     assert not bundled or result.rose.all()
     maximized.append((caption, result))
+
+images = maximized[0][1].images.transpose(0, 3, 1, 2) - 0.5  # (8, 3, 24, 24); the unit sees one place of it
+sides = weights.shape[2:]
+places = sliding_window_view(images, (3, *sides), axis=(1, 2, 3))[:, 0].reshape(8, -1, weights[0].size)
+best = (places * weights.reshape(8, 1, -1)).sum(2).argmax(1)
+alike = [np.corrcoef(places[i, best[i]], weights[i].ravel())[0, 1] for i in range(len(weights))]
+print(f"correlation of the images with the filters: from {min(alike):.3f} to {max(alike):.3f}")
+assert not bundled or min(alike) > 0.97
 
 # %%
 names = ["goldfish", "jellyfish", "king penguin", "ladybug", "monarch", "lighthouse", "school bus", "pizza"]

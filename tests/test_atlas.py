@@ -100,6 +100,20 @@ def test_recipes_follow_what_a_unit_sees():
     assert plan.label("classifier", 0) == plan.model.meta.categories[0].split(",")[0]
 
 
+def test_the_image_of_a_unit_that_is_linear_in_the_pixels_is_its_filter(tmp_path):
+    """Not the extreme of each colour: what a first layer is charged for distance from grey scales with its filter."""
+    model = tinynet("standard").eval()
+    model.features[0].weight.detach().numpy()[3] *= 20  # a strong filter, and a weak one
+    plan = atlas.Plan(model, ["features.0"], units={"features.0": [3, 60]}, steps=24)
+    made = Finished(tmp_path, plan)
+    finishing.maximize_all(plan, made, progress=False)
+    for unit in (3, 60):
+        image = made.get(plan.layers[0], unit).image.transpose(2, 0, 1) / 255 - 0.5
+        weight = model.features[0].weight.detach().numpy()[unit]
+        assert np.corrcoef(image.ravel(), weight.ravel())[0, 1] > 0.98
+        assert 0.35 < np.abs(image).max() < 0.49
+
+
 def test_a_plan_that_cannot_be_is_refused():
     model = network()
     with pytest.raises(KeyError, match="nothing"):

@@ -173,6 +173,25 @@ def test_zoom_and_hover(page):
     assert not card.is_displayed()
 
 
+def test_at_1280_pixels_nothing_is_cut_and_pictures_do_not_touch(page):
+    """All of the navigation, all of the placeholder; a gap between a patch and its photograph, and the grey explained."""
+    nav = page.find_element(By.CSS_SELECTOR, "header nav")
+    assert page.execute_script("return arguments[0].scrollWidth <= arguments[0].clientWidth", nav)
+    field = page.find_element(By.ID, "search")
+    assert page.execute_script(
+        "const c = document.createElement('canvas').getContext('2d'), s = getComputedStyle(arguments[0]);"
+        "c.font = s.font; return c.measureText(arguments[0].placeholder).width + 2 * parseFloat(s.paddingLeft) + 2"
+        " <= arguments[0].clientWidth", field
+    )  # fmt: skip
+    gaps = page.execute_script(
+        "document.body.querySelectorAll('.page').forEach(p => p.classList.add('current'));"
+        "return [...document.querySelectorAll('.patches button')].filter(b => b.children.length > 1)"
+        ".map(b => b.children[1].getBoundingClientRect().left - b.children[0].getBoundingClientRect().right)"
+    )
+    assert gaps and min(gaps) >= 4
+    assert "Grey: beyond the photograph's border" in page.page_source
+
+
 def test_on_a_phone_nothing_hangs_over(page):
     look(page, 390, 844, mobile=True)
     for name in ("overview", "layer-features.0", "unit-features.0-1", "unit-classifier-0", "photograph", "folder"):

@@ -14,7 +14,8 @@ from tqdm import tqdm
 import minicnn
 from minicnn.atlas.plan import Layer, Plan, fingerprint
 from minicnn.serialization import atomic_write
-from minicnn.viz import ActivationWarning, Maximized, maximize
+from minicnn.viz import ActivationWarning, Maximized, maximize, weight_of
+from minicnn.viz.penalties import L2
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,15 @@ def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximiz
         warnings.simplefilter("ignore", ActivationWarning)  # the page marks each unit whose activation did not rise
         return maximize(
             plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed, rate=recipe.rate,
-            transforms=recipe.transforms, channels=plan.channels, **plan.statistics._asdict(), progress=False,
+            transforms=recipe.transforms, parametrization=recipe.parametrization, channels=plan.channels, **plan.statistics._asdict(),
+            penalties=[_grey(plan, layer, units)] if recipe.position else (), progress=False,
         )  # fmt: skip
+
+
+def _grey(plan: Plan, layer: Layer, units: list[int]) -> L2:
+    """The charge for distance from grey at which the best image of a unit that is linear in the pixels is its filter, from 0.05 to 0.95."""
+    strongest = np.abs(weight_of(plan.model, layer.name)[units]).max(axis=(1, 2, 3)) / min(plan.statistics.std)
+    return L2(minicnn.tensor(strongest.astype(np.float64) * plan.channels * layer.recipe.side**2 / 0.9))
 
 
 def _pictures(layer: Layer, result: Maximized) -> Iterator[Picture]:

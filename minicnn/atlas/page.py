@@ -120,6 +120,9 @@ def layer_page(contents: Contents, layer: Layer) -> Markup:
             f"{shown} of {part.shape[1]} units. " if shown < part.shape[1] else "",
             f"Each image makes its unit answer most {where}: {recipe.steps} steps of gradient ascent from noise, "
             f"{recipe.shown[0]} × {recipe.shown[1]} pixels, seed {recipe.seed}.",
+            " Such a unit is linear in the pixels: they are charged for their distance from grey, and its image is its filter."
+            if recipe.position
+            else "",
         ),
         el("ul", [el("li", unit_link(contents, layer.name, unit, short=True)) for unit in layer.units], class_="units"),
         _filters(contents, layer),

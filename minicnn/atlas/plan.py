@@ -29,6 +29,7 @@ class Recipe:
     rate: float = 0.07
     position: str | None = None
     transforms: str = "standard"
+    parametrization: str = "fourier"
     box: tuple[int, int, int, int] | None = None
 
     @property
@@ -76,7 +77,8 @@ class Plan:
 
     The image that is maximised is as wide as what the unit sees, rounded up to 8 and at least 32, at most one and a half times
     the network's input; for an output that sees everything it is as large as the input. A unit of the first layer is linear
-    in the pixels, and a whole map of it would ask for a flat colour: there one position is maximised, and what it sees is shown.
+    in the pixels, and a whole map of it would ask for a flat colour: there one position is maximised, with a charge for the pixels'
+    distance from grey (else it would ask for the extreme of each), and what it sees is shown.
     """
 
     def __init__(
@@ -143,8 +145,9 @@ class Plan:
             top, left, bottom, right = part.field.box(middle, middle)
             if min(top, left) >= 0 and max(bottom, right) <= side:
                 return Recipe(
-                    side, self.steps, self.seed, position="centre", transforms="none", box=(top, left, bottom, right)
-                )
+                    side, self.steps, self.seed, position="centre", transforms="none", parametrization="pixels",
+                    box=(top, left, bottom, right),
+                )  # fmt: skip
         side = min(int(np.ceil(sees / 8)) * 8, self.side * 3 // 2)
         return Recipe(max(side, 32), self.steps, self.seed)
 

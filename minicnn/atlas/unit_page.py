@@ -103,10 +103,14 @@ def _patches(contents: Contents, layer: Layer, unit: int) -> Markup | None:
         return None
     top = contents.patches[f"{layer.name}:{unit}"]
     nothing = f"No place in {contents.patches.images:,} photographs moved it."
+    rule = "The patch that the unit saw, and framed where it lies in the photograph; the frame alone where that is most of it."
+    if any(_on_the_photograph(patch) != patch.box for patch in top.patches):
+        rule += " Grey: beyond the photograph's border, where the network sees zeros."
     return el(
         "section",
         el("h3", "What excites it in photographs"),
         el("ol", [el("li", _patch(contents, patch)) for patch in top.patches], class_="patches") if top.patches else el("p", nothing),
+        el("p", rule, class_="soft") if top.patches else None,
     )  # fmt: skip
 
 

@@ -18,9 +18,12 @@ Penalty = Callable[..., Tensor]
 
 @dataclass(frozen=True)
 class L2:
-    """weight x the mean squared distance of the pixels from mid-grey: holds back extreme values."""
+    """weight x the mean squared distance of the pixels from mid-grey: holds back extreme values.
 
-    weight: float = 1.0
+    weight: a number, or a Tensor (N,) with one for each image.
+    """
+
+    weight: "float | Tensor" = 1.0
 
     def __call__(self, image: Tensor) -> Tensor:
         return self.weight * ((image - 0.5) ** 2).mean((1, 2, 3))
