@@ -255,7 +255,8 @@ VALUES = [
 def test_values(value, new_format):
     """What torch.load returns; the types, layouts and places print as PyTorch's. And back again."""
     loaded = minicnn.load(saved([value], new_format))[0]
-    assert repr(loaded) == repr(torch.load(saved([value], new_format))[0]) == repr(value)
+    theirs = torch.load(saved([value], new_format), weights_only=False)[0]  # True does not know b""
+    assert repr(loaded) == repr(theirs) == repr(value)
     if not isinstance(value, dict):
         buffer = io.BytesIO()
         minicnn.save([loaded], buffer)
