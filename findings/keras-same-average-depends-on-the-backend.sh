@@ -18,7 +18,7 @@ code = '''
 import numpy as np, keras
 x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
 y = keras.layers.AveragePooling2D(3, strides=2, padding="same")(x)
-print(*keras.ops.convert_to_numpy(y).ravel().round(3).tolist())
+print(*(round(v, 3) for v in keras.ops.convert_to_numpy(y).ravel().tolist()))
 '''
 answers = {}
 for backend in ("torch", "jax"):
