@@ -36,7 +36,7 @@ def look_at(plan: Plan, source: Any, name: str, top: int = 5) -> Photograph:
     model = plan.model
     image = images.fit(images.load_image(source, plan.channels), plan.side)
     x = images.as_input(image[None], model, plan.statistics)
-    image = image if image.shape[2] == 3 else in_grey(image)
+    image = image if plan.channels == 3 else in_grey(images.to_channels(image, plan.channels))  # as the network sees it
     layers = [layer.name for layer in plan.layers if layer.has_maps]
     with still(model), no_grad(), capture(model, layers or [""]) as captured:
         output = model(x)

@@ -10,20 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from minicnn import Tensor, float32, no_grad, zeros
-from minicnn.inspect.names import find_modules, named_modules, names_of, near
+from minicnn.inspect.names import find_modules, named_modules, near
 from minicnn.nn import Module
-
-__all__ = [
-    "EVERY",
-    "find_call",
-    "find_calls",
-    "find_module",
-    "find_modules",
-    "named_modules",
-    "names_of",
-    "near",
-    "still",
-]
 
 EVERY = 0  # in place of a call's number: all of them
 

@@ -135,7 +135,7 @@ def draw_sanity(
     side, gap, below, left = 1.15, 0.08, 2.5, 1.35
     height = len(checks) * (side + gap)
     rule = (
-        "From left to right one layer more gets random weights, beginning with the last. Magnitudes of the maps, each by itself from "
+        f"From left to right {checks[0].order} Magnitudes of the maps, each by itself from "
         f"0 (black) to its {TOP:g}th percentile; crossed: one value everywhere. Below, means over all images: 1 is the trained "
         "network's map itself. A map that stays as it is does not show what was learned."
     )

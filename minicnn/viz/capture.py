@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from minicnn import Tensor
+from minicnn.inspect.names import names_of
 from minicnn.nn import Module
-from minicnn.viz._modules import EVERY, StopForward, described, find_call, find_calls, named_modules, names_of, near
+from minicnn.viz._modules import EVERY, StopForward, described, find_call, find_calls, named_modules, near
 
 
 class capture(Mapping):

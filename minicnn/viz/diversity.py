@@ -48,7 +48,8 @@ class Diverse:
         ]
         rule = (
             "Above each image: the activation of the clean image before → after. Alike: the mean cosine between the Gram "
-            f"matrices of {self.layer} for two images of a row (1: the same texture)."
+            f"matrices of {self.layer} for two images of a row (1: the same texture). {self.plain.recipe}; the second row also "
+            f"charged for {self.strength:.3g} × that."
         )
         return draw_rows(rows, f"Several images for {self.plain.labels[0]}", rule)
 

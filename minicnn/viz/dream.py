@@ -39,6 +39,8 @@ class Energy:
 class NormalizedAscent(optim.SGD):
     """SGD whose gradient is first divided, image by image, by its mean magnitude: a step moves a pixel by `lr` on the average."""
 
+    name = "ascent with a normalised gradient"
+
     def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
         axes = tuple(range(1, grad.ndim))
         super()._update(param, grad / (np.abs(grad).mean(axis=axes, keepdims=True) + 1e-12), state, group)
@@ -67,8 +69,9 @@ class Dream:
 
         labels = [f"the photograph: {self.activation_start:.3g}", f"the dream: {self.activation_end:.3g}"]
         sizes = ", ".join(f"{octave.images.shape[1]} × {octave.images.shape[2]}" for octave in self.octaves)
-        steps = len(self.octaves[0].scores)
-        rule = f"Above each picture: its activation. {steps} steps at each of the sizes {sizes} (seed {self.octaves[0].seed})."
+        first, last = self.octaves[0], self.octaves[-1]
+        seeds = f"seed {first.seed}" + (f" to {last.seed}" if last is not first else "")
+        rule = f"Above each picture: its activation. {first.ascent} at each of {sizes} pixels; {first.conditions}; {seeds}."
         return draw_rows([("", [self.photo, self.image], labels)], f"DeepDream of {self.label}", rule, inches=3.6)
 
 

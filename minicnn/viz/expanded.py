@@ -55,29 +55,34 @@ class ExpandedWeights:
     layer: str
     channels: np.ndarray
     """(N,) the units' channels."""
+    replaced: tuple[str, ...] = ()
+    """What was made linear on the way, in words."""
 
     def figure(self, columns: int | None = None, title: str | None = None) -> "Figure":
         """The weights as pictures, in colour for three input channels, each on its own scale about zero."""
         height, width = self.weights.shape[2:]
-        title = title or f"{self.layer}: weights over {height} × {width} pixels, ReLUs open and maxima averaged"
+        how = f", {' and '.join(self.replaced)}" if self.replaced else ""
+        title = title or f"{self.layer}: weights over {height} × {width} pixels{how}"
         return draw_filters(self.weights, columns=columns, title=title, labels=[str(c) for c in self.channels])
 
 
 @contextmanager
-def linearized(model: Module) -> Iterator[None]:
+def linearized(model: Module) -> Iterator[set[str]]:
     """In the block every ReLU (or other gate) of the model passes its input on, and every max pooling takes means.
 
     By hooks: the modules stay the same objects, and the hooks are removed at the end, after an error too. What the
-    model calls as a function (`F.relu`) keeps its own rule. Raises ValueError for a dilated max pooling.
+    model calls as a function (`F.relu`) keeps its own rule. Yields a set of words that says what a pass met so far. Raises
+    ValueError for a dilated max pooling.
     """
     handles: list[Any] = []
+    met: set[str] = set()
     try:
         for module in model.modules():
             if isinstance(module, MaxPool2d):
-                handles += _replace(module, _mean_of_windows(module))
+                handles += _replace(module, _mean_of_windows(module), met, "maxima averaged")
             elif isinstance(module, GATES):
-                handles += _replace(module, lambda x: x)
-        yield
+                handles += _replace(module, lambda x: x, met, "ReLUs open")
+        yield met
     finally:
         for handle in handles:
             handle.remove()
@@ -111,7 +116,7 @@ def expanded_weights(
             run(model, images.to(dtype_of(model)))
         return maps[layer][:, :, at[0], at[1]]  # (N, channels)
 
-    with still(model), linearized(model), kernels.exact():
+    with still(model), linearized(model) as met, kernels.exact():
         with no_grad():
             constant = respond(zeros(1, planes, bottom, right)).numpy()[0]
         chosen = _chosen(channels, len(constant), layer)
@@ -124,7 +129,7 @@ def expanded_weights(
     expected = constant[chosen] + np.tensordot(weights, probe[0], 3)
     if not np.allclose(answer, expected, rtol=1e-3, atol=1e-3 * (np.abs(answer - constant[chosen]).max() + 1e-12)):
         raise ValueError(f"up to {layer!r} the network is not linear: something on the way has no rule, such as F.relu")
-    return ExpandedWeights(weights[:, :, top:, left:], layer, chosen)
+    return ExpandedWeights(weights[:, :, top:, left:], layer, chosen, tuple(sorted(met)))
 
 
 def _derivative(respond: Any, channels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
@@ -152,12 +157,13 @@ def _mean_of_windows(pool: MaxPool2d) -> Any:
     return means
 
 
-def _replace(module: Module, rule: Any) -> list[Any]:
+def _replace(module: Module, rule: Any, met: set[str], word: str) -> list[Any]:
     """Hooks on one module: remember its input on the way in (and protect it from an in-place module), return rule(input)."""
     inputs: list[Tensor] = []
 
     def before(module: Module, args: tuple) -> tuple:
         inputs.append(args[0])
+        met.add(word)
         return (args[0].detach().clone(),)  # what the module itself returns is thrown away
 
     def after(module: Module, args: tuple, output: Any) -> Any:

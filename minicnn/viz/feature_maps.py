@@ -126,9 +126,16 @@ def draw_strip(
     stacks = {name: maps_of(maps[name], n) for name in (layers or maps) if getattr(maps[name], "ndim", 0) == 4}
     if not stacks:
         raise ValueError("no layer with maps (N, C, H, W)")
+    which = (
+        "those chosen"
+        if not isinstance(order, str)
+        else "the first"
+        if order == "index"
+        else f"those of the largest {order}"
+    )
     rule = (
         f"One map cell is drawn as large in every layer as a pixel of the image. Each map has its own scale to its largest magnitude: "
-        f"from 0 (black), or, where values are negative, from blue over 0 (white) to red. Of each layer those of the largest {order}."
+        f"from 0 (black), or, where values are negative, from blue over 0 (white) to red. Of each layer {which}."
     )
     full = photo.shape[0] if photo is not None else max(stack.shape[1] for stack in stacks.values())
     inches = 3.3 / full

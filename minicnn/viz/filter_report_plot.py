@@ -23,10 +23,14 @@ def draw_report(report: "FilterReport", title: str | None = None) -> "Figure":
     quality, noise = report.quality, report.noise_quality
     beyond, oriented = report.beyond_noise, report.oriented
     title = title or f"{report.layer or 'A layer'}: {count} filters of {channels} × {height} × {width} in numbers"
-    rule = (
-        f"Orange: this layer; grey: noise of the same shape, seed {report.seed}. A Gabor is fitted to each filter's principal kernel; "
+    fitted = (
+        "A Gabor is fitted to each filter's principal kernel; "
         f"R² is its share of the kernel's sum of squares. {beyond.sum()} of {(~report.dead).sum()} filters lie above the noise's 95th "
-        f"percentile (dotted); in the middle, the {oriented.sum()} of them with bars or an edge. Orthogonality "
+        f"percentile (dotted); in the middle, the {oriented.sum()} of them with bars or an edge."
+    )
+    rule = (
+        f"Orange: this layer; grey: noise of the same shape, seed {report.seed}. "
+        f"{fitted if len(report.noise_r2) else 'No Gabor is fitted to kernels of one weight.'} Orthogonality "
         f"{quality.orthogonality:.2f} (noise {noise.orthogonality:.2f}), sparsity {quality.sparsity:.1%}, dead {report.dead.sum()}."
     )
     chosen = _spread(report, 14)

@@ -158,8 +158,12 @@ def draw_kernels(
     inches = min(9.5 / picture.shape[1], 7.5 / picture.shape[0], 0.45 / weight.shape[3])
     width, height = picture.shape[1] * inches, picture.shape[0] * inches
     title = title or f"{len(row_index)} of {total_rows} filters × {len(column_index)} of {total_columns} input channels"
-    by = f", both by {order}, the largest first" if order != "index" else ""
-    rule = f"Each cell: one {weight.shape[2]} × {weight.shape[3]} kernel. {rule} Rows: filters; columns: input channels{by}."
+    by = f", by {order}, the largest first" if order != "index" else ""
+    sorted_rows, sorted_columns = (by if isinstance(chosen, int) else "" for chosen in (rows, columns))
+    rule = (
+        f"Each cell: one {weight.shape[2]} × {weight.shape[3]} kernel. {rule} "
+        f"Rows: filters{sorted_rows}; columns: input channels{sorted_columns}."
+    )
     if dead.any():
         rule += f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({dead.sum()})."
     figure, _ = new_figure(width + 1.6, height + 0.65, title, rule)

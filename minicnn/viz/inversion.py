@@ -83,7 +83,7 @@ class Inverted:
 
         rule = (
             f"Above each image: the layer, and the squared distance of its answers from those to the photograph, as a share of their "
-            f"squared length, before → after {len(self.result.scores)} steps (seed {self.result.seed})."
+            f"squared length, before → after {self.result.recipe}."
         )
         return draw_rows([("", *self.row())], "What a layer knows of a photograph", rule)
 

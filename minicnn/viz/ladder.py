@@ -46,10 +46,21 @@ def standard_rungs(rise: float) -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Ladder:
-    """What `ladder` returns: {rung: `Maximized` with one image}, from the lowest rung to the highest."""
+    """What `ladder` returns: {rung: `Maximized` with one image}, from the lowest rung to the highest. standard: `standard_rungs`."""
 
     unit: str
     results: dict[str, Maximized]
+    standard: bool = False
+
+    @property
+    def columns(self) -> str:
+        """For a caption: what the standard rungs do, of others what ran."""
+        if not self.standard:
+            return " ".join(f"{name}: {result.recipe}." for name, result in self.results.items())
+        return (
+            "Each column adds what its name says to the one before it; Fourier writes the image in another way, in place of pixels and "
+            "penalties, and so does fixed magnitude."
+        )
 
     def table(self) -> str:
         """A line for each rung: the activation of the clean image before and after, how much of the picture's variance
@@ -94,6 +105,7 @@ def ladder(
 
     Each rung warns (`ActivationWarning`) where the activation of the clean image did not rise.
     """
+    standard = rungs is standard_rungs
     parts |= {"steps": steps, "size": size, "seed": seed, "progress": progress}
     naive = None
     if callable(rungs):
@@ -105,4 +117,4 @@ def ladder(
     }
     if not results:
         raise ValueError("a ladder needs at least one rung")
-    return Ladder(next(iter(results.values())).labels[0], results)
+    return Ladder(next(iter(results.values())).labels[0], results, standard)

@@ -21,12 +21,16 @@ def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
     for other in ladders[1:]:
         if list(other.results) != rungs:
             raise ValueError(f"the ladders have different rungs: {rungs} and {list(other.results)}")
-    first = next(iter(ladders[0].results.values()))
+    results = [result for each in ladders for result in each.results.values()]
+    first = results[0]
+    steps, seeds = (
+        " or ".join(map(str, sorted(set(n)))) for n in ([len(r.scores) for r in results], [r.seed for r in results])
+    )
     tile = TILE * first.images.shape[1] / first.images.shape[2]
     below = CURVE + SPECTRUM + 1.15
     rule = (
-        f"Each column has what the one before it has, and what its name says. Below the names: the activation of the clean image "
-        f"before → after {len(first.losses)} steps (seed {first.seed}). Spectra: brightness, root mean square of each ring; dashed: "
+        f"{ladders[0].columns} Below the names: the activation of the clean image "
+        f"before → after {steps} steps (seed {seeds}). Spectra: brightness, root mean square of each ring; dashed: "
         "the mean of photographs; in per cent: the share of the variance above 0.25 cycles a pixel (dotted line)."
     )
     width, height = LEFT + len(rungs) * (TILE + GAP) + 0.1, len(ladders) * (tile + ROW) + 0.2 + below

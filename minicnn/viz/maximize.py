@@ -63,6 +63,32 @@ class Maximized:
         """bool (N,): the activation is higher at the end than at the start."""
         return self.activation_end > self.activation_start
 
+    @property
+    def recipe(self) -> str:
+        """How the images were made, in words: what ran, not what was asked for by name."""
+        if not self.settings:
+            return f"{len(self.scores)} steps, seed {self.seed}"
+        height, width = self.settings["size"]
+        pixels = f"{height} × {width} pixels as {words(self.settings['parametrization'])}"
+        return f"{self.ascent} on {pixels}; {self.conditions}; seed {self.seed}"
+
+    @property
+    def ascent(self) -> str:
+        """The steps in words: "256 steps of Adam at rate 0.05"."""
+        rate = self.settings.get("rate")
+        rated = "" if rate is None else f" at rate {rate:g}"
+        steps = "1 step" if len(self.scores) == 1 else f"{len(self.scores)} steps"
+        return f"{steps} of {self.settings.get('optimizer', 'gradient ascent')}{rated}"
+
+    @property
+    def conditions(self) -> str:
+        """In words what was done to the image and to the gradient at every step."""
+        changes, costs, opened = (self.settings.get(name) for name in ("transforms", "penalties", "open_dead_relus"))
+        parts = ["random changes: " + ", ".join(map(words, changes)) if changes else "no random changes"]
+        parts += ["charged for " + ", ".join(map(words, costs))] if costs else []
+        parts += [f"ReLUs that are off let the gradient through for {opened} steps"] if opened else []
+        return "; ".join(parts)
+
     def figure(self, columns: int | None = None, curves: bool = True) -> Any:
         """The images with their activations before and after, and the curves of the ascent: a matplotlib Figure."""
         from minicnn.viz.plot import draw_maximized
@@ -131,6 +157,7 @@ def maximize(
     rate = part.rate if rate is None else rate
     parameter = part.start(_generators(labels, seed), channels, height, width)
     stepper = optim.Adam([parameter], lr=rate) if optimizer is None else optimizer([parameter])
+    rate = stepper.param_groups[0].get("lr")  # what an optimiser of one's own has
     rng = np.random.default_rng(seed)
 
     def evaluate(image: Tensor, penalise: Iterable[Any] = ()) -> tuple[Tensor, Tensor | float]:
@@ -166,13 +193,19 @@ def maximize(
             last = evaluate(image)[0].numpy().copy()
     settings = {
         "size": (height, width), "steps": steps, "parametrization": part, "transforms": tuple(changes), "penalties": tuple(costs),
-        "optimizer": type(stepper).__name__, "rate": rate, "statistics": stats, "open_dead_relus": open_dead_relus,
+        "optimizer": getattr(stepper, "name", type(stepper).__name__), "rate": rate, "statistics": stats,
+        "open_dead_relus": open_dead_relus,
     }  # fmt: skip
     pixels = np.ascontiguousarray(image.detach().numpy().transpose(0, 2, 3, 1))
     curves = (np.array(values, np.float32).reshape(steps, count) for values in (scores, losses))
     result = Maximized(pixels, labels, first, last, *curves, seed, time.perf_counter() - started, settings)
     _warn_if_not_risen(result)
     return result
+
+
+def words(part: Any) -> str:
+    """A part of an ascent for a caption: as it calls itself, a function by its name."""
+    return str(part) if type(part).__str__ is not object.__str__ else getattr(part, "__name__", type(part).__name__)
 
 
 def named(part: Any, table: Mapping[str, Any]) -> Any:

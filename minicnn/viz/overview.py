@@ -59,8 +59,10 @@ def draw_overview(
     height = len(rows) * (inch + gap)
     rule = (
         "Filters: each by itself, 0.5 + weight / 2m. Maps: each by itself, black is 0, the brightest its largest value; those of "
-        "the largest variance. Images made by gradient ascent from noise."
+        "the largest variance."
     )
+    made = dict.fromkeys(result.ascent for _, result in maximized)
+    rule += f" Images made by gradient ascent: {', '.join(made)}." if made else ""
     figure, _ = new_figure(left + across * (inch + 0.07), height + 0.2, title, rule)
     for r, (caption, pictures, labels) in enumerate(rows):
         bottom = 0.1 + height - (r + 1) * (inch + gap)

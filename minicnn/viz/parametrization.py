@@ -35,6 +35,10 @@ class Pixels:
     rate: float = 0.01
     initial: np.ndarray | None = field(default=None, repr=False, compare=False)
 
+    def __str__(self) -> str:
+        start = "grey" if self.initial is None else "a given picture"
+        return f"they are, from {start}" + (f" with noise of {self.noise:g}" if self.noise else "")
+
     def start(self, generators: Sequence[np.random.Generator], channels: int, height: int, width: int) -> Tensor:
         base = 0.5 if self.initial is None else np.asarray(self.initial).transpose(2, 0, 1)
         if np.ndim(base) and base.shape != (channels, height, width):
@@ -65,6 +69,10 @@ class Fourier:
     decay: float = 1.0
     decorrelate: bool = True
     rate: float = 0.05
+
+    def __str__(self) -> str:
+        scale = "1/f" if self.decay == 1 else f"1/f^{self.decay:g}"
+        return f"a spectrum scaled by {scale}, {'natural colours' if self.decorrelate else 'each channel by itself'}"
 
     def start(self, generators: Sequence[np.random.Generator], channels: int, height: int, width: int) -> Tensor:
         shape = (channels, height, width // 2 + 1, 2)  # real and imaginary parts of the half spectrum
@@ -101,6 +109,9 @@ class FixedMagnitude:
 
     rate: float = 0.2
     magnitude: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"phases of {'the magnitudes of photographs' if self.magnitude is None else 'given magnitudes'}"
 
     def start(self, generators: Sequence[np.random.Generator], channels: int, height: int, width: int) -> Tensor:
         shape = (channels, height, width // 2 + 1)

@@ -25,6 +25,9 @@ class L2:
 
     weight: "float | Tensor" = 1.0
 
+    def __str__(self) -> str:
+        return f"{self.weight:.3g} × L2"
+
     def __call__(self, image: Tensor) -> Tensor:
         return self.weight * ((image - 0.5) ** 2).mean((1, 2, 3))
 
@@ -34,6 +37,9 @@ class TotalVariation:
     """weight x the mean absolute difference of neighbouring pixels: holds back speckle, keeps edges."""
 
     weight: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.weight:.3g} × total variation"
 
     def __call__(self, image: Tensor) -> Tensor:
         down = (image[:, :, 1:] - image[:, :, :-1]).abs().mean((1, 2, 3))
@@ -46,6 +52,9 @@ class Blur:
     """weight x the mean squared distance of the image from itself blurred (3 x 3 mean): holds back the finest detail."""
 
     weight: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.weight:.3g} × what a blur takes away"
 
     def __call__(self, image: Tensor) -> Tensor:
         blurred = F.avg_pool2d(image, 3, 1)
@@ -64,6 +73,9 @@ class Diversity:
 
     layer: str
     weight: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.weight:.3g} × likeness in {self.layer}"
 
     @property
     def layers(self) -> tuple[str, ...]:

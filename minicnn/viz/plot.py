@@ -32,7 +32,7 @@ def new_figure(width: float, height: float, title: str, rule: str) -> "tuple[Fig
 
     width, height: inches of the free space; the head is added on top.
     """
-    width = max(width, 4.5)
+    width = max(width, 4.5, 0.115 * max(map(len, title.split("\n"))) + 0.3)  # inches of a letter in bold
     lines = textwrap.wrap(rule, int(width * 14.5))
     head = 0.42 + 0.17 * len(lines) + 0.1
     figure = plain_figure()(figsize=(width, height + head), dpi=130, facecolor="white")
@@ -240,11 +240,7 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
     grid = Grid(count, columns or min(count, 8), pictures[0].shape[0] / pictures[0].shape[1], label=0.24)
     inches = min(1.6, 11 / grid.columns)
     below = 1.7 if curves else 0.0
-    settings = result.settings
-    rule = (
-        f"Above each image: the unit, and its activation on the clean image before → after {len(result.scores)} steps "
-        f"(seed {result.seed}, {settings.get('parametrization')}, {len(settings.get('transforms', ()))} random transforms)."
-    )
+    rule = f"Above each image: the unit, and its activation on the clean image before → after {result.recipe}."
     figure, _ = new_figure(
         grid.width * inches + 0.3, grid.height * inches + 0.3 + below, "Images that maximise a unit", rule
     )
@@ -254,13 +250,13 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
     if curves:
         width = figure.get_size_inches()[0]
         named = count <= 10  # as many colours as there are
-        ax = axes(figure, 0.75, 0.45, width - 1.0 - named * 1.3, below - 0.6)
+        ax = axes(figure, 0.9, 0.45, width - 1.15 - named * 1.3, below - 0.6)
         ax.set_axis_on()
         lines = ax.plot(result.scores, linewidth=0.9, color=None if named else "#777777")
         if named:
             ax.legend(lines, result.labels, frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
         ax.set_xlabel("step", fontsize=8)
-        ax.set_ylabel("score on the\nchanged image", fontsize=8)
+        ax.set_ylabel("score on the\nchanged image" if result.settings.get("transforms") else "score", fontsize=8)
         ax.tick_params(labelsize=7)
         ax.spines[["top", "right"]].set_visible(False)
     return figure

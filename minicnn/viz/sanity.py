@@ -44,6 +44,16 @@ class SanityCheck:
     absolute_rank_correlation: np.ndarray
     ssim: np.ndarray
     seed: int
+    cascade: bool = True
+
+    @property
+    def order(self) -> str:
+        """What happens from stage to stage, for a caption."""
+        if not self.cascade:
+            return "one layer at a time gets random weights, the others are trained."
+        return "one layer more gets random weights" + (
+            f", beginning with {self.stages[1]}." if self.stages[1:] else "."
+        )
 
     def __str__(self) -> str:
         width = max(map(len, self.stages))
@@ -109,7 +119,7 @@ def sanity_check(
             for r, m in zip(raw, maps, strict=True)
         ]
     )  # fmt: skip
-    return SanityCheck(name or label, ["trained", *names], maps, *np.moveaxis(numbers, 2, 0), seed)
+    return SanityCheck(name or label, ["trained", *names], maps, *np.moveaxis(numbers, 2, 0), seed, cascade)
 
 
 def layers_from_the_top(model: Module, x: Tensor) -> list[str]:

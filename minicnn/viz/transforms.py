@@ -25,6 +25,9 @@ class Pad:
     pixels: int = 8
     value: float = 0.5
 
+    def __str__(self) -> str:
+        return f"a border of {self.pixels}"
+
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         return F.pad(x, (self.pixels,) * 4, value=self.value)
 
@@ -34,6 +37,9 @@ class Jitter:
     """A random cut that is `pixels` smaller on each axis: a shift by whole pixels. (N, C, H, W) -> H - pixels, W - pixels."""
 
     pixels: int = 8
+
+    def __str__(self) -> str:
+        return f"a cut shifted by up to {self.pixels}"
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         height, width = (side - self.pixels for side in x.shape[2:])
@@ -53,6 +59,9 @@ class Affine:
     scale: tuple[float, float] = (0.9, 1.1)
     degrees: float = 8.0
 
+    def __str__(self) -> str:
+        return f"a zoom of {self.scale[0]:g} to {self.scale[1]:g} and a turn of up to {self.degrees:g}°"
+
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         n, c, height, width = x.shape
         zoom, angle = rng.uniform(*self.scale), np.deg2rad(rng.uniform(-self.degrees, self.degrees))
@@ -71,6 +80,9 @@ class Roll:
     """A shift by up to `pixels` each way; what leaves at one border comes in at the opposite one. The size stays."""
 
     pixels: int = 16
+
+    def __str__(self) -> str:
+        return f"a roll of up to {self.pixels}"
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         return x.roll(tuple(rng.integers(-self.pixels, self.pixels + 1, 2).tolist()), (2, 3))
