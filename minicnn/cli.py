@@ -30,7 +30,8 @@ REMEDY = (
 )
 OPTIONS = (  # what an error of the library says, and how it is said to the command
     (r"viz\.choose_output\(model, '?(.+?)'?\)", r"--part \1"),
-    (r"\b(size|mean|std)=\.\.\.", r"--\1"),
+    (r"\b(size|mean|std)=(?= )", r"--\1"),
+    (r" \(receptive_fields: shape=\)", ""),
 )
 Raw = argparse.RawDescriptionHelpFormatter  # examples stay in lines
 EXAMPLES = """examples:
@@ -306,8 +307,9 @@ def _positive(text: str) -> int:
     return value
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(number) for number in text.split(",")]
+def _numbers(text: str) -> float | list[float]:
+    numbers = [float(number) for number in text.split(",")]
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _keys(text: str) -> list[int | str]:
@@ -328,7 +330,7 @@ def _model(options: argparse.Namespace) -> Any:
     size, mean, std, part = (getattr(options, name, None) for name in ("size", "mean", "std", "part"))
     if part:
         choose_output(model, *part)
-    if mean or std:
+    if mean is not None or std is not None:
         stats = statistics(model, mean, std, channels=input_channels(model))
         model.meta = replace(model.meta, mean=stats.mean, std=stats.std)
     if size:
@@ -395,7 +397,7 @@ def _show_warning(message: Warning | str, *rest: Any) -> None:
 def reason(error: BaseException) -> str:
     """An error as one paragraph for a person: what it says; and where, if it comes from code that is not minicnn's."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    if isinstance(error, OSError) and error.filename and error.strerror:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
         what = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
         text = f"{what}: {os.fsdecode(error.filename)}"
     for pattern, option in OPTIONS:

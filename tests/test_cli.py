@@ -42,6 +42,17 @@ def test_predict(photo, capsys):
     assert answer["photo"] == photo
 
 
+def test_predict_sees_the_same_in_16_bits(photo, tmp_path, capsys):
+    grey = np.asarray(Image.open(photo).convert("L"))
+    Image.fromarray(grey).save(tmp_path / "8.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16.tiff")
+    answers = []
+    for name in ("8.png", "16.tiff"):
+        assert main(["predict", str(tmp_path / name), *HOSTILE]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+
+
 def test_filters(tmp_path, capsys):
     target = tmp_path / "new folder" / "f.png"
     assert main(["filters", "-o", str(target), *HOSTILE]) == 0
@@ -370,7 +381,9 @@ def test_how_images_enter_and_which_part_of_the_output_is_used(own, photo, capsy
     for arguments, words in (
         ([*own("Tuple")], "--part out makes"),
         ([*own("Tuple"), "--part", "no"], "has no part 'no'"),
-        ([*own("Base"), "--mean", "1,2"], "3 channels"),
+        ([*own("Base"), "--mean", "1,2"], "3 channels, but --mean 2 values"),
+        ([*own("Base"), "--std", "0"], "std must be positive, got (0.0, 0.0, 0.0)"),
+        ([*own("Base"), "--size", "1"], "The network was given (1, 3, 1, 1), (N, C, H, W): --size chooses"),
         ([*own("Base"), "--size", "100000"], "more than 134,217,728"),
         ([*own("Nothing")], "NoneType"),
     ):
