@@ -26,9 +26,7 @@ class InplaceMethods:
     def _reseat(self, function: Callable, *args: Any) -> Any:
         """Another shape for this very tensor: `unsqueeze_`, `squeeze_`, `t_` ..."""
         inplace.check(self)
-        result = function(self, *args)
-        self.array = result.array
-        return inplace.written(self, result._grad_fn, result._output_nr)
+        return inplace.reseat(self, function(self, *args))
 
     def exp_(self) -> Any:
         return self._inplace(ops.exp)

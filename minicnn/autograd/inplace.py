@@ -76,6 +76,20 @@ def written(tensor: TensorBase, node: Node | None, output_nr: int = 0) -> Tensor
     return tensor
 
 
+def reseat(tensor: TensorBase, view: TensorBase) -> TensorBase:
+    """Let `tensor` become what this view of it is: another shape over the same memory, which is not written.
+
+    So a base of `tensor` stays where it is in the graph, and hooks set so far stay with the old shape's gradient.
+    """
+    tensor.array = view.array
+    tensor._version_counter.value += 1
+    if view._grad_fn is not None:
+        tensor._grad_fn, tensor._output_nr = view._grad_fn, view._output_nr
+        tensor._view_version = tensor._version_counter.value
+        tensor._version_counter.writer = strip_backward(view._grad_fn)
+    return tensor
+
+
 def _move(tensor: TensorBase, node: Node, output_nr: int) -> None:
     """Give the tensor its new node. Hooks set so far stay with the old one; `retain_grad` goes along."""
     retained = tensor._retained_by

@@ -187,7 +187,7 @@ class TensorBase:
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         node = self.grad_fn
-        if node is None or self._retained_by is node:
+        if node is None or self._retained_by is not None:
             return
         if node._retains_grad is None:
             node._retains_grad = {}
