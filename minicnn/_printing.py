@@ -86,7 +86,7 @@ def tensor_repr(tensor, prefix: str = "tensor(") -> str:
             suffixes.append(f"dtype={tensor.dtype}")
         body = "[]"
     else:
-        if array.dtype.name not in ("float32", "int64", "bool"):
+        if array.dtype.name not in ("float32", "int64", "bool", "complex64"):
             suffixes.append(f"dtype={tensor.dtype}")
         summarize = array.size > THRESHOLD
         shown = _summary(array) if summarize else array
@@ -95,8 +95,12 @@ def tensor_repr(tensor, prefix: str = "tensor(") -> str:
         else:
             number = _Formatter(shown)
         body = _body(array, indent, summarize, number)
-    if tensor.grad_fn is not None:
-        suffixes.append(f"grad_fn=<{tensor.grad_fn.name()}>")
+    try:
+        node = tensor.grad_fn and tensor.grad_fn.name()
+    except RuntimeError:  # a view made without gradients whose base was written: it may not be used, but looked at
+        node = "Invalid"
+    if node is not None:
+        suffixes.append(f"grad_fn=<{node}>")
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
     return _join(prefix + body, suffixes, indent)

@@ -13,7 +13,7 @@ from minicnn._printing import tensor_repr
 from minicnn._tensor_inplace import InplaceMethods
 from minicnn._tensor_methods import FunctionMethods, _numbers
 from minicnn._types import Size, bool_, check_device, device, dtype, float16, float32, float64, int32, int64, uint8
-from minicnn.autograd import engine
+from minicnn.autograd import engine, grad_mode
 from minicnn.autograd.tensor_base import TensorBase, VersionCounter
 
 
@@ -95,8 +95,8 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
         return self.array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The array behind a tensor outside of the graph: shared memory. RuntimeError if it requires grad."""
-        if self.requires_grad and not force:
+        """The array behind the tensor: shared memory. RuntimeError if it requires grad, unless under `no_grad`."""
+        if grad_mode.mode.enabled and self.requires_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self.array
 

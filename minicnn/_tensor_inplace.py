@@ -195,6 +195,8 @@ class InplaceMethods:
     def transpose_(self, dim0: int, dim1: int) -> Any:
         return self._reseat(ops.transpose, dim0, dim1)
 
+    swapaxes_ = swapdims_ = transpose_
+
     def t_(self) -> Any:
         return self._reseat(ops.t)
 

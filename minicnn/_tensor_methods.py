@@ -260,6 +260,8 @@ class FunctionMethods:
     def transpose(self, dim0: int, dim1: int) -> Tensor:
         return ops.transpose(self, dim0, dim1)
 
+    swapaxes = swapdims = transpose
+
     def t(self) -> Tensor:
         return ops.t(self)
 

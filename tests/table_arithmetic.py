@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from compare import Row, between, constant, data, exactly, fn, in_place, laid_out, method, normal
 
 ZEROS_AND_SIGNS = exactly([[0.0, -0.0, 1.0], [-1.0, 2.5, -0.5]])
@@ -226,6 +227,9 @@ ACTIVATIONS = (
         Row("softmax method", method("softmax", dim=-1), [(2, 5)]),
         Row("softmax not contiguous", fn("softmax", dim=0), [laid_out(normal(4, 6), lambda a: a.T[::2])]),
         Row("softmax of 0-d", fn("softmax", dim=0), [()]),
+        Row("log_softmax of nothing", fn("log_softmax", 1), [exactly(np.zeros((3, 0)))]),
+        Row("log_softmax of no rows", fn("log_softmax", 1), [exactly(np.zeros((0, 3)))]),
+        Row("softmax of nothing", fn("softmax", 1), [exactly(np.zeros((3, 0)))]),
         Row("log_softmax dim 1", fn(F + "log_softmax", dim=1), [(2, 5)]),
         Row("log_softmax of large numbers", fn("log_softmax", 0), [exactly([1000.0, 999.0, -1000.0])]),
         Row("log_softmax method", method("log_softmax", dim=0), [(2, 5)]),

@@ -206,6 +206,12 @@ ERRORS = {
     "requires_grad of a result": lambda lib: setattr(leaf(lib) * 2, "requires_grad", False),
     "deepcopy of a result": lambda lib: copy.deepcopy(leaf(lib) * 2),
     "detach_ of a view": lambda lib: (leaf(lib) * 1)[1:].detach_(),
+    "complex scalar": lambda lib: lib.tensor(1 + 1j, requires_grad=True).mul(2).backward(),
+    "grad of a complex scalar": lambda lib: (lambda x: lib.autograd.grad(x * 2, x))(lib.tensor(1j, requires_grad=True)),
+    "complex vector": lambda lib: lib.tensor([1j, 2], requires_grad=True).mul(2).backward(),
+    "complex gradient of a real tensor": lambda lib: (leaf(lib) * 2).backward(lib.tensor([1j, 1, 1])),
+    "real gradient of a complex tensor": lambda lib: lib.tensor([1j], requires_grad=True).mul(2).backward(lib.ones(1)),
+    "gradient that is no tensor": lambda lib: lib.autograd.backward([leaf(lib)], [3]),
     "Parameter of integers": lambda lib: lib.nn.Parameter(lib.tensor([1])),
 }
 
@@ -310,6 +316,25 @@ def test_a_gradient_that_somebody_keeps_is_copied(hook):
 
     ((kept,), gradient) = same(observed)
     assert max(kept) == 1 and gradient == [11, 11, 11]
+
+
+def test_the_post_hook_of_a_leaf_sees_the_gradient_itself():
+    """What it gets and `.grad` are the same memory, unless somebody else holds that; later gradients are added to it."""
+
+    def observed(lib):
+        seen = []
+        for keep in (False, True):
+            x = leaf(lib)
+            y = x.relu()
+            node = y.grad_fn.next_functions[0][0]
+            if keep:
+                node.register_prehook(lambda grads: seen.append(grads[0]))
+            node.register_hook(lambda _, grads, x=x: seen.append((grads[0], grads[0].data_ptr() == x.grad.data_ptr())))
+            for _ in range(2):
+                y.backward(lib.ones(3, dtype=lib.float64), retain_graph=True)
+        return [(entry[0].tolist(), entry[1]) if isinstance(entry, tuple) else entry.tolist() for entry in seen]
+
+    assert same(observed)[0] == ([2, 2, 2], True)
 
 
 def test_a_gradient_that_nobody_keeps_is_not_copied():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 from compare import same, same_error
+
+import minicnn
 
 
 def leaf(lib, values=(1.0, 2.0, 3.0)):
@@ -196,3 +199,137 @@ def test_a_view_made_without_grad_asks_its_base():
         return seen + [attempt(lambda: view.grad_fn), attempt(lambda: (view + 1).sum()), attempt(lambda: view.add_(1))]
 
     same(observed)
+
+
+# --- inference mode -------------------------------------------------------------------------------------------------------
+
+
+def modes(lib):
+    return lib.is_grad_enabled(), lib.is_inference_mode_enabled()
+
+
+def test_inference_mode_inside_of_other_modes():
+    """`inference_mode(False)` is the normal mode, with gradients, wherever it stands."""
+
+    def observed(lib):
+        x, seen = leaf(lib), []
+        with lib.inference_mode():
+            seen.append(modes(lib))
+            with lib.inference_mode(False):
+                seen += [modes(lib), (x * 2).requires_grad]
+            with lib.enable_grad():
+                seen += [modes(lib), (x * 2).requires_grad]
+                with lib.no_grad():
+                    seen.append(modes(lib))
+                seen.append(modes(lib))
+            with lib.no_grad(), lib.inference_mode(False):
+                seen.append(modes(lib))
+            seen.append(modes(lib))
+        with lib.no_grad():
+            with lib.inference_mode(False):
+                seen += [modes(lib), (x * 2).requires_grad]
+            with lib.inference_mode(True):
+                seen.append(modes(lib))
+            seen.append(modes(lib))
+
+        @lib.inference_mode(False)
+        def normal():
+            return modes(lib), (x * 2).requires_grad
+
+        return seen, normal(), modes(lib)
+
+    same(observed)
+
+
+MADE_IN_INFERENCE_MODE = {
+    "ones": lambda lib: lib.ones(2),
+    "tensor": lambda lib: lib.tensor([1.0, 2.0]),
+    "of integers": lambda lib: lib.tensor([1, 2]),
+    "comparison": lambda lib: lib.ones(2) > 0,
+    "result": lambda lib: leaf(lib) * 2,
+    "view of a leaf": lambda lib: leaf(lib)[:2],
+    "view": lambda lib: lib.ones(3)[:2],
+    "detached": lambda lib: lib.ones(3).detach(),
+    "data": lambda lib: lib.ones(3).data,
+    "written": lambda lib: lib.ones(3).add_(1),
+    "parameter": lambda lib: lib.nn.Parameter(lib.ones(2)),
+    "with gradient": lambda lib: lib.ones(2, requires_grad=True),
+    "normal mode inside": lambda lib: lib.inference_mode(False)(lambda: lib.ones(2))(),
+}
+
+
+@pytest.mark.parametrize("made", MADE_IN_INFERENCE_MODE)
+def test_what_was_made_in_inference_mode(made):
+    """It cannot be written outside, nor be kept for a backward pass; a clone can."""
+
+    def attempt(function):
+        try:
+            result = function()
+        except (RuntimeError, NotImplementedError) as error:
+            return type(error).__name__, str(error)
+        return result if isinstance(result, (bool, int)) else (result.tolist(), result.requires_grad, result.is_leaf)
+
+    def observed(lib):
+        with lib.inference_mode():
+            t = MADE_IN_INFERENCE_MODE[made](lib)
+        x = lib.ones(1, requires_grad=True)
+        uses = [
+            lambda: t.is_inference(), lambda: t[:1].is_inference(), lambda: t.detach().is_inference(),
+            lambda: t.data.is_inference(), lambda: t.clone().is_inference(), lambda: (t + t).is_inference(),
+            lambda: t._version, lambda: t + x, lambda: t * x, lambda: x * t, lambda: t.clone() * x,
+            lambda: t.clone().zero_(), lambda: lib.zeros(t.shape).copy_(t.detach()), lambda: t.t_(),
+            lambda: lib.no_grad()(lambda: t.fill_(1))(),  # PyTorch writes, and then refuses
+        ]  # fmt: skip
+        if made not in ("view of a leaf", "parameter", "with gradient"):
+            uses = [lambda: t.requires_grad_(t.is_floating_point()), *uses, lambda: t.zero_(), lambda: t.fill_(1)]
+        return [attempt(use) for use in uses]
+
+    same(observed)
+
+
+def test_writing_normal_tensors_in_inference_mode_is_counted():
+    def observed(lib):
+        x = leaf(lib)
+        y = x * x
+        with lib.inference_mode():
+            x.add_(1)
+            x[0] = 5
+        return x.tolist(), x._version, x.is_inference(), x.requires_grad, y.grad_fn.name()
+
+    same(observed)
+    same_error(lambda lib: written_in_inference_mode(lib).sum().backward())
+
+
+def written_in_inference_mode(lib):
+    x = leaf(lib)
+    y = x * x
+    with lib.inference_mode():
+        x.add_(1)
+    return y
+
+
+def test_another_thread_makes_normal_tensors_meanwhile():
+    with minicnn.inference_mode():
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(minicnn.ones(2).is_inference()))
+        thread.start()
+        thread.join()
+        assert minicnn.ones(2).is_inference()
+    assert seen == [False]
+    assert not minicnn.ones(2).is_inference()
+
+
+def test_numpy_without_gradients():
+    """Under no_grad a tensor that requires grad gives its array, as in PyTorch."""
+
+    def observed(lib):
+        x = leaf(lib)
+        with lib.no_grad():
+            view = x[1:]
+            arrays = [x.numpy(), view.numpy(), (x * 2).numpy(), np.asarray(x)]
+        return [array.tolist() for array in arrays]
+
+    same(observed)
+    for make in (lambda lib: leaf(lib), lambda lib: leaf(lib) * 2, view_under_no_grad):
+        same_error(lambda lib, make=make: make(lib).numpy())
+        same_error(lambda lib, make=make: np.asarray(make(lib)))

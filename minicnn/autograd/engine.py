@@ -126,6 +126,13 @@ def _seeds(tensors: tuple[TensorBase, ...], grads: Any) -> list[TensorBase | Non
     seeds = []
     for i, (tensor, value) in enumerate(zip(tensors, grads, strict=True)):
         if value is not None:
+            if not isinstance(value, TensorBase):
+                raise TypeError(f"gradients can be either Tensors or None, but got {type(value).__name__}")
+            if value.array.dtype != tensor.array.dtype and "c" in (value.array.dtype.kind, tensor.array.dtype.kind):
+                raise RuntimeError(
+                    "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
+                    f"dtype: grad_output[{i}] has a dtype of {value.dtype} and output[{i}] has a dtype of {tensor.dtype}."
+                )
             if value.array.shape != tensor.array.shape:
                 raise RuntimeError(
                     f"Mismatch in shape: grad_output[{i}] has a shape of {value.shape} and output[{i}] has a shape of "
@@ -136,6 +143,8 @@ def _seeds(tensors: tuple[TensorBase, ...], grads: Any) -> list[TensorBase | Non
             seeds.append(None)
         elif tensor.array.size != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        elif tensor.array.dtype.kind == "c":
+            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype}")
         else:
             seeds.append(TensorBase.wrap(np.ones_like(tensor.array)))
     for i, tensor in enumerate(tensors):

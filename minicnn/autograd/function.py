@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._warnings import warn_user
 from minicnn.autograd import grad_mode, inplace
 from minicnn.autograd.graph import FREED, Node, SavedTensor
 from minicnn.autograd.tensor_base import TensorBase
@@ -170,10 +171,12 @@ class Function:
             out if isinstance(out, TensorBase) or out is None else TensorBase.wrap(out)
             for out in (result if several else (result,))
         ]
+        if ctx._dirty:
+            _check_dirty(ctx, args, outputs, recorded)
         if recorded:
             cls._record(ctx, args, outputs)
         differentiable = [out is not None and cls._is_differentiable(ctx, out) for out in outputs]
-        origin = "multi" if differentiable.count(True) > 1 else "custom"
+        origin = "multi" if recorded and differentiable.count(True) > 1 else "custom"
         for nr, out in enumerate(outputs):
             if out is not None:
                 outputs[nr] = cls._place(ctx, out, nr, args, recorded and differentiable[nr], origin)
@@ -211,7 +214,7 @@ class Function:
         if _in(out, ctx._dirty):
             if recorded and out._requires_grad and out._grad_fn is None:
                 raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
-            inplace.check(out)
+            inplace.check(out, recorded)
             return inplace.written(out, ctx if recorded else None, nr)
         if _in(out, args):  # returned as it came: the caller gets a view of it
             source, out = out, out.alias()
@@ -265,6 +268,19 @@ def _in(tensor: TensorBase, several: Sequence) -> bool:
     return False
 
 
+def _check_dirty(ctx: FunctionCtx, args: tuple, outputs: list, recorded: bool) -> None:
+    if not all(_in(tensor, outputs) for tensor in ctx._dirty):
+        raise RuntimeError(
+            "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+            "modified inplace must all be outputs of the Function."
+        )
+    if recorded and not all(_in(tensor, args) for tensor in ctx._dirty):
+        warn_user(
+            "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated should be "
+            "passed to ctx.mark_dirty()."
+        )
+
+
 def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> TensorBase | None:
     if grad is None or isinstance(grad, TensorBase):
         return grad
@@ -312,16 +328,19 @@ class ViewOp(Op):
     def apply(cls, *args: Any) -> Any:
         source = args[0]
         out = super().apply(*args)
-        for view in out if isinstance(out, tuple) else (out,):
-            as_view(view, source, "multi" if isinstance(out, tuple) else None)
-            if not grad_mode.mode.enabled and view._view_origin is None:
-                view._view_origin = "no_grad"
+        origin, views = ("multi", out) if isinstance(out, tuple) else (None, (out,))
+        if not grad_mode.mode.enabled:
+            origin = "inference_mode" if grad_mode.mode.inference else "no_grad"
+        for view in views:
+            as_view(view, source, origin)
         return out
 
 
 def as_view(view: TensorBase, source: TensorBase, origin: str | None = None) -> None:
     """Note that `view` shows the memory of `source`: one version for both, and writes to one reach the other."""
     view._version_counter = source._version_counter
+    if source._version_counter.inference:
+        return
     view._base = source._base if source._base is not None else source
     view._view_version = view._version_counter.value
     view._view_origin = origin or source._view_origin if source._base is not None else origin

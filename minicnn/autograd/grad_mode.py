@@ -10,15 +10,20 @@ from types import TracebackType
 
 
 class _GradMode(threading.local):
-    enabled = True
+    enabled = True  # what is computed now is recorded
     inference = False
+    asked = True  # under inference_mode, where nothing is recorded: what `enable_grad` has set
 
 
 mode = _GradMode()
+inference_blocks = (
+    0  # how many inference_mode blocks all threads are in: only then a new tensor has to look at its mode
+)
+_counting = threading.Lock()
 
 
 def is_grad_enabled() -> bool:
-    return mode.enabled
+    return mode.asked if mode.inference else mode.enabled
 
 
 def is_inference_mode_enabled() -> bool:
@@ -31,11 +36,11 @@ class _GradModeContext:
     enabled: bool
 
     def __enter__(self) -> None:
-        self._previous = mode.enabled
-        mode.enabled = self.enabled
+        self._previous = is_grad_enabled()
+        _set(self.enabled)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        mode.enabled = self._previous
+        _set(self._previous)
 
     def _fresh(self) -> _GradModeContext:
         return type(self)()
@@ -111,7 +116,10 @@ class set_grad_enabled(_GradModeContext):
 
 
 class inference_mode(_GradModeContext):
-    """Like `no_grad`. (PyTorch also bars its results from later recording; here they are ordinary tensors.)"""
+    """Like `no_grad`, and what is made inside cannot be written outside, nor be kept there for a backward pass.
+
+    `inference_mode(False)` inside of it is the normal mode again, with gradients.
+    """
 
     def __new__(cls, mode: bool | Callable = True):
         return super().__new__(cls) if isinstance(mode, bool) else cls()(mode)
@@ -120,16 +128,25 @@ class inference_mode(_GradModeContext):
         self._mode = mode
 
     def __enter__(self) -> None:
-        self._previous = mode.enabled, mode.inference
-        if self._mode:
-            mode.enabled, mode.inference = False, True
+        self._previous = is_grad_enabled(), mode.inference
+        _count(self._mode)
+        mode.inference = self._mode
+        _set(not self._mode)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        mode.enabled, mode.inference = self._previous
+        _count(-self._mode)
+        enabled, mode.inference = self._previous
+        _set(enabled)
 
     def _fresh(self) -> inference_mode:
         return inference_mode(self._mode)
 
 
+def _count(blocks: int) -> None:
+    global inference_blocks
+    with _counting:
+        inference_blocks += blocks
+
+
 def _set(enabled: bool) -> None:
-    mode.enabled = enabled
+    mode.asked, mode.enabled = enabled, enabled and not mode.inference

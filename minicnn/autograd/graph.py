@@ -55,6 +55,8 @@ class Node:
     _tensor_hooks: tuple[tuple[OrderedDict, int], ...] = ()  # (hook dict of an output tensor, its output number)
     _retains_grad: dict[int, weakref.ref] | None = None  # output number -> the tensor that wants its gradient
 
+    _detached: tuple[int, ...] = ()  # output numbers whose tensors were detached in place
+
     def __init__(self) -> None:
         self.next_functions: tuple[tuple[Node | None, int], ...] = ()
         self.input_metadata: list[tuple[tuple[int, ...], np.dtype]] = []  # (shape, dtype) of each output's gradient
@@ -266,6 +268,12 @@ class SavedTensor:
         self._output_nr = tensor._output_nr
         self._counter = tensor._version_counter
         self._version = self._counter.value
+        if self._counter.inference:
+            raise RuntimeError(
+                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+                "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
+                "it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+            )
         self._leaf = tensor if tensor._grad_fn is None and not is_output else None
         self._edge = None if is_output else tensor.grad_fn
         self._view = tensor._base is not None
@@ -310,6 +318,11 @@ class SavedTensor:
                     f"{type(tensor).__name__}"
                 )
             return tensor
+        if self._edge is not None and self._output_nr in self._edge._detached:
+            raise RuntimeError(
+                "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, "
+                "please use out-of-place `.detach()` instead"
+            )
         if self._counter.value != self._version:
             raise RuntimeError(self._modified(node))
         if self._leaf is not None:

@@ -18,41 +18,47 @@ from minicnn.autograd.graph import Node, strip_backward
 if TYPE_CHECKING:
     from minicnn.autograd.tensor_base import TensorBase
 
-_ADVICE = {
+_ADVICE = {  # what made the view -> why it must not be written, and what to do
     "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
     "logic to handle view+inplace would override the custom backward associated with the custom Function, leading to "
     "incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.",
     "multi": "This view is the output of a function that returns multiple views. Such functions do not allow the output "
     "views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+} | {
+    name: "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
+    f"the view and the inplace either both inside the {name} block (if you don't want the inplace to be tracked) or both "
+    "outside (if you want the inplace to be tracked)."
+    for name in ("no_grad", "inference_mode")
 }
-
-
-_NO_GRAD_VIEW = (
-    "A view was created in no_grad mode and {} modified inplace with grad mode enabled. Given that this use case is "
-    "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either "
-    "both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace "
-    "to be tracked)."
-)
 
 
 def refuse(view: TensorBase, what: str = "is being") -> None:
     """Raise the RuntimeError that says why this view must not be written."""
-    if view._view_origin == "no_grad":
-        raise RuntimeError(_NO_GRAD_VIEW.format(what))
-    raise RuntimeError(
-        f"Output {view._output_nr} of {strip_backward(view._grad_fn)} is a view and {what} modified inplace. "
-        f"{_ADVICE[view._view_origin]}"
-    )
+    origin, node = view._view_origin, view._grad_fn
+    made_by = "" if node is None else f"Output {view._output_nr} of {strip_backward(node)} is a view"
+    if node is None or origin in ("no_grad", "inference_mode"):
+        made_by = f"{made_by} of a view which was" if made_by else "A view was"
+        modes = ("inference", "in normal mode") if origin == "inference_mode" else ("no_grad", "with grad mode enabled")
+        happened = f" created in {modes[0]} mode and {what} modified inplace {modes[1]}."
+    else:
+        happened = f" and {what} modified inplace."
+    raise RuntimeError(f"{made_by}{happened} {_ADVICE[origin]}")
 
 
-def check(tensor: TensorBase) -> None:
-    """RuntimeError if this tensor must not be written in place now."""
+def check(tensor: TensorBase, recorded: bool = False) -> None:
+    """RuntimeError if this tensor must not be written in place now, by something that requires grad if `recorded`."""
+    if tensor._version_counter.inference and not grad_mode.mode.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
+            "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
     if not grad_mode.mode.enabled:
         return
     if tensor._base is not None:
-        if tensor._view_origin is not None and (tensor.requires_grad or tensor._base.requires_grad):
+        requires_grad = tensor.requires_grad
+        if tensor._view_origin is not None and (requires_grad or recorded):
             refuse(tensor)
-        if tensor._base._requires_grad and tensor._base._grad_fn is None:
+        if requires_grad and tensor._base._grad_fn is None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     elif tensor._requires_grad and tensor._grad_fn is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
@@ -112,7 +118,7 @@ class _Window:
     """Where a view lies in the memory of its base, so that the same window can be cut out of a gradient."""
 
     def __init__(self, base: np.ndarray, view: np.ndarray) -> None:
-        low, high = np.lib.array_utils.byte_bounds(base)
+        low, high = np.lib.array_utils.byte_bounds(base if base.size else base[:0].ravel())
         self.nbytes = high - low
         self.dtype = base.dtype
         self.base = base.shape, base.strides, base.__array_interface__["data"][0] - low
@@ -179,7 +185,9 @@ class CopySlices(Node):
 
 
 def _overlaps(array: np.ndarray) -> bool:
-    return any(stride == 0 and length > 1 for stride, length in zip(array.strides, array.shape, strict=True))
+    return array.size > 0 and any(
+        stride == 0 and length > 1 for stride, length in zip(array.strides, array.shape, strict=True)
+    )
 
 
 def assign(tensor: TensorBase, result: TensorBase, constant: bool = False) -> TensorBase:
@@ -202,6 +210,8 @@ def assign(tensor: TensorBase, result: TensorBase, constant: bool = False) -> Te
             "Please clone() the tensor before performing the operation."
         )
     node = result._grad_fn
+    if node is not None and tensor._view_origin is not None:
+        check(tensor, recorded=True)
     saved = [kept for kept in getattr(node, "_saved", None) or () if kept is not None]
     # The operation may need its first argument for the backward pass, as it was before this write.
     before = next((kept for kept in saved if not kept.is_output and kept._array is to), None)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._types import Size, dtype
-from minicnn.autograd import inplace
+from minicnn.autograd import grad_mode, inplace
 from minicnn.autograd.graph import AccumulateGrad, Node, shared
 from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
 
@@ -23,10 +23,18 @@ class VersionCounter:
     """Counts the writes to a piece of memory. A tensor and its views share one."""
 
     __slots__ = ("value", "writer")
+    inference = False
 
     def __init__(self) -> None:
         self.value = 0
         self.writer: str | None = None  # the last operation that wrote as a part of the graph, for error texts
+
+
+class _InferenceCounter(VersionCounter):
+    """Of a tensor made under `inference_mode`: nothing may rely on it."""
+
+    __slots__ = ()
+    inference = True
 
 
 class TensorBase:
@@ -46,7 +54,9 @@ class TensorBase:
     # of a view that can be differentiated: the tensor whose memory it shows, and the version that `_grad_fn` belongs to
     _base: TensorBase | None = None
     _view_version = 0
-    _view_origin: str | None = None  # "custom" or "multi": made by a custom Function, so not to be written in place
+    _view_origin: str | None = (
+        None  # "custom", "multi", "no_grad", "inference_mode": why it must not be written in place
+    )
 
     _python_class: type[TensorBase]  # what `wrap` makes: `minicnn.Tensor` puts itself here
 
@@ -55,7 +65,10 @@ class TensorBase:
         """A new tensor over this array, without copying. It does not require grad."""
         tensor = object.__new__(TensorBase._python_class)
         tensor.array = array if isinstance(array, np.ndarray) else np.asarray(array)
-        tensor._version_counter = VersionCounter()
+        if grad_mode.inference_blocks and grad_mode.mode.inference:
+            tensor._version_counter = _InferenceCounter()
+        else:
+            tensor._version_counter = VersionCounter()
         return tensor
 
     def alias(self) -> TensorBase:
@@ -96,6 +109,8 @@ class TensorBase:
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
+        if value and self._version_counter.inference and not grad_mode.mode.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if value and self.array.dtype.kind not in "fc":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if self.is_leaf:
@@ -129,7 +144,13 @@ class TensorBase:
 
     @property
     def _version(self) -> int:
+        if self._version_counter.inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
         return self._version_counter.value
+
+    def is_inference(self) -> bool:
+        """Whether it was made under `inference_mode`: it can then not be written, nor kept for a backward pass, outside."""
+        return self._version_counter.inference
 
     def _is_view(self) -> bool:
         return self._base is not None
@@ -245,18 +266,22 @@ class TensorBase:
                 "cannot be called on these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in "
                 "torch/optim/optimizer.py as the solution."
             )
+        if self._grad_fn is not None:
+            self._grad_fn._detached = (*self._grad_fn._detached, self._output_nr)
         self._grad_fn, self._output_nr, self._requires_grad = None, 0, False
         return self
 
     @property
     def data(self) -> TensorBase:
         """The same memory with a version counter of its own: autograd does not see writes through it."""
-        return self.wrap(self.array)
+        return self.alias() if self._version_counter.inference else self.wrap(self.array)
 
     @data.setter
     def data(self, value: TensorBase) -> None:
         if not isinstance(value, TensorBase):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.requires_grad and value.array.dtype.kind not in "fc":
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         if value.array.shape != self.array.shape or value.array.dtype != self.array.dtype:
             self._accumulator = None  # the next graph gets a node of the new shape and type
         self.array = value.array
