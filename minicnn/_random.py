@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 
 
@@ -20,10 +24,11 @@ class Generator:
         return self._seed
 
     def get_state(self) -> dict:
-        return self.numpy.bit_generator.state
+        """Where the numbers stand, the seed included."""
+        return {"seed": self._seed, "numpy": self.numpy.bit_generator.state}
 
     def set_state(self, state: dict) -> None:
-        self.numpy.bit_generator.state = state
+        self._seed, self.numpy.bit_generator.state = state["seed"], state["numpy"]
 
 
 default_generator = Generator()
@@ -34,6 +39,19 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
+_of_this_thread: ContextVar[Generator | None] = ContextVar("generator", default=None)
+
+
+@contextmanager
+def drawing_from(own: Generator) -> Iterator[None]:
+    """In the block this thread draws from a generator of its own; the one that all share stays as it is."""
+    token = _of_this_thread.set(own)
+    try:
+        yield
+    finally:
+        _of_this_thread.reset(token)
+
+
 def generator(own: Generator | None = None) -> np.random.Generator:
-    """The NumPy generator of `own`, or the one that all share."""
-    return (own or default_generator).numpy
+    """The NumPy generator of `own`, of the block that this thread is in, or the one that all share."""
+    return (own or _of_this_thread.get() or default_generator).numpy

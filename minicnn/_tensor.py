@@ -118,10 +118,7 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
         return strides if dim is None else strides[dim]
 
     def storage_offset(self) -> int:
-        base = self.array
-        while isinstance(base.base, np.ndarray):
-            base = base.base
-        return (self.data_ptr() - base.__array_interface__["data"][0]) // self.array.itemsize
+        return (self.data_ptr() - _owner(self.array).__array_interface__["data"][0]) // self.array.itemsize
 
     def data_ptr(self) -> int:
         return self.array.__array_interface__["data"][0]
@@ -186,7 +183,7 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
         if id(self) in memo:
             return memo[id(self)]
         new = type(self).__new__(type(self)) if type(self) is Tensor else TensorBase.__new__(type(self))
-        new.array, new._version_counter = self.array.copy(), VersionCounter()
+        new.array, new._version_counter = _copied(self.array, memo)
         new._requires_grad = self._requires_grad
         memo[id(self)] = new
         if self._grad is not None:
@@ -378,6 +375,23 @@ class Tensor(FunctionMethods, InplaceMethods, TensorBase):
         ops.index_put_(self, key, value)
 
     __array_priority__ = 1000  # NumPy leaves `array * tensor` to the tensor
+
+
+def _owner(array: np.ndarray) -> np.ndarray:
+    """The array that a view shows a part of; what NumPy's `as_strided` made has it one step further away."""
+    while isinstance(array.base, np.ndarray) or isinstance(getattr(array.base, "base", None), np.ndarray):
+        array = array.base if isinstance(array.base, np.ndarray) else array.base.base
+    return array
+
+
+def _copied(array: np.ndarray, memo: dict) -> tuple[np.ndarray, VersionCounter]:
+    """A copy for `copy.deepcopy`: arrays that shared memory share it again, and its version."""
+    low, high = np.lib.array_utils.byte_bounds(_owner(array))
+    memory, counter = memo.setdefault((low, high), (np.empty(high - low, np.uint8), VersionCounter()))
+    offset = array.__array_interface__["data"][0] - low if array.size else 0
+    new = np.ndarray(array.shape, array.dtype, memory, offset, array.strides)
+    new[...] = array
+    return new, counter
 
 
 def _operator(function: Callable, a: Tensor, b: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from both import assert_same, attempt, known, scenarios
 from test_layer_signatures import parameters_of
 
 import minicnn
+from minicnn import _random
 from minicnn.nn import init
 
 SHAPE = (64, 16, 3, 3)  # fan_in 144, fan_out 576
@@ -117,3 +120,41 @@ def test_seed_decides():
 
     assert (weights(1) == weights(1)).all()
     assert (weights(1) != weights(2)).any()
+
+
+def test_skip_init_in_one_thread_leaves_layers_of_another_alone():
+    inside, built = threading.Event(), threading.Event()
+
+    def make():
+        inside.set()
+        assert built.wait(10)
+        return minicnn.nn.Linear(3, 4)
+
+    with ThreadPoolExecutor(1) as pool:
+        skipped = pool.submit(minicnn.nn.utils.skip_init, make)
+        assert inside.wait(10)
+        layer = minicnn.nn.Linear(3, 4)
+        built.set()
+        skipped.result()
+    assert layer.weight.abs().sum().item() > 0
+
+
+def test_numbers_of_a_thread_of_its_own():
+    minicnn.manual_seed(3)
+    expected = minicnn.rand(2).tolist()
+    minicnn.manual_seed(3)
+    with _random.drawing_from(minicnn.Generator().manual_seed(4)):
+        own = minicnn.rand(2).tolist()
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(lambda: minicnn.rand(2).tolist()).result() == expected
+    assert own != expected
+    assert minicnn.default_generator.initial_seed() == 3
+
+
+def test_the_state_of_a_generator_holds_its_seed():
+    generator = minicnn.Generator().manual_seed(5)
+    state, first = generator.get_state(), minicnn.rand(2, generator=generator).tolist()
+    generator.manual_seed(6)
+    generator.set_state(state)
+    assert generator.initial_seed() == 5
+    assert minicnn.rand(2, generator=generator).tolist() == first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import minicnn
@@ -150,3 +152,31 @@ def test_wrong_names(tmp_path):
         from_spec("tinynet:rubust")
     with pytest.raises(ValueError, match="give one of them"):
         from_spec("tinynet:robust", "weights.pth")
+
+
+BROKEN = {
+    "stops in the middle": ("import its_helper\nraise RuntimeError('half')", "Net"),
+    "is no Python": ("class Net(:", "Net"),
+    "leaves the process": ("import sys\nsys.path.insert(0, 'elsewhere')\nsys.exit(3)", "Net"),
+    "has no such network": ("import its_helper", "Net"),
+    "cannot be built": ("import its_helper\ndef net():\n    raise KeyError('x')", "net"),
+}
+
+
+@pytest.mark.parametrize("text, name", BROKEN.values(), ids=BROKEN.keys())
+def test_after_an_error_nothing_of_the_file_is_left(tmp_path, text, name):
+    (tmp_path / "its_helper.py").write_text("CLASSES = 2\n")
+    file = tmp_path / "broken_network.py"
+    file.write_text(text + "\n")
+    paths, modules = list(sys.path), set(sys.modules)
+    with pytest.raises(ValueError, match="broken_network"):
+        from_spec(f"{file}:{name}")
+    assert sys.path == paths
+    assert {"minicnn_user_broken_network", "its_helper"} & (set(sys.modules) - modules) == set()
+    file.write_text("from minicnn import nn\nimport its_helper\nNet = net = lambda: nn.Linear(1, its_helper.CLASSES)\n")
+    (tmp_path / "its_helper.py").write_text(
+        "CLASSES = 31\n"
+    )  # of another length: Python would take the old bytes otherwise
+    assert from_spec(f"{file}:{name}").out_features == 31
+    assert sys.path == paths
+    sys.modules.pop("its_helper")

@@ -358,6 +358,26 @@ def test_deepcopy_keeps_what_is_shared():
     same(shared)
 
 
+def test_deepcopy_keeps_shared_memory():
+    def copies(lib):
+        a = lib.arange(12.0).reshape(3, 4)
+        originals = [a, a[:2], a.t(), a[1:, ::2], a[0].expand(2, 4), a.detach(), lib.nn.Parameter(a[2]), a.clone()]
+        new = copy.deepcopy(originals)
+        new[0][0, 0], new[6].data[1] = 100, 200
+        return [t.tolist() for t in new] + [t.stride() for t in new] + [t.tolist() for t in originals]
+
+    same(copies)
+    same(
+        lambda lib: [
+            lib.arange(6.0).reshape(2, 3)[1].expand(2, 3).storage_offset(),
+            lib.arange(6)[1:].unfold(0, 2, 1).storage_offset(),
+        ]
+    )
+    one, view = copy.deepcopy([minicnn.zeros(3), minicnn.ones(4)[1:]])
+    assert (one.tolist(), view.tolist()) == ([0, 0, 0], [1, 1, 1])
+    assert copy.deepcopy(minicnn.zeros(0, 3)).shape == (0, 3)
+
+
 def test_deepcopy_of_a_result_is_refused():
     same_error(lambda lib: copy.deepcopy(lib.ones(2, requires_grad=True) * 2))
 

@@ -281,6 +281,7 @@ def test_sanity_check_randomises_from_the_top_and_restores_every_bit(net, x):
     minicnn.manual_seed(5)
     check = viz.sanity_check(method, net, x, 2, progress=False)
     assert minicnn.rand(3).tolist() == drawn
+    assert minicnn.default_generator.initial_seed() == 5
     assert bytes_of(net) == before == calls[0]
     assert check.stages == ["trained", "fc", "conv3", "conv2", "conv1"]
     changed = [sum(a != b for a, b in zip(before, call, strict=True)) for call in calls]

@@ -5,6 +5,8 @@ import inspect
 import sys
 import sysconfig
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -33,7 +35,8 @@ def from_spec(spec: str = "tinynet", weights: str | PathLike[str] | None = None)
         WeightsError: the file of weights is damaged, or does not fit the network.
     """
     if spec.partition(":")[0].endswith(".py"):
-        return _own(spec, weights).eval()
+        with _imports_undone_on_error():
+            return _own(spec, weights).eval()
     name, _, variant = spec.partition(":")
     builder = find_model(name)
     if variant and weights is not None:
@@ -91,6 +94,27 @@ def _own(spec: str, weights: str | PathLike[str] | None) -> Module:
     return model
 
 
+@contextmanager
+def _imports_undone_on_error() -> Iterator[None]:
+    """After an error `sys.path` and `sys.modules` are what they were, so that a file that was mended runs anew."""
+    paths, modules = list(sys.path), dict(sys.modules)
+    try:
+        yield
+    except BaseException:
+        sys.path[:] = paths
+        for name in [name for name, module in sys.modules.items() if _is_changed(name, module, modules)]:
+            if name in modules:
+                sys.modules[name] = modules[name]
+            else:
+                del sys.modules[name]
+        raise
+
+
+def _is_changed(name: str, module: object, before: dict) -> bool:
+    """Whether a module of somebody's own came in, or another in its place. What is installed may stay."""
+    return before.get(name) is not module and _is_own(getattr(module, "__file__", None) or "<built in>")
+
+
 def _definition(path: Path, name: str):
     """The class or function `name` of the file, which is run once as a module of its own."""
     if not path.is_file():
@@ -105,7 +129,8 @@ def _definition(path: Path, name: str):
     except (Exception, SystemExit) as error:
         raise ValueError(f"{path} cannot be run: {_where(error)}") from error
     finally:
-        sys.path.remove(str(path.parent.resolve()))
+        with suppress(ValueError):  # the file may have removed it itself
+            sys.path.remove(str(path.parent.resolve()))
     networks = [key for key, value in vars(module).items() if _is_network(value, module_name)]
     known = f"Networks in it: {', '.join(networks)}." if networks else "It defines no subclass of minicnn.nn.Module."
     if not name:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -40,21 +41,20 @@ _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_tra
 _NO_ELEMENTS = "Initializing zero-element tensors is a no-op"
 
 
-_draws = True
+_draws: ContextVar[bool] = ContextVar("draws", default=True)  # of this thread
 
 
 @contextmanager
 def _no_draws() -> Iterator[None]:
-    """In the block `uniform_` and `normal_`, and what is made of them, leave their tensors alone.
+    """In the block, in this thread, `uniform_` and `normal_`, and what is made of them, leave their tensors alone.
 
     For `nn.utils.skip_init`: the 138 million random numbers of a VGG-16 take seconds, and a checkpoint replaces them.
     """
-    global _draws
-    before, _draws = _draws, False
+    token = _draws.set(False)
     try:
         yield
     finally:
-        _draws = before
+        _draws.reset(token)
 
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
@@ -88,7 +88,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Numbers from the uniform distribution on [a, b)."""
-    if not _draws:
+    if not _draws.get():
         return tensor
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
@@ -96,7 +96,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Numbers from the normal distribution."""
-    if not _draws:
+    if not _draws.get():
         return tensor
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)

@@ -21,7 +21,7 @@ def default_dtype() -> np.dtype:
 
 
 def set_default_dtype(d: dtype) -> None:
-    """float32 at the start; float64 makes new tensors, and parameters, double throughout."""
+    """float32 at the start; float64 makes new tensors, and parameters, double throughout. For all threads, as in PyTorch."""
     global _default_dtype
     if not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d}")

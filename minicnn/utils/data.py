@@ -20,6 +20,7 @@ __all__ = [
     "Subset",
     "TensorDataset",
     "default_collate",
+    "default_convert",
 ]
 
 
@@ -100,8 +101,23 @@ def default_collate(batch: Sequence[Any]) -> Any:
     return list(batch)
 
 
+def default_convert(item: Any) -> Any:
+    """One item outside of a batch: its arrays as tensors."""
+    from minicnn._creation import from_numpy
+
+    if isinstance(item, (np.ndarray, np.generic)):
+        return from_numpy(np.asarray(item))
+    if isinstance(item, dict):
+        return {key: default_convert(value) for key, value in item.items()}
+    if isinstance(item, tuple):
+        return [default_convert(value) for value in item]
+    return [default_convert(value) for value in item] if isinstance(item, list) else item
+
+
 class DataLoader:
     """Batches of a data set: `for x, y in DataLoader(dataset, batch_size=64, shuffle=True)`.
+
+    `batch_size=None` gives the items one by one, arrays as tensors; `batch_sampler` gives the numbers of each batch's items.
 
     `num_workers` and `pin_memory` are accepted and change nothing: items are made in this process.
     """
@@ -109,9 +125,10 @@ class DataLoader:
     def __init__(
         self,
         dataset: Any,
-        batch_size: int = 1,
-        shuffle: bool = False,
+        batch_size: int | None = 1,
+        shuffle: bool | None = False,
         sampler: Any = None,
+        batch_sampler: Any = None,
         num_workers: int = 0,
         collate_fn: Callable | None = None,
         pin_memory: bool = False,
@@ -119,23 +136,46 @@ class DataLoader:
     ) -> None:
         if shuffle and sampler is not None:
             raise ValueError("sampler option is mutually exclusive with shuffle")
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise ValueError(
+                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+                )
+            batch_size, drop_last = None, False
+        elif batch_size is None and drop_last:
+            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+        elif batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise ValueError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
-        self.sampler = sampler or (RandomSampler(dataset) if shuffle else SequentialSampler(dataset))
-        self.collate_fn = collate_fn or default_collate
+        if sampler is None:
+            sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
+        self.sampler, self.batch_sampler = sampler, batch_sampler
+        single = batch_size is None and batch_sampler is None
+        self.collate_fn = collate_fn or (default_convert if single else default_collate)
 
     def __iter__(self) -> Iterator[Any]:
-        items: list[Any] = []
+        if self.batch_size is None and self.batch_sampler is None:
+            for index in self.sampler:
+                yield self.collate_fn(self.dataset[index])
+            return
+        for batch in self.batch_sampler if self.batch_sampler is not None else self._batches():
+            yield self.collate_fn([self.dataset[index] for index in batch])
+
+    def _batches(self) -> Iterator[list[int]]:
+        batch: list[int] = []
         for index in self.sampler:
-            items.append(self.dataset[index])
-            if len(items) == self.batch_size:
-                yield self.collate_fn(items)
-                items = []
-        if items and not self.drop_last:
-            yield self.collate_fn(items)
+            batch.append(index)
+            if len(batch) == self.batch_size:
+                yield batch
+                batch = []
+        if batch and not self.drop_last:
+            yield batch
 
     def __len__(self) -> int:
-        count = len(self.sampler)
-        return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)
+        count, size = len(self.sampler), self.batch_size or 1
+        return count // size if self.drop_last else -(-count // size)
 
 
 class sampler:  # `torch.utils.data.sampler.Sampler`

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minicnn import Tensor, no_grad
-from minicnn._random import default_generator, manual_seed
+from minicnn._random import Generator, drawing_from
 from minicnn.nn import Module
 from minicnn.viz._modules import find_call, find_module, run, still
 from minicnn.viz.attribution import METHODS, Target, targets
@@ -96,19 +96,20 @@ def sanity_check(
 
     A layer gets the weights that it would have at the start of training (`reset_parameters`; one that has no such method:
     normal numbers of each parameter's own standard deviation). At the end, after an error too, every parameter and buffer is
-    put back bit for bit, and the state of the random numbers with it.
+    put back bit for bit; the random numbers that follow, and the seed, are as if nothing had been drawn.
     """
     function, label = (METHODS[method], method) if isinstance(method, str) else (method, name or _name(method))
     units = targets(model, x, target)
     names = layers_from_the_top(model, x) if layers is None else list(layers)
     modules = [find_module(model, layer) for layer in names]
     raw = []
-    with _put_back(model) as restore:
+    own = Generator()  # the numbers that others draw meanwhile, and afterwards, are as without this check
+    with _put_back(model) as restore, drawing_from(own):
         for stage in tqdm([None, *range(len(names))], desc=label, unit="layer", delay=2, disable=not progress):
             if stage is not None:
                 if not cascade:
                     restore()
-                manual_seed(seed + stage)
+                own.manual_seed(seed + stage)
                 _randomise(modules[stage])
             raw.append(np.asarray(function(model, x, units), np.float32).copy())
     maps = np.stack([np.abs(m).max(axis=1) if m.ndim == 4 else np.abs(m) for m in raw])
@@ -182,7 +183,6 @@ def _put_back(model: Module) -> Iterator[Callable[[], None]]:
     """Every parameter and buffer as it was at the end of the block; what it yields does so at once."""
     tensors = [*model.parameters(), *model.buffers()]
     saved = [t.detach().numpy().copy() for t in tensors]
-    state = default_generator.get_state()
 
     def restore() -> None:
         with no_grad():
@@ -193,7 +193,6 @@ def _put_back(model: Module) -> Iterator[Callable[[], None]]:
         yield restore
     finally:
         restore()
-        default_generator.set_state(state)
 
 
 def _randomise(module: Module) -> None:
