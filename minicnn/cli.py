@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter must not end the work
-        stream.reconfigure(errors="backslashreplace")
+        if hasattr(stream, "reconfigure"):  # a notebook has others
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -399,7 +400,7 @@ def reason(error: BaseException) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         what = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        text = f"{what}: {os.fsdecode(error.filename)}"
+        text = f"{what}: {error.filename}"
     for pattern, option in OPTIONS:
         text = re.sub(pattern, option, text)
     kind = type(error).__name__
