@@ -97,7 +97,7 @@ upper.plot(x, end, color="#d95f02", label="cosine with its end")
 upper.set_ylabel("median of 64 filters")
 lower.plot(history["loss_step"], history["loss"] / first_loss, color="#0072b2", label="loss / first loss")
 lower.plot(history["val_step"], history["val_top1"], "o-", color="#cc79a7", label="accuracy on held-out photographs")
-lower.set_ylabel("shares")
+lower.set_ylabel("loss share, accuracy")
 lower.set_xlabel("training steps (logarithmic; before step 20 nothing moves)")
 for ax in (upper, lower):
     ax.axvspan(steps[early], steps[late], color="#f2f2f2", zorder=0)

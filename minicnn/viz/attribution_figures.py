@@ -169,11 +169,12 @@ def _curves(figure: "Figure", checks: "Sequence[SanityCheck]", stages: list[str]
         ax.set_axis_on()
         for line, check in enumerate(checks):
             values = [mean(stage) for stage in getattr(check, number)]
-            ax.plot(values, "o-", color=LINES[line % len(LINES)], markersize=3, linewidth=1.2, label=check.name)
+            ax.plot(values, "o-", color=LINES[line % len(LINES)], markersize=3, linewidth=1.2)
         ax.axhline(0, color="#999999", linewidth=0.7)
         ax.set_ylim(min(-0.1, ax.get_ylim()[0]), 1.05)
         ax.set_xticks(range(len(stages)), stages, fontsize=6.5, rotation=30, ha="right")
-        ax.set_ylabel(f"{caption}\nwith the trained map", fontsize=7.5)
+        ax.set_title(caption, fontsize=8.5, pad=4)
+        ax.set_ylabel("with the trained map", fontsize=7.5)
         ax.set_xlabel("layers with random weights: from the last to this one", fontsize=7.5)
         ax.tick_params(axis="y", labelsize=7)
         ax.spines[["top", "right"]].set_visible(False)

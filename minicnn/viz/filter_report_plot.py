@@ -26,7 +26,7 @@ def draw_report(report: "FilterReport", title: str | None = None) -> "Figure":
     fitted = (
         "A Gabor is fitted to each filter's principal kernel; "
         f"R² is its share of the kernel's sum of squares. {beyond.sum()} of {(~report.dead).sum()} filters lie above the noise's 95th "
-        f"percentile (dotted); in the middle, the {oriented.sum()} of them with bars or an edge."
+        f"percentile (dotted); {oriented.sum()} of them have bars or an edge: those are in the middle."
     )
     rule = (
         f"Orange: this layer; grey: noise of the same shape, seed {report.seed}. "
