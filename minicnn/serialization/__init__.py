@@ -55,7 +55,7 @@ def load(f: FileName | BinaryIO, map_location: Any = None, *, weights_only: bool
     in natural order: `features.3` before `features.10`; those of the other formats come as they were saved.
 
     Args:
-        f: a path or an open binary file.
+        f: a path or an open binary file, which is read from its beginning.
         map_location: torch.load's argument. Everything comes to the CPU, from wherever it was saved.
         weights_only: torch.load's argument. True is the only value there is.
 

@@ -42,8 +42,9 @@ def reading(file: BinaryIO, name: str) -> Iterator[tuple[str, Callable[..., Any]
     The formats: "torch", whose reader returns an object; "safetensors" and "npz", whose readers yield (name, array).
     """
     try:
-        head = file.read(512)
         size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(512)
         file.seek(0)
         if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
             with opened_zip(file, size) as archive:

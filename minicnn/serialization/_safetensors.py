@@ -17,7 +17,8 @@ from minicnn.serialization._errors import WeightsError, short
 from minicnn.serialization._rebuild import MAX_DIMENSIONS
 from minicnn.serialization._storages import fill, held_type, raw_type
 
-MAX_HEADER = 16 << 20  # bytes; a tensor takes a hundred
+MAX_HEADER = 12 << 20  # bytes; a tensor takes a hundred
+MAX_DIGITS = 4300
 STORED = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16", "BOOL": "b1", "C64": "c8",
     "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1",
@@ -62,19 +63,16 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(file.read(8), "little")
     if length > MAX_HEADER or 8 + length > size:
         raise WeightsError(f"it is damaged or cut short: its header shall have {length:,} bytes")
+    text = file.read(length)
+    if re.search(rb"[0-9]{%d}" % MAX_DIGITS, text):  # what Python refuses since 3.10.7: the time grows with the square
+        raise WeightsError(f"it is damaged: its header has a number of {MAX_DIGITS:,} digits or more")
     try:
-        header = json.loads(file.read(length).decode(), parse_int=_number)
+        header = json.loads(text.decode())
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"it is damaged: its header is no JSON: {str(error)[:200]}") from error
     if not isinstance(header, dict):
         raise WeightsError(f"it is damaged: its header is {type(header).__name__}")
     return header, 8 + length
-
-
-def _number(digits: str) -> int:
-    if len(digits) > 20:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
 
 
 def _entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:

@@ -20,7 +20,7 @@ from minicnn.serialization._storages import held_type, widen
 
 # A tensor takes 33 instructions and makes 2 objects, a Parameter 4. So some 100,000 of them are read, in a second or two.
 MAX_OPCODES = 4_000_000
-MAX_OBJECTS = 500_000  # lists, dictionaries, sets, and what calls return
+MAX_OBJECTS = 400_000  # lists, dictionaries, sets, and what calls return
 MAX_BYTES = 64 << 20
 MAX_NUMBER = 255  # bytes of an integer
 MAX_DIGITS = 1000  # of a number in decimal digits
