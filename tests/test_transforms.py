@@ -188,8 +188,11 @@ def test_to_tensor_does_not_scale_16_bits():
     got = transforms.ToTensor()(Image.fromarray(DEEP))
     assert got.dtype == minicnn.int16
     np.testing.assert_array_equal(got.numpy()[0], DEEP.astype(np.int16))
-    with pytest.raises(TypeError, match="uint16"):
-        transforms.PILToTensor()(Image.fromarray(DEEP))
+    own = transforms.PILToTensor()(Image.fromarray(DEEP))
+    np.testing.assert_array_equal(own.numpy()[0], DEEP)
+    np.testing.assert_array_equal(
+        transforms.ConvertImageDtype(minicnn.float32)(own).numpy()[0], DEEP / np.float32(65535)
+    )
 
 
 def test_pixels_there_and_back():

@@ -152,7 +152,7 @@ def to_tensor(pic: Image.Image | np.ndarray) -> Tensor:
 
 
 def pil_to_tensor(pic: Image.Image) -> Tensor:
-    """A PIL image -> (C, H, W) of its own type, not scaled. TypeError for 16 bits: there is no uint16 here."""
+    """A PIL image -> (C, H, W) of its own type, not scaled."""
     if not isinstance(pic, Image.Image):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
     pixels = np.array(pic)
