@@ -120,6 +120,8 @@ def test_a_plan_that_cannot_be_is_refused():
         atlas.Plan(model, ["nothing"])
     with pytest.raises(ValueError, match="at least 1"):
         atlas.Plan(model, units=0)
+    with pytest.raises(KeyError, match="units of nothing: the atlas has features.0"):
+        atlas.Plan(model, units={"nothing": [0]})
     with pytest.raises(ValueError, match="classifier has 5"):
         atlas.Plan(model, units={"classifier": [2, 5]})
     assert atlas.Plan(model, units={"classifier": [4, 2]}).layer("classifier").units == (2, 4)

@@ -104,6 +104,9 @@ class Plan:
         self.survey = Survey(model, (1, self.channels, self.side, self.side))
         self._output = self.survey.weighted[-1]
         self.layers = [self._layer(part, units) for part in self.survey.choose(layers)]
+        names = [layer.name for layer in self.layers]
+        if isinstance(units, Mapping) and (unknown := units.keys() - set(names)):
+            raise KeyError(f"units of {', '.join(sorted(unknown))}: the atlas has {', '.join(names)}")
 
     @property
     def count(self) -> int:

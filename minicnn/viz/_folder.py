@@ -43,7 +43,7 @@ def pictures(images: Any, max_pixels: int, skipped: SkippedList, channels: int =
         name = os.fspath(source) if isinstance(source, str | PathLike) else f"image {number}"
         try:
             picture = decoded(source, max_pixels, channels)
-        except (ValueError, TypeError, OSError, MemoryError) as error:
+        except Exception as error:  # of a PIL image its decoder may raise of everything, too
             skipped.add(name, str(error) or type(error).__name__)
             continue
         yield name, picture
