@@ -166,19 +166,19 @@ def test_an_interruption_leaves_nothing(tmp_path, error):
 
 
 def test_pictures_of_the_command(tmp_path):
-    """A failure leaves the old picture; the name says the format, and one that does not gets a PNG under that very name."""
-    for name, start in (("a.png", b"\x89PNG"), ("a.PNG", b"\x89PNG"), ("a.svg", b"<?xml"), ("plain", b"\x89PNG")):
-        _save(Figure((1, 1)), str(tmp_path / name))
+    """A failure leaves the old picture; the name says the format."""
+    for name, start in (("a.png", b"\x89PNG"), ("a.PNG", b"\x89PNG"), ("a.svg", b"<?xml")):
+        _save(Figure((1, 1)), SimpleNamespace(network="small", output=str(tmp_path / name)))
         assert (tmp_path / name).read_bytes().startswith(start)
     (tmp_path / "a.xyz").write_text("old")
     with pytest.raises(ValueError, match="'xyz' is not supported"):
-        _save(Figure((1, 1)), str(tmp_path / "a.xyz"))
+        _save(Figure((1, 1)), SimpleNamespace(network="small", output=str(tmp_path / "a.xyz")))
     assert (tmp_path / "a.xyz").read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.PNG", "a.png", "a.svg", "a.xyz", "plain"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.PNG", "a.png", "a.svg", "a.xyz"]
 
 
 def test_units_of_an_atlas_with_a_long_name(tmp_path):
-    plan = SimpleNamespace(model=minicnn.nn.Linear(1, 1))
+    plan = SimpleNamespace(model=minicnn.nn.Linear(1, 1), statistics=None)
     short, long, other = (Finished.beside(tmp_path / name, plan).folder for name in ("a", "n" * 255, "n" * 254))
     assert short == tmp_path / "a.units"
     long.mkdir()
