@@ -66,6 +66,7 @@ def test_the_first_values_are_torchvisions_kind():
     assert residual.layer1[0].bn1.weight.min() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["squeezenet1_0", "resnet18"])
 def test_logits_of_another_size(name):
     """Images that are neither square nor of 224 pixels; `test_pretrained.py` has those, for every network."""

@@ -22,6 +22,7 @@ from minicnn.atlas.markup import Markup, el, html
 from minicnn.atlas.pictures import Pictures
 from minicnn.models import tinynet
 
+pytestmark = pytest.mark.slow
 QUICK = dict(units=3, steps=3, progress=False, say=lambda line: None)
 
 

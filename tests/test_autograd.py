@@ -419,6 +419,7 @@ class CUBE(minicnn.autograd.Function):
         return grad * 3 * result / x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backward", ["no backward", "backward", "backward, graph kept"])
 @pytest.mark.parametrize("build", GRAPHS_THAT_DIE.values(), ids=GRAPHS_THAT_DIE.keys())
 def test_graph_dies_with_its_output(no_gc, build, backward):

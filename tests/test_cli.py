@@ -72,6 +72,7 @@ def test_maps(photo, tmp_path, capsys):
         assert drawn(target)
 
 
+@pytest.mark.filterwarnings("ignore:the activation did not rise")  # in so few steps
 def test_maximize(tmp_path, capsys):
     target = tmp_path / "x.png"
     command = [
@@ -96,6 +97,7 @@ def test_maximize(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["units"] != first["units"]
 
 
+@pytest.mark.slow
 def test_atlas_and_its_estimate(tmp_path, capsys):
     photos, target = folder(tmp_path / "photos"), tmp_path / "a.html"
     command = ["atlas", "--units", "1", "--steps", "2", "--images", str(photos), "-o", str(target), *HOSTILE]

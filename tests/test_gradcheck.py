@@ -66,6 +66,7 @@ def _in_place_on_a_view(x):
     return y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CHECKED.values(), ids=CHECKED.keys())
 def test_right_gradients(case):
     function, shapes = case

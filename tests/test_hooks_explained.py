@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import minicnn
 from minicnn.nn.modules import module as module_py
 
@@ -14,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSON = (ROOT / "lessons" / "06_hooks_in_order.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_lesson_6_prints_the_same_in_torch(tmp_path):
     """Up to the part on the source. As the lesson says: torch in place of minicnn, except for the tools."""
     ours = LESSON[: LESSON.index("# ## Where it stands in the source")]

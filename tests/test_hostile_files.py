@@ -239,6 +239,7 @@ PAIRS = b"]q\x00(" + b"K\x01K\x02\x86" * 5_000 + b"e"
 TEXT = b"X" + struct.pack("<I", 10**6) + b"x" * 10**6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "text"),
     [
@@ -306,6 +307,7 @@ def small_checkpoint(new_format: bool) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")  # of pickletools, in damaged text
 @pytest.mark.parametrize("new_format", FORMATS)
 def test_thousands_of_damaged_checkpoints(new_format):

@@ -240,6 +240,7 @@ def test_max_pooling_with_ties_and_nan(geometry, kind, which):
         np.testing.assert_array_equal(where, indices.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 3), (3, 4)], ids=str)
 @pytest.mark.parametrize("size", [(6, 5), (70, 6), (9, 67), (64, 64)], ids=str)  # widths below and above a vector's
@@ -362,6 +363,7 @@ def test_two_threads_at_once():
     assert not wrong
 
 
+@pytest.mark.slow
 def test_everything_runs_without_the_compiler():
     """Every algorithm, forward and backward, on geometries of each kind. Here a tile that read outside of its arrays would
     raise IndexError, where compiled code would read on."""

@@ -76,6 +76,7 @@ def close(mine: np.ndarray, other: np.ndarray) -> bool:
     return mine.shape == other.shape and np.abs(mine - other).max() <= 1e-5 * max(1, np.abs(other).max())
 
 
+@pytest.mark.slow
 def test_its_numbers_are_minicnns_and_torchs(lesson):
     x = lesson.prepare(lesson.photo)
     assert np.array_equal(x.array, viz.preprocess(lesson.photo, tinynet("standard")).numpy())

@@ -15,6 +15,7 @@ from PIL import Image
 
 from lessons import __main__ as runner
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
 

@@ -63,6 +63,8 @@ def test_no_array_is_kept_beside_the_saved_tensors(row):
 IMAGES = list(table_images.CONVOLUTION + table_images.POOLING + table_images.RESIZING)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")  # as above
 @pytest.mark.parametrize("row, dtype", [p for p in cases(IMAGES) if p.values[1] == "float64"])
 def test_row_with_the_reference_kernels(row, dtype):
     with kernels.use("reference"):

@@ -18,6 +18,7 @@ import torch_models
 import minicnn
 from minicnn import models
 
+pytestmark = pytest.mark.slow
 ROOT = Path(minicnn.__file__).parents[1]
 
 

@@ -18,6 +18,7 @@ def output_of(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_the_example_prints_what_is_shown_in_both_libraries():
     code, shown = re.search(
         r"```python\n(import minicnn as torch.*?)```\n.*?```text\n(.*?)```", README, re.DOTALL

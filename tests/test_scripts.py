@@ -208,6 +208,7 @@ def guided(torch, model, photo):
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [channel, grad_cam, guided])
 def test_the_pictures_are_the_same(networks, script):
     ours, theirs = (script(library, copy.deepcopy(networks[library]), PHOTO) for library in (minicnn, pytorch))

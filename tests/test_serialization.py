@@ -189,6 +189,7 @@ def test_every_truncation_is_refused(tmp_path, suffix):
         refuse(model, path)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), suffix=st.sampled_from(SUFFIXES))
 def test_flipped_bytes_give_documented_errors_only(tmp_path, data, suffix):

@@ -356,6 +356,7 @@ def test_public_names_are_those_of_torch(path):
     assert invented <= OWN[path]
 
 
+@pytest.mark.slow
 def test_no_name_imports_torch():
     """minicnn with all its names has to work where torch is not installed."""
     code = (

@@ -49,6 +49,7 @@ ODD_FIGURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", ODD_FIGURES)
 def test_words_in_figures_are_words(kind, tmp_path):
@@ -230,6 +231,7 @@ def test_the_network_is_left_as_it_was(net):
     assert hooks(net) == 1
 
 
+@pytest.mark.filterwarnings("ignore:the activation did not rise")  # against so large a penalty
 @pytest.mark.parametrize("penalty", [L2(5.0), TotalVariation(5.0), Blur(50.0)], ids=str)
 def test_penalties_lower_what_they_charge_for(net, penalty):
     free = viz.maximize(net, "3:0", transforms="none", parametrization="pixels", **{**QUICK, "steps": 40})
@@ -240,6 +242,7 @@ def test_penalties_lower_what_they_charge_for(net, penalty):
     assert cost[1] < cost[0]
 
 
+@pytest.mark.filterwarnings("ignore:the activation did not rise")  # the other warning
 def test_a_dead_relu_is_named_and_the_remedy_works(net):
     with minicnn.no_grad():
         net[3].bias[:] = -2.0

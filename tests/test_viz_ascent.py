@@ -129,6 +129,7 @@ def test_the_activation_of_pictures_that_exist(net):
 # --- the ladder ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:the activation did not rise")  # in so few steps
 def test_a_ladder_of_two_networks(net, alexnet_shaped):
     found = viz.ladder(net, "3:0", **QUICK)
     assert next(iter(found.results)) == "pixels"
@@ -171,6 +172,7 @@ def test_similarity_is_the_cosine_of_gram_matrices(net):
     np.testing.assert_allclose(np.diag(alike), 1, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_layer_of_a_logit_is_the_last_convolution(alexnet_shaped):
     found = viz.diverse(alexnet_shaped, "logit:3", 2, **{**QUICK, "size": 80, "steps": 2})
     assert found.layer == "features.6"

@@ -220,6 +220,7 @@ def test_grad_cam_lies_where_its_cells_look():
         viz.grad_cam(net, x, "0:0", layer="1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "layer", "size", "stride"),
     [

@@ -173,6 +173,7 @@ def same(ours: Any, others: Any) -> None:
         np.testing.assert_array_equal(ours, others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_call_is_what_a_module_of_its_own_would_be(kind, function):
@@ -241,6 +242,7 @@ def test_the_atlas_has_a_page_for_every_call(kind, tmp_path):
     assert [[layer.name for layer in layers] for layers in chosen] == ([["relu#2"], ["relu#1"]] if chosen else [])
 
 
+@pytest.mark.slow
 def test_an_atlas_of_tied_convolutions(tmp_path):
     options = {"units": 2, "steps": 2, "size": 24, "progress": False, "say": lambda line: None}
     built = [

@@ -47,6 +47,7 @@ def linear_twin(model: nn.Module) -> torch.nn.Sequential:
     return twin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layer", "side"), [("0", 5), ("3", 9), ("4", 17), ("7", 37)])
 def test_weights_are_the_gradient_of_the_linear_network(net, layer, side):
     expanded = viz.expanded_weights(net, layer, size=64)

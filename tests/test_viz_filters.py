@@ -69,6 +69,7 @@ def test_a_planted_gabor_survives_noise():
 
 
 # Medians of this fit on white noise. A dictionary of 5,184 alone reaches 0.85, 0.40, 0.24 and 0.11 at these sizes.
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "median"), [(3, 0.87), (5, 0.50), (7, 0.305), (11, 0.154)])
 def test_noise_is_fitted_as_well_as_is_stated(side, median):
     assert np.median(viz.noise_r2(side, side)) == pytest.approx(median, abs=0.015)
@@ -128,6 +129,7 @@ def test_numbers_of_a_layer_at_their_ends():
     assert measure(weight).sparsity == 3 / 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape", [(64, 3, 11, 11), (16, 24, 3, 3), (6, 1, 5, 5), (8, 4, 1, 1), (8, 2, 1, 7), (1, 3, 7, 5)]
 )

@@ -44,6 +44,7 @@ def test_the_moments_follow_the_change_and_not_the_clock():
     assert (chosen[1:] >= 5).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_strip_and_film_of_any_number_of_channels(channels, tmp_path):
     growth = viz.filter_growth(history(channels), progress=False)

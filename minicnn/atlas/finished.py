@@ -59,11 +59,9 @@ class Finished:
 
     def get(self, layer: Layer, unit: int) -> Picture | None:
         try:
-            with np.load(self.path(layer, unit)) as file:
+            with self.path(layer, unit).open("rb") as opened, np.load(opened) as file:
                 picture = Picture(file["image"], float(file["start"]), float(file["end"]))
-        except (
-            Exception
-        ):  # whatever is wrong with it: zip, zlib, NumPy and the types of what is in it raise of everything
+        except Exception:  # whatever is wrong with it: zip, zlib, NumPy and what is in it raise of everything
             return None
         whole = picture.image.dtype == np.uint8 and picture.image.shape == (*layer.recipe.shown, 3)
         return picture if whole else None
