@@ -329,6 +329,9 @@ def test_capture_names_calls_and_forgets_those_of_earlier_passes():
             maps["one#2"]
         model.one(x + 20)  # outside of the network's own call: a pass of its own
         assert maps["one"].item() == 20
+        maps.clear()
+        with pytest.raises(KeyError, match="no forward pass has called it yet"):
+            maps["one"]
     for names, expected in (("one#*", ["one#1", "one#2"]), ("one#2", ["one#2"]), ("*#2", ["one#2"]), ("*", ["one"])):
         with viz.capture(model, names) as maps:
             model(x, 2)

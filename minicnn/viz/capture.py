@@ -49,12 +49,12 @@ class capture(Mapping):
         self._stop = stop
         self._handles: list[Any] = []
         self._depth = self._passes = 0
-        self._counts: dict[str, tuple[int, int]] = {}  # dotted name: (the pass, how often it was called in it so far)
         self.clear()
 
     def __enter__(self) -> "capture":
         if self._handles:
             raise RuntimeError("this capture is already in use: make one for each `with`")
+        self._depth = 0
         wanted = {name: self._known[name] for name, _ in self._watched.values()}
         try:
             self._handles.append(self._model.register_forward_pre_hook(self._begin))
@@ -79,6 +79,10 @@ class capture(Mapping):
         """Forget what was captured so far; the hooks stay."""
         self._latest: dict[tuple[str, int], Any] = {}  # (dotted name, number of the call) of each module's latest pass
         self._history: dict[str, list[Any]] = {}
+        if not self._depth:  # in the middle of a pass its calls are counted on
+            self._counts: dict[
+                str, tuple[int, int]
+            ] = {}  # dotted name: (the pass, how often it was called in it so far)
 
     def calls(self, name: str) -> list[Any]:
         """All outputs of this module, in the order of its calls, of all passes."""
