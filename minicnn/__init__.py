@@ -5,6 +5,7 @@
 
 import math
 
+from minicnn import autograd  # first: the parts of the graph below `Tensor` and above it share a folder
 from minicnn import _tensor as _tensor_module
 from minicnn._creation import (
     ByteTensor,
@@ -219,7 +220,7 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
     return view_as_complex(stack([real, imag], -1))
 
 
-from minicnn import autograd, cuda, fft, hub, linalg, models, nn, optim, transforms, utils
+from minicnn import cuda, fft, hub, linalg, models, nn, optim, transforms, utils
 from minicnn.utils import data as _data  # so that `minicnn.utils.data` is there, as torch.utils.data is
 from minicnn.serialization import load, save
 

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 
 from minicnn import _random, ops
-from minicnn._tensor import Tensor
-from minicnn._tensor_methods import _numbers
+from minicnn._tensor import Tensor, _numbers
 from minicnn._types import check_device, dtype, float32, int64, uint8
-from minicnn.autograd.tensor_base import TensorBase
 
 
 def _finish(array: np.ndarray, kind: dtype | None, device: Any, requires_grad: bool) -> Tensor:
     check_device(device)
-    tensor = TensorBase.wrap(array if kind is None else array.astype(kind.numpy, copy=False))
+    tensor = Tensor.wrap(array if kind is None else array.astype(kind.numpy, copy=False))
     if requires_grad:
         if not tensor.dtype.is_floating_point and not tensor.dtype.is_complex:
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
@@ -25,11 +23,11 @@ def _finish(array: np.ndarray, kind: dtype | None, device: Any, requires_grad: b
 
 def _array(data: Any) -> np.ndarray:
     """Numbers, nested lists, arrays or tensors as an array; Python floats become the default type."""
-    if isinstance(data, TensorBase):
+    if isinstance(data, Tensor):
         return data.array
     if isinstance(data, (np.ndarray, np.generic)):
         return np.asarray(data)
-    if isinstance(data, (list, tuple)) and any(isinstance(item, TensorBase) for item in data):
+    if isinstance(data, (list, tuple)) and any(isinstance(item, Tensor) for item in data):
         return np.stack([_array(item) for item in data])
     try:
         array = np.array(data)
@@ -65,7 +63,7 @@ def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, require
 def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
     """The data as a tensor, without a copy where that is possible."""
     check_device(device)
-    if isinstance(data, TensorBase):
+    if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
     return _finish(_array(data), dtype, device, False)
 
@@ -83,11 +81,11 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
             "supported. (You can probably work around this by making a copy of your array  with array.copy().) "
         )
-    return TensorBase.wrap(ndarray)
+    return Tensor.wrap(ndarray)
 
 
 def is_tensor(obj: Any) -> bool:
-    return isinstance(obj, TensorBase)
+    return isinstance(obj, Tensor)
 
 
 def _float(kind: dtype | None) -> np.dtype:
@@ -145,7 +143,7 @@ def arange(
     """start, start + step, ... below end: int64 if all three are integers."""
     if end is None:
         start, end = 0, start
-    start, end, step = (n.item() if isinstance(n, TensorBase) else n for n in (start, end, step))
+    start, end, step = (n.item() if isinstance(n, Tensor) else n for n in (start, end, step))
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) / step < 0:
@@ -226,7 +224,7 @@ def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> T
 def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
     """1 with the probability that each element gives, else 0."""
     drawn = _random.generator(generator).random(input.array.shape) < input.array
-    return TensorBase.wrap(drawn.astype(input.array.dtype))
+    return Tensor.wrap(drawn.astype(input.array.dtype))
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False) -> Tensor:

@@ -93,6 +93,11 @@ class Layout:
         return f"torch.{self.name}"
 
 
+def short_name(kind: dtype) -> str:
+    """`Float` for float32, `Long` for int64: the name that error texts use."""
+    return kind.tensor_type.removesuffix("Tensor")
+
+
 class Size(tuple):
     """A tensor's shape: a tuple of ints that prints `torch.Size([1, 16, 32, 32])`."""
 

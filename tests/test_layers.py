@@ -15,40 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = sorted((ROOT / "minicnn").rglob("*.py"))
 LESSONS = sorted((ROOT / "lessons").rglob("*.py"))
 
-# Lowest first. A file imports from its own layer and those below. `minicnn` itself, the front door, stands above what
-# it gathers, and below viz and the lessons, which use it as a reader would.
-LAYERS = (
-    ("minicnn._types", "minicnn._random", "minicnn._printing", "minicnn._warnings"),
-    ("minicnn.inspect",),
-    ("minicnn.kernels",),
-    ("minicnn.autograd",),
-    ("minicnn.ops",),
-    ("minicnn._tensor", "minicnn._tensor_inplace", "minicnn._tensor_methods"),
-    ("minicnn._creation", "minicnn.cuda", "minicnn.fft", "minicnn.linalg"),
-    ("minicnn.utils",),
-    ("minicnn.nn",),
-    ("minicnn.optim", "minicnn.serialization", "minicnn.transforms"),
-    ("minicnn.hub",),
-    ("minicnn.models",),
-    ("minicnn",),
-    ("minicnn.viz",),
-    ("minicnn.atlas",),
-    ("minicnn.cli",),
-    ("minicnn.__main__",),
-    ("lessons",),
-    ("tests", "weights"),
-)
+# Two storeys. The engine computes; the observatory looks at what the engine does, and uses its public names only.
+OBSERVATORY = ("minicnn.inspect", "minicnn.viz", "minicnn.atlas", "minicnn.cli", "minicnn.__main__")
 
 
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def layer(module: str) -> int:
-    """The number of the layer with the longest name that `module` is, or lies in."""
-    candidates = [(name, i) for i, names in enumerate(LAYERS) for name in names if in_package(module, name)]
-    return max(candidates, key=lambda candidate: len(candidate[0]))[1]
 
 
 def in_package(module: str, package: str) -> bool:
@@ -61,32 +34,22 @@ def is_module(name: str) -> bool:
 
 
 @cache
-def imports(path: Path) -> list[tuple[str, bool]]:
-    """(full name of an imported module, whether at import time); imports for type checkers only are passed over."""
+def imports(path: Path) -> list[tuple[str, str, bool]]:
+    """(full name of an imported module, name taken from it or "", whether inside of a function), of every kind of import."""
     return list(_imports(path))
 
 
-def _imports(path: Path) -> Iterator[tuple[str, bool]]:
+def _imports(path: Path) -> Iterator[tuple[str, str, bool]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped = {
-        child
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for statement in node.body
-        for child in ast.walk(statement)
-    }
-    inside_functions = {
+    inside = {
         child
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for child in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if node in skipped:
-            continue
-        at_import_time = node not in inside_functions
         if isinstance(node, ast.Import):
-            yield from ((alias.name, at_import_time) for alias in node.names)
+            yield from ((alias.name, "", node in inside) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:  # relative: one dot is the package that the file lies in
@@ -94,39 +57,78 @@ def _imports(path: Path) -> Iterator[tuple[str, bool]]:
                 base = ".".join([*package, *([base] if base else [])])
             for alias in node.names:
                 full = f"{base}.{alias.name}"
-                yield (full if is_module(full) else base), at_import_time
+                yield (full, "", node in inside) if is_module(full) else (base, alias.name, node in inside)
 
 
-def test_every_file_has_a_layer():
-    named = {name for names in LAYERS for name in names}
-    homeless = [
-        module_name(path)
-        for path in LIBRARY
-        if not any(name != "minicnn" and in_package(module_name(path), name) for name in named)
-    ]
-    assert homeless == ["minicnn"], "a new file or folder directly in minicnn/ needs a place in LAYERS"
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of names that reach each other (strongly connected components of more than one), by Tarjan's algorithm."""
+    found, number, low, stack = [], {}, {}, []
+
+    def visit(name: str) -> None:
+        number[name] = low[name] = len(number)
+        stack.append(name)
+        for target in arrows[name]:
+            if target not in number:
+                visit(target)
+            if target in stack:
+                low[name] = min(low[name], low[target])
+        if low[name] == number[name]:
+            group = [stack.pop()]
+            while group[-1] != name:
+                group.append(stack.pop())
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for name in arrows:
+        if name not in number:
+            visit(name)
+    return found
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=module_name)
-def test_imports_go_one_way(path):
-    module = module_name(path)
-    upward = {
-        target
-        for target, _ in imports(path)
-        if (in_package(target, "minicnn") or target.split(".")[0] in ("lessons", "tests", "weights"))
-        and layer(target) > layer(module)
-    }
-    assert not upward, f"{module} imports {sorted(upward)}, which stand above it"
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circles({"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"d"}}) == [["a", "b", "c"]]
+
+
+def test_no_circle_of_files():
+    """Whatever the kind of import: at the top, inside of a function, or for type checkers only."""
+    names = {module_name(path): path for path in LIBRARY}
+    arrows = {name: {target for target, _, _ in imports(path)} & names.keys() - {name} for name, path in names.items()}
+    assert circles(arrows) == []
+
+
+def observes(module: str) -> bool:
+    return any(in_package(module, room) for room in OBSERVATORY)
+
+
+@pytest.mark.parametrize("path", [path for path in LIBRARY if not observes(module_name(path))], ids=module_name)
+def test_the_engine_knows_nothing_of_the_observatory(path):
+    if path == ROOT / "minicnn" / "__init__.py":
+        return  # the front door shows both storeys
+    for target, _, _ in imports(path):
+        assert not observes(target), f"{module_name(path)} imports {target}, which stands above it"
+        assert target.split(".")[0] not in ("lessons", "tests", "weights")
+
+
+@pytest.mark.parametrize("path", [path for path in LIBRARY if observes(module_name(path))], ids=module_name)
+def test_the_observatory_uses_public_names(path):
+    for target, name, _ in imports(path):
+        if in_package(target, "minicnn") and not observes(target):
+            private = [
+                part for part in (*target.split("."), name) if part.startswith("_") and not part.startswith("__")
+            ]
+            assert not private, f"{module_name(path)} imports {target} {name}"
+        assert target.split(".")[0] not in ("lessons", "tests", "weights")
 
 
 @pytest.mark.parametrize("path", LIBRARY + LESSONS, ids=module_name)
 def test_no_deep_learning_framework_and_no_eager_matplotlib(path):
-    for target, at_import_time in imports(path):
+    for target, _, inside in imports(path):
         top = target.split(".")[0]
         assert top not in ("torch", "torchvision", "tensorflow", "jax"), f"{module_name(path)} imports {target}"
         if top == "matplotlib" and path in LIBRARY:
             assert in_package(module_name(path), "minicnn.viz"), "only viz knows matplotlib"
-            assert not at_import_time, "viz imports matplotlib inside of the functions that draw"
+            assert inside, "viz imports matplotlib inside of the functions that draw"
 
 
 def test_import_minicnn_brings_neither_torch_nor_matplotlib():

@@ -30,7 +30,7 @@ from compare import (
 
 import minicnn
 from minicnn import kernels
-from minicnn.autograd.graph import AccumulateGrad
+from minicnn.autograd.node import AccumulateGrad
 
 TABLE = table_arithmetic.ROWS + table_reduction.ROWS + table_shape.ROWS + table_images.ROWS
 

@@ -1,14 +1,14 @@
 """Reverse-mode differentiation: the graph, the engine that walks it, and `Function`, which builds it."""
 
+from minicnn._tensor import Tensor
 from minicnn.autograd import graph
 from minicnn.autograd.engine import backward, grad
 from minicnn.autograd.function import Function
 from minicnn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from minicnn.autograd.gradcheck import gradcheck
-from minicnn.autograd.tensor_base import TensorBase
 
 
-def Variable(data: TensorBase, requires_grad: bool = False) -> TensorBase:
+def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
     """The tensor over the same memory, as a leaf: an old name that scripts still use. Every tensor is a variable now."""
     return data.alias().requires_grad_(requires_grad)
 

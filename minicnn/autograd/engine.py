@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minicnn import kernels
+from minicnn import _tensor, kernels
+from minicnn._tensor import Tensor
 from minicnn.autograd import grad_mode
-from minicnn.autograd.graph import AccumulateGrad, Node, checked, saved_hooks, shared
-from minicnn.autograd.tensor_base import TensorBase
+from minicnn.autograd.node import AccumulateGrad, Node, checked, saved_hooks, shared
 
 __all__ = ["backward", "grad", "current_task"]
 
-Grads = list  # of TensorBase | None, one for each output of a node
+Grads = list  # of Tensor | None, one for each output of a node
 
 _running = threading.local()
 _task_ids = itertools.count()
@@ -40,11 +41,11 @@ def current_task() -> Task:
 
 
 def backward(
-    tensors: TensorBase | Sequence[TensorBase],
+    tensors: Tensor | Sequence[Tensor],
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: TensorBase | Sequence[TensorBase] | None = None,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Add the gradients of `tensors` (weighted with `grad_tensors`; 1 for a scalar) to the leaves' `.grad`.
 
@@ -52,9 +53,9 @@ def backward(
     a gradient, for a tensor that does not require grad, for a second pass through a freed graph, and for
     `create_graph=True`: minicnn computes first derivatives.
     """
-    tensors = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
+    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
     if inputs is not None:
-        inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
+        inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     _refuse_create_graph(create_graph)
@@ -66,8 +67,8 @@ def backward(
 
 
 def grad(
-    outputs: TensorBase | Sequence[TensorBase],
-    inputs: TensorBase | Sequence[TensorBase],
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -75,14 +76,14 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[TensorBase | None, ...]:
+) -> tuple[Tensor | None, ...]:
     """The gradients of `outputs` with respect to `inputs`, of their shapes; no `.grad` of a leaf is touched.
 
     RuntimeError for an input that does not require grad, or that is not part of the graph (None with
     `allow_unused=True`, zeros with `materialize_grads=True`).
     """
-    outputs = (outputs,) if isinstance(outputs, TensorBase) else tuple(outputs)
-    inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
+    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
@@ -106,7 +107,7 @@ def grad(
                 "allow_unused=True if this is the desired behavior."
             )
         if value is None and materialize_grads:
-            found[i] = TensorBase.wrap(np.zeros_like(inputs[i].array))
+            found[i] = Tensor.wrap(np.zeros_like(inputs[i].array))
     return tuple(found)
 
 
@@ -117,16 +118,16 @@ def _refuse_create_graph(create_graph: bool) -> None:
         )
 
 
-def _seeds(tensors: tuple[TensorBase, ...], grads: Any) -> list[TensorBase | None]:
+def _seeds(tensors: tuple[Tensor, ...], grads: Any) -> list[Tensor | None]:
     """The gradient that each root starts with."""
-    if grads is None or isinstance(grads, TensorBase):
-        grads = (grads,) if isinstance(grads, TensorBase) else (None,) * len(tensors)
+    if grads is None or isinstance(grads, Tensor):
+        grads = (grads,) if isinstance(grads, Tensor) else (None,) * len(tensors)
     if len(grads) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(grads)} gradients")
     seeds = []
     for i, (tensor, value) in enumerate(zip(tensors, grads, strict=True)):
         if value is not None:
-            if not isinstance(value, TensorBase):
+            if not isinstance(value, Tensor):
                 raise TypeError(f"gradients can be either Tensors or None, but got {type(value).__name__}")
             if value.array.dtype != tensor.array.dtype and "c" in (value.array.dtype.kind, tensor.array.dtype.kind):
                 raise RuntimeError(
@@ -146,7 +147,7 @@ def _seeds(tensors: tuple[TensorBase, ...], grads: Any) -> list[TensorBase | Non
         elif tensor.array.dtype.kind == "c":
             raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype}")
         else:
-            seeds.append(TensorBase.wrap(np.ones_like(tensor.array)))
+            seeds.append(Tensor.wrap(np.ones_like(tensor.array)))
     for i, tensor in enumerate(tensors):
         if not tensor.requires_grad:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
@@ -182,16 +183,16 @@ class Task:
 
     def execute(
         self,
-        roots: tuple[TensorBase, ...],
-        seeds: list[TensorBase | None],
+        roots: tuple[Tensor, ...],
+        seeds: list[Tensor | None],
         edges: list[tuple[Node | None, int]] | None,
         capture: bool,
-    ) -> list[TensorBase | None]:
+    ) -> list[Tensor | None]:
         starts = [tensor.gradient_edge() for tensor in roots]
         order = self._discover([node for node, _ in starts])
         if edges is not None:
             self._select(order, edges, capture)
-        self.captured: list[TensorBase | None] = [None] * (len(edges) if capture else 0)
+        self.captured: list[Tensor | None] = [None] * (len(edges) if capture else 0)
         for (node, nr), seed in zip(starts, seeds, strict=True):
             self._deliver(node, nr, seed)
         stack = _running.__dict__.setdefault("stack", [])
@@ -251,7 +252,7 @@ class Task:
                 self.needed.add(node)
                 reached.append(node)
 
-    def _deliver(self, node: Node, nr: int, value: TensorBase | None) -> None:
+    def _deliver(self, node: Node, nr: int, value: Tensor | None) -> None:
         """A gradient arrives at input `nr` of the node; the last one makes it ready."""
         self.dependencies[node] -= 1
         if self.selective and node not in self.needed and node not in self.captures:
@@ -261,7 +262,7 @@ class Task:
             grads = self.waiting[node] = [None] * len(node.input_metadata)
         if value is not None:
             held = grads[nr]
-            grads[nr] = value if held is None else TensorBase.wrap(held.array + value.array)
+            grads[nr] = value if held is None else Tensor.wrap(held.array + value.array)
         if self.dependencies[node] == 0:
             self.ready.push(node, self.waiting.pop(node))
 
@@ -282,7 +283,7 @@ class Task:
             if successor is not None:
                 self._deliver(successor, nr, value)
 
-    def _call(self, node: Node, grads: Grads) -> tuple[TensorBase | None, ...]:
+    def _call(self, node: Node, grads: Grads) -> tuple[Tensor | None, ...]:
         grads = _tensor_hooks(node, grads)
         if node._pre_hooks:
             grads = _node_pre_hooks(node, grads)
@@ -292,7 +293,7 @@ class Task:
             results = _node_post_hooks(node, results, arrived)
         return results
 
-    def _run(self, node: Node, grads: Grads) -> tuple[TensorBase | None, ...]:
+    def _run(self, node: Node, grads: Grads) -> tuple[Tensor | None, ...]:
         if not self.selective:
             return node.run(grads)
         wanted = [n in self.needed or n in self.captures for n, _ in node.next_functions]
@@ -335,7 +336,7 @@ def _tensor_hooks(node: Node, grads: Grads) -> Grads:
                 continue
             with shared:
                 held, new = tensor._grad, grads[nr].array
-                tensor._grad = TensorBase.wrap(new.copy() if held is None else held.array + new)
+                tensor._grad = Tensor.wrap(new.copy() if held is None else held.array + new)
     return grads
 
 
@@ -388,7 +389,7 @@ def _validated(node: Node, results: tuple) -> tuple:
         if array.dtype != dtype:
             array = array.astype(dtype)
         if array is not value.array:
-            checked[i] = TensorBase.wrap(array)
+            checked[i] = Tensor.wrap(array)
     return tuple(checked)
 
 
@@ -449,3 +450,6 @@ class _ReadyQueue:
             heap[hole] = heap[(hole - 1) // 2]
             hole = (hole - 1) // 2
         heap[hole] = item
+
+
+_tensor.engine = sys.modules[__name__]  # for `Tensor.backward`

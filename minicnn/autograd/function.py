@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd import grad_mode, inplace
-from minicnn.autograd.graph import FREED, Node, SavedTensor
-from minicnn.autograd.tensor_base import TensorBase
+from minicnn.autograd.node import FREED, Node, SavedTensor
 
 
 class FunctionCtx(Node):
@@ -24,23 +24,23 @@ class FunctionCtx(Node):
     function: type[Function]  # set by the subclass that each Function gets
     needs_input_grad: tuple[bool, ...] = ()
     materialize_grads = True
-    _to_save: tuple[TensorBase | None, ...] = ()
-    _dirty: tuple[TensorBase, ...] = ()
-    _non_differentiable: tuple[TensorBase, ...] = ()
+    _to_save: tuple[Tensor | None, ...] = ()
+    _dirty: tuple[Tensor, ...] = ()
+    _non_differentiable: tuple[Tensor, ...] = ()
     _saved: tuple[SavedTensor | None, ...] | None = ()
 
     def name(self) -> str:
         return self.function.name_prefix + type(self).__name__
 
-    def save_for_backward(self, *tensors: TensorBase | None) -> None:
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs of `forward` for `backward`, where `ctx.saved_tensors` gives them back."""
         self._to_save = tensors
 
-    def mark_dirty(self, *tensors: TensorBase) -> None:
+    def mark_dirty(self, *tensors: Tensor) -> None:
         """These inputs were written in place; they are to be returned as outputs."""
         self._dirty = tensors
 
-    def mark_non_differentiable(self, *tensors: TensorBase) -> None:
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
         """No gradient goes through these outputs."""
         self._non_differentiable = tensors
 
@@ -49,7 +49,7 @@ class FunctionCtx(Node):
         self.materialize_grads = value
 
     @property
-    def saved_tensors(self) -> tuple[TensorBase | None, ...]:
+    def saved_tensors(self) -> tuple[Tensor | None, ...]:
         """What `save_for_backward` kept. RuntimeError after the graph was freed, or if the memory was written since."""
         if self._saved is None:
             raise RuntimeError(FREED)
@@ -66,7 +66,7 @@ class FunctionCtx(Node):
         if self._saved:
             self._saved = None
 
-    def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
+    def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
         if self.function.built_in:
             if self._saved is None:
                 raise RuntimeError(FREED)
@@ -77,13 +77,13 @@ class FunctionCtx(Node):
             for i, grad in enumerate(grads):
                 if grad is None:
                     shape, dtype = self.input_metadata[i]
-                    grads[i] = TensorBase.wrap(np.zeros(shape, dtype))
+                    grads[i] = Tensor.wrap(np.zeros(shape, dtype))
         with np.errstate(**self.function.errstate):
             result = self.function.backward(self, *grads)
         result = result if isinstance(result, tuple) else (result,)
         return self.function.match_inputs(self, result)
 
-    def run_for(self, grads: list[TensorBase | None], wanted: list[bool]) -> tuple[TensorBase | None, ...]:
+    def run_for(self, grads: list[Tensor | None], wanted: list[bool]) -> tuple[Tensor | None, ...]:
         if not self.function.built_in:
             return self.run(grads)
         if self.function.takes_a_list:
@@ -147,13 +147,13 @@ class Function:
     @classmethod
     def tensor_slots(cls, args: tuple) -> list[int]:
         """The positions of the arguments that have an edge in `next_functions`."""
-        return [i for i, arg in enumerate(args) if isinstance(arg, TensorBase)]
+        return [i for i, arg in enumerate(args) if isinstance(arg, Tensor)]
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Compute forward; if a gradient may be wanted, leave a node behind: the outputs' `grad_fn`."""
         ctx = cls._node_class()
-        ctx.needs_input_grad = tuple([isinstance(arg, TensorBase) and arg.requires_grad for arg in args])
+        ctx.needs_input_grad = tuple([isinstance(arg, Tensor) and arg.requires_grad for arg in args])
         mode = grad_mode.mode
         recorded = mode.enabled and True in ctx.needs_input_grad
         enabled, mode.enabled = mode.enabled, False
@@ -168,7 +168,7 @@ class Function:
             mode.enabled = enabled
         several = isinstance(result, tuple)
         outputs = [
-            out if isinstance(out, TensorBase) or out is None else TensorBase.wrap(out)
+            out if isinstance(out, Tensor) or out is None else Tensor.wrap(out)
             for out in (result if several else (result,))
         ]
         if ctx._dirty:
@@ -186,12 +186,12 @@ class Function:
         return tuple(outputs) if several else outputs[0]
 
     @classmethod
-    def _record(cls, ctx: FunctionCtx, args: tuple, outputs: list[TensorBase | None]) -> None:
+    def _record(cls, ctx: FunctionCtx, args: tuple, outputs: list[Tensor | None]) -> None:
         """Join the node to those of its inputs. Done before the outputs get their place in the graph: one of them may be
         an input that was written in place."""
         ctx._slots, ctx._n_args = cls.tensor_slots(args), len(args)
         ctx.next_functions = tuple(
-            [args[i].gradient_edge() if isinstance(args[i], TensorBase) else (None, 0) for i in ctx._slots]
+            [args[i].gradient_edge() if isinstance(args[i], Tensor) else (None, 0) for i in ctx._slots]
         )
         if cls.built_in:
             for i, (node, _) in zip(ctx._slots, ctx.next_functions, strict=True):
@@ -209,7 +209,7 @@ class Function:
             )
 
     @classmethod
-    def _place(cls, ctx: FunctionCtx, out: TensorBase, nr: int, args: tuple, recorded: bool, origin: str) -> TensorBase:
+    def _place(cls, ctx: FunctionCtx, out: Tensor, nr: int, args: tuple, recorded: bool, origin: str) -> Tensor:
         """Give one output its place in the graph."""
         if _in(out, ctx._dirty):
             if recorded and out._requires_grad and out._grad_fn is None:
@@ -228,21 +228,21 @@ class Function:
         return out
 
     @classmethod
-    def gradient_outputs(cls, outputs: list[TensorBase | None]) -> list[TensorBase | None]:
+    def gradient_outputs(cls, outputs: list[Tensor | None]) -> list[Tensor | None]:
         """The outputs that `backward` receives a gradient for, in the place of which there may be zeros."""
         return outputs
 
     @staticmethod
-    def _is_made_here(ctx: FunctionCtx, out: TensorBase, args: tuple) -> bool:
+    def _is_made_here(ctx: FunctionCtx, out: Tensor, args: tuple) -> bool:
         """Whether this node will be the grad_fn of the output: not of an index, nor of an input that is handed through."""
         return out.array.dtype.kind in "fc" and (not _in(out, args) or _in(out, ctx._dirty))
 
     @staticmethod
-    def _is_differentiable(ctx: FunctionCtx, out: TensorBase) -> bool:
+    def _is_differentiable(ctx: FunctionCtx, out: Tensor) -> bool:
         return out.array.dtype.kind in "fc" and not _in(out, ctx._non_differentiable)
 
     @classmethod
-    def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[TensorBase | None, ...]:
+    def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[Tensor | None, ...]:
         """One gradient for each edge, out of what `backward` returned for each argument."""
         expected = ctx._n_args
         if len(result) > expected and all(grad is None for grad in result[expected:]):
@@ -260,7 +260,7 @@ class Function:
         return tuple(_as_tensor(result[i], ctx, i) for i in ctx._slots)
 
 
-def _in(tensor: TensorBase, several: Sequence) -> bool:
+def _in(tensor: Tensor, several: Sequence) -> bool:
     """Whether it is one of them (`in` would compare values)."""
     for other in several:  # noqa: SIM110  (on the path of every operation: a generator costs more than the loop)
         if other is tensor:
@@ -281,11 +281,11 @@ def _check_dirty(ctx: FunctionCtx, args: tuple, outputs: list, recorded: bool) -
         )
 
 
-def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> TensorBase | None:
-    if grad is None or isinstance(grad, TensorBase):
+def _as_tensor(grad: Any, ctx: FunctionCtx, position: int) -> Tensor | None:
+    if grad is None or isinstance(grad, Tensor):
         return grad
     if isinstance(grad, (np.ndarray, np.generic)):
-        return TensorBase.wrap(grad)
+        return Tensor.wrap(grad)
     raise TypeError(
         f"{ctx.name()} returned an object of type {type(grad).__name__} at position {position}: expected a Tensor or None"
     )
@@ -310,11 +310,11 @@ class Op(Function):
         return list(range(min(cls.slots, len(args))))
 
     @classmethod
-    def gradient_outputs(cls, outputs: list[TensorBase | None]) -> list[TensorBase | None]:
+    def gradient_outputs(cls, outputs: list[Tensor | None]) -> list[Tensor | None]:
         return [out for out in outputs if out.array.dtype.kind in "fc"]  # the indices of a maximum come last
 
     @classmethod
-    def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[TensorBase | None, ...]:
+    def match_inputs(cls, ctx: FunctionCtx, result: tuple) -> tuple[Tensor | None, ...]:
         grads = [_as_tensor(result[i], ctx, i) if i < len(result) else None for i in ctx._slots]
         if cls.takes_a_list and any(ctx.needs_input_grad):
             return tuple(grads)
@@ -336,7 +336,7 @@ class ViewOp(Op):
         return out
 
 
-def as_view(view: TensorBase, source: TensorBase, origin: str | None = None) -> None:
+def as_view(view: Tensor, source: Tensor, origin: str | None = None) -> None:
     """Note that `view` shows the memory of `source`: one version for both, and writes to one reach the other."""
     view._version_counter = source._version_counter
     if source._version_counter.inference:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._tensor import Tensor
 from minicnn.autograd import inplace
 from minicnn.autograd.engine import grad
-from minicnn.autograd.tensor_base import TensorBase
 
 __all__ = ["GradcheckError", "gradcheck"]
 
@@ -25,8 +25,8 @@ class GradcheckError(RuntimeError):
 
 
 def gradcheck(
-    func: Callable[..., TensorBase | Sequence[TensorBase]],
-    inputs: TensorBase | Sequence[Any],
+    func: Callable[..., Tensor | Sequence[Tensor]],
+    inputs: Tensor | Sequence[Any],
     *,
     eps: float = 1e-6,
     atol: float = 1e-5,
@@ -42,7 +42,7 @@ def gradcheck(
     Returns True, or raises GradcheckError (returns False with `raise_exception=False`). ValueError if no input requires
     grad. Fails where `func` is not differentiable, and where it draws random numbers.
     """
-    inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     checked = _inputs_to_check(inputs)
     try:
         _check(func, inputs, checked, eps, atol, rtol)
@@ -55,7 +55,7 @@ def gradcheck(
 
 def _inputs_to_check(inputs: tuple) -> list[int]:
     """The positions of the tensors that require grad."""
-    checked = [i for i, x in enumerate(inputs) if isinstance(x, TensorBase) and x.requires_grad]
+    checked = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     for i in checked:
         array = inputs[i].array
         if array.dtype != np.float64:
@@ -90,7 +90,7 @@ def _check(func: Callable, inputs: tuple, checked: list[int], eps: float, atol: 
                 raise GradcheckError("Numerical gradient for function expected to be zero")
             continue
         v = _unit(rng, y.array.shape)
-        seed = TensorBase.wrap(v.astype(y.array.dtype))
+        seed = Tensor.wrap(v.astype(y.array.dtype))
         grads = grad(y, tensors, seed, retain_graph=True, allow_unused=True)
         for j, (u, changes), g in zip(checked, numerical, grads, strict=True):
             measured = float(np.sum(v * changes[i]))
@@ -102,13 +102,13 @@ def _check(func: Callable, inputs: tuple, checked: list[int], eps: float, atol: 
                 )
 
 
-def _differentiable(result: Any) -> list[TensorBase | None]:
+def _differentiable(result: Any) -> list[Tensor | None]:
     """One entry for each output of the function: None for a tensor without gradient, nothing for what is no tensor."""
     outputs = result if isinstance(result, (tuple, list)) else (result,)
-    return [y if y.requires_grad else None for y in outputs if isinstance(y, TensorBase)]
+    return [y if y.requires_grad else None for y in outputs if isinstance(y, Tensor)]
 
 
-def _change_along(func: Callable, inputs: tuple, x: TensorBase, u: np.ndarray, eps: float) -> list[np.ndarray]:
+def _change_along(func: Callable, inputs: tuple, x: Tensor, u: np.ndarray, eps: float) -> list[np.ndarray]:
     """(f(x + eps u) - f(x - eps u)) / (2 eps) for each output."""
     before = x.array.copy()
 
@@ -117,7 +117,7 @@ def _change_along(func: Callable, inputs: tuple, x: TensorBase, u: np.ndarray, e
         inplace.written(x, None)  # whatever is remembered about the old numbers does not hold any more
         result = func(*inputs)
         outputs = result if isinstance(result, (tuple, list)) else (result,)
-        return [y.array.astype(np.float64) for y in outputs if isinstance(y, TensorBase)]
+        return [y.array.astype(np.float64) for y in outputs if isinstance(y, Tensor)]
 
     try:
         ahead, behind = at(eps), at(-eps)

@@ -1,39 +1,25 @@
-"""The graph: its nodes, their hooks, and what a node keeps of the forward pass.
-
-A node is the ctx of the operation that made a tensor: `y.grad_fn`. It points backwards, to the nodes that made the
-operation's inputs (`next_functions`); a leaf ends in an `AccumulateGrad`, which is the only node that holds the leaf.
-Nobody points forwards, so a graph dies with its last output, by reference counting alone.
-"""
+"""`torch.autograd.graph`: nodes, hooks on what they save, and hooks on several tensors of one pass."""
 
 from __future__ import annotations
 
-import itertools
 import threading
-import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
-from sys import getrefcount
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from minicnn.autograd import grad_mode
+from minicnn._tensor import Tensor
+from minicnn.autograd import engine
 from minicnn.autograd.handles import RemovableHandle
+from minicnn.autograd.node import Node, disable_saved_tensors_hooks, save_on_cpu, saved_tensors_hooks
 
-if TYPE_CHECKING:
-    from minicnn.autograd.tensor_base import TensorBase
-
-_sequence = itertools.count()
-# Held while a thread changes what belongs to a tensor and not to one pass: its `.grad`, its accumulator, its view's node.
-shared = threading.RLock()
-
-FREED = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
-    "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
-    "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
-    "saved tensors after calling backward."
-)
+__all__ = [
+    "GradientEdge",
+    "Node",
+    "disable_saved_tensors_hooks",
+    "get_gradient_edge",
+    "register_multi_grad_hook",
+    "save_on_cpu",
+    "saved_tensors_hooks",
+]
 
 
 class GradientEdge(NamedTuple):
@@ -41,335 +27,6 @@ class GradientEdge(NamedTuple):
 
     node: Node | None
     output_nr: int
-
-
-class Node:
-    """One operation in the graph. Its inputs in the backward pass are the gradients of its outputs.
-
-    `next_functions` has one (node or None, input number) for each tensor argument of the operation. Nodes that were
-    created later run earlier (`_sequence_nr`).
-    """
-
-    _pre_hooks: OrderedDict | None = None
-    _post_hooks: OrderedDict | None = None
-    _tensor_hooks: tuple[tuple[OrderedDict, int], ...] = ()  # (hook dict of an output tensor, its output number)
-    _retains_grad: dict[int, weakref.ref] | None = None  # output number -> the tensor that wants its gradient
-
-    _detached: tuple[int, ...] = ()  # output numbers whose tensors were detached in place
-
-    def __init__(self) -> None:
-        self.next_functions: tuple[tuple[Node | None, int], ...] = ()
-        self.input_metadata: list[tuple[tuple[int, ...], np.dtype]] = []  # (shape, dtype) of each output's gradient
-        self._order = next(_sequence)
-
-    def name(self) -> str:
-        return type(self).__name__
-
-    @property
-    def metadata(self) -> dict:
-        """A place for the user's notes on this node."""
-        return self.__dict__.setdefault("_metadata", {})
-
-    def _sequence_nr(self) -> int:
-        return self._order
-
-    def _input_metadata(self) -> list[tuple[tuple[int, ...], np.dtype]]:
-        return self.input_metadata
-
-    def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
-        """The gradients of the operation's inputs, one for each of `next_functions`, from those of its outputs."""
-        raise NotImplementedError
-
-    def run_for(self, grads: list[TensorBase | None], wanted: list[bool]) -> tuple[TensorBase | None, ...]:
-        """`run` in a pass that needs the gradients of some inputs only: one flag for each of `next_functions`."""
-        return self.run(grads)
-
-    def __call__(self, *grads: TensorBase | None) -> Any:
-        result = self.run(list(grads))
-        return result[0] if len(result) == 1 else result
-
-    def release_saved(self) -> None:
-        """Called when the node has run and the graph is not retained."""
-
-    def register_hook(self, fn: Callable) -> RemovableHandle:
-        """`fn(grad_inputs, grad_outputs)` after the node has run; a tuple that it returns replaces grad_inputs."""
-        if self._post_hooks is None:
-            self._post_hooks = OrderedDict()
-        return _register(self._post_hooks, fn)
-
-    def register_prehook(self, fn: Callable) -> RemovableHandle:
-        """`fn(grad_outputs)` before the node runs; a tuple that it returns replaces grad_outputs."""
-        if self._pre_hooks is None:
-            self._pre_hooks = OrderedDict()
-        return _register(self._pre_hooks, fn)
-
-    def add_tensor_hooks(self, hooks: OrderedDict, output_nr: int) -> None:
-        self._tensor_hooks = (*self._tensor_hooks, (hooks, output_nr))
-
-    def tensor_hooks(self) -> tuple[tuple[OrderedDict, int], ...]:
-        return self._tensor_hooks
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} object at {id(self):#x}>"
-
-
-def _register(hooks: OrderedDict, hook: Callable) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = hook
-    return handle
-
-
-class AccumulateGrad(Node):
-    """Adds the gradient that arrives to `variable.grad`. One for each leaf, alive while a graph ends in it."""
-
-    def __init__(self, variable: TensorBase) -> None:
-        super().__init__()
-        self.variable = variable
-        self.input_metadata = [(variable.array.shape, variable.array.dtype)]
-
-    def name(self) -> str:
-        return "torch::autograd::AccumulateGrad"
-
-    def tensor_hooks(self) -> tuple[tuple[OrderedDict, int], ...]:
-        hooks = self.variable._backward_hooks
-        return ((hooks, 0),) if hooks else ()
-
-    def run(self, grads: list[TensorBase | None]) -> tuple:
-        variable, unshared = self.variable, _unshared(grads, 3 if self._post_hooks else 2)
-        grad = grads[0]
-        if grad is not None and variable.requires_grad:
-            with shared:
-                if variable._grad is None:
-                    variable._grad = grad.wrap(grad.array if unshared else grad.array.copy())
-                else:
-                    variable._grad.array += grad.array
-                    variable._grad._version_counter.value += 1
-        if variable._post_accumulate_grad_hooks:  # they run even if there was nothing to add
-            _run_post_accumulate_hooks(variable)
-        return ()
-
-
-def _unshared(grads: list[TensorBase | None], expected: int) -> bool:
-    """Whether nobody but this list holds the gradient in it, nor its memory: then it need not be copied to be kept.
-
-    Asks for the numbers of references, as PyTorch does. One of them is that of the question itself; one more is expected
-    if the node has post-hooks, which will be shown the gradient: theirs is then the `.grad` itself.
-    """
-    if grads[0] is None or getrefcount(grads[0]) != expected or getrefcount(grads[0].array) != 2:
-        return False
-    array, base = grads[0].array, grads[0].array.base
-    if not (array.flags.c_contiguous and array.flags.writeable):
-        return False
-    if base is None:
-        return True
-    whole = isinstance(base, np.ndarray) and base.base is None and base.nbytes == array.nbytes
-    del base
-    return whole and getrefcount(array.base) == 2
-
-
-def _run_post_accumulate_hooks(variable: TensorBase) -> None:
-    given = variable
-    for hook in tuple(variable._post_accumulate_grad_hooks.values()):
-        result = hook(given)
-        if result is not None and result is not given:
-            given = checked(hook, result, given)  # PyTorch 2.13.0 hands it to the next hook before it complains
-    if given is not variable:
-        raise RuntimeError("Tensor post accumulate grad hooks should return None.")
-
-
-def checked(hook: Any, result: Any, original: TensorBase | None) -> TensorBase:
-    """What a hook returned in the place of `original`: a tensor of its dtype and shape, or an error with its name."""
-    name = getattr(hook, "__name__", "<unknown>")
-    if not isinstance(result, _tensor_base()):
-        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
-    if original is None:
-        raise RuntimeError("can't replace a None gradient with a non-None value")
-    if result.array.dtype != original.array.dtype:
-        was, got = original.dtype.tensor_type, result.dtype.tensor_type
-        raise RuntimeError(f"hook '{name}' has changed the type of value (was torch.{was} got torch.{got})")
-    if result.array.shape != original.array.shape:
-        raise RuntimeError(f"hook '{name}' has changed the size of value")
-    return result
-
-
-# --- saving tensors for the backward pass ---------------------------------------------------------------------------
-
-
-class _SavedTensorHooks(threading.local):
-    def __init__(self) -> None:
-        self.stack: list[tuple[Callable, Callable]] = []
-        self.disabled: str | None = None
-
-
-saved_hooks = _SavedTensorHooks()
-
-
-class saved_tensors_hooks:
-    """Inside, `pack(tensor)` stands for each tensor that a node saves, and `unpack(packed)` gives it back.
-
-    The innermost pair alone is used. RuntimeError if `pack` changes the tensor in place; TypeError, in the backward
-    pass, if `unpack` does not return a tensor.
-    """
-
-    def __init__(self, pack_hook: Callable, unpack_hook: Callable) -> None:
-        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
-
-    def __enter__(self) -> None:
-        if saved_hooks.disabled is not None:
-            raise RuntimeError(saved_hooks.disabled)
-        saved_hooks.stack.append((self.pack_hook, self.unpack_hook))
-
-    def __exit__(self, *error: object) -> None:
-        saved_hooks.stack.pop()
-
-
-@contextmanager
-def disable_saved_tensors_hooks(error_message: str):
-    """Inside, entering `saved_tensors_hooks` raises RuntimeError with this message."""
-    if saved_hooks.stack:
-        raise RuntimeError(error_message)
-    previous, saved_hooks.disabled = saved_hooks.disabled, error_message
-    try:
-        yield
-    finally:
-        saved_hooks.disabled = previous
-
-
-class save_on_cpu(saved_tensors_hooks):
-    """Keeps what is saved in the memory of the CPU, where it is already: the tensors themselves are kept."""
-
-    def __init__(self, pin_memory: bool = False, device_type: str = "cpu") -> None:
-        super().__init__(lambda tensor: tensor, lambda packed: packed)
-
-
-class SavedTensor:
-    """One tensor that a node keeps: its array and its place in the graph, and the version that it had.
-
-    An output of the node is kept without its `grad_fn`, which is the node itself: that would be a cycle.
-    """
-
-    __slots__ = (
-        "_array",
-        "_counter",
-        "_edge",
-        "_leaf",
-        "_output_nr",
-        "_packed",
-        "_unpack",
-        "_version",
-        "_view",
-        "_view_to_refuse",
-        "is_output",
-    )
-
-    def __init__(self, tensor: TensorBase, is_output: bool) -> None:
-        self.is_output = is_output
-        self._unpack = None
-        self._output_nr = tensor._output_nr
-        self._counter = tensor._version_counter
-        self._version = self._counter.value
-        if self._counter.inference:
-            raise RuntimeError(
-                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
-                "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
-                "it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
-            )
-        self._leaf = tensor if tensor._grad_fn is None and not is_output else None
-        self._edge = None if is_output else tensor.grad_fn
-        self._view = tensor._base is not None
-        self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
-        if saved_hooks.stack:
-            pack, self._unpack = saved_hooks.stack[-1]
-            self._pack(pack, tensor)
-        else:
-            self._array = tensor.array
-
-    def _pack(self, pack: Callable, tensor: TensorBase) -> None:
-        given = tensor.alias() if self.is_output else tensor
-        with grad_mode.no_grad():
-            self._packed = pack(given)
-        self._array = self._leaf = None
-        if self._counter.value != self._version:
-            raise RuntimeError(
-                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
-                "cannot be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
-                "issue if you need to perform in-place operations on the input to a pack hook."
-            )
-
-    def keep_copy(self) -> None:
-        """Its memory is about to be written by the very operation that saves it: keep the old numbers."""
-        self._array = self._array.copy()
-        self._counter = type(self._counter)()
-        self._version, self._leaf = 0, None
-
-    def moved_to(self, tensor: TensorBase) -> None:
-        """The output was written into `tensor`, in place: keep that memory, at its present version."""
-        self._array, self._counter, self._version = tensor.array, tensor._version_counter, tensor._version
-        self._view = tensor._base is not None
-
-    def unpack(self, node: Node) -> TensorBase:
-        """The tensor as it was saved. RuntimeError if its memory has been written since."""
-        base = _tensor_base()
-        if self._unpack is not None:
-            tensor = self._unpack(self._packed)
-            if not isinstance(tensor, base):
-                raise TypeError(
-                    "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
-                    f"{type(tensor).__name__}"
-                )
-            return tensor
-        if self._edge is not None and self._output_nr in self._edge._detached:
-            raise RuntimeError(
-                "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, "
-                "please use out-of-place `.detach()` instead"
-            )
-        if self._counter.value != self._version:
-            raise RuntimeError(self._modified(node))
-        if self._leaf is not None:
-            return self._leaf
-        tensor = base.wrap(self._array)
-        tensor._version_counter = self._counter
-        tensor._grad_fn = node if self.is_output else self._edge
-        tensor._output_nr = self._output_nr
-        return tensor
-
-    def _modified(self, node: Node) -> str:
-        from minicnn._types import dtype
-
-        if self._view_to_refuse is not None:
-            self._view_to_refuse.grad_fn  # noqa: B018  (for such a view this raises the error that says more)
-        if self._view and (self.is_output or self._edge is not None):
-            maker = "AsStrided"  # a write to the base has made a new node for the view
-        elif self.is_output:
-            maker = strip_backward(node)
-        elif self._edge is not None and self._counter.writer is not None:
-            maker = self._counter.writer
-        else:
-            maker = strip_backward(self._edge) if self._edge is not None else ""
-        kind = dtype.of(self._array.dtype).tensor_type
-        kind = f"CPU{kind.removesuffix('Tensor')}Type" if self._array.dtype.kind in "bc" else f"torch.{kind}"
-        made_by = f", which is output {self._output_nr} of {maker}," if maker else ""
-        return (
-            "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"[{kind} {list(self._array.shape)}]{made_by} is at version {self._counter.value}; expected version "
-            f"{self._version} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
-            "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
-        )
-
-
-def strip_backward(node: Node) -> str:
-    """`MulBackward0` -> `Mul`, `PowBackward1` -> `Pow1`: the name that error texts use."""
-    before, _, overload = node.name().rpartition("Backward")
-    return before + overload.removesuffix("0") if before else overload
-
-
-def _tensor_base() -> type[TensorBase]:
-    from minicnn.autograd.tensor_base import TensorBase
-
-    return TensorBase
-
-
-# --- hooks on several tensors ---------------------------------------------------------------------------------------
 
 
 class _MultiHandle(RemovableHandle):
@@ -391,14 +48,14 @@ class _MultiHandle(RemovableHandle):
         self.handles = state
 
 
-def get_gradient_edge(tensor: TensorBase) -> GradientEdge:
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """Where the gradient of `tensor` enters the graph. ValueError if it does not require grad."""
     if not tensor.requires_grad:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
     return GradientEdge(*tensor.gradient_edge())
 
 
-def register_multi_grad_hook(tensors: Iterable[TensorBase], fn: Callable, *, mode: str = "all") -> RemovableHandle:
+def register_multi_grad_hook(tensors: Iterable[Tensor], fn: Callable, *, mode: str = "all") -> RemovableHandle:
     """Calls `fn` once in a backward pass: with the list of all gradients when the last one is there ("all"; None for
     tensors that get none), or with the first gradient that arrives ("any")."""
     if mode not in ("all", "any"):
@@ -407,9 +64,7 @@ def register_multi_grad_hook(tensors: Iterable[TensorBase], fn: Callable, *, mod
     return _register_all(tensors, fn) if mode == "all" else _register_any(tensors, fn)
 
 
-def _register_all(tensors: tuple[TensorBase, ...], fn: Callable) -> RemovableHandle:
-    from minicnn.autograd import engine
-
+def _register_all(tensors: tuple[Tensor, ...], fn: Callable) -> RemovableHandle:
     lock = threading.Lock()
     counts: dict[int, int] = {}
     expected: dict[int, int] = {}
@@ -438,9 +93,7 @@ def _register_all(tensors: tuple[TensorBase, ...], fn: Callable) -> RemovableHan
     return _MultiHandle(tuple(tensor.register_hook(inner_hook(i)) for i, tensor in enumerate(tensors)))
 
 
-def _register_any(tensors: tuple[TensorBase, ...], fn: Callable) -> RemovableHandle:
-    from minicnn.autograd import engine
-
+def _register_any(tensors: tuple[Tensor, ...], fn: Callable) -> RemovableHandle:
     lock = threading.Lock()
     ran_in: set[int] = set()
 

@@ -7,16 +7,15 @@ the operation and the rest around it; the view's own `grad_fn` is then made afre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from minicnn._types import CATEGORY
 from minicnn.autograd import grad_mode
-from minicnn.autograd.graph import Node, strip_backward
+from minicnn.autograd.node import FREED, Node, strip_backward
 
-if TYPE_CHECKING:
-    from minicnn.autograd.tensor_base import TensorBase
+Tensor = Any  # `minicnn.Tensor` stands above this file
 
 _ADVICE = {  # what made the view -> why it must not be written, and what to do
     "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
@@ -32,7 +31,7 @@ _ADVICE = {  # what made the view -> why it must not be written, and what to do
 }
 
 
-def refuse(view: TensorBase, what: str = "is being") -> None:
+def refuse(view: Tensor, what: str = "is being") -> None:
     """Raise the RuntimeError that says why this view must not be written."""
     origin, node = view._view_origin, view._grad_fn
     made_by = "" if node is None else f"Output {view._output_nr} of {strip_backward(node)} is a view"
@@ -45,7 +44,7 @@ def refuse(view: TensorBase, what: str = "is being") -> None:
     raise RuntimeError(f"{made_by}{happened} {_ADVICE[origin]}")
 
 
-def check(tensor: TensorBase, recorded: bool = False) -> None:
+def check(tensor: Tensor, recorded: bool = False) -> None:
     """RuntimeError if this tensor must not be written in place now, by something that requires grad if `recorded`."""
     if tensor._version_counter.inference and not grad_mode.mode.inference:
         raise RuntimeError(
@@ -64,7 +63,7 @@ def check(tensor: TensorBase, recorded: bool = False) -> None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
 
 
-def written(tensor: TensorBase, node: Node | None, output_nr: int = 0) -> TensorBase:
+def written(tensor: Tensor, node: Node | None, output_nr: int = 0) -> Tensor:
     """Tell autograd that `tensor` has been written: by `node`, or outside of the graph if that is None."""
     counter = tensor._version_counter
     counter.value += 1
@@ -82,7 +81,7 @@ def written(tensor: TensorBase, node: Node | None, output_nr: int = 0) -> Tensor
     return tensor
 
 
-def reseat(tensor: TensorBase, view: TensorBase) -> TensorBase:
+def reseat(tensor: Tensor, view: Tensor) -> Tensor:
     """Let `tensor` become what this view of it is: another shape over the same memory, which is not written.
 
     So a base of `tensor` stays where it is in the graph, and hooks set so far stay with the old shape's gradient.
@@ -96,7 +95,7 @@ def reseat(tensor: TensorBase, view: TensorBase) -> TensorBase:
     return tensor
 
 
-def _move(tensor: TensorBase, node: Node, output_nr: int) -> None:
+def _move(tensor: Tensor, node: Node, output_nr: int) -> None:
     """Give the tensor its new node. Hooks set so far stay with the old one; `retain_grad` goes along."""
     retained = tensor._retained_by
     if retained is not None:
@@ -109,7 +108,7 @@ def _move(tensor: TensorBase, node: Node, output_nr: int) -> None:
         tensor.retain_grad()
 
 
-def refresh_view(view: TensorBase) -> None:
+def refresh_view(view: Tensor) -> None:
     """The base was written: make the view's grad_fn anew, from the base."""
     _move(view, AsStridedBackward0(view._base, view), 0)
 
@@ -135,13 +134,13 @@ class _Window:
 class AsStridedBackward0(Node):
     """view -> base: the view's gradient in its place, zeros around it."""
 
-    def __init__(self, base: TensorBase, view: TensorBase) -> None:
+    def __init__(self, base: Tensor, view: Tensor) -> None:
         super().__init__()
         self.next_functions = (base.gradient_edge(),)
         self.input_metadata = [(view.array.shape, view.array.dtype)]
         self._window = _Window(base.array, view.array)
 
-    def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
+    def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
         if grads[0] is None:
             return (None,)
         whole, part = self._window.zeros()
@@ -155,19 +154,17 @@ class CopySlices(Node):
     def name(self) -> str:
         return "torch::autograd::CopySlices"
 
-    def __init__(self, base: TensorBase, view: TensorBase, node: Node) -> None:
+    def __init__(self, base: Tensor, view: Tensor, node: Node) -> None:
         super().__init__()
         self.input_metadata = [(base.array.shape, base.array.dtype)]
         self._window = _Window(base.array, view.array)
         self._node: Node | None = node
         self.next_functions = (base.gradient_edge(), *node.next_functions[1:])
 
-    def run(self, grads: list[TensorBase | None]) -> tuple[TensorBase | None, ...]:
+    def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
         if grads[0] is None:
             return (None,) * len(self.next_functions)
         if self._node is None:
-            from minicnn.autograd.graph import FREED
-
             raise RuntimeError(FREED)
         whole, part = self._window.zeros()
         np.copyto(whole, grads[0].array)
@@ -175,7 +172,7 @@ class CopySlices(Node):
         part[...] = 0 if through[0] is None else through[0].array
         return (grads[0].wrap(whole), *through[1:])
 
-    def run_for(self, grads: list[TensorBase | None], wanted: list[bool]) -> tuple[TensorBase | None, ...]:
+    def run_for(self, grads: list[Tensor | None], wanted: list[bool]) -> tuple[Tensor | None, ...]:
         return tuple(grad if wants else None for grad, wants in zip(self.run(grads), wanted, strict=True))
 
     def release_saved(self) -> None:
@@ -190,7 +187,7 @@ def _overlaps(array: np.ndarray) -> bool:
     )
 
 
-def assign(tensor: TensorBase, result: TensorBase, constant: bool = False) -> TensorBase:
+def assign(tensor: Tensor, result: Tensor, constant: bool = False) -> Tensor:
     """Write into `tensor` what an operation made of it, and take over the operation's place in the graph.
 
     RuntimeError if the result's shape is another one, its type of a higher category, or if several elements of

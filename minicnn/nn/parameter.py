@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.autograd.tensor_base import TensorBase
 
 __all__ = ["Parameter", "Buffer"]
 
@@ -73,7 +72,7 @@ class Buffer(Tensor):
 
 
 def _empty() -> Tensor:
-    return TensorBase.wrap(np.empty(0, np.float32))
+    return Tensor.wrap(np.empty(0, np.float32))
 
 
 def _sharing_memory(cls: type, data: Tensor) -> Any:

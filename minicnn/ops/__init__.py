@@ -1,5 +1,8 @@
 """The operations: functions of tensors, one file a family. `minicnn.Tensor` and `minicnn.nn.functional` call them."""
 
+import sys
+
+from minicnn import _tensor
 from minicnn.ops._common import default_dtype, result_type, set_default_dtype
 from minicnn.ops.activation import (
     elu,
@@ -204,3 +207,5 @@ from minicnn.ops.sorting import (
     topk,
     unique,
 )
+
+_tensor.ops = sys.modules[__name__]  # for the methods of `Tensor`

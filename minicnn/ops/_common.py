@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels
-from minicnn._types import CATEGORY, dtype
-from minicnn.autograd.tensor_base import TensorBase, short_name
+from minicnn._tensor import Tensor
+from minicnn._types import CATEGORY, dtype, short_name
 
 Number = (bool, int, float, complex, np.number, np.bool_)
 
@@ -43,7 +43,7 @@ def result_type(*operands: Any) -> np.dtype:
     its category (bool, integer, float, complex) is higher."""
     ranks: list[np.dtype | None] = [None, None, None]
     for operand in operands:
-        if isinstance(operand, TensorBase):
+        if isinstance(operand, Tensor):
             rank, kind = (0 if operand.array.ndim else 1), operand.array.dtype
         else:
             rank, kind = 2, _number_dtype(operand)
@@ -100,7 +100,7 @@ def product_of(array: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.nd
 
 def operand(value: Any, kind: np.dtype) -> np.ndarray:
     """A tensor or a number as an array of this type. Integers wrap around, as in PyTorch: 300 is 44 in uint8."""
-    if isinstance(value, TensorBase):
+    if isinstance(value, Tensor):
         return value.array.astype(kind, copy=False)
     of = _number_dtype(value)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -117,7 +117,7 @@ def fitting(value: Any, kind: np.dtype) -> np.ndarray:
 
     As in PyTorch a negative integer wraps around in uint8, and every number is a boolean.
     """
-    number = value.array.item() if isinstance(value, TensorBase) else value
+    number = value.array.item() if isinstance(value, Tensor) else value
     of = _number_dtype(number)
     if kind.kind == "b":
         return np.asarray(bool(number))
@@ -202,7 +202,7 @@ def wrap_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
 
 def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
     """TypeError unless `value` is a tensor."""
-    if not isinstance(value, TensorBase):
+    if not isinstance(value, Tensor):
         raise TypeError(
             f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
         )

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from minicnn import kernels
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import floating, implemented, operand, single, wrap_dim
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -22,9 +22,9 @@ class Relu(Op):
         x = a.array
         if x.dtype in (np.float32, np.float64):
             # Otherwise `inplace.assign` copies the result: a fresh array costs more than the arithmetic.
-            out = TensorBase.wrap(kernels.relu(x, in_place and x.flags.c_contiguous and x.flags.writeable))
+            out = Tensor.wrap(kernels.relu(x, in_place and x.flags.c_contiguous and x.flags.writeable))
         else:
-            out = TensorBase.wrap(np.maximum(x, x.dtype.type(0)))
+            out = Tensor.wrap(np.maximum(x, x.dtype.type(0)))
         ctx.save_for_backward(out)
         return out
 
@@ -108,7 +108,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 class Sigmoid(Op):
     @staticmethod
     def forward(ctx, a):
-        out = TensorBase.wrap(_sigmoid(operand(a, floating(a.array.dtype))))
+        out = Tensor.wrap(_sigmoid(operand(a, floating(a.array.dtype))))
         ctx.save_for_backward(out)
         return out
 
@@ -121,7 +121,7 @@ class Sigmoid(Op):
 class Tanh(Op):
     @staticmethod
     def forward(ctx, a):
-        out = TensorBase.wrap(np.tanh(operand(a, floating(a.array.dtype))))
+        out = Tensor.wrap(np.tanh(operand(a, floating(a.array.dtype))))
         ctx.save_for_backward(out)
         return out
 
@@ -291,7 +291,7 @@ class Softmax(Op):
         ctx.dim = dim
         x = single(a.array)
         e = np.exp(x - x.max(axis=dim, keepdims=True)) if x.size else x
-        out = TensorBase.wrap((e / kernels.add_up(e, dim, True)).astype(a.array.dtype, copy=False))
+        out = Tensor.wrap((e / kernels.add_up(e, dim, True)).astype(a.array.dtype, copy=False))
         ctx.save_for_backward(out)
         return out
 
@@ -311,7 +311,7 @@ class LogSoftmax(Op):
         x = single(a.array)
         shifted = x - x.max(axis=dim, keepdims=True) if x.size else x
         total = kernels.add_up(np.exp(shifted), dim, True)
-        out = TensorBase.wrap((shifted - np.log(total)).astype(a.array.dtype, copy=False))
+        out = Tensor.wrap((shifted - np.log(total)).astype(a.array.dtype, copy=False))
         ctx.save_for_backward(out)
         return out
 
@@ -321,27 +321,27 @@ class LogSoftmax(Op):
         return grad.array - np.exp(out.array) * kernels.add_up(grad.array, ctx.dim, True)
 
 
-def _no_booleans(input: TensorBase, text: str) -> None:
+def _no_booleans(input: Tensor, text: str) -> None:
     if input.array.dtype.kind == "b":
         raise RuntimeError(text)
 
 
-def relu(input: TensorBase, in_place: bool = False) -> TensorBase:
+def relu(input: Tensor, in_place: bool = False) -> Tensor:
     """max(input, 0). `in_place`: may be written into input's own memory, for `relu_`, which has checked that it can be."""
     _no_booleans(input, "Boolean inputs not supported for relu")
     return Relu.apply(input, in_place)
 
 
-def threshold(input: TensorBase, threshold: float, value: float) -> TensorBase:
+def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     return Threshold.apply(input, threshold, value)
 
 
-def leaky_relu(input: TensorBase, negative_slope: float = 0.01) -> TensorBase:
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     implemented("leaky_relu_cpu", input.array.dtype)
     return LeakyRelu.apply(input, negative_slope)
 
 
-def prelu(input: TensorBase, weight: TensorBase) -> TensorBase:
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """RuntimeError unless `weight` has one number, or one for each channel (dimension 1 of input)."""
     n = weight.array.size
     channels = input.array.shape[1] if input.array.ndim > 1 else 1
@@ -355,85 +355,85 @@ def prelu(input: TensorBase, weight: TensorBase) -> TensorBase:
     return PreluKernel.apply(input, weight)
 
 
-def elu(input: TensorBase, alpha: float = 1.0) -> TensorBase:
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     implemented("elu_cpu", input.array.dtype)
     return Elu.apply(input, alpha, 1.0)
 
 
-def selu(input: TensorBase) -> TensorBase:
+def selu(input: Tensor) -> Tensor:
     """Klambauer et al. 2017, with their two constants."""
     implemented("elu_cpu", input.array.dtype)
     return Elu.apply(input, SELU_ALPHA, SELU_SCALE)
 
 
-def sigmoid(input: TensorBase) -> TensorBase:
+def sigmoid(input: Tensor) -> Tensor:
     return Sigmoid.apply(input)
 
 
-def tanh(input: TensorBase) -> TensorBase:
+def tanh(input: Tensor) -> Tensor:
     return Tanh.apply(input)
 
 
-def silu(input: TensorBase) -> TensorBase:
+def silu(input: Tensor) -> Tensor:
     implemented("silu_cpu", input.array.dtype)
     return Silu.apply(input)
 
 
-def mish(input: TensorBase) -> TensorBase:
+def mish(input: Tensor) -> Tensor:
     implemented("mish_cpu", input.array.dtype)
     return Mish.apply(input)
 
 
-def softplus(input: TensorBase, beta: float = 1.0, threshold: float = 20.0) -> TensorBase:
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     implemented("softplus_cpu", input.array.dtype)
     return Softplus.apply(input, beta, threshold)
 
 
-def logsigmoid(input: TensorBase) -> TensorBase:
+def logsigmoid(input: Tensor) -> Tensor:
     implemented("log_sigmoid_cpu", input.array.dtype)
     return LogSigmoid.apply(input)
 
 
-def hardtanh(input: TensorBase, min_val: float = -1.0, max_val: float = 1.0) -> TensorBase:
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     _no_booleans(input, "Bool inputs not supported for hardtanh")
     if input.array.dtype.kind == "u" and min(min_val, max_val) < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     return Hardtanh.apply(input, min_val, max_val)
 
 
-def hardsigmoid(input: TensorBase) -> TensorBase:
+def hardsigmoid(input: Tensor) -> Tensor:
     implemented("hardsigmoid_cpu", input.array.dtype)
     return Hardsigmoid.apply(input)
 
 
-def hardswish(input: TensorBase) -> TensorBase:
+def hardswish(input: Tensor) -> Tensor:
     implemented("hardswish_cpu", input.array.dtype)
     return Hardswish.apply(input)
 
 
-def erf(input: TensorBase) -> TensorBase:
+def erf(input: Tensor) -> Tensor:
     return Erf.apply(input)
 
 
-def gelu(input: TensorBase, approximate: str = "none") -> TensorBase:
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
     implemented("GeluKernelImpl", input.array.dtype)
     return Gelu.apply(input, approximate)
 
 
-def softmax(input: TensorBase, dim: int) -> TensorBase:
+def softmax(input: Tensor, dim: int) -> Tensor:
     """Positive numbers that sum to 1 along `dim`."""
     implemented("softmax_lastdim_kernel_impl", input.array.dtype)
     return Softmax.apply(input, _axis(input, dim))
 
 
-def log_softmax(input: TensorBase, dim: int) -> TensorBase:
+def log_softmax(input: Tensor, dim: int) -> Tensor:
     """log(softmax(input)), computed without overflow."""
     implemented("log_softmax_lastdim_kernel_impl", input.array.dtype)
     return LogSoftmax.apply(input, _axis(input, dim))
 
 
-def _axis(input: TensorBase, dim: int) -> int | tuple:
+def _axis(input: Tensor, dim: int) -> int | tuple:
     dim = wrap_dim(dim, input.array.ndim)
     return dim if input.array.ndim else ()

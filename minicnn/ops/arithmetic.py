@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import (
     Number,
     fitting,
@@ -68,9 +68,9 @@ class Rsub(Op, node_name="RsubBackward1"):
         return -grad.array
 
 
-def _factors(a: TensorBase, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def _factors(a: Tensor, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Like `pair`; but half precision times a number beyond its range is computed in float32, as in PyTorch."""
-    if kind == np.float16 and not isinstance(b, TensorBase):
+    if kind == np.float16 and not isinstance(b, Tensor):
         return single(operand(a, kind)), operand(b, np.dtype(np.float32))
     return pair(a, b, kind)
 
@@ -83,10 +83,10 @@ class Mul(Op):
     @staticmethod
     def forward(ctx, a, b, kind):
         # Each factor is needed for the gradient of the other one only.
-        keep_a = a if isinstance(a, TensorBase) and ctx.needs_input_grad[1] else None
-        keep_b = b if isinstance(b, TensorBase) and ctx.needs_input_grad[0] else None
+        keep_a = a if isinstance(a, Tensor) and ctx.needs_input_grad[1] else None
+        keep_b = b if isinstance(b, Tensor) and ctx.needs_input_grad[0] else None
         ctx.save_for_backward(keep_a, keep_b)
-        ctx.number = None if isinstance(b, TensorBase) else b
+        ctx.number = None if isinstance(b, Tensor) else b
         x, y = _factors(a, b, kind)
         return (x * y).astype(kind, copy=False)
 
@@ -110,9 +110,9 @@ class Div(Op):
     @staticmethod
     def forward(ctx, a, b, kind):
         keep_a = a if ctx.needs_input_grad[1] else None
-        keep_b = b if isinstance(b, TensorBase) and any(ctx.needs_input_grad[:2]) else None
+        keep_b = b if isinstance(b, Tensor) and any(ctx.needs_input_grad[:2]) else None
         ctx.save_for_backward(keep_a, keep_b)
-        ctx.number = None if isinstance(b, TensorBase) else b
+        ctx.number = None if isinstance(b, Tensor) else b
         x, y = _factors(a, b, kind)
         return (x / y).astype(kind, copy=False)
 
@@ -129,7 +129,7 @@ class Div(Op):
 class Reciprocal(Op):
     @staticmethod
     def forward(ctx, a):
-        out = TensorBase.wrap(1 / operand(a, floating(a.array.dtype)))
+        out = Tensor.wrap(1 / operand(a, floating(a.array.dtype)))
         ctx.save_for_backward(out)
         return out
 
@@ -174,7 +174,7 @@ class PowTensor(Op, node_name="PowBackward1"):
 
     @staticmethod
     def forward(ctx, a, b, kind):
-        out = TensorBase.wrap(_power(*pair(a, b, kind)).astype(kind, copy=False))
+        out = Tensor.wrap(_power(*pair(a, b, kind)).astype(kind, copy=False))
         ctx.save_for_backward(a, b, out)
         return out
 
@@ -195,7 +195,7 @@ class PowOfNumber(Op, node_name="PowBackward2"):
     @staticmethod
     def forward(ctx, b, number, kind):
         ctx.number = number
-        out = TensorBase.wrap(_power(*pair(number, b, kind)).astype(kind, copy=False))
+        out = Tensor.wrap(_power(*pair(number, b, kind)).astype(kind, copy=False))
         ctx.save_for_backward(b, out)
         return out
 
@@ -279,7 +279,7 @@ class DivRounded(Op, node_name="DivBackward2"):
 
     @staticmethod
     def forward(ctx, a, b, rounding_mode, kind):
-        ctx.shapes = [t.array.shape if isinstance(t, TensorBase) else () for t in (a, b)]
+        ctx.shapes = [t.array.shape if isinstance(t, Tensor) else () for t in (a, b)]
         x, y = pair(a, b, kind)
         if kind.kind == "f" and rounding_mode == "trunc":
             return np.trunc(x / y).astype(kind, copy=False)
@@ -302,8 +302,8 @@ class Remainder(Op):
     def forward(ctx, a, b, kind):
         x, y = pair(a, b, kind)
         if ctx.needs_input_grad[1]:
-            operands = (t for t in (a, b) if isinstance(t, TensorBase))
-            ctx.save_for_backward(*operands, TensorBase.wrap(np.floor_divide(x, y)))
+            operands = (t for t in (a, b) if isinstance(t, Tensor))
+            ctx.save_for_backward(*operands, Tensor.wrap(np.floor_divide(x, y)))
         return np.remainder(x, y).astype(kind, copy=False)
 
     @staticmethod
@@ -315,7 +315,7 @@ class Remainder(Op):
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1) -> TensorBase:
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha * other, with broadcasting."""
     kind = result_type(input, other)
     _check_alpha(kind, alpha)
@@ -331,7 +331,7 @@ def _check_alpha(kind: np.dtype, alpha: Any) -> None:
         raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> TensorBase:
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other, with broadcasting. RuntimeError for booleans."""
     kind = _difference_type(input, other)
     _check_alpha(kind, alpha)
@@ -353,21 +353,21 @@ def _difference_type(input: Any, other: Any) -> np.dtype:
     return result_type(input, other)
 
 
-def rsub(input: TensorBase, other: Any, *, alpha: Any = 1) -> TensorBase:
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input"""
     if alpha == 1 and isinstance(other, Number):
         return Rsub.apply(input, other, _difference_type(input, other))
     return sub(other, input, alpha=alpha)
 
 
-def mul(input: Any, other: Any) -> TensorBase:
+def mul(input: Any, other: Any) -> Tensor:
     """input * other, with broadcasting."""
     if isinstance(input, Number):
         input, other = other, input
     return Mul.apply(input, other, result_type(input, other))
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> TensorBase:
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other, with broadcasting: a true division, also for integers; or rounded: "trunc", "floor"."""
     if rounding_mode is not None:
         if rounding_mode not in ("trunc", "floor"):
@@ -391,20 +391,20 @@ def _quotient_type(name: str, input: Any, other: Any) -> np.dtype:
     return kind
 
 
-def floor_divide(input: Any, other: Any) -> TensorBase:
+def floor_divide(input: Any, other: Any) -> Tensor:
     return div(input, other, rounding_mode="floor")
 
 
-def remainder(input: Any, other: Any) -> TensorBase:
+def remainder(input: Any, other: Any) -> Tensor:
     """input modulo other, with the sign of other."""
     return Remainder.apply(input, other, _quotient_type("remainder_cpu", input, other))
 
 
-def reciprocal(input: TensorBase) -> TensorBase:
+def reciprocal(input: Tensor) -> Tensor:
     return Reciprocal.apply(input)
 
 
-def neg(input: TensorBase) -> TensorBase:
+def neg(input: Tensor) -> Tensor:
     if input.array.dtype.kind == "b":
         raise RuntimeError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
@@ -413,7 +413,7 @@ def neg(input: TensorBase) -> TensorBase:
     return Neg.apply(input)
 
 
-def pow(input: Any, exponent: Any) -> TensorBase:
+def pow(input: Any, exponent: Any) -> Tensor:
     """input ** exponent, with broadcasting."""
     kind = result_type(input, exponent)
     if not isinstance(exponent, Number):
@@ -427,28 +427,28 @@ def pow(input: Any, exponent: Any) -> TensorBase:
     return PowTensor.apply(input, exponent, kind)
 
 
-def square(input: TensorBase) -> TensorBase:
+def square(input: Tensor) -> Tensor:
     return pow(input, 2)
 
 
-def lerp(input: TensorBase, end: TensorBase, weight: Any) -> TensorBase:
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight * (end - input); `weight` a number or a tensor."""
     if input.array.dtype != end.array.dtype:
         raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
-    if isinstance(weight, TensorBase):
+    if isinstance(weight, Tensor):
         return add(input, mul(weight, sub(end, input)))
     implemented("lerp_kernel_scalar", input.array.dtype)
     return Lerp.apply(input, end, weight)
 
 
-def addcmul(input: TensorBase, tensor1: TensorBase, tensor2: TensorBase, *, value: float = 1) -> TensorBase:
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 * tensor2"""
     kind = result_type(input, tensor1, tensor2)
     implemented("addcmul_cpu_out", kind, "uifc")
     return Addcmul.apply(input, tensor1, tensor2, value, kind)
 
 
-def addcdiv(input: TensorBase, tensor1: TensorBase, tensor2: TensorBase, *, value: float = 1) -> TensorBase:
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 / tensor2. RuntimeError for integers."""
     if result_type(tensor1, tensor2).kind in "biu":
         raise RuntimeError("Integer division with addcdiv is not supported: make one of the tensors floating-point")

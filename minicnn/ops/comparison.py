@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._tensor import Tensor
+from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase, short_name
 from minicnn.ops._common import Number, broadcast_shapes, fitting, implemented, need_tensor, operand, pair, result_type
 
 
@@ -87,22 +88,22 @@ class MaskedFill(Op):
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
-def maximum(input: TensorBase, other: TensorBase) -> TensorBase:
+def maximum(input: Tensor, other: Tensor) -> Tensor:
     need_tensor(input, "maximum")
     need_tensor(other, "maximum", "other", 2)
     return Maximum.apply(input, other, result_type(input, other))
 
 
-def minimum(input: TensorBase, other: TensorBase) -> TensorBase:
+def minimum(input: Tensor, other: Tensor) -> Tensor:
     need_tensor(input, "minimum")
     need_tensor(other, "minimum", "other", 2)
     return Minimum.apply(input, other, result_type(input, other))
 
 
-def where(condition: TensorBase, input: Any = None, other: Any = None) -> Any:
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, else other; with the condition alone, the indices where it holds."""
     if input is None and other is None:
-        return tuple(TensorBase.wrap(index) for index in np.nonzero(condition.array))
+        return tuple(Tensor.wrap(index) for index in np.nonzero(condition.array))
     if condition.array.dtype == np.uint8:
         warn_user(
             "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version "
@@ -116,107 +117,103 @@ def where(condition: TensorBase, input: Any = None, other: Any = None) -> Any:
     return Where.apply(input, other, condition, result_type(input, other))
 
 
-def masked_fill(input: TensorBase, mask: TensorBase, value: Any) -> TensorBase:
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """input, and the number `value` (or a tensor of one element) where the mask is true. RuntimeError for another mask."""
     if mask.array.dtype.kind != "b":
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
     return MaskedFill.apply(input, mask, value)
 
 
-def _compare(name: str, compare: np.ufunc, a: Any, b: Any) -> TensorBase:
+def _compare(name: str, compare: np.ufunc, a: Any, b: Any) -> Tensor:
     need_tensor(a, name)
     kind = result_type(a, b)
     implemented(f"{name}_cpu", kind, "buifc" if name in ("eq", "ne") else "buif")
-    return TensorBase.wrap(compare(*pair(a, b, kind)))
+    return Tensor.wrap(compare(*pair(a, b, kind)))
 
 
-def eq(input: Any, other: Any) -> TensorBase:
+def eq(input: Any, other: Any) -> Tensor:
     return _compare("eq", np.equal, input, other)
 
 
-def ne(input: Any, other: Any) -> TensorBase:
+def ne(input: Any, other: Any) -> Tensor:
     return _compare("ne", np.not_equal, input, other)
 
 
-def lt(input: Any, other: Any) -> TensorBase:
+def lt(input: Any, other: Any) -> Tensor:
     return _compare("lt", np.less, input, other)
 
 
-def le(input: Any, other: Any) -> TensorBase:
+def le(input: Any, other: Any) -> Tensor:
     return _compare("le", np.less_equal, input, other)
 
 
-def gt(input: Any, other: Any) -> TensorBase:
+def gt(input: Any, other: Any) -> Tensor:
     return _compare("gt", np.greater, input, other)
 
 
-def ge(input: Any, other: Any) -> TensorBase:
+def ge(input: Any, other: Any) -> Tensor:
     return _compare("ge", np.greater_equal, input, other)
 
 
-def isnan(input: TensorBase) -> TensorBase:
-    return TensorBase.wrap(np.isnan(input.array))
+def isnan(input: Tensor) -> Tensor:
+    return Tensor.wrap(np.isnan(input.array))
 
 
-def isinf(input: TensorBase) -> TensorBase:
-    return TensorBase.wrap(np.isinf(input.array))
+def isinf(input: Tensor) -> Tensor:
+    return Tensor.wrap(np.isinf(input.array))
 
 
-def isfinite(input: TensorBase) -> TensorBase:
-    return TensorBase.wrap(np.isfinite(input.array))
+def isfinite(input: Tensor) -> Tensor:
+    return Tensor.wrap(np.isfinite(input.array))
 
 
-def equal(input: TensorBase, other: TensorBase) -> bool:
+def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and values."""
     return bool(np.array_equal(input.array, other.array))
 
 
-def allclose(
-    input: TensorBase, other: TensorBase, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> bool:
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     return isclose(input, other, rtol, atol, equal_nan).array.all().item()
 
 
-def isclose(
-    input: TensorBase, other: TensorBase, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> TensorBase:
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """|input - other| <= atol + rtol |other|. RuntimeError if the types differ."""
     if input.array.dtype != other.array.dtype:
         raise RuntimeError(f"{short_name(input.dtype)} did not match {short_name(other.dtype)}")
-    return TensorBase.wrap(np.isclose(input.array, other.array, rtol, atol, equal_nan))
+    return Tensor.wrap(np.isclose(input.array, other.array, rtol, atol, equal_nan))
 
 
-def _bitwise(name: str, a: Any, b: Any) -> TensorBase:
+def _bitwise(name: str, a: Any, b: Any) -> Tensor:
     kind = result_type(a, b)
     implemented(f"{name}_cpu", kind, "bui")
-    return TensorBase.wrap(getattr(np, name)(*pair(a, b, kind)))
+    return Tensor.wrap(getattr(np, name)(*pair(a, b, kind)))
 
 
-def bitwise_and(input: Any, other: Any) -> TensorBase:
+def bitwise_and(input: Any, other: Any) -> Tensor:
     return _bitwise("bitwise_and", input, other)
 
 
-def bitwise_or(input: Any, other: Any) -> TensorBase:
+def bitwise_or(input: Any, other: Any) -> Tensor:
     return _bitwise("bitwise_or", input, other)
 
 
-def bitwise_xor(input: Any, other: Any) -> TensorBase:
+def bitwise_xor(input: Any, other: Any) -> Tensor:
     return _bitwise("bitwise_xor", input, other)
 
 
-def _logical(name: str, a: TensorBase, b: TensorBase) -> TensorBase:
+def _logical(name: str, a: Tensor, b: Tensor) -> Tensor:
     need_tensor(a, name)
     need_tensor(b, name, "other", 2)
-    return TensorBase.wrap(getattr(np, name)(a.array, b.array))
+    return Tensor.wrap(getattr(np, name)(a.array, b.array))
 
 
-def logical_and(input: TensorBase, other: TensorBase) -> TensorBase:
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
     return _logical("logical_and", input, other)
 
 
-def logical_or(input: TensorBase, other: TensorBase) -> TensorBase:
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
     return _logical("logical_or", input, other)
 
 
-def logical_not(input: TensorBase) -> TensorBase:
-    return TensorBase.wrap(np.logical_not(input.array))
+def logical_not(input: Tensor) -> Tensor:
+    return Tensor.wrap(np.logical_not(input.array))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn import kernels
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 
 Pair = tuple[int, int]
 
@@ -72,7 +72,7 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
         return to_x, to_weight, to_bias
 
 
-def _check(x: TensorBase, weight: TensorBase, bias: TensorBase | None, O: int, transposed: str) -> None:
+def _check(x: Tensor, weight: Tensor, bias: Tensor | None, O: int, transposed: str) -> None:
     for name, other in (("bias", bias), ("weight", weight)):
         if other is not None and other.array.dtype != x.array.dtype:
             a, b = (t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (x, other))
@@ -85,14 +85,14 @@ def _check(x: TensorBase, weight: TensorBase, bias: TensorBase | None, O: int, t
 
 
 def conv2d(
-    input: TensorBase,
-    weight: TensorBase,
-    bias: TensorBase | None,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
-) -> TensorBase:
+) -> Tensor:
     """(N, C, H, W) -> (N, O, OH, OW). RuntimeError if channels or sizes do not fit, with PyTorch's words."""
     _, C, H, W = input.array.shape
     O, C_group, KH, KW = weight.array.shape
@@ -120,15 +120,15 @@ def conv2d(
 
 
 def conv_transpose2d(
-    input: TensorBase,
-    weight: TensorBase,
-    bias: TensorBase | None,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
     stride: Pair,
     padding: Pair,
     output_padding: Pair,
     groups: int,
     dilation: Pair,
-) -> TensorBase:
+) -> Tensor:
     """(N, C, H, W) -> (N, O, OH, OW), OH = (H - 1) SH - 2 PH + DH (KH - 1) + output_padding + 1.
 
     RuntimeError if channels or sizes do not fit, with PyTorch's words.
@@ -211,14 +211,12 @@ def _col2im(
     return out[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W]
 
 
-def im2col(input: TensorBase, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> TensorBase:
+def im2col(input: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Tensor:
     """(N, C, H, W) -> (N, C KH KW, OH OW): what `nn.functional.unfold` computes."""
     return Im2Col.apply(input, kernel, stride, padding, dilation)
 
 
-def col2im(
-    input: TensorBase, output_size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair
-) -> TensorBase:
+def col2im(input: Tensor, output_size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Tensor:
     """(N, C KH KW, OH OW) -> (N, C, H, W): what `nn.functional.fold` computes."""
     N, rows, _ = input.array.shape
     shape = (N, rows // (kernel[0] * kernel[1]), *output_size)

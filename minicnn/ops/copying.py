@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicnn import kernels
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import check_expand, fitting, operand, promote, wrap_dim, wrap_dims
 from minicnn.ops.elementwise import to_dtype
 
@@ -165,17 +165,17 @@ class Triu(Op):
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
-def clone(input: TensorBase, order: str = "K") -> TensorBase:
+def clone(input: Tensor, order: str = "K") -> Tensor:
     """A copy that is part of the graph."""
     return Clone.apply(input, order)
 
 
-def contiguous(input: TensorBase) -> TensorBase:
+def contiguous(input: Tensor) -> Tensor:
     """The tensor itself if its elements lie one after the other, else a copy for which that holds."""
     return input if input.array.flags.c_contiguous else clone(input, "C")
 
 
-def cat(tensors: Sequence[TensorBase], dim: int = 0) -> TensorBase:
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dimension."""
     tensors = [t for t in tensors if t.array.shape != (0,)] or list(tensors[:1])
     if not tensors:
@@ -197,14 +197,14 @@ def cat(tensors: Sequence[TensorBase], dim: int = 0) -> TensorBase:
     return Cat.apply(dim, *_same_type(tensors))
 
 
-def _same_type(tensors: Sequence[TensorBase]) -> list[TensorBase]:
+def _same_type(tensors: Sequence[Tensor]) -> list[Tensor]:
     kind = tensors[0].array.dtype
     for other in tensors[1:]:
         kind = promote(kind, other.array.dtype)
     return [to_dtype(tensor, kind) for tensor in tensors]
 
 
-def stack(tensors: Sequence[TensorBase], dim: int = 0) -> TensorBase:
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     tensors = list(tensors)
     if not tensors:
@@ -218,23 +218,23 @@ def stack(tensors: Sequence[TensorBase], dim: int = 0) -> TensorBase:
     return Stack.apply(wrap_dim(dim, tensors[0].array.ndim + 1), *_same_type(tensors))
 
 
-def repeat(input: TensorBase, repeats: Sequence[int]) -> TensorBase:
+def repeat(input: Tensor, repeats: Sequence[int]) -> Tensor:
     """Copies laid side by side, as often as `repeats` says for each dimension."""
     if len(repeats) < input.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return Repeat.apply(input, tuple(repeats))
 
 
-def tile(input: TensorBase, dims: Sequence[int]) -> TensorBase:
+def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
     """Like `repeat`, but missing leading numbers count as 1."""
     return repeat(input, (1,) * (input.array.ndim - len(dims)) + tuple(dims))
 
 
-def flip(input: TensorBase, dims: Sequence[int]) -> TensorBase:
+def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
     return Flip.apply(input, wrap_dims(dims, input.array.ndim) if len(dims) else ())
 
 
-def roll(input: TensorBase, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> TensorBase:
+def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
     """Shifted along the dimensions; what leaves at one end comes in at the other."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     if dims is None and len(shifts) == 1:
@@ -249,7 +249,7 @@ def roll(input: TensorBase, shifts: int | Sequence[int], dims: int | Sequence[in
     return Roll.apply(input, shifts, dims) if input.array.size else clone(input)
 
 
-def rot90(input: TensorBase, k: int = 1, dims: Sequence[int] = (0, 1)) -> TensorBase:
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
@@ -261,16 +261,16 @@ def rot90(input: TensorBase, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor
     return Rot90.apply(input, k, (first, second))
 
 
-def _need_matrix(input: TensorBase, name: str) -> None:
+def _need_matrix(input: Tensor, name: str) -> None:
     if input.array.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
 
 
-def tril(input: TensorBase, diagonal: int = 0) -> TensorBase:
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     _need_matrix(input, "tril")
     return Tril.apply(input, diagonal)
 
 
-def triu(input: TensorBase, diagonal: int = 0) -> TensorBase:
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     _need_matrix(input, "triu")
     return Triu.apply(input, diagonal)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, need_tensor, operand, result_type
 
 
-def _float_array(a: TensorBase) -> np.ndarray:
+def _float_array(a: Tensor) -> np.ndarray:
     return operand(a, floating(a.array.dtype))
 
 
@@ -81,7 +81,7 @@ class ClampMaxTensor(ClampTensor, node_name="ClampMaxBackward1"):
 class Exp(Op):
     @staticmethod
     def forward(ctx, a):
-        out = TensorBase.wrap(np.exp(_float_array(a)))
+        out = Tensor.wrap(np.exp(_float_array(a)))
         ctx.save_for_backward(out)
         return out
 
@@ -96,7 +96,7 @@ class Sqrt(Op):
 
     @staticmethod
     def forward(ctx, a):
-        out = TensorBase.wrap(np.sqrt(_float_array(a)))
+        out = Tensor.wrap(np.sqrt(_float_array(a)))
         ctx.save_for_backward(out)
         return out
 
@@ -109,7 +109,7 @@ class Sqrt(Op):
 class Rsqrt(Op):
     @staticmethod
     def forward(ctx, a):
-        out = TensorBase.wrap(1 / np.sqrt(_float_array(a)))
+        out = Tensor.wrap(1 / np.sqrt(_float_array(a)))
         ctx.save_for_backward(out)
         return out
 
@@ -146,7 +146,7 @@ class _UnaryByResult(_Unary):
 
     @classmethod
     def forward(cls, ctx, a):
-        out = TensorBase.wrap(cls.value(_float_array(a)))
+        out = Tensor.wrap(cls.value(_float_array(a)))
         ctx.save_for_backward(out)
         return out
 
@@ -262,110 +262,110 @@ class ToCopy(Op):
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
-def clamp(input: TensorBase, min: Any = None, max: Any = None) -> TensorBase:
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Values cut off at `min` and `max`, numbers or tensors. RuntimeError if both are None."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     return _clamp(Clamp, ClampTensor, input, min, max)
 
 
-def _clamp(numbers: type[Op], tensors: type[Op], input: TensorBase, low: Any, high: Any) -> TensorBase:
+def _clamp(numbers: type[Op], tensors: type[Op], input: Tensor, low: Any, high: Any) -> Tensor:
     bounds = [bound for bound in (low, high) if bound is not None]
     kind = result_type(input, *bounds)
-    of_numbers = not any(isinstance(bound, TensorBase) for bound in bounds)
+    of_numbers = not any(isinstance(bound, Tensor) for bound in bounds)
     if of_numbers or len(bounds) == 2:  # one tensor as a bound is the maximum or minimum of two, which booleans have
         implemented("clamp_cpu", kind, "uif")
     if of_numbers:
         return numbers.apply(input, low, high, kind)
-    broadcast_shapes(input.array.shape, *(bound.array.shape for bound in bounds if isinstance(bound, TensorBase)))
+    broadcast_shapes(input.array.shape, *(bound.array.shape for bound in bounds if isinstance(bound, Tensor)))
     for name, position, bound in (("min", 2, low), ("max", 3, high)):
         if bound is not None:
             need_tensor(bound, "clamp", name, position)
     return tensors.apply(input, low, high, kind)
 
 
-def clamp_min(input: TensorBase, min: Any) -> TensorBase:
+def clamp_min(input: Tensor, min: Any) -> Tensor:
     return _clamp(ClampMin, ClampMinTensor, input, min, None)
 
 
-def clamp_max(input: TensorBase, max: Any) -> TensorBase:
+def clamp_max(input: Tensor, max: Any) -> Tensor:
     return _clamp(ClampMax, ClampMaxTensor, input, None, max)
 
 
-def exp(input: TensorBase) -> TensorBase:
+def exp(input: Tensor) -> Tensor:
     return Exp.apply(input)
 
 
-def log(input: TensorBase) -> TensorBase:
+def log(input: Tensor) -> Tensor:
     return Log.apply(input)
 
 
-def log10(input: TensorBase) -> TensorBase:
+def log10(input: Tensor) -> Tensor:
     return Log10.apply(input)
 
 
-def expm1(input: TensorBase) -> TensorBase:
+def expm1(input: Tensor) -> Tensor:
     """exp(input) - 1, exact near 0."""
     return Expm1.apply(input)
 
 
-def log2(input: TensorBase) -> TensorBase:
+def log2(input: Tensor) -> Tensor:
     return Log2.apply(input)
 
 
-def log1p(input: TensorBase) -> TensorBase:
+def log1p(input: Tensor) -> Tensor:
     return Log1P.apply(input)
 
 
-def sqrt(input: TensorBase) -> TensorBase:
+def sqrt(input: Tensor) -> Tensor:
     return Sqrt.apply(input)
 
 
-def rsqrt(input: TensorBase) -> TensorBase:
+def rsqrt(input: Tensor) -> Tensor:
     return Rsqrt.apply(input)
 
 
-def sin(input: TensorBase) -> TensorBase:
+def sin(input: Tensor) -> Tensor:
     return Sin.apply(input)
 
 
-def cos(input: TensorBase) -> TensorBase:
+def cos(input: Tensor) -> Tensor:
     return Cos.apply(input)
 
 
-def tan(input: TensorBase) -> TensorBase:
+def tan(input: Tensor) -> Tensor:
     return Tan.apply(input)
 
 
-def atan(input: TensorBase) -> TensorBase:
+def atan(input: Tensor) -> Tensor:
     return Atan.apply(input)
 
 
-def abs(input: TensorBase) -> TensorBase:
+def abs(input: Tensor) -> Tensor:
     implemented("abs_cpu", input.array.dtype, "uifc")
     return Abs.apply(input)
 
 
-def sign(input: TensorBase) -> TensorBase:
+def sign(input: Tensor) -> Tensor:
     return Sign.apply(input)
 
 
-def round(input: TensorBase) -> TensorBase:
+def round(input: Tensor) -> Tensor:
     """Rounded to the nearest integer, halves to the even one."""
     implemented("round_vml_cpu", input.array.dtype, "uif")
     return Round.apply(input)
 
 
-def floor(input: TensorBase) -> TensorBase:
+def floor(input: Tensor) -> Tensor:
     implemented("floor_vml_cpu", input.array.dtype, "uif")
     return Floor.apply(input)
 
 
-def ceil(input: TensorBase) -> TensorBase:
+def ceil(input: Tensor) -> Tensor:
     implemented("ceil_vml_cpu", input.array.dtype, "uif")
     return Ceil.apply(input)
 
 
-def to_dtype(input: TensorBase, kind: np.dtype) -> TensorBase:
+def to_dtype(input: Tensor, kind: np.dtype) -> Tensor:
     """The tensor itself if it has this type already."""
     return input if input.array.dtype == kind else ToCopy.apply(input, kind)

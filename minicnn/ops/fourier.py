@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 
 
 def _half_weights(width: int, columns: int, dtype: np.dtype) -> np.ndarray:
@@ -78,27 +78,27 @@ class ViewAsReal(Op):
         return grad.array[..., 0] + 1j * grad.array[..., 1]
 
 
-def rfft2(input: TensorBase, norm: str | None = None) -> TensorBase:
+def rfft2(input: Tensor, norm: str | None = None) -> Tensor:
     """Half the spectrum of real images: (..., H, W) -> complex (..., H, W // 2 + 1)."""
     return FftR2C.apply(input, norm or "backward")
 
 
-def irfft2(input: TensorBase, s: tuple[int, int] | None = None, norm: str | None = None) -> TensorBase:
+def irfft2(input: Tensor, s: tuple[int, int] | None = None, norm: str | None = None) -> Tensor:
     """Real images from half their spectrum: complex (..., H, W // 2 + 1) -> (..., H, W), s = (H, W)."""
     height, width = s or (input.array.shape[-2], 2 * (input.array.shape[-1] - 1))
     return FftC2R.apply(input, height, width, norm or "backward")
 
 
-def view_as_complex(input: TensorBase) -> TensorBase:
+def view_as_complex(input: Tensor) -> Tensor:
     if input.array.shape[-1:] != (2,):
         raise RuntimeError("Tensor must have a last dimension of size 2")
     return ViewAsComplex.apply(input)
 
 
-def view_as_real(input: TensorBase) -> TensorBase:
+def view_as_real(input: Tensor) -> Tensor:
     return ViewAsReal.apply(input)
 
 
-def fourier_to_image(spectrum: TensorBase, size: tuple[int, int]) -> TensorBase:
+def fourier_to_image(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
     """Real and imaginary parts (N, C, H, W // 2 + 1, 2) -> images (N, C, H, W), orthonormal."""
     return irfft2(view_as_complex(spectrum), size, "ortho")

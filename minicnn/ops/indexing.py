@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._tensor import Tensor
+from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import inplace
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase, short_name
 from minicnn.ops import arithmetic, elementwise, shape
 from minicnn.ops._common import broadcast_shapes, fitting, wrap_dim
 from minicnn.ops.copying import Copy, clone
@@ -35,9 +36,9 @@ class Index(Op):
 
 def _keep(ctx: Any, key: tuple) -> tuple:
     """Save the tensors of a key, so that a write to them is noticed; return it with arrays, as NumPy wants it."""
-    ctx.key = tuple(None if isinstance(pick, TensorBase) else pick for pick in key)
-    ctx.save_for_backward(*(pick for pick in key if isinstance(pick, TensorBase)))
-    return tuple(pick.array if isinstance(pick, TensorBase) else pick for pick in key)
+    ctx.key = tuple(None if isinstance(pick, Tensor) else pick for pick in key)
+    ctx.save_for_backward(*(pick for pick in key if isinstance(pick, Tensor)))
+    return tuple(pick.array if isinstance(pick, Tensor) else pick for pick in key)
 
 
 def _kept(ctx: Any) -> tuple:
@@ -120,7 +121,7 @@ def _places(index: np.ndarray, dim: int) -> tuple:
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
-def index(input: TensorBase, key: Any) -> TensorBase:
+def index(input: Tensor, key: Any) -> Tensor:
     """input[key]. IndexError for an index out of range or of the wrong type, with the dimension and its size."""
     view, picks = _basic(input, key)
     if picks is not None:
@@ -131,13 +132,13 @@ def index(input: TensorBase, key: Any) -> TensorBase:
     return Slice.apply(input, 0, slice(None)) if whole else Alias.apply(input)
 
 
-def index_put_(input: TensorBase, key: Any, value: Any, accumulate: bool = False) -> TensorBase:
+def index_put_(input: Tensor, key: Any, value: Any, accumulate: bool = False) -> Tensor:
     """input[key] = value, in place, or += if `accumulate`; the graph follows. RuntimeError for a value of another shape or,
     unless it is one number for a mask, of another type."""
     view, picks = _basic(input, key)
     inplace.check(view)
-    if not isinstance(value, TensorBase):
-        value = TensorBase.wrap(fitting(value, input.array.dtype))
+    if not isinstance(value, Tensor):
+        value = Tensor.wrap(fitting(value, input.array.dtype))
     if picks is None:
         if value.array.ndim > view.array.ndim:  # leading ones are dropped, as in torch
             value = shape.reshape(value, value.array.shape[value.array.ndim - view.array.ndim :])
@@ -145,7 +146,7 @@ def index_put_(input: TensorBase, key: Any, value: Any, accumulate: bool = False
         return input
     picks = _check(view, picks)
     if value.array.dtype != input.array.dtype:
-        arrays = [pick for pick in picks if isinstance(pick, TensorBase)]
+        arrays = [pick for pick in picks if isinstance(pick, Tensor)]
         if not (len(arrays) == 1 and _is_mask(arrays[0]) and value.array.size == 1):
             raise RuntimeError(
                 f"Index put requires the source and destination dtypes match, got {short_name(input.dtype)} for the "
@@ -156,7 +157,7 @@ def index_put_(input: TensorBase, key: Any, value: Any, accumulate: bool = False
     return input
 
 
-def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
+def _basic(input: Tensor, key: Any) -> tuple[Tensor, tuple | None]:
     """Apply the numbers, slices, None and `...` of the key; return the view and what is left for index arrays."""
     items = [_item(item) for item in (key if _means_several(key) else (key,))]
     used = sum(item.array.ndim if _is_mask(item) else item is not None and item is not Ellipsis for item in items)
@@ -193,7 +194,7 @@ def _basic(input: TensorBase, key: Any) -> tuple[TensorBase, tuple | None]:
         else:
             dim += item.array.ndim if _is_mask(item) else 1
             picks.append(item)
-    return view, tuple(picks) if any(isinstance(pick, TensorBase) for pick in picks) else None
+    return view, tuple(picks) if any(isinstance(pick, Tensor) for pick in picks) else None
 
 
 def _means_several(key: Any) -> bool:
@@ -201,7 +202,7 @@ def _means_several(key: Any) -> bool:
     if isinstance(key, tuple) or not isinstance(key, (list, range)):
         return isinstance(key, tuple)
     if len(key) >= 32 or not any(
-        isinstance(part, (TensorBase, Sequence, slice)) or part is None or part is Ellipsis for part in key
+        isinstance(part, (Tensor, Sequence, slice)) or part is None or part is Ellipsis for part in key
     ):
         return False
     warn_user(
@@ -214,7 +215,7 @@ def _means_several(key: Any) -> bool:
 
 def _parts(key: Any) -> tuple:
     """The key's parts. A list that holds lists, tensors, slices, None or ... means the same as the tuple, as in PyTorch."""
-    several = (list, tuple, range, TensorBase, np.ndarray, slice, type(None), type(Ellipsis))
+    several = (list, tuple, range, Tensor, np.ndarray, slice, type(None), type(Ellipsis))
     if isinstance(key, list) and len(key) < 32 and any(isinstance(part, several) for part in key):
         return tuple(key)
     return key if isinstance(key, tuple) else (key,)
@@ -239,15 +240,15 @@ def _item(item: Any) -> Any:
     elif isinstance(item, (int, np.integer)):
         return int(item)
     if isinstance(item, np.ndarray):
-        item = TensorBase.wrap(item)
-    if isinstance(item, TensorBase):
+        item = Tensor.wrap(item)
+    if isinstance(item, Tensor):
         kind = item.array.dtype
         if kind == np.uint8:
             warn_user("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.")
             return elementwise.to_dtype(item, np.dtype(bool))
         if kind not in (bool, np.int32, np.int64) and (item.array.ndim or kind.kind not in "biu"):
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-    if not isinstance(item, TensorBase):
+    if not isinstance(item, Tensor):
         kind = type(item).__name__
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
@@ -257,10 +258,10 @@ def _item(item: Any) -> Any:
 
 
 def _is_mask(item: Any) -> bool:
-    return isinstance(item, TensorBase) and item.array.dtype.kind == "b"
+    return isinstance(item, Tensor) and item.array.dtype.kind == "b"
 
 
-def _check(view: TensorBase, picks: tuple) -> tuple:
+def _check(view: Tensor, picks: tuple) -> tuple:
     """IndexError for a mask of another shape or an index out of range, with PyTorch's words."""
     dim = 0
     for pick in picks:
@@ -273,7 +274,7 @@ def _check(view: TensorBase, picks: tuple) -> tuple:
                     )
             dim += pick.array.ndim
             continue
-        if isinstance(pick, TensorBase) and pick.array.size:
+        if isinstance(pick, Tensor) and pick.array.size:
             n = view.array.shape[dim]
             wrong = [int(i) for i in (pick.array.min(), pick.array.max()) if not -n <= i < n]
             if wrong:
@@ -282,7 +283,7 @@ def _check(view: TensorBase, picks: tuple) -> tuple:
     return picks
 
 
-def index_select(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of a dimension that the vector `index` names, in its order. No negative indices."""
     dim = wrap_dim(dim, input.array.ndim)
     if index.array.ndim > 1:
@@ -298,14 +299,14 @@ def index_select(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
     return IndexSelect.apply(input, (slice(None),) * dim + (index,) if input.array.ndim else ())
 
 
-def gather(input: TensorBase, dim: int, index: TensorBase) -> TensorBase:
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on; of index's shape.
 
     RuntimeError for an index of another type than int32 and int64, with other dimensions, larger or out of range.
     """
     dim = wrap_dim(dim, input.array.ndim)
     if index.array.size == 0:  # whatever its type and its dimensions
-        nothing = TensorBase.wrap(np.zeros((0,) * (input.array.ndim or 1), np.int64))
+        nothing = Tensor.wrap(np.zeros((0,) * (input.array.ndim or 1), np.int64))
         return shape.reshape(Gather.apply(input, dim, nothing), index.array.shape)
     _check_index("gather", input.array, dim, index.array, "input")
     return Gather.apply(input, dim, index)
@@ -338,7 +339,7 @@ class Scatter(Op):
     def forward(ctx, a, src, dim, index):
         ctx.dim, ctx.window = dim, tuple(map(slice, index.array.shape or (1,)))  # the part of src that is used
         ctx.save_for_backward(index)
-        ctx.src_shape = src.array.shape if isinstance(src, TensorBase) else None
+        ctx.src_shape = src.array.shape if isinstance(src, Tensor) else None
         out = a.array.copy()
         values = fitting(src, out.dtype) if ctx.src_shape is None else np.atleast_1d(src.array)[ctx.window]
         np.atleast_1d(out)[_places(index.array, dim)] = values
@@ -357,7 +358,7 @@ class Scatter(Op):
         return rest, to_src
 
 
-def scatter(input: TensorBase, dim: int, index: TensorBase, src: Any) -> TensorBase:
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
     """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor or a number.
 
     RuntimeError for an index that `gather` would refuse, and for a `src` of another type or smaller than the index.
@@ -366,7 +367,7 @@ def scatter(input: TensorBase, dim: int, index: TensorBase, src: Any) -> TensorB
     if index.array.size == 0:
         return clone(input)
     _check_index("scatter", input.array, dim, index.array, "self")
-    if isinstance(src, TensorBase):
+    if isinstance(src, Tensor):
         if src.array.dtype != input.array.dtype:
             raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
         sizes, wanted = src.array.shape or (1,), index.array.shape or (1,)
@@ -375,7 +376,7 @@ def scatter(input: TensorBase, dim: int, index: TensorBase, src: Any) -> TensorB
     return Scatter.apply(input, src, dim, index)
 
 
-def take_along_dim(input: TensorBase, indices: TensorBase, dim: int | None = None) -> TensorBase:
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` with int64 indices that broadcast against the other dimensions; without `dim` in the flattened tensor.
 
     As in PyTorch an index counts modulo the length, so that there is none out of range.
@@ -399,7 +400,7 @@ def take_along_dim(input: TensorBase, indices: TensorBase, dim: int | None = Non
     return gather(shape.expand(input, wide[0]), dim, arithmetic.remainder(indices, input.array.shape[dim]))
 
 
-def masked_select(input: TensorBase, mask: TensorBase) -> TensorBase:
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask is true: (count,). The mask broadcasts against the input. RuntimeError if it is none."""
     if not _is_mask(mask):
         raise RuntimeError("masked_select: expected BoolTensor for mask")
@@ -408,7 +409,7 @@ def masked_select(input: TensorBase, mask: TensorBase) -> TensorBase:
     return MaskedSelect.apply(input, (mask,))
 
 
-def nonzero(input: TensorBase, *, as_tuple: bool = False) -> Any:
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not 0: (count, ndim), or one tensor for each dimension."""
     places = np.nonzero(input.array)
-    return tuple(map(TensorBase.wrap, places)) if as_tuple else TensorBase.wrap(np.stack(places, axis=-1))
+    return tuple(map(Tensor.wrap, places)) if as_tuple else Tensor.wrap(np.stack(places, axis=-1))

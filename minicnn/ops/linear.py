@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels
+from minicnn._tensor import Tensor
+from minicnn._types import short_name
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase, short_name
 from minicnn.ops import arithmetic, shape
 from minicnn.ops._common import broadcast_shapes, check_expand, implemented
 
@@ -81,7 +82,7 @@ class Addmm(Op):
         return grad, *_to_factors(ctx, grad.array, *ctx.needs_input_grad[1:])
 
 
-def _keep_factors(ctx: Any, a: TensorBase, b: TensorBase, needs_a: bool, needs_b: bool) -> None:
+def _keep_factors(ctx: Any, a: Tensor, b: Tensor, needs_a: bool, needs_b: bool) -> None:
     """Each factor is needed for the gradient of the other one only."""
     ctx.turned = b.array.ndim == 2 and b.array.T.flags.c_contiguous
     ctx.save_for_backward(a if needs_b else None, b if needs_a else None)
@@ -98,21 +99,21 @@ def _to_factors(
     return to_a, kernels.matmul(grad.T, a).T if ctx.turned else kernels.matmul(a.swapaxes(-1, -2), grad)
 
 
-def _same_dtype(a: TensorBase, b: TensorBase) -> None:
+def _same_dtype(a: Tensor, b: Tensor) -> None:
     if a.array.dtype != b.array.dtype:
         kinds = [t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (a, b)]
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {kinds[0]} != {kinds[1]}")
     implemented("addmm_impl_cpu_", a.array.dtype, "uifc")
 
 
-def _check_inner(a: TensorBase, b: TensorBase) -> None:
+def _check_inner(a: Tensor, b: Tensor) -> None:
     _same_dtype(a, b)
     if a.array.shape[-1] != b.array.shape[-2]:
         (n, k), (j, m) = a.array.shape[-2:], b.array.shape[-2:]
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({n}x{k} and {j}x{m})")
 
 
-def mm(input: TensorBase, mat2: TensorBase) -> TensorBase:
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix product of two matrices: (n, k), (k, m) -> (n, m)."""
     if input.array.ndim != 2 or mat2.array.ndim != 2:
         raise RuntimeError("self must be a matrix" if input.array.ndim != 2 else "mat2 must be a matrix")
@@ -120,7 +121,7 @@ def mm(input: TensorBase, mat2: TensorBase) -> TensorBase:
     return Mm.apply(input, mat2)
 
 
-def bmm(input: TensorBase, mat2: TensorBase) -> TensorBase:
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix products of a batch: (N, n, k), (N, k, m) -> (N, n, m)."""
     if input.array.ndim != 3 or mat2.array.ndim != 3:
         raise RuntimeError("batch1 must be a 3D tensor" if input.array.ndim != 3 else "batch2 must be a 3D tensor")
@@ -133,7 +134,7 @@ def bmm(input: TensorBase, mat2: TensorBase) -> TensorBase:
     return Bmm.apply(input, mat2)
 
 
-def matmul(input: TensorBase, other: TensorBase) -> TensorBase:
+def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The product of vectors, matrices or batches of matrices (leading dimensions broadcast), by their dimensions."""
     a, b = input.array.ndim, other.array.ndim
     if a == 0 or b == 0:
@@ -163,7 +164,7 @@ def matmul(input: TensorBase, other: TensorBase) -> TensorBase:
     return shape.UnsafeView.apply(Bmm.apply(*stacked), (*batch, input.array.shape[-2], other.array.shape[-1]))
 
 
-def mv(input: TensorBase, vec: TensorBase) -> TensorBase:
+def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Matrix times vector: (n, k), (k,) -> (n,)."""
     if input.array.ndim != 2 or vec.array.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {input.array.ndim}, {vec.array.ndim}")
@@ -173,7 +174,7 @@ def mv(input: TensorBase, vec: TensorBase) -> TensorBase:
     return Mv.apply(input, vec)
 
 
-def dot(input: TensorBase, tensor: TensorBase) -> TensorBase:
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors: (k,), (k,) -> ()."""
     if input.array.ndim != 1 or tensor.array.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.array.ndim}D and {tensor.array.ndim}D tensors")
@@ -189,7 +190,7 @@ def dot(input: TensorBase, tensor: TensorBase) -> TensorBase:
     return Dot.apply(input, tensor)
 
 
-def outer(input: TensorBase, vec2: TensorBase) -> TensorBase:
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of two vectors: (n,), (m,) -> (n, m)."""
     for name, vector in (("self", input), ("vec2", vec2)):
         if vector.array.ndim != 1:
@@ -197,7 +198,7 @@ def outer(input: TensorBase, vec2: TensorBase) -> TensorBase:
     return arithmetic.mul(shape.unsqueeze(input, 1), vec2)
 
 
-def addmm(input: TensorBase, mat1: TensorBase, mat2: TensorBase) -> TensorBase:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor) -> Tensor:
     """input + mat1 @ mat2: what broadcasts to (n, m), (n, k), (k, m) -> (n, m)"""
     for name, matrix in (("mat1", mat1), ("mat2", mat2)):
         if matrix.array.ndim != 2:
@@ -211,7 +212,7 @@ def addmm(input: TensorBase, mat1: TensorBase, mat2: TensorBase) -> TensorBase:
     return Addmm.apply(input, mat1, mat2)
 
 
-def linear(input: TensorBase, weight: TensorBase, bias: TensorBase | None = None) -> TensorBase:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """(*, in_features), (out_features, in_features), (out_features) -> (*, out_features): input @ weight.T + bias."""
     turned = shape.t(weight)
     if bias is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn import kernels
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops import activation, arithmetic, comparison, elementwise, reduction, shape
 from minicnn.ops._common import mean_of
 
@@ -16,7 +16,7 @@ def _check_reduction(name: str) -> None:
         raise ValueError(f"{name} is not a valid value for reduction")
 
 
-def _reduce(values: TensorBase, how: str) -> TensorBase:
+def _reduce(values: Tensor, how: str) -> Tensor:
     _check_reduction(how)
     return values if how == "none" else reduction.mean(values) if how == "mean" else reduction.sum(values)
 
@@ -58,7 +58,7 @@ class NllLoss(Op):
             total = kernels.add_up(scale)
             out, slope = kernels.add_up(losses) / total, np.where(valid, -scale / total, x.dtype.type(0))
         # The last two would do; with the others a write to the target, in a buffer that is used again, is noticed.
-        ctx.save_for_backward(logp, target, weight, TensorBase.wrap(label), TensorBase.wrap(slope))
+        ctx.save_for_backward(logp, target, weight, Tensor.wrap(label), Tensor.wrap(slope))
         return out
 
     @staticmethod
@@ -158,12 +158,12 @@ class BinaryCrossEntropyWithLogits(Op):
 
 
 def nll_loss(
-    input: TensorBase,
-    target: TensorBase,
-    weight: TensorBase | None = None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
     reduction: str = "mean",
     ignore_index: int = -100,
-) -> TensorBase:
+) -> Tensor:
     """Log-probabilities (N, C, *), class numbers (N, *). IndexError for a class number that does not exist."""
     _check_reduction(reduction)
     if target.array.dtype.kind not in "iu":
@@ -180,13 +180,13 @@ def nll_loss(
 
 
 def cross_entropy(
-    input: TensorBase,
-    target: TensorBase,
-    weight: TensorBase | None = None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
     reduction: str = "mean",
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
-) -> TensorBase:
+) -> Tensor:
     """Logits (N, C, *) and class numbers (N, *), or probabilities of input's shape."""
     _check_reduction(reduction)
     axis = 0 if input.array.ndim == 1 else 1
@@ -203,58 +203,56 @@ def cross_entropy(
     return arithmetic.add(arithmetic.mul(hard, 1 - label_smoothing), arithmetic.mul(smooth, label_smoothing / classes))
 
 
-def _weighted(logp: TensorBase, weight: TensorBase | None, axis: int) -> TensorBase:
+def _weighted(logp: Tensor, weight: Tensor | None, axis: int) -> Tensor:
     if weight is None:
         return logp
     return arithmetic.mul(logp, shape.view(weight, (*(1,) * axis, -1, *(1,) * (logp.array.ndim - axis - 1))))
 
 
-def _soft_target(logp: TensorBase, target: TensorBase, weight: TensorBase | None, how: str, axis: int) -> TensorBase:
+def _soft_target(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, axis: int) -> Tensor:
     losses = arithmetic.neg(reduction.sum(arithmetic.mul(_weighted(logp, weight, axis), target), axis))
     total = reduction.sum(losses) if how != "none" else losses
     return arithmetic.div(total, max(losses.array.size, 1)) if how == "mean" else total
 
 
-def _smooth(
-    logp: TensorBase, target: TensorBase, weight: TensorBase | None, how: str, ignore_index: int, axis: int
-) -> TensorBase:
+def _smooth(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, ignore_index: int, axis: int) -> Tensor:
     """The part of label smoothing: every class counts alike."""
     losses = arithmetic.neg(reduction.sum(_weighted(logp, weight, axis), axis))
     valid = target.array != ignore_index
-    losses = comparison.masked_fill(losses, TensorBase.wrap(~valid), 0)
+    losses = comparison.masked_fill(losses, Tensor.wrap(~valid), 0)
     if how != "mean":
         return losses if how == "none" else reduction.sum(losses)
     count = valid.sum() if weight is None else kernels.add_up(weight.array[np.where(valid, target.array, 0)][valid])
     return arithmetic.div(reduction.sum(losses), count.item())
 
 
-def mse_loss(input: TensorBase, target: TensorBase, reduction: str = "mean") -> TensorBase:
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     _check_reduction(reduction)
     return MseLoss.apply(input, target, reduction)
 
 
-def l1_loss(input: TensorBase, target: TensorBase, reduction: str = "mean") -> TensorBase:
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return _reduce(elementwise.abs(arithmetic.sub(input, target)), reduction)
 
 
-def smooth_l1_loss(input: TensorBase, target: TensorBase, reduction: str = "mean", beta: float = 1.0) -> TensorBase:
+def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     _check_reduction(reduction)
     if beta == 0:
         return l1_loss(input, target, reduction)
     return SmoothL1Loss.apply(input, target, reduction, beta)
 
 
-def huber_loss(input: TensorBase, target: TensorBase, reduction: str = "mean", delta: float = 1.0) -> TensorBase:
+def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     _check_reduction(reduction)
     return HuberLoss.apply(input, target, reduction, delta)
 
 
 def bce_with_logits(
-    input: TensorBase,
-    target: TensorBase,
-    weight: TensorBase | None = None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
     reduction: str = "mean",
-    pos_weight: TensorBase | None = None,
-) -> TensorBase:
+    pos_weight: Tensor | None = None,
+) -> Tensor:
     _check_reduction(reduction)
     return BinaryCrossEntropyWithLogits.apply(input, target, weight, pos_weight, reduction)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn import kernels
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import mean_of
 
 
@@ -21,7 +21,7 @@ class NativeBatchNorm(Op):
     @staticmethod
     def forward(ctx, x, weight, bias, mean, inverse_std, running, training):
         # `running`: the statistics are used as copies, but as in PyTorch they must not be written.
-        ctx.save_for_backward(x, weight, TensorBase.wrap(mean), TensorBase.wrap(inverse_std), *running)
+        ctx.save_for_backward(x, weight, Tensor.wrap(mean), Tensor.wrap(inverse_std), *running)
         ctx.training = training
         scale = inverse_std if weight is None else inverse_std * weight.array
         shift = -mean * scale if bias is None else bias.array - mean * scale
@@ -49,15 +49,15 @@ def _by_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def batch_norm(
-    input: TensorBase,
-    weight: TensorBase | None,
-    bias: TensorBase | None,
-    running_mean: TensorBase | None,
-    running_var: TensorBase | None,
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
     training: bool,
     momentum: float,
     eps: float,
-) -> TensorBase:
+) -> Tensor:
     """(N, C, *) -> the same shape. In training the running statistics (C,) move by `momentum` towards the batch's.
 
     RuntimeError without running statistics in evaluation, or if a statistic or parameter does not have C elements.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import fitting
 
 
@@ -105,7 +105,7 @@ _BORDERS = {
 }
 
 
-def pad(input: TensorBase, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> TensorBase:
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """A frame around the last dimensions: pad = (left, right, top, bottom, ...), the last dimension first."""
     ndim = input.array.ndim
     if len(pad) % 2:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from minicnn import kernels
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops import reduction
 
 Pair = tuple[int, int]
@@ -18,7 +18,7 @@ class MaxPool2DWithIndices(Op):
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
         ctx.geometry = (kernel, stride, padding, dilation)
         out, indices = kernels.max_pool2d(x.array, kernel, stride, padding, dilation, ceil_mode)
-        indices = TensorBase.wrap(indices)
+        indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)  # x as in PyTorch, though its shape is enough: so a write to it is noticed
         return out, indices
 
@@ -34,7 +34,7 @@ class AdaptiveMaxPool2D(Op):
     @staticmethod
     def forward(ctx, x, output_size):
         out, indices = kernels.adaptive_max_pool2d(x.array, output_size)
-        indices = TensorBase.wrap(indices)
+        indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)
         return out, indices
 
@@ -115,49 +115,47 @@ class GridSampler2D(Op):
 
 
 def max_pool2d(
-    input: TensorBase, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> tuple[TensorBase, TensorBase]:
+    input: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
     """(values, indices), both (N, C, OH, OW); an index is y W + x in its input plane."""
     return MaxPool2DWithIndices.apply(input, kernel, stride, padding, dilation, ceil_mode)
 
 
 def avg_pool2d(
-    input: TensorBase,
+    input: Tensor,
     kernel: Pair,
     stride: Pair,
     padding: Pair,
     ceil_mode: bool,
     count_include_pad: bool,
     divisor_override: int | None,
-) -> TensorBase:
+) -> Tensor:
     """(N, C, H, W) -> (N, C, OH, OW)"""
     return AvgPool2D.apply(input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def adaptive_avg_pool2d(input: TensorBase, output_size: Pair) -> TensorBase:
+def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
     """(N, C, H, W) -> (N, C, *output_size); one single region is a plain mean, as in PyTorch's graph."""
     if output_size == (1, 1):
         return reduction.mean(input, (-1, -2), keepdim=True)
     return AdaptiveAvgPool2D.apply(input, output_size)
 
 
-def adaptive_max_pool2d(input: TensorBase, output_size: Pair) -> tuple[TensorBase, TensorBase]:
+def adaptive_max_pool2d(input: Tensor, output_size: Pair) -> tuple[Tensor, Tensor]:
     """(values, indices), both (N, C, *output_size)"""
     return AdaptiveMaxPool2D.apply(input, output_size)
 
 
-def upsample_nearest2d(input: TensorBase, output_size: Pair, scales: Scales = (None, None)) -> TensorBase:
+def upsample_nearest2d(input: Tensor, output_size: Pair, scales: Scales = (None, None)) -> Tensor:
     """(N, C, H, W) -> (N, C, *output_size); `scales` where the size came from a scale factor."""
     return UpsampleNearest2D.apply(input, output_size, scales)
 
 
-def upsample_bilinear2d(
-    input: TensorBase, output_size: Pair, align_corners: bool, scales: Scales = (None, None)
-) -> TensorBase:
+def upsample_bilinear2d(input: Tensor, output_size: Pair, align_corners: bool, scales: Scales = (None, None)) -> Tensor:
     """(N, C, H, W) -> (N, C, *output_size); align_corners: the corner pixels' centres stay at the corners."""
     return UpsampleBilinear2D.apply(input, output_size, align_corners, scales)
 
 
-def grid_sample(input: TensorBase, grid: TensorBase, mode: str, padding_mode: str, align_corners: bool) -> TensorBase:
+def grid_sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool) -> Tensor:
     """(N, C, H, W) read at grid (N, OH, OW, 2), x and y in [-1, 1] -> (N, C, OH, OW)."""
     return GridSampler2D.apply(input, grid, mode, padding_mode, align_corners)

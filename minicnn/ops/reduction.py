@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn import kernels
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops import comparison, elementwise
 from minicnn.ops._common import count, floating, implemented, mean_of, product_of, wrap_dim, wrap_dims
 
@@ -20,8 +20,8 @@ Dims = int | Sequence[int] | None
 class ValuesIndices(NamedTuple):
     """What max, min, median, sort and topk along a dimension return."""
 
-    values: TensorBase
-    indices: TensorBase
+    values: Tensor
+    indices: Tensor
 
     def __repr__(self) -> str:
         return f"torch.return_types.{type(self).__name__}(\nvalues={self.values!r},\nindices={self.indices!r})"
@@ -30,7 +30,7 @@ class ValuesIndices(NamedTuple):
 _RETURN_TYPES = {name: type(name, (ValuesIndices,), {}) for name in ("max", "min", "median", "sort", "topk")}
 
 
-def values_indices(name: str, result: tuple[TensorBase, TensorBase]) -> ValuesIndices:
+def values_indices(name: str, result: tuple[Tensor, Tensor]) -> ValuesIndices:
     """The pair as the return type of the function `name`, under which it prints."""
     return _RETURN_TYPES[name](*result)
 
@@ -82,7 +82,7 @@ class Prod(Op, node_name="ProdBackward1"):
     @staticmethod
     def forward(ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim = dims, keepdim
-        out = TensorBase.wrap(product_of(a.array, dims, keepdim))
+        out = Tensor.wrap(product_of(a.array, dims, keepdim))
         ctx.save_for_backward(a, out)  # the result as in PyTorch, though `a` is enough: so a write to it is noticed
         return out
 
@@ -118,7 +118,7 @@ class _Pick(Op):
             values = np.take_along_axis(a.array, index, dim)
             if not keepdim:
                 values, index = values.squeeze(dim), index.squeeze(dim)
-        index = TensorBase.wrap(index)
+        index = Tensor.wrap(index)
         ctx.save_for_backward(index)
         return values, index
 
@@ -184,7 +184,7 @@ class _Extreme(Op):
     @classmethod
     def forward(cls, ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim = dims, keepdim
-        out = TensorBase.wrap(cls.extreme(a.array, dims, keepdim))
+        out = Tensor.wrap(cls.extreme(a.array, dims, keepdim))
         ctx.save_for_backward(a, out)
         return out
 
@@ -243,7 +243,7 @@ class Std(Op):
     @staticmethod
     def forward(ctx, a, dims, correction, keepdim):
         ctx.dims, ctx.keepdim, ctx.correction = dims, keepdim, correction
-        out = TensorBase.wrap(np.sqrt(_variance(a.array, dims, correction, keepdim)).astype(a.array.dtype))
+        out = Tensor.wrap(np.sqrt(_variance(a.array, dims, correction, keepdim)).astype(a.array.dtype))
         ctx.save_for_backward(a, out)
         return out
 
@@ -278,7 +278,7 @@ class LinalgVectorNorm(Op):
             out = (x != 0).sum(axis=dims, keepdims=keepdim).astype(x.dtype)
         else:
             out = kernels.add_up(np.power(x, p, dtype=np.float64), dims, keepdim) ** (1 / p)
-        out = TensorBase.wrap(np.asarray(out, x.dtype))
+        out = Tensor.wrap(np.asarray(out, x.dtype))
         ctx.save_for_backward(a, out)
         return out
 
@@ -310,7 +310,7 @@ class Logsumexp(Op):
         top = a.array.max(axis=dims, keepdims=True)
         top = np.where(np.isfinite(top), top, 0).astype(a.array.dtype)
         total = np.log(kernels.add_up(np.exp(a.array - top), dims, True)) + top
-        out = TensorBase.wrap(total if keepdim else total.squeeze(dims))
+        out = Tensor.wrap(total if keepdim else total.squeeze(dims))
         ctx.save_for_backward(a, out)
         return out
 
@@ -323,7 +323,7 @@ class Logsumexp(Op):
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
-def sum(input: TensorBase, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> TensorBase:
+def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Sum over the dimensions `dim`, or over all. Integers add up in int64."""
     if dtype is not None:
         input = elementwise.to_dtype(input, dtype.numpy)
@@ -331,12 +331,12 @@ def sum(input: TensorBase, dim: Dims = None, keepdim: bool = False, *, dtype: An
     return (SumAll if dim is None else Sum).apply(input, dims, keepdim)
 
 
-def nansum(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
+def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """The sum with NaN counted as 0."""
     return Nansum.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
-def mean(input: TensorBase, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> TensorBase:
+def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Mean over the dimensions `dim`, or over all. RuntimeError for integers, unless `dtype` is given."""
     if dtype is not None:
         input = elementwise.to_dtype(input, dtype.numpy)
@@ -348,14 +348,14 @@ def mean(input: TensorBase, dim: Dims = None, keepdim: bool = False, *, dtype: A
     return (MeanAll if dim is None else Mean).apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
-def prod(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase:
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     dims = wrap_dims(dim, input.array.ndim)
     return (ProdAll if dim is None else Prod).apply(input, dims, keepdim)
 
 
 def _pick(
-    name: str, one: type[Op], everything: type[Op], input: TensorBase, dim: int | None, keepdim: bool
-) -> TensorBase | ValuesIndices:
+    name: str, one: type[Op], everything: type[Op], input: Tensor, dim: int | None, keepdim: bool
+) -> Tensor | ValuesIndices:
     if dim is None:
         if input.array.size == 0:
             raise RuntimeError(
@@ -369,39 +369,39 @@ def _pick(
     return values_indices(name, one.apply(input, dim, keepdim))
 
 
-def max(input: TensorBase, dim: Any = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The largest element; with `dim`, (values, indices) along it; with a second tensor, `maximum` of both."""
-    if isinstance(dim, TensorBase):
+    if isinstance(dim, Tensor):
         return comparison.maximum(input, dim)
     return _pick("max", Max, MaxAll, input, dim, keepdim)
 
 
-def min(input: TensorBase, dim: Any = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The smallest element; with `dim`, (values, indices) along it; with a second tensor, `minimum` of both."""
-    if isinstance(dim, TensorBase):
+    if isinstance(dim, Tensor):
         return comparison.minimum(input, dim)
     return _pick("min", Min, MinAll, input, dim, keepdim)
 
 
-def median(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase | ValuesIndices:
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The lower median of all, or (values, indices) along `dim`."""
     implemented("median_cpu", input.array.dtype, "uif")
     if dim is None and input.array.size == 0:
-        return TensorBase.wrap(np.asarray(np.nan).astype(input.array.dtype))
+        return Tensor.wrap(np.asarray(np.nan).astype(input.array.dtype))
     return _pick("median", Median, MedianAll, input, dim, keepdim)
 
 
-def amax(input: TensorBase, dim: Dims = (), keepdim: bool = False) -> TensorBase:
+def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The largest over `dim`; equal ones share the gradient."""
     return Amax.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
-def amin(input: TensorBase, dim: Dims = (), keepdim: bool = False) -> TensorBase:
+def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The smallest over `dim`; equal ones share the gradient."""
     return Amin.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
-def _arg(name: str, input: TensorBase, dim: int | None, keepdim: bool) -> TensorBase:
+def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     if input.array.dtype.kind == "b":
         raise RuntimeError(f"{name}(): does not support bool input")
     if input.array.size == 0:
@@ -409,21 +409,21 @@ def _arg(name: str, input: TensorBase, dim: int | None, keepdim: bool) -> Tensor
     if dim is not None:
         dim = wrap_dim(dim, input.array.ndim)
         if input.array.ndim == 0:
-            return TensorBase.wrap(np.zeros((), np.int64))
-    return TensorBase.wrap(np.asarray(getattr(np, name)(input.array, axis=dim, keepdims=keepdim), np.int64))
+            return Tensor.wrap(np.zeros((), np.int64))
+    return Tensor.wrap(np.asarray(getattr(np, name)(input.array, axis=dim, keepdims=keepdim), np.int64))
 
 
-def argmax(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase:
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the largest, the first of several; without `dim` in the flattened tensor."""
     return _arg("argmax", input, dim, keepdim)
 
 
-def argmin(input: TensorBase, dim: int | None = None, keepdim: bool = False) -> TensorBase:
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest, the first of several; without `dim` in the flattened tensor."""
     return _arg("argmin", input, dim, keepdim)
 
 
-def _need_float(input: TensorBase) -> None:
+def _need_float(input: Tensor) -> None:
     if input.array.dtype.kind not in "fc":
         raise RuntimeError("std and var only support floating point and complex dtypes")
 
@@ -433,8 +433,8 @@ def _correction(unbiased: bool, correction: float | None) -> float:
 
 
 def var(
-    input: TensorBase, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
-) -> TensorBase:
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
     """Variance over `dim`, or over all; the denominator is n - 1, or n - correction."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -443,8 +443,8 @@ def var(
 
 
 def std(
-    input: TensorBase, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
-) -> TensorBase:
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
     """Square root of the variance."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -453,8 +453,8 @@ def std(
 
 
 def norm(
-    input: TensorBase, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None
-) -> TensorBase:
+    input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None
+) -> Tensor:
     """The p-norm of all elements, or over `dim`; "fro" and None are p = 2."""
     if dtype is not None:
         input = elementwise.to_dtype(input, dtype.numpy)
@@ -467,20 +467,20 @@ def norm(
     return LinalgVectorNorm.apply(input, power, wrap_dims(dim, input.array.ndim), keepdim)
 
 
-def logsumexp(input: TensorBase, dim: Dims, keepdim: bool = False) -> TensorBase:
+def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     input = elementwise.to_dtype(input, floating(input.array.dtype))
     return Logsumexp.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
-def any(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
+def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether one element, or one over `dim`, is not 0: booleans, of uint8 uint8 as in PyTorch."""
     return _truth(input.array, input.array.any(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
 
 
-def all(input: TensorBase, dim: Dims = None, keepdim: bool = False) -> TensorBase:
+def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether no element, or none over `dim`, is 0: booleans, of uint8 uint8 as in PyTorch."""
     return _truth(input.array, input.array.all(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
 
 
-def _truth(array: np.ndarray, result: np.ndarray) -> TensorBase:
-    return TensorBase.wrap(np.asarray(result, np.uint8 if array.dtype == np.uint8 else np.bool_))
+def _truth(array: np.ndarray, result: np.ndarray) -> Tensor:
+    return Tensor.wrap(np.asarray(result, np.uint8 if array.dtype == np.uint8 else np.bool_))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op, ViewOp
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import check_expand, wrap_dim, wrap_dims
 from minicnn.ops.copying import clone
 
@@ -196,7 +196,7 @@ def _full_shape(shape: Sequence[int], size: int) -> tuple[int, ...]:
     return tuple(size // known if n == -1 else n for n in shape)
 
 
-def view(input: TensorBase, shape: Sequence[int]) -> TensorBase:
+def view(input: Tensor, shape: Sequence[int]) -> Tensor:
     """The same memory in another shape. RuntimeError if that needs a copy: use `reshape`."""
     shape = _full_shape(shape, input.array.size)
     try:
@@ -208,7 +208,7 @@ def view(input: TensorBase, shape: Sequence[int]) -> TensorBase:
         ) from None
 
 
-def reshape(input: TensorBase, shape: Sequence[int]) -> TensorBase:
+def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     """Another shape: a view where that is possible, else a copy."""
     shape = _full_shape(shape, input.array.size)
     try:
@@ -217,7 +217,7 @@ def reshape(input: TensorBase, shape: Sequence[int]) -> TensorBase:
         return UnsafeView.apply(clone(input, "C"), shape)
 
 
-def flatten(input: TensorBase, start_dim: int = 0, end_dim: int = -1) -> TensorBase:
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim as one."""
     ndim = input.array.ndim
     start, end = wrap_dim(start_dim, ndim), wrap_dim(end_dim, ndim)
@@ -232,7 +232,7 @@ def flatten(input: TensorBase, start_dim: int = 0, end_dim: int = -1) -> TensorB
     return reshape(input, (*shape[:start], joined, *shape[end + 1 :]))
 
 
-def unflatten(input: TensorBase, dim: int, sizes: Sequence[int]) -> TensorBase:
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension as several."""
     if not input.array.ndim or not len(sizes):
         raise RuntimeError(f"unflatten: a dimension and its sizes are needed, got {input.array.ndim} and {list(sizes)}")
@@ -241,7 +241,7 @@ def unflatten(input: TensorBase, dim: int, sizes: Sequence[int]) -> TensorBase:
     return view(input, (*shape[:dim], *_full_shape(sizes, shape[dim]), *shape[dim + 1 :]))
 
 
-def permute(input: TensorBase, dims: Sequence[int]) -> TensorBase:
+def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
     """The dimensions in another order, without a copy."""
     ndim = input.array.ndim
     if len(dims) != ndim:
@@ -255,25 +255,25 @@ def permute(input: TensorBase, dims: Sequence[int]) -> TensorBase:
     return Permute.apply(input, dims)
 
 
-def movedim(input: TensorBase, source: int, destination: int) -> TensorBase:
+def movedim(input: Tensor, source: int, destination: int) -> Tensor:
     ndim = input.array.ndim
     order = [d for d in range(ndim) if d != wrap_dim(source, ndim)]
     order.insert(wrap_dim(destination, ndim), wrap_dim(source, ndim))
     return permute(input, order)
 
 
-def transpose(input: TensorBase, dim0: int, dim1: int) -> TensorBase:
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged, without a copy."""
     return Transpose.apply(input, wrap_dim(dim0, input.array.ndim), wrap_dim(dim1, input.array.ndim))
 
 
-def t(input: TensorBase) -> TensorBase:
+def t(input: Tensor) -> Tensor:
     if input.array.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.array.ndim}D")
     return T.apply(input)
 
 
-def squeeze(input: TensorBase, dim: int | Sequence[int] | None = None) -> TensorBase:
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without the dimensions of length 1: all of them, or those named."""
     shape = input.array.shape
     if dim is None:
@@ -284,14 +284,14 @@ def squeeze(input: TensorBase, dim: int | Sequence[int] | None = None) -> Tensor
     return (SqueezeDims if several else SqueezeDim).apply(input, kept)
 
 
-def unsqueeze(input: TensorBase, dim: int) -> TensorBase:
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a dimension of length 1 at `dim`."""
     dim = wrap_dim(dim, input.array.ndim + 1)
     shape = input.array.shape
     return Unsqueeze.apply(input, (*shape[:dim], 1, *shape[dim:]))
 
 
-def expand(input: TensorBase, shape: Sequence[int]) -> TensorBase:
+def expand(input: Tensor, shape: Sequence[int]) -> Tensor:
     """Dimensions of length 1 repeated to `shape` without a copy; -1 keeps a length."""
     old = input.array.shape
     extra = len(shape) - len(old)
@@ -305,11 +305,11 @@ def expand(input: TensorBase, shape: Sequence[int]) -> TensorBase:
     return Expand.apply(input, new)
 
 
-def broadcast_to(input: TensorBase, shape: Sequence[int]) -> TensorBase:
+def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
     return expand(input, shape)
 
 
-def select(input: TensorBase, dim: int, index: int) -> TensorBase:
+def select(input: Tensor, dim: int, index: int) -> Tensor:
     """One index of a dimension, which goes away; a view."""
     if not input.array.ndim:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
@@ -322,7 +322,7 @@ def select(input: TensorBase, dim: int, index: int) -> TensorBase:
     return Select.apply(input, dim, int(index))
 
 
-def narrow(input: TensorBase, dim: int, start: int, length: int) -> TensorBase:
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` indices of a dimension from `start`; a view."""
     if not input.array.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
@@ -338,7 +338,7 @@ def narrow(input: TensorBase, dim: int, start: int, length: int) -> TensorBase:
     return Slice.apply(input, dim, slice(start, start + length))
 
 
-def split(input: TensorBase, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[TensorBase, ...]:
+def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of the given length (the last may be shorter), or of the given lengths; views."""
     if not input.array.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
@@ -368,7 +368,7 @@ def split(input: TensorBase, split_size_or_sections: int | Sequence[int], dim: i
     return op.apply(input, dim, bounds)
 
 
-def chunk(input: TensorBase, chunks: int, dim: int = 0) -> tuple[TensorBase, ...]:
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of equal length (the last may be shorter); views."""
     if not input.array.ndim:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
@@ -378,12 +378,12 @@ def chunk(input: TensorBase, chunks: int, dim: int = 0) -> tuple[TensorBase, ...
     return split(input, -(-n // chunks) if n else [0] * chunks, dim)
 
 
-def unbind(input: TensorBase, dim: int = 0) -> tuple[TensorBase, ...]:
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension; views."""
     return Unbind.apply(input, wrap_dim(dim, input.array.ndim))
 
 
-def unfold(input: TensorBase, dimension: int, size: int, step: int) -> TensorBase:
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows of `size` along a dimension, `step` apart, as a new last dimension; a view."""
     dimension = wrap_dim(dimension, input.array.ndim)
     length = input.array.shape[dimension] if input.array.ndim else 1

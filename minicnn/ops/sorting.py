@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.autograd.tensor_base import TensorBase
 from minicnn.ops._common import implemented, wide, wrap_dim, wrap_dims
 from minicnn.ops.reduction import Dims, ValuesIndices, values_indices
 
@@ -40,7 +40,7 @@ class Sort(Op):
         index = _order(a.array, dim, descending)
         if count is not None:
             index = np.take(index, range(count), axis=dim)
-        values, index = np.take_along_axis(a.array, index, dim), TensorBase.wrap(index)
+        values, index = np.take_along_axis(a.array, index, dim), Tensor.wrap(index)
         ctx.save_for_backward(index)
         return values, index
 
@@ -67,23 +67,23 @@ def _order(array: np.ndarray, dim: int, descending: bool) -> np.ndarray:
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
-def cumsum(input: TensorBase, dim: int) -> TensorBase:
+def cumsum(input: Tensor, dim: int) -> Tensor:
     return Cumsum.apply(input, wrap_dim(dim, input.array.ndim))
 
 
-def sort(input: TensorBase, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
     """(values, indices) in order along `dim`; equal elements keep their order."""
     dim = wrap_dim(dim, input.array.ndim)
     if input.array.ndim == 0:
-        return values_indices("sort", (input.clone(), TensorBase.wrap(np.zeros((), np.int64))))
+        return values_indices("sort", (input.clone(), Tensor.wrap(np.zeros((), np.int64))))
     return values_indices("sort", Sort.apply(input, dim, descending))
 
 
-def argsort(input: TensorBase, dim: int = -1, descending: bool = False, stable: bool = True) -> TensorBase:
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     return sort(input, dim, descending).indices
 
 
-def topk(input: TensorBase, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
     """(values, indices) of the k largest along `dim`, the largest first. RuntimeError if there are fewer."""
     if input.array.dtype.kind == "b":
         raise RuntimeError("topk does not support bool dtypes on CPU")
@@ -93,22 +93,22 @@ def topk(input: TensorBase, k: int, dim: int = -1, largest: bool = True, sorted:
     return values_indices("topk", Topk.apply(input, dim, largest, k))
 
 
-def unique(input: TensorBase) -> TensorBase:
+def unique(input: Tensor) -> Tensor:
     """The different values, in order."""
-    return TensorBase.wrap(np.unique(input.array))
+    return Tensor.wrap(np.unique(input.array))
 
 
-def bincount(input: TensorBase, minlength: int = 0) -> TensorBase:
+def bincount(input: Tensor, minlength: int = 0) -> Tensor:
     """How often each number from 0 on is there: (max + 1,), or (minlength,) if that is more."""
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     implemented("bincount_cpu", input.array.dtype, "ui")
     if input.array.ndim != 1 or (input.array < 0).any():
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    return TensorBase.wrap(np.bincount(input.array, minlength=minlength).astype(np.int64))
+    return Tensor.wrap(np.bincount(input.array, minlength=minlength).astype(np.int64))
 
 
-def histc(input: TensorBase, bins: int = 100, min: float = 0, max: float = 0) -> TensorBase:
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """Counts in equal bins from min to max (the data's range if both are 0), in the input's type."""
     implemented("histogram_cpu", input.array.dtype, "f")
     if bins < 1:
@@ -122,8 +122,8 @@ def histc(input: TensorBase, bins: int = 100, min: float = 0, max: float = 0) ->
     if not np.isfinite(span).all():
         raise RuntimeError(f"torch.histc: range of [{span[0]}, {span[1]}] is not finite")
     counts, _ = np.histogram(input.array, bins, span)
-    return TensorBase.wrap(counts.astype(input.array.dtype))
+    return Tensor.wrap(counts.astype(input.array.dtype))
 
 
-def count_nonzero(input: TensorBase, dim: Dims = None) -> TensorBase:
-    return TensorBase.wrap(np.asarray(np.count_nonzero(input.array, axis=wrap_dims(dim, input.array.ndim)), np.int64))
+def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
+    return Tensor.wrap(np.asarray(np.count_nonzero(input.array, axis=wrap_dims(dim, input.array.ndim)), np.int64))
