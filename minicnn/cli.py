@@ -117,12 +117,12 @@ def filters(options: argparse.Namespace) -> Result:
 def maps(options: argparse.Namespace) -> Result:
     """What the layers answer to a photograph."""
     from minicnn.viz import capture, draw_maps, draw_strip, fit, preprocess
-    from minicnn.viz._modules import run, still
-    from minicnn.viz.image import input_size
+    from minicnn.viz._modules import input_channels, run, still
+    from minicnn.viz.image import input_size, to_channels
 
     photo, model = _picture(options), _model(options)
     size = input_size(model)
-    picture = fit(photo, size)
+    picture = to_channels(fit(photo, size), input_channels(model))  # as the network sees it
     every = [f"{name}#*" for name, module in model.named_modules() if next(module.children(), None) is None]
     with still(model), minicnn.no_grad(), capture(model, options.layers or every) as captured:
         run(model, preprocess(picture, model, size=size))
