@@ -5,6 +5,9 @@ python -m lessons 3 gradient            those whose number or name matches
 python -m lessons --photo MY.jpg        with a photograph of yours
 python -m lessons 2 --model alexnet --weights alexnet-owt-7be5be79.pth        with another network
 python -m lessons 2 --model mine.py:Net --weights mine.pth                    with a network of yours
+
+With a photograph or a network of yours the claims are printed but not asserted.
+
 python -m lessons --book                one HTML file of text, code, output and figures (needs the extra "book")
 python -m lessons --notebooks           Jupyter notebooks, not yet executed (needs the extra "book")
 """
@@ -112,10 +115,10 @@ def choices(arguments: argparse.Namespace) -> dict[str, str]:
 def folder(arguments: argparse.Namespace) -> Path:
     """Where the figures go: LESSON_OUT, or lessons/out; those of another network in a folder in it with its name."""
     out = Path(os.environ.get("LESSON_OUT", HERE / "out")).resolve()
-    if arguments.model is None and arguments.weights is None:
+    if arguments.model in (None, "tinynet") and arguments.weights is None:
         return out
     file, _, name = (arguments.model or "tinynet").partition(":")
-    of = [Path(file).stem, name, arguments.weights.stem if arguments.weights else "no_weights_given"]
+    of = [Path(file).stem, name, arguments.weights.stem if arguments.weights else "" if name else "random_weights"]
     return out / re.sub(r"[^0-9A-Za-z-]+", "_", "_".join(part for part in of if part))
 
 
@@ -137,6 +140,10 @@ def main() -> None:
     out = folder(arguments)
     given = choices(arguments)
     environment = {**os.environ, **given, "LESSON_OUT": str(out)}
+    if given:
+        environment["PYTHONOPTIMIZE"] = (
+            "1"  # no assert: what a lesson claims, it claims of its own photograph and network
+        )
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     selected = chosen(arguments.lessons, arguments.model is not None or arguments.weights is not None)
     sys.path.insert(0, str(HERE.parent))  # where minicnn lies, if it is not installed

@@ -104,12 +104,30 @@ def test_lessons_take_a_network_of_ones_own(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mine_Net_mine"]
 
 
+def test_claims_are_asserted_only_of_the_sample_photograph_and_the_bundled_network(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "dark.png")
+    ran = []
+    monkeypatch.setattr(runner, "run", lambda lessons, environment, *rest: ran.append(environment) or 0)
+    monkeypatch.setenv("LESSON_OUT", str(tmp_path / "out"))
+    for given in ([], ["--photo", str(tmp_path / "dark.png")], ["--model", "tinynet:robust"]):
+        monkeypatch.setattr(sys, "argv", ["lessons", "2", *given])
+        with pytest.raises(SystemExit) as done:
+            runner.main()
+        assert not done.value.code
+    assert ["PYTHONOPTIMIZE" in environment for environment in ran] == [False, True, True]
+    assert [Path(environment["LESSON_OUT"]).name for environment in ran] == [
+        "out",
+        "out",
+        "tinynet_robust",
+    ]
+
+
 def test_a_network_without_weights_is_not_called_trained(tmp_path):
     done = run_lessons("2", "--model", "squeezenet1_1", out=tmp_path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "network: SqueezeNet, random weights" in done.stdout
     assert "trained: " not in done.stdout.replace("untrained: ", "")
-    figures = {path.name for path in (tmp_path / "squeezenet1_1_no_weights_given").iterdir()}
+    figures = {path.name for path in (tmp_path / "squeezenet1_1_random_weights").iterdir()}
     assert "02_first_layer_filters_SqueezeNet_random_weights.png" in figures
     assert not any(name.endswith("_trained.png") for name in figures - {"02_first_layer_filters_untrained.png"})
 
