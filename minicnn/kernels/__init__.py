@@ -11,7 +11,10 @@ Legend: `N C H W` input, `O KH KW` kernel, `SH SW` stride, `PH PW` padding, `DH 
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +70,27 @@ def _of(fast: ModuleType) -> ModuleType:
     return reference if current() == "reference" else fast
 
 
+def _half_as_single(kernel: Callable) -> Callable:
+    """Half precision goes into the kernel as float32, and comes back as half: what PyTorch does."""
+
+    @functools.wraps(kernel)
+    def in_single(*args: Any) -> Any:
+        if not any(isinstance(arg, np.ndarray) and arg.dtype == np.float16 for arg in args):
+            return kernel(*args)
+        result = kernel(*(_cast(arg, np.float16, np.float32) for arg in args))
+        if isinstance(result, tuple):
+            return tuple(_cast(array, np.float32, np.float16) for array in result)
+        return _cast(result, np.float32, np.float16)
+
+    return in_single
+
+
+def _cast(value: Any, source: type, target: type) -> Any:
+    """An array of the source's type in the target's, anything else as it is; out of half's range is infinite."""
+    with np.errstate(over="ignore"):
+        return value.astype(target) if isinstance(value, np.ndarray) and value.dtype == source else value
+
+
 def _check(*arrays: np.ndarray | None) -> None:
     for array in arrays:
         if array is not None and array.dtype not in (np.float32, np.float64):
@@ -95,6 +119,7 @@ def explain(
     return convolution.plan(geometry, operation).name
 
 
+@_half_as_single
 def conv2d(
     x: np.ndarray,
     weight: np.ndarray,
@@ -109,6 +134,7 @@ def conv2d(
     return _of(convolution).conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
+@_half_as_single
 def conv2d_grad_input(
     grad: np.ndarray,
     weight: np.ndarray,
@@ -123,6 +149,7 @@ def conv2d_grad_input(
     return _of(convolution).conv2d_grad_input(grad, weight, input_shape, stride, padding, dilation, groups)
 
 
+@_half_as_single
 def conv2d_grad_weight(
     grad: np.ndarray, x: np.ndarray, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
@@ -131,6 +158,7 @@ def conv2d_grad_weight(
     return _of(convolution).conv2d_grad_weight(grad, x, weight_shape, stride, padding, dilation, groups)
 
 
+@_half_as_single
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Matrix product: (.., M, K), (.., K, N) -> (.., M, N), contiguous. The leading dimensions are equal. Any type of number."""
     return _of(product).matmul(a, b)
@@ -157,17 +185,20 @@ def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
     return _of(activation).relu(x, in_place)
 
 
+@_half_as_single
 def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
     """The gradient of a ReLU's input from that of its output and the output: 0 where the output is, else what arrives."""
     return _of(activation).relu_grad(grad, out)
 
 
+@_half_as_single
 def scale_channels(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """x * scale + shift for each channel: (N, C, *), (C,), (C,) -> (N, C, *)."""
     _check(x)
     return _of(activation).scale_channels(x, scale, shift)
 
 
+@_half_as_single
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -176,11 +207,13 @@ def max_pool2d(
     return _of(pooling).max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
 
 
+@_half_as_single
 def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: Shape) -> np.ndarray:
     """The gradient of a max-pooling's input: (N, C, OH, OW) and the indices -> (N, C, H, W)."""
     return _of(pooling).max_pool2d_grad(grad, indices, input_shape)
 
 
+@_half_as_single
 def avg_pool2d(
     x: np.ndarray,
     kernel: Pair,
@@ -195,6 +228,7 @@ def avg_pool2d(
     return _of(pooling).avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@_half_as_single
 def avg_pool2d_grad(
     grad: np.ndarray,
     input_shape: Shape,
@@ -211,17 +245,20 @@ def avg_pool2d_grad(
     )
 
 
+@_half_as_single
 def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
     """The mean of each of OH x OW regions that cover the input: region i spans floor(i H / OH) to ceil((i + 1) H / OH)."""
     _check(x)
     return _of(pooling).adaptive_avg_pool2d(x, output_size)
 
 
+@_half_as_single
 def adaptive_avg_pool2d_grad(grad: np.ndarray, input_shape: Shape, output_size: Pair) -> np.ndarray:
     """The gradient of an adaptive average-pooling's input: (N, C, OH, OW) -> (N, C, H, W)."""
     return _of(pooling).adaptive_avg_pool2d_grad(grad, input_shape, output_size)
 
 
+@_half_as_single
 def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
     """(largest of each region, its index), both (N, C, OH, OW); `max_pool2d_grad` is its gradient too."""
     _check(x)
@@ -233,6 +270,7 @@ def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None,
     return _of(resize).upsample_nearest2d(x, output_size, scales)
 
 
+@_half_as_single
 def upsample_nearest2d_grad(
     grad: np.ndarray, input_shape: Shape, output_size: Pair, scales: Scales = (None, None)
 ) -> np.ndarray:
@@ -240,6 +278,7 @@ def upsample_nearest2d_grad(
     return _of(resize).upsample_nearest2d_grad(grad, input_shape, output_size, scales)
 
 
+@_half_as_single
 def upsample_bilinear2d(
     x: np.ndarray, output_size: Pair, align_corners: bool, scales: Scales = (None, None)
 ) -> np.ndarray:
@@ -248,6 +287,7 @@ def upsample_bilinear2d(
     return _of(resize).upsample_bilinear2d(x, output_size, align_corners, scales)
 
 
+@_half_as_single
 def upsample_bilinear2d_grad(
     grad: np.ndarray, input_shape: Shape, output_size: Pair, align_corners: bool, scales: Scales = (None, None)
 ) -> np.ndarray:
@@ -255,12 +295,14 @@ def upsample_bilinear2d_grad(
     return _of(resize).upsample_bilinear2d_grad(grad, input_shape, output_size, align_corners, scales)
 
 
+@_half_as_single
 def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool) -> np.ndarray:
     """x (N, C, H, W) read at grid (N, OH, OW, 2), places (x, y) in [-1, 1] -> (N, C, OH, OW)."""
     _check(x, grid)
     return _of(resize).grid_sample(x, grid, mode, padding_mode, align_corners)
 
 
+@_half_as_single
 def grid_sample_grad(
     grad: np.ndarray, x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool, to_grid: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:

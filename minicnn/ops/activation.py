@@ -298,8 +298,9 @@ class Softmax(Op):
     @staticmethod
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        weighted = grad.array * out.array
-        return weighted - out.array * kernels.add_up(weighted, ctx.dim, True)
+        y = single(out.array)
+        weighted = single(grad.array) * y
+        return (weighted - y * kernels.add_up(weighted, ctx.dim, True)).astype(out.array.dtype, copy=False)
 
 
 class LogSoftmax(Op):
@@ -318,7 +319,8 @@ class LogSoftmax(Op):
     @staticmethod
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        return grad.array - np.exp(out.array) * kernels.add_up(grad.array, ctx.dim, True)
+        g = single(grad.array)
+        return (g - np.exp(single(out.array)) * kernels.add_up(g, ctx.dim, True)).astype(out.array.dtype, copy=False)
 
 
 def _no_booleans(input: Tensor, text: str) -> None:

@@ -212,7 +212,8 @@ def _weighted(logp: Tensor, weight: Tensor | None, axis: int) -> Tensor:
 def _soft_target(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, axis: int) -> Tensor:
     losses = arithmetic.neg(reduction.sum(arithmetic.mul(_weighted(logp, weight, axis), target), axis))
     total = reduction.sum(losses) if how != "none" else losses
-    return arithmetic.div(total, max(losses.array.size, 1)) if how == "mean" else total
+    count = losses.array.size if logp.array.size else 0  # NaN of nothing
+    return arithmetic.div(total, count) if how == "mean" else total
 
 
 def _smooth(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, ignore_index: int, axis: int) -> Tensor:

@@ -212,7 +212,11 @@ class MaxAll(Amax, node_name="MaxBackward1"):
 class MedianAll(_Extreme, node_name="MedianBackward0"):
     """The lower median of all elements, NaN if there is one; equal ones share the gradient."""
 
-    extreme = staticmethod(lambda array, dims, keepdim: array.flat[_median_index(array, None)])
+    extreme = staticmethod(
+        lambda array, dims, keepdim: np.asarray(
+            array.flat[_median_index(array, None)] if array.size else np.nan, array.dtype
+        )
+    )
 
 
 class MinAll(Amin, node_name="MinBackward1"):
@@ -307,7 +311,7 @@ class Logsumexp(Op):
     @staticmethod
     def forward(ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim = dims, keepdim
-        top = a.array.max(axis=dims, keepdims=True)
+        top = a.array.max(axis=dims, keepdims=True, initial=-np.inf)
         top = np.where(np.isfinite(top), top, 0).astype(a.array.dtype)
         total = np.log(kernels.add_up(np.exp(a.array - top), dims, True)) + top
         out = Tensor.wrap(total if keepdim else total.squeeze(dims))
@@ -386,19 +390,34 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | Value
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The lower median of all, or (values, indices) along `dim`."""
     implemented("median_cpu", input.array.dtype, "uif")
-    if dim is None and input.array.size == 0:
-        return Tensor.wrap(np.asarray(np.nan).astype(input.array.dtype))
+    if dim is None and input.array.size == 0 and input.array.dtype.kind == "f":
+        return MedianAll.apply(input, tuple(range(input.array.ndim)), False)
     return _pick("median", Median, MedianAll, input, dim, keepdim)
 
 
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The largest over `dim`; equal ones share the gradient."""
-    return Amax.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
+    return Amax.apply(input, _reduced("amax", input, dim), keepdim)
 
 
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The smallest over `dim`; equal ones share the gradient."""
-    return Amin.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
+    return Amin.apply(input, _reduced("amin", input, dim), keepdim)
+
+
+def _reduced(name: str, input: Tensor, dim: Dims) -> tuple[int, ...]:
+    """The dimensions that are reduced. An error if there is nothing along one of them."""
+    dims = wrap_dims(dim, input.array.ndim)
+    if input.array.size == 0:
+        if len(dims) == input.array.ndim and dim in (None, ()):
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+                "'dim' argument."
+            )
+        for d in dims:
+            if input.array.shape[d] == 0:
+                raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+    return dims
 
 
 def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:

@@ -77,6 +77,8 @@ def instance_norm(
     if use_input_stats and math.prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {shape}")
     batch, channels = shape[:2]
+    if batch * channels == 0:
+        return input.clone()
 
     def for_each_image(tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor.repeat(batch)

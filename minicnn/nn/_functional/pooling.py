@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from minicnn import kernels, ops
@@ -97,7 +97,17 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
         return ops.mean(input, (-1, -2), keepdim=True)  # as in PyTorch: the graph shows a mean
     if input.dim() not in (3, 4):
         raise RuntimeError(f"adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got {list_text(input.shape)}")
+    _need_nonempty("adaptive_avg_pool2d", input, range(input.dim() - 2, input.dim()))
     return _as_batch(input, lambda batch: ops.adaptive_avg_pool2d(batch, size))
+
+
+def _need_nonempty(name: str, input: Tensor, dims: Iterable[int]) -> None:
+    for dim in dims:
+        if input.shape[dim] == 0:
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                f"{list_text(input.shape)} with dimension {dim} being empty"
+            )
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool = False) -> Any:
@@ -111,12 +121,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool =
     size = _adaptive_size(output_size, input)
     if input.dim() not in (3, 4):
         raise RuntimeError(f"adaptive_max_pool2d(): Expected 3D or 4D tensor, but got: {list_text(input.shape)}")
-    for dim in range(input.dim() - 3, input.dim()):
-        if input.shape[dim] == 0 and not (dim == 0 and input.dim() == 4):
-            raise RuntimeError(
-                "adaptive_max_pool2d(): Expected input to have non-zero size for non-batch dimensions, but input has "
-                f"sizes {list_text(input.shape)} with dimension {dim} being empty"
-            )
+    _need_nonempty("adaptive_max_pool2d", input, range(1, input.dim()))
     if len(size) != 2:
         raise RuntimeError("adaptive_max_pool2d(): internal error: output_size.size() must be 2")
     output, indices = _as_batch(input, lambda batch: ops.adaptive_max_pool2d(batch, size))

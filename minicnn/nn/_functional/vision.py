@@ -119,6 +119,8 @@ def _resize(
             "Input and output sizes should be greater than 0, but got input "
             f"(H: {input.shape[2]}, W: {input.shape[3]}) output (H: {size[0]}, W: {size[1]})"
         )
+    if input.shape[1] == 0:
+        raise RuntimeError(f"Non-empty 4D data tensor expected but got a tensor with sizes {list(input.shape)}")
     if mode == "nearest":
         return ops.upsample_nearest2d(input, size, scales)
     return ops.upsample_bilinear2d(input, size, align_corners, scales)
@@ -219,6 +221,12 @@ def grid_sample(
         )
     if input.dim() != 4 or grid.dim() != 4:
         raise RuntimeError(f"grid_sampler(): expected 4D input and grid with same number of dimensions, {sizes}")
+    for dim in (2, 3):
+        if input.shape[dim] == 0:
+            raise RuntimeError(
+                f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)} "
+                f"with dimension {dim} being empty"
+            )
     return ops.grid_sample(input, grid, mode, padding_mode, align_corners)
 
 
