@@ -39,7 +39,7 @@ from minicnn._creation import (
     zeros,
     zeros_like,
 )
-from minicnn._random import Generator, default_generator, manual_seed
+from minicnn.random import Generator, default_generator, manual_seed
 from minicnn._tensor import Tensor
 from minicnn._types import (
     Size,

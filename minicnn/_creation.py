@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import _random, ops
+from minicnn import ops
+from minicnn import random as _random
 from minicnn._tensor import Tensor, _numbers
 from minicnn._types import check_device, dtype, float32, int64, uint8
 

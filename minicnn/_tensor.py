@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import _random
+from minicnn import random as _random
 from minicnn._printing import tensor_repr
 from minicnn._types import (
     Size,

@@ -13,7 +13,6 @@ from both import assert_same, attempt, known, scenarios
 from test_layer_signatures import parameters_of
 
 import minicnn
-from minicnn import _random
 from minicnn.nn import init
 
 SHAPE = (64, 16, 3, 3)  # fan_in 144, fan_out 576
@@ -139,14 +138,16 @@ def test_skip_init_in_one_thread_leaves_layers_of_another_alone():
     assert layer.weight.abs().sum().item() > 0
 
 
-def test_numbers_of_a_thread_of_its_own():
+def test_a_fork_of_the_generator_is_its_threads():
     minicnn.manual_seed(3)
-    expected = minicnn.rand(2).tolist()
+    expected = minicnn.rand(4).tolist()
     minicnn.manual_seed(3)
-    with _random.drawing_from(minicnn.Generator().manual_seed(4)):
-        own = minicnn.rand(2).tolist()
+    with minicnn.random.fork_rng():
+        assert minicnn.rand(4).tolist() == expected
+        minicnn.manual_seed(4)
+        own = minicnn.rand(4).tolist()
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(lambda: minicnn.rand(2).tolist()).result() == expected
+            assert pool.submit(lambda: minicnn.rand(4).tolist()).result() == expected
     assert own != expected
     assert minicnn.default_generator.initial_seed() == 3
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import _random
+from minicnn import random as _random
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import no_grad

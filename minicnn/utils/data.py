@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import _random, ops
+from minicnn import ops
+from minicnn import random as _random
 from minicnn._creation import from_numpy, tensor
 from minicnn._tensor import Tensor
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from minicnn import Tensor, no_grad
-from minicnn._random import Generator, drawing_from
+from minicnn import Tensor, manual_seed, no_grad
 from minicnn.nn import Module
+from minicnn.random import fork_rng
 from minicnn.viz._modules import find_call, find_module, run, still
 from minicnn.viz.attribution import METHODS, Target, targets
 from minicnn.viz.capture import capture
@@ -103,13 +103,12 @@ def sanity_check(
     names = layers_from_the_top(model, x) if layers is None else list(layers)
     modules = [find_module(model, layer) for layer in names]
     raw = []
-    own = Generator()  # the numbers that others draw meanwhile, and afterwards, are as without this check
-    with _put_back(model) as restore, drawing_from(own):
+    with _put_back(model) as restore, fork_rng():
         for stage in tqdm([None, *range(len(names))], desc=label, unit="layer", delay=2, disable=not progress):
             if stage is not None:
                 if not cascade:
                     restore()
-                own.manual_seed(seed + stage)
+                manual_seed(seed + stage)
                 _randomise(modules[stage])
             raw.append(np.asarray(function(model, x, units), np.float32).copy())
     maps = np.stack([np.abs(m).max(axis=1) if m.ndim == 4 else np.abs(m) for m in raw])

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import _random, ops
+from minicnn import ops
+from minicnn import random as _random
 from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user

@@ -34,24 +34,27 @@ class Generator:
 default_generator = Generator()
 
 
+_forked: ContextVar[Generator | None] = ContextVar("generator", default=None)
+
+
 def manual_seed(seed: int) -> Generator:
     """Start the random numbers over: the same seed gives the same numbers."""
-    return default_generator.manual_seed(seed)
-
-
-_of_this_thread: ContextVar[Generator | None] = ContextVar("generator", default=None)
+    return (_forked.get() or default_generator).manual_seed(seed)
 
 
 @contextmanager
-def drawing_from(own: Generator) -> Iterator[None]:
-    """In the block this thread draws from a generator of its own; the one that all share stays as it is."""
-    token = _of_this_thread.set(own)
+def fork_rng() -> Iterator[None]:
+    """In the block this thread draws from a copy of the generator, which `manual_seed` then means too; the generator that all
+    share stays as it is."""
+    own = Generator()
+    own.set_state((_forked.get() or default_generator).get_state())
+    token = _forked.set(own)
     try:
         yield
     finally:
-        _of_this_thread.reset(token)
+        _forked.reset(token)
 
 
 def generator(own: Generator | None = None) -> np.random.Generator:
-    """The NumPy generator of `own`, of the block that this thread is in, or the one that all share."""
-    return (own or _of_this_thread.get() or default_generator).numpy
+    """The NumPy generator of `own`, of the block of `fork_rng` that this thread is in, or the one that all share."""
+    return (own or _forked.get() or default_generator).numpy
