@@ -83,7 +83,7 @@ class UnheldDtype(dtype):
         return UnheldDtype, (self.name,)
 
 
-class Layout:
+class layout:
     """How the numbers of a tensor lie, as PyTorch calls it: a name that a file may give. Here all are strided."""
 
     def __init__(self, name: str) -> None:

@@ -308,7 +308,6 @@ def small_checkpoint(new_format: bool) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")  # of pickletools, in damaged text
 @pytest.mark.parametrize("new_format", FORMATS)
 def test_thousands_of_damaged_checkpoints(new_format):
     """Flipped, overwritten, cut out, doubled: a WeightsError, or what is there; never another error, never a crash."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from minicnn import _types
 from minicnn._tensor import Tensor
-from minicnn._types import Layout, Size, UnheldDtype, device, dtype
+from minicnn._types import Size, UnheldDtype, device, dtype, layout
 from minicnn.nn import Parameter
 from minicnn.serialization._errors import ForbiddenError, WeightsError, short
 from minicnn.serialization._storages import WIDER, raw_type
@@ -52,7 +52,7 @@ UNHELD = (  # types whose numbers NumPy has no type for
     "quint4x2", "quint2x4", *(f"{sign}int{k}" for sign in ("", "u") for k in range(1, 8)),
 )  # fmt: skip
 LAYOUTS = {
-    f"torch.{name}": Layout(name)
+    f"torch.{name}": layout(name)
     for name in ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc", "jagged", "_mkldnn")
 }
 
@@ -103,7 +103,7 @@ def _tensor_v2(
     bits: Any = None,
 ) -> Tensor:
     tensor = rebuild_tensor(storage, offset, size, stride)
-    return _learned(_resolved(machine, tensor, bits) if bits else tensor, requires_grad, hooks)
+    return _learned(tensor if bits is None else _resolved(machine, tensor, bits), requires_grad, hooks)
 
 
 def _tensor_v3(
@@ -142,6 +142,8 @@ def _resolved(machine: "Machine", tensor: Tensor, bits: Any) -> Tensor:
         raise WeightsError(f"a tensor with the metadata {short(bits)}: only conj and neg are known, set to True")
     if "conj" in bits and not tensor.is_complex():
         raise WeightsError(f"a tensor of type {tensor.dtype} with a conjugate bit")
+    if not bits:
+        return tensor
     machine.resolved += tensor.array.nbytes
     if machine.resolved > MAX_RESOLVED:
         raise WeightsError(f"conjugate and negative views of more than {MAX_RESOLVED:,} bytes")
@@ -215,9 +217,9 @@ def set_state(target: Any, state: Any) -> None:
         set_attributes(target, state)
     elif isinstance(target, Parameter) and isinstance(state, tuple) and len(state) in (3, 5):  # before version 0.4
         if len(state) == 5:
-            data, _, hooks, requires_grad, volatile = state
-            if not isinstance(data, Tensor):
-                raise WeightsError("a Parameter without a tensor")
+            data, more, hooks, requires_grad, volatile = state
+            if not isinstance(data, Tensor) or more is not None:
+                raise WeightsError(f"a Parameter of {type(data).__name__} with {short(more)}")
             target.data = data
         else:
             requires_grad, volatile, hooks = state
@@ -296,7 +298,7 @@ def _device(machine: "Machine", *where: Any) -> device:
     return device(*where)
 
 
-def _layout(machine: "Machine", name: Any) -> Layout:
+def _layout(machine: "Machine", name: Any) -> layout:
     if not isinstance(name, str) or name not in LAYOUTS:
         raise WeightsError(f"an unknown layout: {short(name)}")
     return LAYOUTS[name]

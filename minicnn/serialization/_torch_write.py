@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn._types import Layout, Size, device, dtype, uint16, uint32, uint64
+from minicnn._types import Size, device, dtype, layout, uint16, uint32, uint64
 from minicnn.nn import Module, Parameter
 from minicnn.serialization._rebuild import STORED
 
@@ -80,7 +80,7 @@ class Pickler:
             self._global("torch", value.name)
         elif isinstance(value, device):
             self._call("torch", "device", str(value), place=place)
-        elif isinstance(value, Layout):
+        elif isinstance(value, layout):
             self._call("torch.serialization", "_get_layout", repr(value), place=place)
         elif isinstance(value, bytearray):
             self._call("builtins", "bytearray", bytes(value), place=place)
