@@ -147,7 +147,7 @@ def conv_transpose2d(
     ]
     out_shape = (N, weight.array.shape[1] * groups, *size)
     _check(input, weight, bias, out_shape[1], "transposed=1, ")
-    if min(size) <= 0:
+    if min(size) < (1 if N else 0):  # of an empty batch PyTorch makes an empty output
         raise RuntimeError(
             f"Given input size per channel: ({H} x {W}). Calculated output size per channel: ({size[0]} x {size[1]}). Output "
             "size is too small"
