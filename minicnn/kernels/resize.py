@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .parallel import jit, run
@@ -39,7 +41,7 @@ def bilinear_sources(
             (i + dtype.type(0.5)) * dtype.type(1 / scale if scale else size / count) - dtype.type(0.5), 0
         )
     low = np.minimum(place.astype(np.int64), size - 1)
-    return low, np.minimum(low + 1, size - 1), np.minimum(place - low, 1).astype(dtype)
+    return low, low if count == size else np.minimum(low + 1, size - 1), np.minimum(place - low, 1).astype(dtype)
 
 
 def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None, None)) -> np.ndarray:
@@ -88,10 +90,25 @@ def upsample_bilinear2d_grad(
 
 def _collect(grad: np.ndarray, axis: int, size: int, sources: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """The adjoint of reading along an axis: each input pixel adds up the weighted gradients of those that read it."""
-    matrix = np.zeros((grad.shape[axis], size), grad.dtype)
+    shape = *grad.shape[:axis], size, *grad.shape[axis + 1 :]
+    outer, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    lines, out = (
+        np.ascontiguousarray(grad).reshape(outer, grad.shape[axis], inner),
+        np.zeros((outer, size, inner), grad.dtype),
+    )
     for source, weight in sources:
-        np.add.at(matrix, (np.arange(len(source)), source), weight)
-    return grad @ matrix if axis == 3 else matrix.T @ grad
+        run(_add_to, outer, grad.size, lines, source, weight, out)
+    return out.reshape(shape)
+
+
+@jit
+def _add_to(grad, source, weight, out, start, stop):
+    """out[o, source[i]] += weight[i] * grad[o, i]. Unit: o."""
+    for o in range(start, stop):
+        for i in range(len(source)):
+            target, line, w = out[o, source[i]], grad[o, i], weight[i]
+            for j in range(len(line)):
+                target[j] += w * line[j]
 
 
 # ------------------------------------------------------------------------------------------------- reading at any place

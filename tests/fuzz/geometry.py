@@ -95,9 +95,20 @@ def _outcome(lib: Any, call: Callable, arrays: Arrays, grad_seed: int, special: 
 
 
 def _bounds(case: Case, wide: Arrays, grad_seed: int, special: bool, kernel: str, dtype: type) -> Any:
-    """For a sum of products what its terms add up to in magnitude, each result and gradient. None: by its own magnitude."""
+    """What the error of each result and gradient is measured by. For a sum of products what its terms add up to in magnitude;
+    else its own magnitude, and how far PyTorch's float32 is off: terms may cancel."""
     if not case.linear:
-        return None
+        exact, single = (
+            _outcome(torch, case.call, [a.astype(d) for a in wide], grad_seed, special)
+            for d in (np.float64, np.float32)
+        )
+        if isinstance(exact, Exception) or isinstance(single, Exception):
+            return None
+        size = [np.nan_to_num(np.abs(a), nan=0, posinf=0).max(initial=0) for a in exact]
+        spread = [
+            np.nan_to_num(np.abs(a - b), nan=0, posinf=0).max(initial=0) for a, b in zip(exact, single, strict=True)
+        ]
+        return [a + b / np.finfo(np.float32).eps for a, b in zip(size, spread, strict=True)]
     sizes = [None if a is None else np.nan_to_num(np.abs(a), nan=0, posinf=0) for a in wide]
     if dtype == np.float32 and kernel in ("fast", "winograd") and sizes[0].size:  # its error goes by the largest pixel
         sizes[0] = np.broadcast_to(sizes[0].max(), sizes[0].shape).copy()
