@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -60,10 +61,9 @@ def test_exact_leaves_winograd_out(depth):
     """Behind the first layer the gradient is spread too evenly to be noticed."""
     net = minicnn.nn.Sequential(*(minicnn.nn.Conv2d(64, 64, 3, padding=1) for _ in range(depth)))
     found = {}
-    for name, context in (("fast", kernels.use("fast")), ("exact", kernels.exact())):
+    for name, context in (("fast", contextlib.nullcontext), ("exact", kernels.exact)):
         x = minicnn.from_numpy(normal(1, 64, 24, 24)).requires_grad_()
-        with context:
-            kernels.convolution.choice.set("fast" if name == "fast" else "direct")
+        with context():
             net(x)[0, :, 12, 12].sum().backward()
         outside = x.grad.numpy().copy()
         outside[:, :, 12 - depth : 13 + depth, 12 - depth : 13 + depth] = 0
@@ -110,6 +110,7 @@ def test_what_is_even():
         and winograd.is_even(np.zeros_like(x))
         and winograd.is_even(x * np.float32([[[[1e6]]], [[[1]]], [[[1e-6]]]]))
     )
+    assert not winograd.is_even(x * np.float32(1e-40))
     for value in (1e6, -1e6, np.inf, np.nan):
         x[1, 2, 3, 4] = value
         assert not winograd.is_even(x)
@@ -192,14 +193,14 @@ def test_a_window_of_padding_alone(shape, kernel, padding, dilation):
 
 
 @pytest.mark.parametrize("kernel", ["fast", "reference"])
-@pytest.mark.parametrize("name, options", [("max_pool2d", (2,)), ("adaptive_max_pool2d", (2,)), ("avg_pool2d", (2,)), ("adaptive_avg_pool2d", (2,))])  # fmt: skip
+@pytest.mark.parametrize("name", ["max_pool2d", "adaptive_max_pool2d", "avg_pool2d", "adaptive_avg_pool2d"])
 @pytest.mark.parametrize("shape", [(0, 3, 4, 4), (0, 3, 5, 2)])
-def test_pooling_of_nothing(kernel, name, options, shape):
+def test_pooling_of_nothing(kernel, name, shape):
     with kernels.use(kernel):
         results = []
         for lib in (minicnn, torch):
             x = lib.zeros(*shape).requires_grad_()
-            y = getattr(lib.nn.functional, name)(x, *options)
+            y = getattr(lib.nn.functional, name)(x, 2)
             y.sum().backward()
             results.append((tuple(y.shape), tuple(x.grad.shape)))
     assert results[0] == results[1]

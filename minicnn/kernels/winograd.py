@@ -32,6 +32,7 @@ OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs
 ERROR = (
     2.0**-20
 )  # times the largest |pixel| of the image and the sum of the |weights|: the most that an output is off by
+SMALLEST = 2.0**-100  # the largest |pixel| of an image, unless it is 0
 EVEN = 512  # times the mean |pixel|: the most that the largest |pixel| of an image may be
 TILES = 2**21  # numbers in the values of one block of tiles, which should stay in the processor's cache
 MOST_TILES = 256  # in a block
@@ -91,11 +92,13 @@ def _outputs_2(at_0, at_a, at_minus_a, at_b, at_minus_b, at_infinity):
 
 
 def is_even(x: np.ndarray) -> bool:
-    """Whether no number of an image (N, C, H, W) is more than EVEN times their mean magnitude, and all are finite."""
+    """Whether no number of an image (N, C, H, W) is more than EVEN times their mean magnitude, all are finite, and not all so small
+    that the sums lose digits."""
     largest, total = np.empty(x.shape[:2], x.dtype), np.empty(x.shape[:2], x.dtype)
     run(_magnitudes, largest.size, x.size // 8, x, largest, total)
-    total = total.sum(axis=1, dtype=np.float64)
-    return bool((np.isfinite(total) & (largest.max(axis=1) * np.float64(x[0].size) <= EVEN * total)).all())
+    total, largest = total.sum(axis=1, dtype=np.float64), largest.max(axis=1).astype(np.float64)
+    even = np.isfinite(total) & (largest * x[0].size <= EVEN * total) & ((largest == 0) | (largest >= SMALLEST))
+    return bool(even.all())
 
 
 @jit_sums
