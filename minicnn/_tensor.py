@@ -245,7 +245,11 @@ class Tensor:
     def grad_fn(self) -> Node | None:
         """The node that made this tensor; None for a leaf. That of a view follows writes to its base."""
         base = self._base
-        if base is not None and self._view_version != self._version_counter.value and base.requires_grad:
+        if (
+            base is not None
+            and self._view_version != self._version_counter.value
+            and (self._grad_fn is not None or base.requires_grad)
+        ):
             if self._view_origin is not None:
                 inplace.refuse(self, "its base or another view of its base has been")
             with shared:
@@ -266,7 +270,7 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if not self.is_leaf and not value:
+        if not value and not self.is_leaf:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
@@ -275,7 +279,7 @@ class Tensor:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if value and self.array.dtype.kind not in "fc":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
-        if self.is_leaf:
+        if self._grad_fn is None:
             self._requires_grad = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -467,7 +471,10 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory with a version counter of its own: autograd does not see writes through it."""
-        return self.alias() if self._version_counter.inference else self.wrap(self.array)
+        tensor = self.alias()
+        if not self._version_counter.inference:
+            tensor._version_counter = VersionCounter()
+        return tensor
 
     @data.setter
     def data(self, value: Tensor) -> None:

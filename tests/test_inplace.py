@@ -127,7 +127,7 @@ WAYS = {"backward": backward, "inputs": backward_inputs, "grad": grad}
 
 def shortened(error: Exception) -> tuple[str, str]:
     """PyTorch names the node of the overload, and shows the shape that a kept tensor has got meanwhile."""
-    text = re.sub(r"\[[\w.]+ [^]]*\](, which is output \d+ of \w+,)?", "[a tensor]", str(error))
+    text = re.sub(r"\[[\w.]+ \[[^]]*\]\](, which is output \d+ of [\w:]+,)?", "[a tensor]", str(error))
     return type(error).__name__, re.sub(r"\bt_\(\)", "t()", text).replace("minicnn", "torch")
 
 

@@ -189,12 +189,13 @@ class Task:
         capture: bool,
     ) -> list[Tensor | None]:
         starts = [tensor.gradient_edge() for tensor in roots]
+        self.only_root = starts[0][0] if len(starts) == 1 else None  # as in PyTorch its tensor's hooks run in any case
         order = self._discover([node for node, _ in starts])
         if edges is not None:
             self._select(order, edges, capture)
         self.captured: list[Tensor | None] = [None] * (len(edges) if capture else 0)
-        for (node, nr), seed in zip(starts, seeds, strict=True):
-            self._deliver(node, nr, seed)
+        for i, ((node, nr), seed) in enumerate(zip(starts, seeds, strict=True)):
+            self._deliver(node, nr, _fitting(seed, node.input_metadata[nr], "backward was given", i))
         stack = _running.__dict__.setdefault("stack", [])
         stack.append(self)
         previous = grad_mode.mode.enabled
@@ -242,10 +243,11 @@ class Task:
                 self.captures.setdefault(node, []).append((nr, index))
             else:
                 self.needed.add(node)
-        consumers: dict[Node | None, list[Node]] = {}
+        consumers: dict[Node, list[Node]] = {}
         for node in order:
             for successor, _ in node.next_functions:
-                consumers.setdefault(successor, []).append(node)
+                if successor is not None:
+                    consumers.setdefault(successor, []).append(node)
         reached = [node for node, _ in edges]
         while reached:
             for node in consumers.pop(reached.pop(), ()):
@@ -255,7 +257,7 @@ class Task:
     def _deliver(self, node: Node, nr: int, value: Tensor | None) -> None:
         """A gradient arrives at input `nr` of the node; the last one makes it ready."""
         self.dependencies[node] -= 1
-        if self.selective and node not in self.needed and node not in self.captures:
+        if self.selective and node not in self.needed and node not in self.captures and node is not self.only_root:
             return
         grads = self.waiting.get(node)
         if grads is None:
@@ -268,14 +270,13 @@ class Task:
 
     def _evaluate(self, node: Node, grads: Grads) -> None:
         must_run = not self.selective or node in self.needed
-        if node in self.captures:
-            # PyTorch's rule: the result is taken after the tensor's hooks if the node need not run, before them if it must.
-            if not must_run:
-                grads = _tensor_hooks(node, grads)
-            for nr, index in self.captures[node]:
-                self.captured[index] = grads[nr]
-            if not must_run:
-                return
+        # PyTorch's rule: the result is taken after the tensor's hooks if the node need not run, before them if it must.
+        if not must_run:
+            grads = _tensor_hooks(node, grads)
+        for nr, index in self.captures.get(node, ()):
+            self.captured[index] = grads[nr]
+        if not must_run:
+            return
         results = self._call(node, grads)
         if not self.keep_graph:
             node.release_saved()
@@ -376,21 +377,23 @@ def _validated(node: Node, results: tuple) -> tuple:
     for i, ((successor, nr), value) in enumerate(zip(node.next_functions, results, strict=False)):
         if successor is None or value is None:
             continue
-        shape, dtype = successor.input_metadata[nr]
         array = value.array
-        if array.shape != shape:
-            try:
-                array = sum_to(array, shape)
-            except ValueError:
-                raise RuntimeError(
-                    f"Function {node.name()} returned an invalid gradient at index {i} - got {list(array.shape)} but "
-                    f"expected shape compatible with {list(shape)}"
-                ) from None
-        if array.dtype != dtype:
-            array = array.astype(dtype)
-        if array is not value.array:
-            checked[i] = Tensor.wrap(array)
+        if (array.shape, array.dtype) != successor.input_metadata[nr]:
+            checked[i] = _fitting(value, successor.input_metadata[nr], f"Function {node.name()} returned", i)
     return tuple(checked)
+
+
+def _fitting(value: Tensor, metadata: tuple[tuple[int, ...], np.dtype], whence: str, i: int) -> Tensor:
+    """The gradient in this shape and type: summed where the tensor was broadcast."""
+    shape, dtype = metadata
+    try:
+        array = sum_to(value.array, shape).astype(dtype, copy=False)
+    except ValueError:
+        raise RuntimeError(
+            f"{whence} an invalid gradient at index {i} - got {list(value.array.shape)} but expected shape compatible with "
+            f"{list(shape)}"
+        ) from None
+    return value if array is value.array else Tensor.wrap(array)
 
 
 def sum_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -218,7 +218,7 @@ class Function:
             return inplace.written(out, ctx if recorded else None, nr)
         if _in(out, args):  # returned as it came: the caller gets a view of it
             source, out = out, out.alias()
-            if grad_mode.mode.enabled:
+            if recorded or not source.requires_grad:
                 out._base = source._base if source._base is not None else source
         if recorded:
             out._grad_fn, out._output_nr = ctx, nr
@@ -343,7 +343,9 @@ def as_view(view: Tensor, source: Tensor, origin: str | None = None) -> None:
         return
     view._base = source._base if source._base is not None else source
     view._view_version = view._version_counter.value
-    view._view_origin = origin or source._view_origin if source._base is not None else origin
+    if source._view_origin is not None and (origin is None or source._view_origin == "inference_mode"):
+        origin = source._view_origin
+    view._view_origin = origin
 
 
 def once_differentiable(fn: Callable) -> Callable:

@@ -131,6 +131,8 @@ class AccumulateGrad(Node):
         variable, unshared = self.variable, _unshared(grads, 3 if self._post_hooks else 2)
         grad = grads[0]
         if grad is not None and variable.requires_grad:
+            if grad.array.shape != variable.array.shape:
+                grad = _in_new_shape(grad, variable)
             with shared:
                 if variable._grad is None:
                     variable._grad = grad.wrap(grad.array if unshared else grad.array.copy())
@@ -140,6 +142,17 @@ class AccumulateGrad(Node):
         if variable._post_accumulate_grad_hooks:  # they run even if there was nothing to add
             _run_post_accumulate_hooks(variable)
         return ()
+
+
+def _in_new_shape(grad: Tensor, variable: Tensor) -> Tensor:
+    """The gradient of a leaf whose shape was changed under `no_grad` after it was used."""
+    try:
+        return grad.wrap(np.broadcast_to(grad.array, variable.array.shape).copy())
+    except ValueError:
+        raise RuntimeError(
+            f"a leaf was used with the shape {list(grad.array.shape)}, of which its gradient is, and has the shape "
+            f"{list(variable.array.shape)} now: change the shape of a leaf before it is used"
+        ) from None
 
 
 def _unshared(grads: list[Tensor | None], expected: int) -> bool:
@@ -356,5 +369,5 @@ class SavedTensor:
 
 def strip_backward(node: Node) -> str:
     """`MulBackward0` -> `Mul`, `PowBackward1` -> `Pow1`: the name that error texts use."""
-    before, _, overload = node.name().rpartition("Backward")
-    return before + overload.removesuffix("0") if before else overload
+    before, found, overload = node.name().rpartition("Backward")
+    return before + overload.removesuffix("0") if found and (overload.isdigit() or not overload) else node.name()

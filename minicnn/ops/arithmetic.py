@@ -241,14 +241,15 @@ class Addcmul(Op):
 
     @staticmethod
     def forward(ctx, a, b, c, value, kind):
-        ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
+        if True in ctx.needs_input_grad[1:]:
+            ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
         ctx.value = value
         x, y, z = single(operand(a, kind)), *pair(b, c, kind)
         return (x + operand(value, x.dtype) * y * z).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        b, c = ctx.saved_tensors
+        b, c = ctx.saved_tensors or (None, None)
         scaled = grad.array * grad.array.dtype.type(ctx.value)
         return grad, None if c is None else scaled * c.array, None if b is None else scaled * b.array
 
