@@ -35,6 +35,8 @@ LAYERS = {
     "AvgPool2d": lambda nn: nn.AvgPool2d(2),
     "AvgPool2d padding": lambda nn: nn.AvgPool2d(3, 2, 1),
     "AdaptiveAvgPool2d 1": lambda nn: nn.AdaptiveAvgPool2d(1),
+    "AdaptiveAvgPool2d": lambda nn: nn.AdaptiveAvgPool2d((2, 3)),
+    "AdaptiveAvgPool2d 0": lambda nn: nn.AdaptiveAvgPool2d((0, 3)),
     "AdaptiveMaxPool2d": lambda nn: nn.AdaptiveMaxPool2d((2, 3)),
     "BatchNorm2d": lambda nn: nn.BatchNorm2d(2),
     "BatchNorm2d eval": lambda nn: nn.BatchNorm2d(2).eval(),

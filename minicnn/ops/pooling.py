@@ -68,6 +68,11 @@ class AdaptiveAvgPool2D(Op):
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
+        if 0 in grad.array.shape[1:]:  # of a size of 0, or without channels: PyTorch refuses here, not in forward
+            raise RuntimeError(
+                "adaptive_avg_pool2d_backward(): Expected grad_output to have non-zero size for non-batch dimensions, but "
+                f"grad_output has sizes {list(grad.array.shape)}"
+            )
         return kernels.adaptive_avg_pool2d_grad(grad.array, x.array.shape, ctx.size)
 
 
