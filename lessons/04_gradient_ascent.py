@@ -123,10 +123,10 @@ rows = {"conv 1 (one position)": [f"{convolutions[0]}:{c}@centre" for c in stron
 for place, k in enumerate(chosen[1:], 1):
     begin = 4 if place < 3 else 8
     rows[f"conv {k + 1}"] = [f"{convolutions[k]}:{c}" for c in range(begin, begin + 8)]
-sizes = {"conv 1 (one position)": 24, "conv 2": 64}
 maximized = []
 weights = viz.weight_of(model)[strongest]  # (8, 3, height, width)
-charges = np.abs(weights).max(axis=(1, 2, 3)) / min(stats.std) * 3 * 24 * 24 / 0.9
+sizes = {"conv 1 (one position)": max(12, 2 * weights.shape[2]), "conv 2": 64}
+charges = np.abs(weights).max(axis=(1, 2, 3)) / min(stats.std) * 3 * sizes["conv 1 (one position)"] ** 2 / 0.9
 linear = dict(transforms="none", parametrization="pixels", penalties=[viz.L2(minicnn.tensor(charges))])
 for caption, units in rows.items():
     parts = linear if caption.startswith("conv 1") else {}
@@ -137,7 +137,7 @@ for caption, units in rows.items():
     assert not bundled or result.rose.all()
     maximized.append((caption, result))
 
-images = maximized[0][1].images.transpose(0, 3, 1, 2) - 0.5  # (8, 3, 24, 24); the unit sees one place of it
+images = maximized[0][1].images.transpose(0, 3, 1, 2) - 0.5  # of each the unit sees one place
 sides = weights.shape[2:]
 places = sliding_window_view(images, (3, *sides), axis=(1, 2, 3))[:, 0].reshape(8, -1, weights[0].size)
 best = (places * weights.reshape(8, 1, -1)).sum(2).argmax(1)
