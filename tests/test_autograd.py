@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import sys
-import threading
 import weakref
 
-import numpy as np
 import pytest
 from compare import graph_of, same, same_error
 
@@ -318,25 +316,6 @@ def test_a_gradient_that_somebody_keeps_is_copied(hook):
     assert max(kept) == 1 and gradient == [11, 11, 11]
 
 
-def test_the_post_hook_of_a_leaf_sees_the_gradient_itself():
-    """What it gets and `.grad` are the same memory, unless somebody else holds that; later gradients are added to it."""
-
-    def observed(lib):
-        seen = []
-        for keep in (False, True):
-            x = leaf(lib)
-            y = x.relu()
-            node = y.grad_fn.next_functions[0][0]
-            if keep:
-                node.register_prehook(lambda grads: seen.append(grads[0]))
-            node.register_hook(lambda _, grads, x=x: seen.append((grads[0], grads[0].data_ptr() == x.grad.data_ptr())))
-            for _ in range(2):
-                y.backward(lib.ones(3, dtype=lib.float64), retain_graph=True)
-        return [(entry[0].tolist(), entry[1]) if isinstance(entry, tuple) else entry.tolist() for entry in seen]
-
-    assert same(observed)[0] == ([2, 2, 2], True)
-
-
 def test_a_gradient_that_nobody_keeps_is_not_copied():
     x, places = minicnn.ones(9, requires_grad=True), []
     x.register_hook(lambda g: places.append(g.data_ptr()))
@@ -500,23 +479,3 @@ def test_a_wide_graph_is_visited_once_per_node():
         y = y + y
     y.backward()
     assert x.grad.item() == 2.0**60
-
-
-def test_backward_in_two_threads():
-    """Each thread has its own pass; the leaves are their own."""
-    results = {}
-
-    def work(number):
-        rng = np.random.default_rng(number)
-        x = minicnn.from_numpy(rng.standard_normal(20)).requires_grad_()
-        for _ in range(50):
-            x.grad = None
-            (x.exp() * x).sum().backward()
-        results[number] = np.allclose(x.grad.numpy(), np.exp(x.detach().numpy()) * (1 + x.detach().numpy()))
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == dict.fromkeys(range(4), True)

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from both import assert_same
 from compare import same
@@ -234,3 +235,42 @@ def test_saved_tensors_hooks_reach_the_passes_inside():
         return len(packed)
 
     assert same(observed) == 46
+
+
+def test_backward_in_two_threads():
+    """Each thread has its own pass; the leaves are their own."""
+    results = {}
+
+    def work(number):
+        rng = np.random.default_rng(number)
+        x = minicnn.from_numpy(rng.standard_normal(20)).requires_grad_()
+        for _ in range(50):
+            x.grad = None
+            (x.exp() * x).sum().backward()
+        results[number] = np.allclose(x.grad.numpy(), np.exp(x.detach().numpy()) * (1 + x.detach().numpy()))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == dict.fromkeys(range(4), True)
+
+
+def test_the_post_hook_of_a_leaf_sees_the_gradient_itself():
+    """What it gets and `.grad` are the same memory, unless somebody else holds that; later gradients are added to it."""
+
+    def observed(lib):
+        seen = []
+        for keep in (False, True):
+            x = lib.tensor([1.0, -2.0, 3.0], dtype=lib.float64, requires_grad=True)
+            y = x.relu()
+            node = y.grad_fn.next_functions[0][0]
+            if keep:
+                node.register_prehook(lambda grads: seen.append(grads[0]))
+            node.register_hook(lambda _, grads, x=x: seen.append((grads[0], grads[0].data_ptr() == x.grad.data_ptr())))
+            for _ in range(2):
+                y.backward(lib.ones(3, dtype=lib.float64), retain_graph=True)
+        return [(entry[0].tolist(), entry[1]) if isinstance(entry, tuple) else entry.tolist() for entry in seen]
+
+    assert same(observed)[0] == ([2, 2, 2], True)
