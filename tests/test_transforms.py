@@ -102,7 +102,7 @@ SCALED = {
     "16-bit PNG": lambda: stored(Image.fromarray(DEEP), "PNG"),
     "16-bit TIFF": lambda: stored(Image.fromarray(DEEP), "TIFF"),
     "16-bit TIFF, big-endian": lambda: stored(Image.fromarray(DEEP.astype(">u2")), "TIFF"),
-    "16-bit PGM": lambda: stored(Image.fromarray(DEEP), "PPM"),
+    "16-bit PGM": lambda: io.BytesIO(b"P5 16 16 65535\n" + DEEP.astype(">u2").tobytes()),
     "PIL image of 16 bits": lambda: Image.fromarray(DEEP),
     "float TIFF": lambda: stored(Image.fromarray(FLOATS), "TIFF"),
     "PIL image of 32 bits": lambda: Image.fromarray(depth(8).astype(np.int32)),
