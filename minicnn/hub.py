@@ -63,7 +63,10 @@ def _download(url: str, target: Path, hash_prefix: str | None, progress: bool, c
         if announced is not None and received != announced:
             raise ConnectionError(f"{url}: {received:,} of {announced:,} bytes came. Nothing was kept; try again")
         if hash_prefix is not None and not digest.hexdigest().startswith(hash_prefix):
-            raise RuntimeError(f'{url}: invalid hash value (expected "{hash_prefix}", got "{digest.hexdigest()}")')
+            raise RuntimeError(
+                f'{url}: invalid hash value (expected "{hash_prefix}", got "{digest.hexdigest()}"; {kind}, {received:,} '
+                "bytes). Nothing was kept: try again, or with check_hash=False if the digits in the name are no hash"
+            )
         if checkpoint:
             file.flush()
             try:
@@ -104,9 +107,7 @@ def _copy(answer: Any, file: Any, digest: Any, announced: int | None, progress: 
     with tqdm(total=announced, disable=not progress, unit="B", unit_scale=True, unit_divisor=1024, desc=name) as bar:
         while True:
             try:
-                chunk = answer.read1(
-                    CHUNK
-                )  # what is there: `read` would lose the last of it when the connection breaks
+                chunk = answer.read1(CHUNK)  # `read` would lose what has come when the connection breaks
             except (HTTPException, OSError) as error:
                 raise ConnectionError(
                     f"{answer.url}: the connection broke after {received:,} bytes: {error!r}; try again"

@@ -42,9 +42,7 @@ def state_dict_in(
             f"it holds {what or type(loaded).__name__}"
         )
     choices = [(place, state, names) for place, state in places for names in _readings(state, own)]
-    place, state, names = max(
-        choices, key=lambda choice: _closeness(choice[2], own)
-    )  # the first of several that are equal
+    place, state, names = max(choices, key=lambda choice: _closeness(choice[2], own))  # of equal ones the first
     renamed = next((f", {old!r} as {new!r}" for old, new in names.items() if old != new), "")
     others = [f"; {_at(other)} there are {_some(mapping)}" for other, mapping in places if other != place]
     plainly = not place and not renamed and (not others or _closeness(names, own)[0])
