@@ -360,7 +360,7 @@ assert 1e-4 > errors["Winograd"] > 1.5 * errors["im2col"]
 # %%
 def library(x, weight, bias):
     """The library's convolution of a map that has its border already."""
-    return kernels.conv2d(x[None], weight, bias, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)[0]
+    return kernels.get("conv2d")(x[None], weight, bias, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)[0]
 
 
 times["minicnn"] = milliseconds(lambda: library(x, weight, bias))
@@ -479,7 +479,7 @@ assert eight > 5 * two and careless > 50 * usual
 # tiles for it to pay, and only in float32: who asks for float64 wants the digits. `direct` takes our reordered loops to their end: the
 # sums of a small tile, some filters times some neighbouring pixels, stay in the processor's registers, so that each number that is
 # fetched is used several times, as in BLAS, and nothing is copied into columns. Only where a layer has a few input maps, and their
-# gradient is wanted, it takes `columns`, which is im2col, a few megabytes at a time. (All cores take part, if allowed.)
+# gradient is wanted, it takes `im2col`, a few megabytes at a time. (All cores take part, if allowed.)
 
 # %%
 LAYERS = {

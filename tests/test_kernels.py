@@ -51,7 +51,7 @@ SMALL_MAPS = {
         (12, 4, 3),
     ]
 }
-ALGORITHMS = ("direct", "winograd", "columns")  # what an algorithm cannot compute, "direct" does
+ALGORITHMS = ("direct", "winograd", "im2col")  # what an algorithm cannot compute, "direct" does
 SMALL = 60_000  # multiplications up to which the loops run here too
 
 
@@ -84,14 +84,14 @@ def test_convolution(name, kind):
         names.append("reference")
     for one in names:
         with kernels.use(one):
-            close(kernels.conv2d(x, weight, bias, *geometry), expected, kind)
-            close(kernels.conv2d_grad_input(grad, weight, x.shape, *geometry), tx.grad, kind)
-            close(kernels.conv2d_grad_weight(grad, x, weight.shape, *geometry) / 3, tw.grad / 3, kind)
+            close(kernels.get("conv2d")(x, weight, bias, *geometry), expected, kind)
+            close(kernels.get("conv2d_grad_input")(grad, weight, x.shape, *geometry), tx.grad, kind)
+            close(kernels.get("conv2d_grad_weight")(grad, x, weight.shape, *geometry) / 3, tw.grad / 3, kind)
 
 
 # The root mean square of the error, relative to the result, of each algorithm over C K K products: 16 times that of torch
 # for Winograd's sums, 3 times for plain ones.
-@pytest.mark.parametrize("name, factor", [("direct", 3), ("columns", 3), ("winograd", 16)])
+@pytest.mark.parametrize("name, factor", [("direct", 3), ("im2col", 3), ("winograd", 16)])
 @pytest.mark.parametrize("channels", [16, 128])
 @pytest.mark.parametrize("K", [3, 5])
 def test_accuracy_beside_torch(name, factor, channels, K):
@@ -103,7 +103,7 @@ def test_accuracy_beside_torch(name, factor, channels, K):
     theirs = np.sqrt(np.mean((F.conv2d(torch.from_numpy(x), torch.from_numpy(weight), padding=1).numpy() - exact) ** 2))
     with kernels.use(name):
         assert kernels.explain(x.shape, weight.shape, padding=(1, 1)) == name
-        ours = kernels.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
+        ours = kernels.get("conv2d")(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
     error = np.sqrt(np.mean((ours - exact) ** 2))
     print(f"{name}, {channels} channels, {K}x{K}: error {error:.1e}, torch's {theirs:.1e}")
     assert error <= factor * theirs
@@ -115,7 +115,7 @@ def test_the_planner_chooses_by_shape():
     assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), (2, 2), (1, 1)) == "direct"
     assert kernels.explain((1, 64, 56, 56), (64, 64, 1, 1)) == "direct"
     assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3)) == "direct"
-    assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3), operation="grad_input") == "columns"
+    assert kernels.explain((1, 3, 64, 64), (64, 3, 7, 7), (2, 2), (3, 3), operation="grad_input") == "im2col"
     assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), operation="grad_weight") == "direct"
     assert kernels.explain((1, 128, 14, 14), (128, 128, 3, 3), padding=(1, 1)) == "direct"
     assert kernels.explain((1, 256, 14, 14), (256, 256, 3, 3), padding=(1, 1)) == "winograd"
@@ -130,7 +130,7 @@ def test_float64_is_never_lossy():
         assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), dtype=np.float64) == "direct"
 
 
-@pytest.mark.parametrize("name", ["direct", "winograd", "columns"])
+@pytest.mark.parametrize("name", ["direct", "winograd", "im2col"])
 def test_the_number_of_threads_changes_nothing_but_rounding(name, monkeypatch):
     rng = np.random.default_rng(5)
     x = rng.standard_normal((3, 64, 20, 19)).astype(np.float32)
@@ -141,8 +141,8 @@ def test_the_number_of_threads_changes_nothing_but_rounding(name, monkeypatch):
         monkeypatch.setattr(kernels.parallel, "THREADS", threads)
         with kernels.use(name):
             geometry = (1, 1), (1, 1), (1, 1), 1
-            results.append(kernels.conv2d(x, weight, None, *geometry))
-            results.append(kernels.conv2d_grad_input(grad, weight, x.shape, *geometry))
+            results.append(kernels.get("conv2d")(x, weight, None, *geometry))
+            results.append(kernels.get("conv2d_grad_input")(grad, weight, x.shape, *geometry))
     for one, two in zip(results[:2] * 2, results[2:], strict=True):
         np.testing.assert_allclose(one, two, rtol=0, atol=1e-5 * np.abs(one).max())
 
@@ -158,10 +158,10 @@ def test_relu(kind, which):
     expected = F.relu(tx)
     expected.backward(torch.from_numpy(grad))
     with kernels.use(which):
-        out = kernels.relu(x)
+        out = kernels.get("relu")(x)
         np.testing.assert_array_equal(out, expected.detach().numpy())
-        np.testing.assert_array_equal(kernels.relu_grad(grad, out), tx.grad.numpy())
-        assert kernels.relu(x, in_place=True) is x
+        np.testing.assert_array_equal(kernels.get("relu_grad")(grad, out), tx.grad.numpy())
+        assert kernels.get("relu")(x, in_place=True) is x
         np.testing.assert_array_equal(x, out)
 
 
@@ -175,9 +175,9 @@ def test_scale_channels(shape, kind, which):
     expected = F.batch_norm(*map(torch.from_numpy, (x, mean, var)), None, torch.from_numpy(shift), eps=0)
     scale = 1 / np.sqrt(var)
     with kernels.use(which):
-        close(kernels.scale_channels(x, scale, shift - mean * scale), expected, kind)
+        close(kernels.get("scale_channels")(x, scale, shift - mean * scale), expected, kind)
         turned = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-        close(kernels.scale_channels(np.moveaxis(turned, -1, 1), scale, shift - mean * scale), expected, kind)
+        close(kernels.get("scale_channels")(np.moveaxis(turned, -1, 1), scale, shift - mean * scale), expected, kind)
 
 
 def test_views_with_other_strides():
@@ -185,7 +185,7 @@ def test_views_with_other_strides():
     x = rng.standard_normal((2, 9, 8, 3)).astype(np.float32).transpose(0, 3, 1, 2)
     weight = rng.standard_normal((3, 3, 5, 4)).astype(np.float32).transpose(3, 0, 1, 2)[:, :, :3, :3]
     close(
-        kernels.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1),
+        kernels.get("conv2d")(x, weight, None, (1, 1), (1, 1), (1, 1), 1),
         F.conv2d(torch.from_numpy(x.copy()), torch.from_numpy(weight.copy()), padding=1),
         np.float32,
     )
@@ -200,8 +200,8 @@ def test_one_strange_pixel_reaches_only_the_outputs_that_see_it(value, name):
     tx = torch.from_numpy(x)
     tw = torch.from_numpy(weight)
     with kernels.use(name):
-        out = kernels.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
-        back = kernels.conv2d_grad_input(x, weight, x.shape, (1, 1), (1, 1), (1, 1), 1)
+        out = kernels.get("conv2d")(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
+        back = kernels.get("conv2d_grad_input")(x, weight, x.shape, (1, 1), (1, 1), (1, 1), 1)
     expected = F.conv2d(tx, tw, padding=1)
     for ours, theirs in ((out, expected), (back, F.conv_transpose2d(tx, tw, padding=1))):
         for kind in (np.isnan, np.isposinf, np.isneginf):
@@ -229,13 +229,13 @@ def test_max_pooling_with_ties_and_nan(geometry, kind, which):
     grad = rng.standard_normal(values.shape).astype(kind)
     values.backward(torch.from_numpy(grad))
     with kernels.use(which):
-        ours, where = kernels.max_pool2d(x, *geometry)
+        ours, where = kernels.get("max_pool2d")(x, *geometry)
         np.testing.assert_array_equal(ours, values.detach().numpy())
         np.testing.assert_array_equal(where, indices.numpy())
-        close(kernels.max_pool2d_grad(grad, where, x.shape), tx.grad, kind)
+        close(kernels.get("max_pool2d_grad")(grad, where, x.shape), tx.grad, kind)
         x[0, 0, 3, 3] = np.nan
         values, indices = F.max_pool2d(torch.from_numpy(x), *geometry, return_indices=True)
-        ours, where = kernels.max_pool2d(x, *geometry)
+        ours, where = kernels.get("max_pool2d")(x, *geometry)
         np.testing.assert_array_equal(ours, values.numpy())
         np.testing.assert_array_equal(where, indices.numpy())
 
@@ -255,7 +255,7 @@ def test_max_pooling_of_many_sizes(size, kernel, stride, padding, dilation, kind
         values, indices = F.max_pool2d(
             torch.from_numpy(x), kernel, stride, padding, dilation, ceil_mode, return_indices=True
         )
-        ours, where = kernels.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
+        ours, where = kernels.get("max_pool2d")(x, kernel, stride, padding, dilation, ceil_mode)
         np.testing.assert_array_equal(ours, values.numpy())
         np.testing.assert_array_equal(where, indices.numpy())
 
@@ -273,8 +273,8 @@ def test_average_pooling(geometry, count_include_pad, divisor, which):
     grad = rng.standard_normal(expected.shape).astype(np.float32)
     expected.backward(torch.from_numpy(grad))
     with kernels.use(which):
-        close(kernels.avg_pool2d(x, *options), expected, np.float32)
-        close(kernels.avg_pool2d_grad(grad, x.shape, *options), tx.grad, np.float32)
+        close(kernels.get("avg_pool2d")(x, *options), expected, np.float32)
+        close(kernels.get("avg_pool2d_grad")(grad, x.shape, *options), tx.grad, np.float32)
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])
@@ -292,19 +292,19 @@ def test_adaptive_pooling_and_resizing(size, which):
 
     with kernels.use(which):
         out, to_x = backward(lambda t: F.adaptive_avg_pool2d(t, size))
-        close(kernels.adaptive_avg_pool2d(x, size), out, np.float32)
-        close(kernels.adaptive_avg_pool2d_grad(grad, x.shape, size), to_x, np.float32)
+        close(kernels.get("adaptive_avg_pool2d")(x, size), out, np.float32)
+        close(kernels.get("adaptive_avg_pool2d_grad")(grad, x.shape, size), to_x, np.float32)
         values, indices = F.adaptive_max_pool2d(torch.from_numpy(x), size, return_indices=True)
-        ours, where = kernels.adaptive_max_pool2d(x, size)
+        ours, where = kernels.get("adaptive_max_pool2d")(x, size)
         close(ours, values, np.float32)
         np.testing.assert_array_equal(where, indices.numpy())
         out, to_x = backward(lambda t: F.interpolate(t, size))
-        close(kernels.upsample_nearest2d(x, size), out, np.float32)
-        close(kernels.upsample_nearest2d_grad(grad, x.shape, size), to_x, np.float32)
+        close(kernels.get("upsample_nearest2d")(x, size), out, np.float32)
+        close(kernels.get("upsample_nearest2d_grad")(grad, x.shape, size), to_x, np.float32)
         for align in (True, False):
             out, to_x = backward(lambda t, align=align: F.interpolate(t, size, mode="bilinear", align_corners=align))
-            close(kernels.upsample_bilinear2d(x, size, align), out, np.float32)
-            close(kernels.upsample_bilinear2d_grad(grad, x.shape, size, align), to_x, np.float32)
+            close(kernels.get("upsample_bilinear2d")(x, size, align), out, np.float32)
+            close(kernels.get("upsample_bilinear2d_grad")(grad, x.shape, size, align), to_x, np.float32)
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])
@@ -319,8 +319,8 @@ def test_grid_sample(mode, padding_mode, align, which):
     grad = rng.standard_normal(expected.shape)
     expected.backward(torch.from_numpy(grad))
     with kernels.use(which):
-        close(kernels.grid_sample(x, grid, mode, padding_mode, align), expected, np.float64)
-        to_x, to_grid = kernels.grid_sample_grad(grad, x, grid, mode, padding_mode, align, True)
+        close(kernels.get("grid_sample")(x, grid, mode, padding_mode, align), expected, np.float64)
+        to_x, to_grid = kernels.get("grid_sample_grad")(grad, x, grid, mode, padding_mode, align, True)
         close(to_x, tx.grad, np.float64)
         close(to_grid / 10, tg.grad / 10, np.float64)
 
@@ -330,14 +330,14 @@ def test_the_switch():
     with kernels.use("reference"):
         assert kernels.current() == "reference"
     assert kernels.current() == "fast"
-    with pytest.raises(ValueError, match="'fast', 'reference', 'winograd', 'direct' or 'columns'"):
+    with pytest.raises(ValueError, match="'fast', 'reference', 'winograd', 'direct' or 'im2col'"):
         kernels.use("slow")
 
 
 def test_integers_are_refused():
     x = np.ones((1, 1, 3, 3), np.int64)
     with pytest.raises(TypeError, match="float32 or float64"):
-        kernels.conv2d(x, x, None, (1, 1), (0, 0), (1, 1), 1)
+        kernels.get("conv2d", x.dtype)(x, x, None, (1, 1), (0, 0), (1, 1), 1)
 
 
 def test_two_threads_at_once():
@@ -345,13 +345,13 @@ def test_two_threads_at_once():
     x = rng.standard_normal((4, 32, 40, 40)).astype(np.float32)
     weight = rng.standard_normal((32, 32, 3, 3)).astype(np.float32)
     geometry = (1, 1), (1, 1), (1, 1), 1
-    expected = kernels.conv2d(x, weight, None, *geometry)
+    expected = kernels.get("conv2d")(x, weight, None, *geometry)
     wrong = []
 
     def work():
         for _ in range(10):
-            out = kernels.conv2d(x, weight, None, *geometry)
-            pooled, _ = kernels.max_pool2d(out, (2, 2), (2, 2), (0, 0), (1, 1), False)
+            out = kernels.get("conv2d")(x, weight, None, *geometry)
+            pooled, _ = kernels.get("max_pool2d")(out, (2, 2), (2, 2), (0, 0), (1, 1), False)
             if not np.array_equal(out, expected) or pooled.shape != (4, 32, 20, 20):
                 wrong.append(out)
 
@@ -373,13 +373,13 @@ def test_everything_runs_without_the_compiler():
         "    if name.startswith('winograd') and name != 'winograd 5x5': N, C, H, W, O = 1, 3, 9, 8, 2\n"
         "    N, C, O = min(N, 2), min(C, 8 if g[3] == 1 else C), min(O, 9)\n"
         "    x, w = np.ones((N, C, H, W), np.float32), np.ones((O, C // g[3], *k), np.float32)\n"
-        "    for algorithm in ('direct', 'winograd', 'columns'):\n"
+        "    for algorithm in ('direct', 'winograd', 'im2col'):\n"
         "        with K.use(algorithm):\n"
-        "            y = K.conv2d(x, w, None, *g)\n"
-        "            to_x = K.conv2d_grad_input(y, w, x.shape, *g)\n"
+        "            y = K.get('conv2d')(x, w, None, *g)\n"
+        "            to_x = K.get('conv2d_grad_input')(y, w, x.shape, *g)\n"
         "            assert np.isclose((to_x * x).sum(), (y * y).sum(), rtol=1e-4), (name, algorithm)\n"
         "x = np.ones((1, 2, 5, 5), np.float32)\n"
-        "print(K.max_pool2d(x, (2, 2), (2, 2), (0, 0), (1, 1), False)[0].shape, K.relu(x).sum())"
+        "print(K.get('max_pool2d')(x, (2, 2), (2, 2), (0, 0), (1, 1), False)[0].shape, K.get('relu')(x).sum())"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

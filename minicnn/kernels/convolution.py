@@ -4,7 +4,7 @@ Three algorithms, and a table (in `plan`) that says when each is used:
 
 * ``direct``: the definition in register tiles, for any geometry (`direct.py`, `tile.py`).
 * ``winograd``: 3x3 and 5x5 kernels at stride 1 in float32, with 4 and 2.8 times fewer multiplications (`winograd.py`).
-* ``columns``: the pixels under the kernel at each output position are copied into a column (im2col), and the convolution
+* ``im2col``: the pixels under the kernel at each output position are copied into a column, and the convolution
   becomes weight (O, C*KH*KW) @ columns (C*KH*KW, OH*OW), a matrix product (`product.py`). Here.
 
 Nothing larger than a few megabytes of columns exists at a time, whatever the size of the batch.
@@ -143,7 +143,7 @@ def _direct_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray)
         grad, weight, geometry.input_shape, geometry.stride, geometry.padding, geometry.dilation, geometry.groups
     )
     SH, SW = geometry.stride
-    return out if np.isfinite(out[:1, :, :SH, :SW]).all() else _columns_grad_input(geometry, grad, weight)
+    return out if np.isfinite(out[:1, :, :SH, :SW]).all() else _im2col_grad_input(geometry, grad, weight)
 
 
 def _direct_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -155,11 +155,11 @@ def _direct_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> 
 # ------------------------------------------------------------------------------------------------------------ columns
 
 
-def _columns_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+def _im2col_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     N, O, groups = len(x), weight.shape[0], geometry.groups
     out = np.empty((N, O, *geometry.output_size), x.dtype)
     matrix = weight.reshape(groups, O // groups, -1)
-    for images, rows, columns in _columns(geometry, x, geometry.output_size):
+    for images, rows, columns in _im2col(geometry, x, geometry.output_size):
         target = out[images, :, rows]  # n, O, r, OW
         n, _, r, OW = target.shape
         columns = _by_group(columns, groups).reshape(groups, -1, n, r * OW).transpose(2, 0, 1, 3)  # n, groups, .., r*OW
@@ -169,7 +169,7 @@ def _columns_forward(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias
     return out
 
 
-def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _im2col_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     groups, O = geometry.groups, weight.shape[0]
     _N, C, H, _ = geometry.input_shape
     _, _, KH, KW = weight.shape
@@ -185,10 +185,10 @@ def _columns_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray
     return result
 
 
-def _columns_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _im2col_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
     groups, O = geometry.groups, geometry.weight_shape[0]
     total = np.zeros((groups, O // groups, np.prod(geometry.weight_shape[1:], dtype=int)))  # float64: a long sum
-    for images, rows, columns in _columns(geometry, x, grad.shape[2:]):
+    for images, rows, columns in _im2col(geometry, x, grad.shape[2:]):
         part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
         total += matmul(part.reshape(groups, O // groups, -1), _by_group(columns, groups).swapaxes(1, 2))
     return total.reshape(geometry.weight_shape).astype(x.dtype)
@@ -206,7 +206,7 @@ def _blocks(geometry: Geometry, size: Pair) -> Iterator[tuple[slice, slice]]:
             yield slice(n, min(n + images, N)), slice(r, min(r + rows, OH))
 
 
-def _columns(geometry: Geometry, x: np.ndarray, size: Pair) -> Iterator[tuple[slice, slice, np.ndarray]]:
+def _im2col(geometry: Geometry, x: np.ndarray, size: Pair) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """Blocks of the output with the input pixels that each of their elements sees: images, rows, columns (C*KH*KW, n, r, OW).
 
     The array is reused for the next block.
@@ -317,7 +317,7 @@ def _always(geometry: Geometry) -> bool:
 ALGORITHMS = {
     "winograd": Algorithm("winograd", _suits_winograd, _winograd_forward, _winograd_grad_input, _direct_grad_weight),
     "direct": Algorithm("direct", _always, _direct_forward, _direct_grad_input, _direct_grad_weight),
-    "columns": Algorithm("columns", _always, _columns_forward, _columns_grad_input, _columns_grad_weight),
+    "im2col": Algorithm("im2col", _always, _im2col_forward, _im2col_grad_input, _im2col_grad_weight),
 }
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 choice: ContextVar[str] = ContextVar("kernels", default="fast")  # of this thread; see `minicnn.kernels.use`
@@ -347,5 +347,5 @@ def plan(geometry: Geometry, operation: str) -> Algorithm:
     if _suits_winograd(geometry) and _winograd_pays(geometry):
         return ALGORITHMS["winograd"]
     if operation == "grad_input" and geometry.weight_shape[1] < ROWS:
-        return ALGORITHMS["columns"]
+        return ALGORITHMS["im2col"]
     return ALGORITHMS["direct"]

@@ -29,7 +29,9 @@ def conv2d(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """out[n, o, oh, ow] = bias[o] + sum over c, kh, kw of weight[o, c, kh, kw] * padded x[n, c, h, w]
+    """Convolution: x (N, C, H, W), weight (O, C / groups, KH, KW), bias (O,) -> (N, O, OH, OW).
+
+    out[n, o, oh, ow] = bias[o] + sum over c, kh, kw of weight[o, c, kh, kw] * padded x[n, c, h, w]
 
     with h = oh * SH + kh * DH and w = ow * SW + kw * DW. The padding is of zeros.
     """
@@ -53,7 +55,10 @@ def conv2d_grad_input(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """Each product weight * x of the forward pass hands its output's gradient, times the weight, back to that x."""
+    """The gradient of a convolution's input, (N, C, H, W), from that of its output, (N, O, OH, OW).
+
+    Each product weight * x of the forward pass hands its output's gradient, times the weight, back to that x.
+    """
     out = _padded(np.zeros(input_shape, grad.dtype), padding)
     for n, o, oh, ow in np.ndindex(grad.shape):
         for c, kh, kw, channel, h, w in _taps(o, oh, ow, weight.shape, stride, dilation, grad.shape[1] // groups):
@@ -70,7 +75,10 @@ def conv2d_grad_weight(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """Each product weight * x of the forward pass hands its output's gradient, times x, back to that weight."""
+    """The gradient of a convolution's weight, (O, C / groups, KH, KW), from that of its output, (N, O, OH, OW).
+
+    Each product weight * x of the forward pass hands its output's gradient, times x, back to that weight.
+    """
     out, x = np.zeros(weight_shape), _padded(x, padding)  # float64: a long sum
     for n, o, oh, ow in np.ndindex(grad.shape):
         for c, kh, kw, channel, h, w in _taps(o, oh, ow, weight_shape, stride, dilation, grad.shape[1] // groups):
@@ -100,9 +108,12 @@ def _taps(
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The largest of each window, and where it is: h * W + w in its plane. Of equals the first, row by row; NaN wins.
+    """(largest of each window, its int64 index h * W + w), both (N, C, OH, OW). Of equals the first; NaN wins.
 
-    A window of nothing but padding holds minus infinity, at -1: nowhere."""
+    The largest of each window, and where it is: h * W + w in its plane. Of equals the first, row by row; NaN wins.
+
+    A window of nothing but padding holds minus infinity, at -1: nowhere.
+    """
     rows, columns = (
         pooling_windows(*axis, ceil_mode) for axis in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     )
@@ -110,7 +121,10 @@ def max_pool2d(
 
 
 def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """The largest of each of OH x OW regions that cover the input, and where it is."""
+    """(largest of each region, its index), both (N, C, OH, OW); `max_pool2d_grad` is its gradient too.
+
+    The largest of each of OH x OW regions that cover the input, and where it is.
+    """
     rows, columns = (adaptive_windows(n, count) for n, count in zip(x.shape[2:], output_size, strict=True))
     return _maxima(x, rows, columns, (1, 1))
 
@@ -131,7 +145,10 @@ def _maxima(x: np.ndarray, rows: tuple, columns: tuple, dilation: Pair) -> tuple
 
 
 def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
-    """Each output hands its gradient to the pixel that won its window."""
+    """The gradient of a max-pooling's input: (N, C, OH, OW) and the indices -> (N, C, H, W).
+
+    Each output hands its gradient to the pixel that won its window.
+    """
     out = np.zeros(input_shape, grad.dtype)
     for n, c, oh, ow in np.ndindex(grad.shape):
         if indices[n, c, oh, ow] >= 0:
@@ -149,7 +166,10 @@ def avg_pool2d(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> np.ndarray:
-    """The sum of each window divided by the number of its pixels, those in the padding included or not."""
+    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW).
+
+    The sum of each window divided by the number of its pixels, those in the padding included or not.
+    """
     OH, OW = (output_size(*axis, 1, ceil_mode) for axis in zip(x.shape[2:], kernel, stride, padding, strict=True))
     out = np.zeros((*x.shape[:2], OH, OW), x.dtype)
     for n, c, oh, ow in np.ndindex(out.shape):
@@ -170,7 +190,10 @@ def avg_pool2d_grad(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> np.ndarray:
-    """Each output hands an equal share of its gradient to the pixels of its window."""
+    """The gradient of an average-pooling's input: (N, C, OH, OW) -> (N, C, H, W).
+
+    Each output hands an equal share of its gradient to the pixels of its window.
+    """
     out = np.zeros(input_shape, grad.dtype)
     for n, c, oh, ow in np.ndindex(grad.shape):
         pixels, divisor = _window(oh, ow, input_shape, kernel, stride, padding, count_include_pad, divisor_override)
@@ -209,7 +232,10 @@ def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
 
 
 def adaptive_avg_pool2d_grad(grad: np.ndarray, input_shape: tuple[int, ...], output_size: Pair) -> np.ndarray:
-    """Each output hands an equal share of its gradient to the pixels of its region."""
+    """The gradient of an adaptive average-pooling's input: (N, C, OH, OW) -> (N, C, H, W).
+
+    Each output hands an equal share of its gradient to the pixels of its region.
+    """
     (top, bottom), (left, right) = map(adaptive_windows, input_shape[2:], output_size)
     out = np.zeros(input_shape, grad.dtype)
     for n, c, oh, ow in np.ndindex(grad.shape):
@@ -222,7 +248,10 @@ def adaptive_avg_pool2d_grad(grad: np.ndarray, input_shape: tuple[int, ...], out
 
 
 def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None, None)) -> np.ndarray:
-    """Each output pixel copies the input pixel below it."""
+    """Each output pixel copies one input pixel. `scales`: torch's scale_factor, where the size came from one.
+
+    Each output pixel copies the input pixel below it.
+    """
     rows, columns = map(resize.nearest_sources, x.shape[2:], output_size, scales)
     out = np.empty((*x.shape[:2], *output_size), x.dtype)
     for oh in range(output_size[0]):
@@ -234,7 +263,10 @@ def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None,
 def upsample_nearest2d_grad(
     grad: np.ndarray, input_shape: tuple[int, ...], output_size: Pair, scales: Scales = (None, None)
 ) -> np.ndarray:
-    """Each input pixel adds up the gradients of its copies."""
+    """The gradient of `upsample_nearest2d`'s input: (N, C, OH, OW) -> (N, C, H, W).
+
+    Each input pixel adds up the gradients of its copies.
+    """
     rows, columns = map(resize.nearest_sources, input_shape[2:], output_size, scales)
     out = np.zeros(input_shape, grad.dtype)
     for oh in range(output_size[0]):
@@ -260,7 +292,10 @@ def upsample_bilinear2d_grad(
     align_corners: bool,
     scales: Scales = (None, None),
 ) -> np.ndarray:
-    """Each input pixel adds up the gradients of the mixtures that it is in, by its weight in each."""
+    """The gradient of `upsample_bilinear2d`'s input: (N, C, OH, OW) -> (N, C, H, W).
+
+    Each input pixel adds up the gradients of the mixtures that it is in, by its weight in each.
+    """
     out = np.zeros(input_shape, grad.dtype)
     for oh, ow, h, w, weight in _corners(input_shape, output_size, align_corners, scales, grad.dtype):
         out[:, :, h, w] += weight * grad[:, :, oh, ow]
@@ -283,7 +318,10 @@ def _corners(
 
 
 def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool) -> np.ndarray:
-    """out[n, :, i, j] = the pixels around the place grid[n, i, j], mixed by their distance from it."""
+    """x (N, C, H, W) read at grid (N, OH, OW, 2), places (x, y) in [-1, 1] -> (N, C, OH, OW).
+
+    out[n, :, i, j] = the pixels around the place grid[n, i, j], mixed by their distance from it.
+    """
     rows, columns, weights, _, _ = resize.grid_taps(x.shape, grid, mode, padding_mode, align_corners)
     out = np.zeros((*x.shape[:2], *grid.shape[1:3]), x.dtype)
     for tap, n, i, j in np.ndindex(rows.shape):
@@ -294,7 +332,10 @@ def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, a
 def grid_sample_grad(
     grad: np.ndarray, x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool, to_grid: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """To each pixel by its weight; to the grid by how the weights change with the place."""
+    """The gradients of `grid_sample`: to x, and to the grid if `to_grid`.
+
+    To each pixel by its weight; to the grid by how the weights change with the place.
+    """
     rows, columns, weights, by_x, by_y = resize.grid_taps(x.shape, grid, mode, padding_mode, align_corners)
     to_x, to_place = np.zeros(x.shape, grad.dtype), np.zeros_like(grid)
     for tap, n, i, j in np.ndindex(rows.shape):
@@ -309,7 +350,10 @@ def grid_sample_grad(
 
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n]"""
+    """Matrix product: (.., M, K), (.., K, N) -> (.., M, N), contiguous. The leading dimensions are equal. Any type of number.
+
+    out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n]
+    """
     out = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
     for *batch, m, n in np.ndindex(out.shape):
         out[(*batch, m, n)] = sum(a[(*batch, m, k)] * b[(*batch, k, n)] for k in range(a.shape[-1]))
@@ -331,7 +375,10 @@ def add_up(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 
 def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
-    """x where it is positive, else 0; NaN stays NaN."""
+    """max(x, 0), any shape; NaN stays NaN. `in_place`: written into x, which has to be contiguous, and x is returned.
+
+    x where it is positive, else 0; NaN stays NaN.
+    """
     out = x if in_place else np.empty(x.shape, x.dtype)
     for place in np.ndindex(x.shape):
         out[place] = 0 if x[place] <= 0 else x[place]
@@ -339,7 +386,10 @@ def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
 
 
 def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """The gradient passes where the result is not 0, so not at 0."""
+    """The gradient of a ReLU's input from that of its output and the output: 0 where the output is, else what arrives.
+
+    The gradient passes where the result is not 0, so not at 0.
+    """
     result = np.empty(out.shape, out.dtype)
     for place in np.ndindex(out.shape):
         result[place] = 0 if out[place] <= 0 else grad[place]
@@ -347,7 +397,10 @@ def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 
 def scale_channels(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Channel c times scale[c], plus shift[c]."""
+    """x * scale + shift for each channel: (N, C, *), (C,), (C,) -> (N, C, *).
+
+    Channel c times scale[c], plus shift[c].
+    """
     out = np.empty(x.shape, np.result_type(x, scale, shift))
     for place in np.ndindex(x.shape):
         out[place] = x[place] * scale[place[1]] + shift[place[1]]

@@ -22,7 +22,7 @@ class Relu(Op):
         x = a.array
         if x.dtype in (np.float32, np.float64):
             # Otherwise `inplace.assign` copies the result: a fresh array costs more than the arithmetic.
-            out = Tensor.wrap(kernels.relu(x, in_place and x.flags.c_contiguous and x.flags.writeable))
+            out = Tensor.wrap(kernels.get("relu", x.dtype)(x, in_place and x.flags.c_contiguous and x.flags.writeable))
         else:
             out = Tensor.wrap(np.maximum(x, x.dtype.type(0)))
         ctx.save_for_backward(out)
@@ -31,7 +31,7 @@ class Relu(Op):
     @staticmethod
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        return kernels.relu_grad(grad.array, out.array)
+        return kernels.get("relu_grad", grad.array.dtype)(grad.array, out.array)
 
 
 class Threshold(Op):

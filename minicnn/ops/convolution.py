@@ -26,7 +26,9 @@ class Convolution(Op):
     def forward(ctx, x, weight, bias, stride, padding, dilation, groups):
         ctx.save_for_backward(x, weight)
         ctx.geometry = stride, padding, dilation, groups
-        return kernels.conv2d(x.array, weight.array, None if bias is None else bias.array, *ctx.geometry)
+        return kernels.get("conv2d", x.array.dtype)(
+            x.array, weight.array, None if bias is None else bias.array, *ctx.geometry
+        )
 
     @staticmethod
     def backward(ctx, grad):
@@ -34,9 +36,9 @@ class Convolution(Op):
         g = grad.array
         to_x = to_weight = to_bias = None
         if ctx.needs_input_grad[0]:
-            to_x = kernels.conv2d_grad_input(g, weight, x.shape, *ctx.geometry)
+            to_x = kernels.get("conv2d_grad_input", g.dtype)(g, weight, x.shape, *ctx.geometry)
         if ctx.needs_input_grad[1]:
-            to_weight = kernels.conv2d_grad_weight(g, x, weight.shape, *ctx.geometry)
+            to_weight = kernels.get("conv2d_grad_weight", g.dtype)(g, x, weight.shape, *ctx.geometry)
         if ctx.needs_input_grad[2]:
             to_bias = kernels.add_up(g, (0, 2, 3))
         return to_x, to_weight, to_bias
@@ -54,7 +56,7 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
     def forward(ctx, x, weight, bias, out_shape, stride, padding, dilation, groups):
         ctx.save_for_backward(x, weight)
         ctx.geometry = stride, padding, dilation, groups
-        out = kernels.conv2d_grad_input(x.array, weight.array, out_shape, *ctx.geometry)
+        out = kernels.get("conv2d_grad_input", x.array.dtype)(x.array, weight.array, out_shape, *ctx.geometry)
         return out if bias is None else out + bias.array[:, None, None]
 
     @staticmethod
@@ -64,9 +66,9 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
         to_x = to_weight = to_bias = None
         if ctx.needs_input_grad[0]:
             # with an output_padding of a stride or more there are windows behind those of the input
-            to_x = kernels.conv2d(g, weight, None, *ctx.geometry)[:, :, : x.shape[2], : x.shape[3]]
+            to_x = kernels.get("conv2d", g.dtype)(g, weight, None, *ctx.geometry)[:, :, : x.shape[2], : x.shape[3]]
         if ctx.needs_input_grad[1]:
-            to_weight = kernels.conv2d_grad_weight(x, g, weight.shape, *ctx.geometry)
+            to_weight = kernels.get("conv2d_grad_weight", x.dtype)(x, g, weight.shape, *ctx.geometry)
         if ctx.needs_input_grad[2]:
             to_bias = kernels.add_up(g, (0, 2, 3))
         return to_x, to_weight, to_bias

@@ -14,6 +14,10 @@ from minicnn.ops import arithmetic, shape
 from minicnn.ops._common import broadcast_shapes, check_expand, implemented
 
 
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return kernels.get("matmul", a.dtype)(a, b)
+
+
 class Mm(Op):
     """(n, k) @ (k, m) -> (n, m)"""
 
@@ -22,7 +26,7 @@ class Mm(Op):
     @staticmethod
     def forward(ctx, a, b):
         _keep_factors(ctx, a, b, *ctx.needs_input_grad)
-        return kernels.matmul(a.array, b.array)
+        return _product(a.array, b.array)
 
     @staticmethod
     def backward(ctx, grad):
@@ -41,13 +45,13 @@ class Mv(Op):
     @staticmethod
     def forward(ctx, a, v):
         _keep_factors(ctx, a, v, *ctx.needs_input_grad)
-        return kernels.matmul(a.array, v.array[:, None])[:, 0]
+        return _product(a.array, v.array[:, None])[:, 0]
 
     @staticmethod
     def backward(ctx, grad):
         a, v = ctx.saved_tensors
         to_a = np.outer(grad.array, v.array) if ctx.needs_input_grad[0] else None
-        return to_a, kernels.matmul(grad.array[None], a.array)[0] if ctx.needs_input_grad[1] else None
+        return to_a, _product(grad.array[None], a.array)[0] if ctx.needs_input_grad[1] else None
 
 
 class Dot(Op):
@@ -58,7 +62,7 @@ class Dot(Op):
     @staticmethod
     def forward(ctx, a, b):
         _keep_factors(ctx, a, b, *ctx.needs_input_grad)
-        return kernels.matmul(a.array[None], b.array[:, None])[0, 0]
+        return _product(a.array[None], b.array[:, None])[0, 0]
 
     @staticmethod
     def backward(ctx, grad):
@@ -75,7 +79,7 @@ class Addmm(Op):
     @staticmethod
     def forward(ctx, bias, a, b):
         _keep_factors(ctx, a, b, *ctx.needs_input_grad[1:])
-        return kernels.matmul(a.array, b.array) + bias.array
+        return _product(a.array, b.array) + bias.array
 
     @staticmethod
     def backward(ctx, grad):
@@ -93,10 +97,10 @@ def _to_factors(
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The gradients of a @ b. That to b lies in memory as b does: that of a transposed weight is the weight's, transposed."""
     a, b = (None if t is None else t.array for t in ctx.saved_tensors)
-    to_a = kernels.matmul(grad, b.swapaxes(-1, -2)) if needs_a else None
+    to_a = _product(grad, b.swapaxes(-1, -2)) if needs_a else None
     if not needs_b:
         return to_a, None
-    return to_a, kernels.matmul(grad.T, a).T if ctx.turned else kernels.matmul(a.swapaxes(-1, -2), grad)
+    return to_a, _product(grad.T, a).T if ctx.turned else _product(a.swapaxes(-1, -2), grad)
 
 
 def _same_dtype(a: Tensor, b: Tensor) -> None:

@@ -25,7 +25,7 @@ class NativeBatchNorm(Op):
         ctx.training = training
         scale = inverse_std if weight is None else inverse_std * weight.array
         shift = -mean * scale if bias is None else bias.array - mean * scale
-        return kernels.scale_channels(x.array, scale, shift)
+        return kernels.get("scale_channels", x.array.dtype)(x.array, scale, shift)
 
     @staticmethod
     def backward(ctx, grad):

@@ -17,7 +17,7 @@ class MaxPool2DWithIndices(Op):
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
         ctx.geometry = (kernel, stride, padding, dilation)
-        out, indices = kernels.max_pool2d(x.array, kernel, stride, padding, dilation, ceil_mode)
+        out, indices = kernels.get("max_pool2d", x.array.dtype)(x.array, kernel, stride, padding, dilation, ceil_mode)
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)  # x as in PyTorch, though its shape is enough: so a write to it is noticed
         return out, indices
@@ -25,7 +25,7 @@ class MaxPool2DWithIndices(Op):
     @staticmethod
     def backward(ctx, grad):
         x, indices = (t.array for t in ctx.saved_tensors)
-        return kernels.max_pool2d_grad(grad.array, indices, x.shape)
+        return kernels.get("max_pool2d_grad", grad.array.dtype)(grad.array, indices, x.shape)
 
 
 class AdaptiveMaxPool2D(Op):
@@ -33,7 +33,7 @@ class AdaptiveMaxPool2D(Op):
 
     @staticmethod
     def forward(ctx, x, output_size):
-        out, indices = kernels.adaptive_max_pool2d(x.array, output_size)
+        out, indices = kernels.get("adaptive_max_pool2d", x.array.dtype)(x.array, output_size)
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)
         return out, indices
@@ -48,12 +48,12 @@ class AvgPool2D(Op):
     def forward(ctx, x, *geometry):
         ctx.save_for_backward(x)
         ctx.geometry = geometry
-        return kernels.avg_pool2d(x.array, *geometry)
+        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *geometry)
 
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
-        return kernels.avg_pool2d_grad(grad.array, x.array.shape, *ctx.geometry)
+        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *ctx.geometry)
 
 
 class AdaptiveAvgPool2D(Op):
@@ -63,7 +63,7 @@ class AdaptiveAvgPool2D(Op):
     def forward(ctx, x, output_size):
         ctx.save_for_backward(x)
         ctx.size = output_size
-        return kernels.adaptive_avg_pool2d(x.array, output_size)
+        return kernels.get("adaptive_avg_pool2d", x.array.dtype)(x.array, output_size)
 
     @staticmethod
     def backward(ctx, grad):
@@ -73,7 +73,7 @@ class AdaptiveAvgPool2D(Op):
                 "adaptive_avg_pool2d_backward(): Expected grad_output to have non-zero size for non-batch dimensions, but "
                 f"grad_output has sizes {list(grad.array.shape)}"
             )
-        return kernels.adaptive_avg_pool2d_grad(grad.array, x.array.shape, ctx.size)
+        return kernels.get("adaptive_avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, ctx.size)
 
 
 class UpsampleNearest2D(Op):
@@ -82,11 +82,11 @@ class UpsampleNearest2D(Op):
     @staticmethod
     def forward(ctx, x, output_size, scales):
         ctx.shape, ctx.options = x.array.shape, (output_size, scales)
-        return kernels.upsample_nearest2d(x.array, *ctx.options)
+        return kernels.get("upsample_nearest2d", x.array.dtype)(x.array, *ctx.options)
 
     @staticmethod
     def backward(ctx, grad):
-        return kernels.upsample_nearest2d_grad(grad.array, ctx.shape, *ctx.options)
+        return kernels.get("upsample_nearest2d_grad", grad.array.dtype)(grad.array, ctx.shape, *ctx.options)
 
 
 class UpsampleBilinear2D(Op):
@@ -95,11 +95,11 @@ class UpsampleBilinear2D(Op):
     @staticmethod
     def forward(ctx, x, output_size, align_corners, scales):
         ctx.shape, ctx.options = x.array.shape, (output_size, align_corners, scales)
-        return kernels.upsample_bilinear2d(x.array, *ctx.options)
+        return kernels.get("upsample_bilinear2d", x.array.dtype)(x.array, *ctx.options)
 
     @staticmethod
     def backward(ctx, grad):
-        return kernels.upsample_bilinear2d_grad(grad.array, ctx.shape, *ctx.options)
+        return kernels.get("upsample_bilinear2d_grad", grad.array.dtype)(grad.array, ctx.shape, *ctx.options)
 
 
 class GridSampler2D(Op):
@@ -111,12 +111,14 @@ class GridSampler2D(Op):
     def forward(ctx, x, grid, *options):
         ctx.save_for_backward(x, grid)
         ctx.options = options
-        return kernels.grid_sample(x.array, grid.array, *options)
+        return kernels.get("grid_sample", x.array.dtype)(x.array, grid.array, *options)
 
     @staticmethod
     def backward(ctx, grad):
         x, grid = (t.array for t in ctx.saved_tensors)
-        return kernels.grid_sample_grad(grad.array, x, grid, *ctx.options, ctx.needs_input_grad[1])
+        return kernels.get("grid_sample_grad", grad.array.dtype)(
+            grad.array, x, grid, *ctx.options, ctx.needs_input_grad[1]
+        )
 
 
 def max_pool2d(
