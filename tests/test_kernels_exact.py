@@ -35,8 +35,8 @@ def test_one_large_pixel_stays_in_its_field(operation):
 
     def compute(array):
         if operation == "forward":
-            return kernels.conv2d(array, weight, None, *SAME)
-        return kernels.conv2d_grad_input(array, weight, array.shape, *SAME)
+            return kernels.get("conv2d")(array, weight, None, *SAME)
+        return kernels.get("conv2d_grad_input")(array, weight, array.shape, *SAME)
 
     with kernels.use("direct"):
         expected = compute(x)
@@ -91,14 +91,14 @@ def test_the_bound_on_winograds_error(k):
     for scale in (0, 1, 2, 6):
         x = (normal(2, 32, 20, 20) * 10 ** rng.uniform(-scale, scale, (2, 32, 20, 20))).astype(np.float32)
         weight = (normal(32, 32, k, k) * 10 ** rng.uniform(-scale, scale, (32, 32, k, k))).astype(np.float32)
-        exact = kernels.conv2d(x.astype(np.float64), weight.astype(np.float64), None, *SAME)
+        exact = kernels.get("conv2d")(x.astype(np.float64), weight.astype(np.float64), None, *SAME)
         total = np.abs(weight.astype(np.float64)).sum((1, 2, 3))[:, None, None]
         raw, finite = winograd.convolve(x, weight, (1, 1), None)
         assert (
             finite and (np.abs(raw - exact) <= winograd.ERROR * np.abs(x).max((1, 2, 3), keepdims=True) * total).all()
         )
         with kernels.use("winograd"):
-            used = kernels.conv2d(x, weight, None, *SAME)
+            used = kernels.get("conv2d")(x, weight, None, *SAME)
         mean = np.abs(x).mean((1, 2, 3), keepdims=True)
         assert (np.abs(used - exact) <= winograd.ERROR * winograd.EVEN * mean * total).all()
 
@@ -183,8 +183,8 @@ def test_a_window_of_padding_alone(shape, kernel, padding, dilation):
     found = []
     for which in ("fast", "reference"):
         with kernels.use(which):
-            out, indices = kernels.max_pool2d(x, kernel, (1, 1), padding, dilation, False)
-            found.append((out, indices, kernels.max_pool2d_grad(np.ones_like(out), indices, x.shape)))
+            out, indices = kernels.get("max_pool2d")(x, kernel, (1, 1), padding, dilation, False)
+            found.append((out, indices, kernels.get("max_pool2d_grad")(np.ones_like(out), indices, x.shape)))
     for fast, loops in zip(*found, strict=True):
         np.testing.assert_array_equal(fast, loops)
     out, indices, grad = found[0]
@@ -271,7 +271,7 @@ def test_the_weight_gradients_layouts_are_small():
     weight_gradient._layout.cache_clear()
     for size in range(16, 146):
         x = np.ones((2, 3, size, size), np.float32)
-        kernels.conv2d_grad_weight(x[:, :2], x, (2, 3, 3, 3), *SAME)
+        kernels.get("conv2d_grad_weight")(x[:, :2], x, (2, 3, 3, 3), *SAME)
     kept = weight_gradient._layout.cache_info()
     largest = weight_gradient._layout(64, 3000, 3, 1, 3000, 10**7, 3, 3, 3002, (1, 1), (1, 1))
     assert kept.currsize == kept.maxsize
@@ -286,7 +286,7 @@ def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
     (tmp_path / "minicnn" / "__init__.py").touch()
     code = (
         "import numpy as np; from minicnn import kernels; kernels.use('columns')\n"
-        "print(kernels.conv2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1).sum())\n"
+        "print(kernels.get('conv2d')(np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1).sum())\n"
         "print(sum(kernels.convolution._split.stats.cache_hits.values()))"
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT")}
