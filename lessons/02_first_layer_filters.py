@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.models import from_spec, weights_path
+from minicnn.models import from_spec, provenance, weights_path
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = Path(os.environ.get("LESSON_OUT", here / "out"))
@@ -38,7 +38,7 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
 model = from_spec(spec, file)
 bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
-network = "The bundled network" if bundled else f"{type(model).__name__}, {model.meta.weights or 'weights as built'}"
+network = "The bundled network" if bundled else provenance(spec, file)
 print("network:", network)
 state = "trained" if bundled else network  # what stands in the figures; "trained" only where we know it
 first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.models import from_spec
+from minicnn.models import from_spec, provenance
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = Path(os.environ.get("LESSON_OUT", here / "out"))
@@ -30,7 +30,7 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
 model = from_spec(spec, file)
 bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
-network = "The bundled network" if bundled else f"{type(model).__name__}, {model.meta.weights or 'weights as built'}"
+network = "The bundled network" if bundled else provenance(spec, file)
 print("network:", network)
 robust = from_spec("tinynet:robust")
 

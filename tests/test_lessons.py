@@ -96,11 +96,11 @@ def test_lessons_take_a_network_of_ones_own(tmp_path):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "16 x 3 x 11 x 11 = 5808 numbers" in done.stdout
     assert "we look at body.1, body.4 and pool" in done.stdout
-    assert "network: Net, mine.pth" in done.stdout
+    assert "network: mine.py:Net, weights of mine.pth" in done.stdout
     figures = {
         path.name for path in (tmp_path / "out" / "mine_Net_mine").glob("*.png")
     }  # not among the bundled network's
-    assert {"02_first_layer_filters_Net_mine_pth.png", "03_feature_maps_strip.png"} <= figures
+    assert {"02_first_layer_filters_mine_py_Net_weights_of_mine_pth.png", "03_feature_maps_strip.png"} <= figures
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mine_Net_mine"]
 
 
@@ -125,10 +125,10 @@ def test_claims_are_asserted_only_of_the_sample_photograph_and_the_bundled_netwo
 def test_a_network_without_weights_is_not_called_trained(tmp_path):
     done = run_lessons("2", "--model", "squeezenet1_1", out=tmp_path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert "network: SqueezeNet, random weights" in done.stdout
+    assert "network: squeezenet1_1, random weights" in done.stdout
     assert "trained: " not in done.stdout.replace("untrained: ", "")
     figures = {path.name for path in (tmp_path / "squeezenet1_1_random_weights").iterdir()}
-    assert "02_first_layer_filters_SqueezeNet_random_weights.png" in figures
+    assert "02_first_layer_filters_squeezenet1_1_random_weights.png" in figures
     assert not any(name.endswith("_trained.png") for name in figures - {"02_first_layer_filters_untrained.png"})
 
 

@@ -292,13 +292,3 @@ def test_export_says_what_is_wrong(tmp_path):
     for rename in ("goose=duck", "crane"):
         with pytest.raises(SystemExit, match=f"--rename {rename}"):
             export.read_classes(tmp_path / "words.txt", rename=[rename])
-
-
-def test_the_meta_says_where_the_weights_came_from(tmp_path):
-    """So that a caption can say it: of a file its name, of a fresh network that they are random. It does not travel in the file."""
-    assert tinynet().meta.weights == "random weights"
-    assert tinynet("standard").meta.weights == "tinynet_standard.safetensors"
-    trained = tinynet("standard")
-    minicnn.save(trained.state_dict(), tmp_path / "mine.safetensors", metadata=trained.meta.to_metadata())
-    again = tinynet(tmp_path / "mine.safetensors").meta
-    assert again.weights == "mine.safetensors" and again == trained.meta

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import PurePath
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from minicnn.serialization import WeightsError
@@ -32,19 +31,16 @@ class ModelMeta:
     """One line: what the network was trained on, what the accuracy was measured on."""
     resize_size: int | None = None
     """Pixels of the shorter side before (H, W) are cut from the middle; None: it just covers them."""
-    weights: str = field(default="", compare=False)
-    """Where the weights came from, in words: a file, torchvision's name, "random weights"; empty: nobody stated it."""
 
     def to_metadata(self) -> dict[str, str]:
         """Strings only, which is what a `.safetensors` header holds: each value but a string as JSON."""
-        stated = {name: value for name, value in asdict(self).items() if value is not None and name != "weights"}
-        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in stated.items()}
+        return {k: v if isinstance(v, str) else json.dumps(v) for k, v in asdict(self).items() if v is not None}
 
     def updated(self, metadata: Mapping[str, str], file: str) -> "ModelMeta":
         """This, with everything that the metadata of `file` states in its place; unknown entries are passed over."""
         stated: dict[str, Any] = {}
         for name in asdict(self):
-            if name not in metadata or name == "weights":
+            if name not in metadata:
                 continue
             if name in ("architecture", "note"):
                 stated[name] = metadata[name]
@@ -56,7 +52,7 @@ class ModelMeta:
                     f"{file}: the metadata entry {name!r} is not JSON: {metadata[name][:60]!r}"
                 ) from error
             stated[name] = tuple(value) if isinstance(value, list) else value
-        return replace(self, **stated, weights=PurePath(file).name)
+        return replace(self, **stated)
 
 
 IMAGENET = ModelMeta(

@@ -129,7 +129,7 @@ def build(
     source = _source(name, _legacy(name, weights, pretrained))
     if source is None:
         model = architecture(**kwargs)
-        model.meta = replace(meta, weights="random weights")
+        model.meta = meta
         return model
     official = isinstance(source, WeightsEnum)
     loaded = source.get_state_dict(progress=progress) if official else load(source)
@@ -193,7 +193,6 @@ def _official_meta(meta: ModelMeta, source: WeightsEnum) -> ModelMeta:
         resize_size=preset.resize_size[0],
         categories=tuple(source.meta["categories"]),
         accuracy=source.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
-        weights=str(source),
         note=f"torchvision's {source}; accuracy on ImageNet's 50,000 validation images, as torchvision states it",
     )
 
