@@ -233,6 +233,7 @@ def test_many_in_one_list_are_one_finding(lib):
     assert "cure: store tensor.detach()" in str(found)
 
 
+@pytest.mark.slow
 def test_the_graph_that_is_said_to_live_lives(lib):
     model, seen = network(lib, inplace=False), []
     model[0].register_forward_hook(lambda m, a, o: seen.append(o.detach() if detach else o))

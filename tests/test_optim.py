@@ -64,6 +64,7 @@ def assert_same_training(name, options, dtype, change=None):
     return ours[2], theirs[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name, options", OPTIMISERS)
 def test_five_steps(name, options, dtype):

@@ -125,6 +125,7 @@ def test_after_the_block_nothing_is_written(lib):
     assert brief(events) == FORWARD
 
 
+@pytest.mark.slow
 def test_it_holds_no_tensor(lib):
     model = network(lib)
     with trace(model) as events:

@@ -102,6 +102,7 @@ FUNCTIONS: dict[str, Callable[[nn.Module, np.ndarray], Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_works_on_what_people_bring(kind, function):
