@@ -75,7 +75,7 @@ def test_exact_keeps_what_is_exact():
     for name, inside in (
         ("fast", "direct"),
         ("winograd", "direct"),
-        ("columns", "columns"),
+        ("im2col", "im2col"),
         ("reference", "reference"),
     ):
         with kernels.use(name):
@@ -134,7 +134,7 @@ def test_occlusion_far_from_a_unit_changes_nothing():
 # --- NaN and infinity ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel", ["reference", "fast", "direct", "winograd", "columns"])
+@pytest.mark.parametrize("kernel", ["reference", "fast", "direct", "winograd", "im2col"])
 @pytest.mark.parametrize("geometry", [(1, 1, 1, 1), (2, 1, 1, 1), (1, 2, 2, 1), (2, 1, 2, 2)])
 @pytest.mark.parametrize("which", ["x", "weight", "grad"])
 @pytest.mark.parametrize("value", [np.inf, np.nan])
@@ -206,7 +206,7 @@ def test_pooling_of_nothing(kernel, name, shape):
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("kernel", ["fast", "direct", "columns", "reference"])
+@pytest.mark.parametrize("kernel", ["fast", "direct", "im2col", "reference"])
 @pytest.mark.parametrize(
     "stride, padding, extra, dilation", [(1, 0, 1, 2), (2, 1, 2, 3), (2, 0, 3, 4), (1, 2, 1, 2), (3, 1, 4, 5)]
 )
@@ -250,7 +250,7 @@ def test_the_switch_is_a_threads_own():
 
     def work():
         seen["at first"] = kernels.current()
-        with kernels.use("columns"):
+        with kernels.use("im2col"):
             inside.set()
             go.wait(10)
             seen["inside"] = kernels.current(), kernels.explain((1, 3, 8, 8), (4, 3, 3, 3))
@@ -263,7 +263,7 @@ def test_the_switch_is_a_threads_own():
         assert kernels.current() == kernels.explain((1, 3, 8, 8), (4, 3, 3, 3)) == "reference"
         go.set()
         thread.join()
-    assert seen == {"at first": "fast", "inside": ("columns", "columns"), "after": "fast"}
+    assert seen == {"at first": "fast", "inside": ("im2col", "im2col"), "after": "fast"}
     assert kernels.current() == "fast"
 
 
@@ -285,7 +285,7 @@ def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
     )
     (tmp_path / "minicnn" / "__init__.py").touch()
     code = (
-        "import numpy as np; from minicnn import kernels; kernels.use('columns')\n"
+        "import numpy as np; from minicnn import kernels; kernels.use('im2col')\n"
         "print(kernels.get('conv2d')(np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1).sum())\n"
         "print(sum(kernels.convolution._split.stats.cache_hits.values()))"
     )
