@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import warnings
 
+from minicnn._mirror import since
+
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn, and name the nearest calling line that is not inside minicnn as the place.
@@ -17,3 +19,8 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
         frame = frame.f_back
         level += 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def warn_deprecated(message: str) -> None:
+    """Warn of what may go, in the category that PyTorch has for it."""
+    warn_user(message, FutureWarning if since(2, 4) else UserWarning)

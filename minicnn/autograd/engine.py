@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import _tensor, kernels
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd import grad_mode
 from minicnn.autograd.node import AccumulateGrad, Node, checked, saved_hooks, shared
@@ -85,6 +86,8 @@ def grad(
     outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     if not inputs:
+        if not since(2, 13):
+            raise ValueError("grad requires non-empty inputs.")
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         raise NotImplementedError("minicnn has no vmap: compute the gradients one after the other")
@@ -102,9 +105,9 @@ def grad(
     found = Task(bool(retain_graph)).execute(outputs, seeds, edges, capture=True)
     for i, value in enumerate(found):
         if value is None and not allow_unused:
+            which = f"The differentiated Tensor at index {i}" if since(2, 13) else "One of the differentiated Tensors"
             raise RuntimeError(
-                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set "
-                "allow_unused=True if this is the desired behavior."
+                f"{which} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
             )
         if value is None and materialize_grads:
             found[i] = Tensor.wrap(np.zeros_like(inputs[i].array))

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from minicnn._mirror import since
 from minicnn._warnings import warn_user
 
 
@@ -73,7 +74,7 @@ def unserializable_hook(f: Callable) -> Callable:
 def warn_if_has_hooks(tensor: Any) -> None:
     """Warn of every hook on `tensor` that pickling will drop, unless it is marked with `unserializable_hook`."""
     for hook in (tensor._backward_hooks or {}).values():
-        if not hasattr(hook, "__torch_unserializable__"):
+        if not hasattr(hook, "__torch_unserializable__") or not since(2, 4):  # before, the mark had no effect
             warn_user(
                 f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can "
                 "decorate the function with @torch.utils.hooks.unserializable_hook to suppress this warning"

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._mirror import since
 from minicnn._types import dtype
 from minicnn.autograd import grad_mode
 from minicnn.autograd.handles import RemovableHandle
@@ -139,7 +140,8 @@ class AccumulateGrad(Node):
                 else:
                     variable._grad.array += grad.array
                     variable._grad._version_counter.value += 1
-        if variable._post_accumulate_grad_hooks:  # they run even if there was nothing to add
+        # Since 2.8 they run even if there was nothing to add.
+        if variable._post_accumulate_grad_hooks and (since(2, 8) or (grad is not None and variable.requires_grad)):
             _run_post_accumulate_hooks(variable)
         return ()
 
@@ -368,6 +370,8 @@ class SavedTensor:
 
 
 def strip_backward(node: Node) -> str:
-    """`MulBackward0` -> `Mul`, `PowBackward1` -> `Pow1`: the name that error texts use."""
+    """`MulBackward0` -> `Mul`, `PowBackward1` -> `Pow1`: the name that error texts use since 2.13."""
+    if not since(2, 13):
+        return node.name()
     before, found, overload = node.name().rpartition("Backward")
     return before + overload.removesuffix("0") if found and (overload.isdigit() or not overload) else node.name()

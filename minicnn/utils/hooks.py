@@ -1,7 +1,8 @@
 """Hook handles, and what makes full backward hooks possible.
 
 `RemovableHandle` is what every `register_*` function returns. `BackwardHook` wraps one call of a module, so that the
-gradients at the module's two edges can be seen and changed. What shows hooks at work is in `minicnn.inspect`.
+gradients at the module's two edges can be seen and changed. `mirror` makes minicnn behave as another version of PyTorch
+does. What shows hooks at work is in `minicnn.inspect`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minicnn._mirror import mirror, since
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Function
 from minicnn.autograd.grad_mode import is_grad_enabled
 from minicnn.autograd.handles import RemovableHandle, unserializable_hook, warn_if_has_hooks
 
-__all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "BackwardHook"]
+__all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "BackwardHook", "mirror"]
 
 NO_INPUT_GRADIENT = (
     "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs require "
@@ -65,7 +67,7 @@ class BackwardHook:
     def setup_output_hook(self, result: Any) -> Any:
         """Send the tensors of the result, a tensor or a tuple, through the output side; return the new result."""
 
-        def hook(_: tuple, grad_output: tuple) -> tuple:
+        def hook(_: tuple, grad_output: tuple) -> tuple | None:
             return self._on_output_side(grad_output)
 
         outputs = result if isinstance(result, tuple) else (result,)
@@ -73,13 +75,15 @@ class BackwardHook:
         self.n_outputs = len(outputs)
         return outputs if isinstance(result, tuple) else outputs[0]
 
-    def _on_output_side(self, grad_output: tuple) -> tuple:
+    def _on_output_side(self, grad_output: tuple) -> tuple | None:
         self.grad_outputs = _spread(self.output_tensors_index, grad_output, self.n_outputs)
         self._run_pre_hooks()
         grad_outputs = self.grad_outputs
         if self.input_tensors_index is None:
             self._run_hooks_without_input_gradient()
             self.grad_outputs = None
+            if not since(2, 4):  # what pre-hooks return was seen by the hooks, and did not flow on
+                return None
         return tuple(grad_outputs[index] for index in self.output_tensors_index)
 
     def _run_pre_hooks(self) -> None:
@@ -96,8 +100,9 @@ class BackwardHook:
             self.grad_outputs = changed
 
     def _run_hooks_without_input_gradient(self) -> None:
-        # PyTorch 2.13.0 warns here even if only pre-hooks are set, who are not concerned.
-        warn_user(NO_INPUT_GRADIENT)
+        # Up to 2.13 the warning comes even if only pre-hooks are set, whom it does not concern.
+        if since(2, 8) and (self.user_hooks or not since(2, 14)):
+            warn_user(NO_INPUT_GRADIENT)
         grad_input = (None,) * self.n_inputs
         for user_hook in self.user_hooks:
             changed = user_hook(self.module, grad_input, self.grad_outputs)
@@ -158,6 +163,8 @@ def _through_identity(values: tuple, node_hook: Callable) -> tuple[tuple, list[i
     replaced = list(values)
     for place, tensor in zip(places, gated, strict=True):
         replaced[place] = tensor
+    if not since(2, 2):  # any subclass of tuple became a tuple
+        return tuple(replaced), places
     # A namedtuple takes its fields one by one. Another subclass of tuple with a one-argument constructor raises a
     # TypeError here, as in PyTorch.
     return (tuple(replaced) if type(values) is tuple else type(values)(*replaced)), places

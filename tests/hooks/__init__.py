@@ -2,6 +2,8 @@
 
     python -m tests.hooks --list            the rules, by group
     python -m tests.hooks removed           the rules with this word in their name: rule, code, both logs side by side
+    python -m tests.hooks removed --version 2.6   the same beside a recorded PyTorch; --versions lists them
+    python -m tests.hooks removed --changes 2.6 2.13   what changed between two of them
     python -m tests.hooks --differences     what is known to differ, and why
     python -m tests.hooks.programs          random modules, hooks and backward passes, compared in the same way
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ GROUPS = (
     "copying",
     "names",
 )
+OTHER_TESTS = ("test_functional", "test_init", "test_module", "test_optim_settings", "test_state_dict")
 
 
 def cases(values: Mapping[str, Any]) -> Callable:
@@ -69,17 +70,25 @@ class Scenario:
 
 @functools.cache
 def scenarios() -> tuple[Scenario, ...]:
-    found = []
-    for group in GROUPS:
-        module = importlib.import_module(f"{__package__}.{group}")
-        for name, rule in vars(module).items():
-            if not name.startswith("rule_") or rule.__module__ != module.__name__:
-                continue
-            for case, value in getattr(rule, "cases", {None: None}).items():
-                given = {} if case is None else {"case": value}
-                label = name[5:] + ("" if case is None else f"[{case}]")
-                found.append(Scenario(group, label, functools.partial(_call, rule, given), rule))
-    return tuple(found)
+    """The rules of hooks: all in this folder."""
+    return tuple(s for group in GROUPS for s in _rules_in(f"{__package__}.{group}", group))
+
+
+@functools.cache
+def everything() -> tuple[Scenario, ...]:
+    """The rules of hooks, and those that other tests of modules, optimisers and state_dicts state in the same way."""
+    return (*scenarios(), *(s for name in OTHER_TESTS for s in _rules_in(name, name)))
+
+
+def _rules_in(path: str, group: str) -> Iterator[Scenario]:
+    module = importlib.import_module(path)
+    for name, rule in vars(module).items():
+        if not name.startswith("rule_") or rule.__module__ != module.__name__:
+            continue
+        for case, value in getattr(rule, "cases", {None: None}).items():
+            given = {} if case is None else {"case": value}
+            label = name[5:] + ("" if case is None else f"[{case}]")
+            yield Scenario(group, label, functools.partial(_call, rule, given), rule)
 
 
 def _call(rule: Callable, given: dict[str, Any], torch: Any, log: Any) -> None:

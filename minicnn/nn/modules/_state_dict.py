@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from minicnn._tensor import Tensor
-from minicnn._warnings import warn_user
+from minicnn._warnings import warn_deprecated
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.nn.modules._registration import Registration, _add_hook
 from minicnn.nn.parameter import Parameter
@@ -334,10 +334,9 @@ def _beginning(state_dict: Mapping[str, Any], missing: list[str]) -> str | None:
 
 
 def _positional_state_dict_args(args: tuple, destination: Any, prefix: str, keep_vars: bool) -> tuple[Any, str, bool]:
-    warn_user(
+    warn_deprecated(
         "Positional args are being deprecated, use kwargs instead. Refer to "
-        "https://pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for details.",
-        FutureWarning,
+        "https://pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for details."
     )
     if destination is None:
         destination = args[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
-from minicnn._warnings import warn_user
+from minicnn._warnings import warn_deprecated
 from minicnn.nn import init as initial
 from minicnn.nn.modules._new import new_parameter
 from minicnn.nn.modules.module import Module
@@ -70,10 +70,10 @@ class Hardtanh(Module):
     ) -> None:
         super().__init__()
         if min_value is not None:
-            warn_user("keyword argument `min_value` is deprecated and renamed to `min_val`", FutureWarning)
+            warn_deprecated("keyword argument `min_value` is deprecated and renamed to `min_val`")
             min_val = min_value
         if max_value is not None:
-            warn_user("keyword argument `max_value` is deprecated and renamed to `max_val`", FutureWarning)
+            warn_deprecated("keyword argument `max_value` is deprecated and renamed to `max_val`")
             max_val = max_value
         if max_val <= min_val:
             raise AssertionError(f"max_val ({max_val}) must be greater than min_val ({min_val})")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn._warnings import warn_user
+from minicnn._warnings import warn_deprecated, warn_user
 from minicnn.autograd.grad_mode import no_grad
 
 Tensors = Tensor | Iterable[Tensor]
@@ -71,9 +71,7 @@ def clip_grad_norm(
     foreach: bool | None = None,
 ) -> Tensor:
     """The old name of `clip_grad_norm_`."""
-    warn_user(
-        "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.", FutureWarning
-    )
+    warn_deprecated("`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.")
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
