@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from types import FrameType
 
 from minicnn._mirror import since
 
@@ -13,7 +14,7 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
 
     A fixed `stacklevel` cannot do this: how many frames lie between the user and a hook depends on the network.
     """
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     level = 2
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "minicnn":
         frame = frame.f_back

@@ -25,6 +25,7 @@ from minicnn.autograd.node import AccumulateGrad, Node, checked, saved_hooks, sh
 __all__ = ["backward", "grad", "current_task"]
 
 Grads = list  # of Tensor | None, one for each output of a node
+Edges = list[tuple[Any, int]]  # (node, number of its input)
 
 _running = threading.local()
 _task_ids = itertools.count()
@@ -63,7 +64,7 @@ def backward(
     seeds = _seeds(tensors, grad_tensors)
     for tensor in inputs or ():
         tensor.retain_grad()
-    edges = [tensor.gradient_edge() for tensor in inputs] if inputs is not None else None
+    edges: Edges | None = [tensor.gradient_edge() for tensor in inputs] if inputs is not None else None
     Task(bool(retain_graph)).execute(tensors, seeds, edges, capture=False)
 
 
@@ -101,7 +102,7 @@ def grad(
     seeds = _seeds(outputs, grad_outputs)
     if not all(tensor.requires_grad for tensor in inputs):
         raise RuntimeError("One of the differentiated Tensors does not require grad")
-    edges = [tensor.gradient_edge() for tensor in inputs]
+    edges: Edges = [tensor.gradient_edge() for tensor in inputs]
     found = Task(bool(retain_graph)).execute(outputs, seeds, edges, capture=True)
     for i, value in enumerate(found):
         if value is None and not allow_unused:
@@ -127,7 +128,7 @@ def _seeds(tensors: tuple[Tensor, ...], grads: Any) -> list[Tensor | None]:
         grads = (grads,) if isinstance(grads, Tensor) else (None,) * len(tensors)
     if len(grads) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(grads)} gradients")
-    seeds = []
+    seeds: list[Tensor | None] = []
     for i, (tensor, value) in enumerate(zip(tensors, grads, strict=True)):
         if value is not None:
             if not isinstance(value, Tensor):
@@ -188,15 +189,15 @@ class Task:
         self,
         roots: tuple[Tensor, ...],
         seeds: list[Tensor | None],
-        edges: list[tuple[Node | None, int]] | None,
+        edges: Edges | None,
         capture: bool,
     ) -> list[Tensor | None]:
-        starts = [tensor.gradient_edge() for tensor in roots]
+        starts: Edges = [tensor.gradient_edge() for tensor in roots]
         self.only_root = starts[0][0] if len(starts) == 1 else None  # as in PyTorch its tensor's hooks run in any case
         order = self._discover([node for node, _ in starts])
         if edges is not None:
             self._select(order, edges, capture)
-        self.captured: list[Tensor | None] = [None] * (len(edges) if capture else 0)
+        self.captured: list[Tensor | None] = [None] * (len(edges or ()) if capture else 0)
         for i, ((node, nr), seed) in enumerate(zip(starts, seeds, strict=True)):
             self._deliver(node, nr, _fitting(seed, node.input_metadata[nr], "backward was given", i))
         stack = _running.__dict__.setdefault("stack", [])
@@ -238,7 +239,7 @@ class Task:
                         stack.append(successor)
         return order
 
-    def _select(self, order: list[Node], edges: list[tuple[Node | None, int]], capture: bool) -> None:
+    def _select(self, order: list[Node], edges: Edges, capture: bool) -> None:
         """Mark the nodes that lie on a way to one of the edges."""
         self.selective = True
         for index, (node, nr) in enumerate(edges):
@@ -345,7 +346,7 @@ def _tensor_hooks(node: Node, grads: Grads) -> Grads:
 
 
 def _node_pre_hooks(node: Node, grads: Grads) -> Grads:
-    for hook in tuple(node._pre_hooks.values()):
+    for hook in tuple((node._pre_hooks or {}).values()):
         result = hook(tuple(grads))
         if result is not None:
             grads = _replacement(hook, result, tuple(grads))
@@ -353,7 +354,7 @@ def _node_pre_hooks(node: Node, grads: Grads) -> Grads:
 
 
 def _node_post_hooks(node: Node, results: tuple, arrived: tuple) -> tuple:
-    for hook in tuple(node._post_hooks.values()):
+    for hook in tuple((node._post_hooks or {}).values()):
         result = hook(results, arrived)
         if result is not None:
             results = tuple(_replacement(hook, result, results))
@@ -386,7 +387,7 @@ def _validated(node: Node, results: tuple) -> tuple:
     return tuple(checked)
 
 
-def _fitting(value: Tensor, metadata: tuple[tuple[int, ...], np.dtype], whence: str, i: int) -> Tensor:
+def _fitting(value: Any, metadata: tuple[tuple[int, ...], np.dtype], whence: str, i: int) -> Tensor:
     """The gradient in this shape and type: summed where the tensor was broadcast."""
     shape, dtype = metadata
     try:

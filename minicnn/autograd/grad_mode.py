@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 
 class _GradMode(threading.local):
@@ -33,6 +34,7 @@ def is_inference_mode_enabled() -> bool:
 class _GradModeContext:
     """Sets the flag for a `with` block, or for each call of a decorated function."""
 
+    _previous: Any  # what was set before the block
     enabled: bool
 
     def __enter__(self) -> None:

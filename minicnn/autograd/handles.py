@@ -67,7 +67,7 @@ class RemovableHandle:
 
 def unserializable_hook(f: Callable) -> Callable:
     """Mark a tensor hook as one that pickling may drop without a warning. Usable as a decorator."""
-    f.__torch_unserializable__ = True
+    setattr(f, "__torch_unserializable__", True)  # noqa: B010  (a function has no such attribute for a type checker)
     return f
 
 

@@ -126,9 +126,10 @@ class _Window:
     def zeros(self) -> tuple[np.ndarray, np.ndarray]:
         """(zeros laid out like the base, the window of the view in them)."""
         memory = np.zeros(self.nbytes, np.uint8)
-        return tuple(
-            np.ndarray(shape, self.dtype, memory, offset, strides) for shape, strides, offset in (self.base, self.view)
+        whole, part = (
+            np.ndarray(shape, self.dtype, memory, at, strides) for shape, strides, at in (self.base, self.view)
         )
+        return whole, part
 
 
 class AsStridedBackward0(Node):
@@ -144,7 +145,8 @@ class AsStridedBackward0(Node):
         if grads[0] is None:
             return (None,)
         whole, part = self._window.zeros()
-        np.add.at(part, ..., grads[0].array) if _overlaps(part) else np.copyto(part, grads[0].array)
+        everywhere: Any = ...
+        np.add.at(part, everywhere, grads[0].array) if _overlaps(part) else np.copyto(part, grads[0].array)
         return (grads[0].wrap(whole),)
 
 
