@@ -58,19 +58,25 @@ class Walk(NamedTuple):
 
 @functools.cache
 def definitions(file: str) -> list[tuple[int, int, str, str]]:
-    """(first line, last line, name, first sentence of the docstring) of each function in a file that is no inner one."""
+    """(first line, last line, name, first sentence of the docstring, else of its class's) of each outer function in a file."""
     found = []
 
-    def visit(node: ast.AST, prefix: str) -> None:
+    def visit(node: ast.AST, prefix: str, inherited: str) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef):
-                text = " ".join((ast.get_docstring(child) or "").split("\n\n")[0].split())
-                found.append((child.lineno, child.end_lineno or 0, prefix + child.name, text.partition(". ")[0]))
+                why = _first_sentence(child) or inherited
+                found.append((child.lineno, child.end_lineno or 0, prefix + child.name, why))
+            elif isinstance(child, ast.ClassDef):
+                visit(child, f"{prefix}{child.name}.", _first_sentence(child))
             else:
-                visit(child, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix)
+                visit(child, prefix, inherited)
 
-    visit(ast.parse((PACKAGE / file).read_text(encoding="utf-8")), "")
+    visit(ast.parse((PACKAGE / file).read_text(encoding="utf-8")), "", "")
     return found
+
+
+def _first_sentence(node: ast.FunctionDef | ast.ClassDef) -> str:
+    return " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split()).partition(". ")[0].rstrip(".")
 
 
 @functools.cache

@@ -116,6 +116,7 @@ def grad(
 
 
 def _refuse_create_graph(create_graph: bool) -> None:
+    """The backward pass itself is not recorded: who asks for that is told."""
     if create_graph:
         raise NotImplementedError(
             "create_graph=True: minicnn computes first derivatives only; the backward pass is not recorded"
@@ -192,6 +193,7 @@ class Task:
         edges: Edges | None,
         capture: bool,
     ) -> list[Tensor | None]:
+        """The whole pass: find the nodes, start with the roots' gradients, run what becomes ready."""
         starts: Edges = [tensor.gradient_edge() for tensor in roots]
         self.only_root = starts[0][0] if len(starts) == 1 else None  # as in PyTorch its tensor's hooks run in any case
         order = self._discover([node for node, _ in starts])
@@ -215,6 +217,7 @@ class Task:
         return self.captured
 
     def _walk(self) -> None:
+        """Run the nodes, each as soon as it is ready, until none is left."""
         while self.ready:
             node, grads = self.ready.pop()
             self._evaluate(node, grads)
@@ -273,6 +276,7 @@ class Task:
             self.ready.push(node, self.waiting.pop(node))
 
     def _evaluate(self, node: Node, grads: Grads) -> None:
+        """One node's turn: keep what was asked for, run it, pass its gradients on."""
         must_run = not self.selective or node in self.needed
         # PyTorch's rule: the result is taken after the tensor's hooks if the node need not run, before them if it must.
         if not must_run:
@@ -289,6 +293,7 @@ class Task:
                 self._deliver(successor, nr, value)
 
     def _call(self, node: Node, grads: Grads) -> tuple[Tensor | None, ...]:
+        """The node with the hooks around it: tensor hooks and pre-hooks, the node, post-hooks."""
         grads = _tensor_hooks(node, grads)
         if node._pre_hooks:
             grads = _node_pre_hooks(node, grads)
@@ -299,6 +304,7 @@ class Task:
         return results
 
     def _run(self, node: Node, grads: Grads) -> tuple[Tensor | None, ...]:
+        """The node itself; in a pass for some inputs only, with what is wanted of it."""
         if not self.selective:
             return node.run(grads)
         wanted = [n in self.needed or n in self.captures for n, _ in node.next_functions]
@@ -329,6 +335,7 @@ def _in_new_thread(function: Callable[[], None]) -> None:
 
 
 def _tensor_hooks(node: Node, grads: Grads) -> Grads:
+    """Show the gradients to the tensors' hooks, which may change them, and keep those that `retain_grad` asks for."""
     for hooks, nr in node.tensor_hooks():
         for hook in tuple(hooks.values()):
             result = hook(grads[nr])

@@ -24,6 +24,7 @@ _counting = threading.Lock()
 
 
 def is_grad_enabled() -> bool:
+    """Whether operations are recorded in this thread now."""
     return mode.asked if mode.inference else mode.enabled
 
 
@@ -151,4 +152,5 @@ def _count(blocks: int) -> None:
 
 
 def _set(enabled: bool) -> None:
+    """Set this thread's flag; under `inference_mode` nothing is recorded all the same."""
     mode.asked, mode.enabled = enabled, enabled and not mode.inference
