@@ -83,7 +83,7 @@ assert x.grad.tolist() == [2, 4, 6]  # 2 x: two gradients arrived, x from each s
 #
 # Shapes, here and everywhere: `N C H W` input, `O KH KW` kernel, `OH OW` output.
 #
-# *In the library: `minicnn/kernels/reference.py` (loops), `minicnn/kernels/convolution.py` (fast),
+# *In the library: `minicnn/kernels/reference.py` (loops), `minicnn/kernels/fast/convolution.py` (fast),
 # `minicnn/ops/convolution.py` (forward and backward).*
 
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from minicnn import kernels
-from minicnn.kernels import parallel
-from minicnn.kernels.tile import ROWS, VECTORS, lanes, plain, tile, width_for
+from minicnn.kernels.fast import parallel
+from minicnn.kernels.fast.tile import ROWS, VECTORS, lanes, plain, tile, width_for
 
 KINDS = pytest.mark.parametrize("kind", [np.float32, np.float64], ids=lambda kind: kind.__name__)
 
@@ -159,7 +159,7 @@ def test_a_thread_that_finds_the_helpers_busy_does_the_work_itself(monkeypatch):
 def test_a_forked_child_has_helpers_of_its_own():
     code = (
         "import os, numpy as np; from minicnn import kernels\n"
-        "kernels.parallel.THREADS = 2\n"
+        "kernels.fast.parallel.THREADS = 2\n"
         "x = np.ones((2, 16, 40, 40), np.float32); w = np.ones((16, 16, 3, 3), np.float32)\n"
         "g = (1, 1), (1, 1), (1, 1), 1\n"
         "expected = kernels.get('conv2d')(x, w, None, *g); child = os.fork()\n"

@@ -138,7 +138,7 @@ def test_the_number_of_threads_changes_nothing_but_rounding(name, monkeypatch):
     grad = rng.standard_normal((3, 70, 20, 19)).astype(np.float32)
     results = []
     for threads in (1, 2, 5):
-        monkeypatch.setattr(kernels.parallel, "THREADS", threads)
+        monkeypatch.setattr(kernels.fast.parallel, "THREADS", threads)
         with kernels.use(name):
             geometry = (1, 1), (1, 1), (1, 1), 1
             results.append(kernels.get("conv2d")(x, weight, None, *geometry))

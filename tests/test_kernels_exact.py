@@ -16,7 +16,7 @@ import torch
 
 import minicnn
 from minicnn import kernels, viz
-from minicnn.kernels import weight_gradient, winograd
+from minicnn.kernels.fast import weight_gradient, winograd
 
 SAME = (1, 1), (1, 1), (1, 1), 1  # stride, padding, dilation, groups
 
@@ -287,7 +287,7 @@ def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
     code = (
         "import numpy as np; from minicnn import kernels; kernels.use('im2col')\n"
         "print(kernels.get('conv2d')(np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1).sum())\n"
-        "print(sum(kernels.convolution._split.stats.cache_hits.values()))"
+        "print(sum(kernels.fast.convolution._split.stats.cache_hits.values()))"
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT")}
 
@@ -300,7 +300,7 @@ def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
 
     assert run() == ["4.0", "0"]
     assert run() == ["4.0", "1"]  # from the disk
-    direct = tmp_path / "minicnn" / "kernels" / "direct.py"
+    direct = tmp_path / "minicnn" / "kernels" / "fast" / "direct.py"
     before = direct.read_text()
     assert before.count("target[j] = source[j]\n        elif SW == 2") == 1
     direct.write_text(

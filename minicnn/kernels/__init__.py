@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import activation, convolution, pooling, product, reference, resize, sums
+from minicnn.kernels import reference
+from minicnn.kernels.fast import activation, convolution, pooling, product, resize, sums
 from minicnn.kernels.shapes import output_size
 
 __all__ = ["add_up", "current", "exact", "explain", "get", "output_size", "use"]
@@ -55,7 +56,7 @@ class use:
 
     "fast": the compiled ones, each convolution by the algorithm that `explain` names. "reference": the loops. "direct",
     "winograd", "im2col": the compiled ones, and this algorithm for the forward pass and the gradient to the input of every
-    convolution that it can compute (`kernels/convolution.py`); "direct" for the others.
+    convolution that it can compute (`kernels/fast/convolution.py`); "direct" for the others.
     """
 
     def __init__(self, name: str) -> None:
@@ -129,7 +130,7 @@ def explain(
 ) -> str:
     """The name of the algorithm that a convolution of these shapes takes: "direct", "winograd", "im2col" or "reference".
 
-    `operation`: "forward", "grad_input" or "grad_weight". The table is in `kernels/convolution.py`, in `plan`.
+    `operation`: "forward", "grad_input" or "grad_weight". The table is in `kernels/fast/convolution.py`, in `plan`.
     """
     if operation not in convolution.OPERATIONS:
         raise ValueError(f"operation is one of {', '.join(map(repr, convolution.OPERATIONS))}, not {operation!r}")

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from . import resize
-from .shapes import adaptive_windows, output_size, pooling_windows
+from .shapes import adaptive_windows, bilinear_sources, grid_taps, nearest_sources, output_size, pooling_windows
 
 Pair = tuple[int, int]
 Scales = tuple[float | None, float | None]
@@ -252,7 +251,7 @@ def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None,
 
     Each output pixel copies the input pixel below it.
     """
-    rows, columns = map(resize.nearest_sources, x.shape[2:], output_size, scales)
+    rows, columns = map(nearest_sources, x.shape[2:], output_size, scales)
     out = np.empty((*x.shape[:2], *output_size), x.dtype)
     for oh in range(output_size[0]):
         for ow in range(output_size[1]):
@@ -267,7 +266,7 @@ def upsample_nearest2d_grad(
 
     Each input pixel adds up the gradients of its copies.
     """
-    rows, columns = map(resize.nearest_sources, input_shape[2:], output_size, scales)
+    rows, columns = map(nearest_sources, input_shape[2:], output_size, scales)
     out = np.zeros(input_shape, grad.dtype)
     for oh in range(output_size[0]):
         for ow in range(output_size[1]):
@@ -307,7 +306,7 @@ def _corners(
 ) -> Iterator:
     """(oh, ow, h, w, weight): the input pixels behind each output pixel."""
     rows, columns = (
-        resize.bilinear_sources(n, count, align_corners, scale, dtype)
+        bilinear_sources(n, count, align_corners, scale, dtype)
         for n, count, scale in zip(shape[2:], output_size, scales, strict=True)
     )
     for oh in range(output_size[0]):
@@ -322,7 +321,7 @@ def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, a
 
     out[n, :, i, j] = the pixels around the place grid[n, i, j], mixed by their distance from it.
     """
-    rows, columns, weights, _, _ = resize.grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    rows, columns, weights, _, _ = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
     out = np.zeros((*x.shape[:2], *grid.shape[1:3]), x.dtype)
     for tap, n, i, j in np.ndindex(rows.shape):
         out[n, :, i, j] += weights[tap, n, i, j] * x[n, :, rows[tap, n, i, j], columns[tap, n, i, j]]
@@ -336,7 +335,7 @@ def grid_sample_grad(
 
     To each pixel by its weight; to the grid by how the weights change with the place.
     """
-    rows, columns, weights, by_x, by_y = resize.grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    rows, columns, weights, by_x, by_y = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
     to_x, to_place = np.zeros(x.shape, grad.dtype), np.zeros_like(grid)
     for tap, n, i, j in np.ndindex(rows.shape):
         h, w = rows[tap, n, i, j], columns[tap, n, i, j]

@@ -1,6 +1,7 @@
-"""Where windows lie: the output-size formula and the tables of pooling windows.
+"""Which input pixels an output sees: the output-size formula, pooling windows, and what resizing and `grid_sample` read.
 
-A convolution and a pooling window obey the same rule, so `output_size` is the only place where it is written down.
+A convolution and a pooling window obey the same rule, so `output_size` is the only place where it is written down. The loops and
+the fast kernels both read these tables.
 """
 
 import numpy as np
@@ -40,3 +41,88 @@ def adaptive_windows(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """First pixel and end of each of `count` windows that share `size` pixels: floor(i size / count), ceil((i + 1) size / count)."""
     index = np.arange(count)
     return index * size // count, -(-(index + 1) * size // count)
+
+
+def nearest_sources(size: int, count: int, scale: float | None) -> np.ndarray:
+    """For each of `count` output pixels the input pixel that it copies: floor(i * step), step = size / count or 1 / scale.
+
+    As in PyTorch a size that stays, or doubles, is copied whatever the scale that led to it.
+    """
+    i = np.arange(count)
+    if count in (size, 2 * size):
+        return i * size // count
+    step = np.float32(1 / scale if scale else size / count)
+    return np.minimum(np.floor(i.astype(np.float32) * step).astype(np.int64), size - 1)
+
+
+def bilinear_sources(
+    size: int, count: int, align_corners: bool, scale: float | None, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of `count` output pixels the two input pixels that it mixes and the second one's weight.
+
+    align_corners: i (size - 1) / (count - 1), else (i + 1/2) * step - 1/2, not below 0; a size that stays is copied.
+    """
+    i = np.arange(count, dtype=dtype)
+    if count == size:
+        place = i
+    elif align_corners:
+        place = i * dtype.type((size - 1) / (count - 1) if count > 1 else 0)
+    else:
+        place = np.maximum(
+            (i + dtype.type(0.5)) * dtype.type(1 / scale if scale else size / count) - dtype.type(0.5), 0
+        )
+    low = np.minimum(place.astype(np.int64), size - 1)
+    return low, low if count == size else np.minimum(low + 1, size - 1), np.minimum(place - low, 1).astype(dtype)
+
+
+def grid_taps(
+    shape: tuple[int, ...], grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The pixels that each place of the grid reads, one entry (N, OH, OW) for each tap: rows, columns, weights, and the
+    slopes of the weights by the grid's x and y. A tap outside the input has weight 0."""
+    _, _, H, W = shape
+    x, slope_x = _unnormalize(grid[..., 0], W, padding_mode, align_corners)
+    y, slope_y = _unnormalize(grid[..., 1], H, padding_mode, align_corners)
+    if mode == "nearest":
+        nothing = np.zeros_like(x)
+        taps = [(np.round(y), np.round(x), np.ones_like(x), nothing, nothing)]
+    else:
+        x0, y0 = np.floor(x), np.floor(y)
+        fx, fy = x - x0, y - y0
+        taps = [
+            (y0, x0, (1 - fx) * (1 - fy), -(1 - fy) * slope_x, -(1 - fx) * slope_y),
+            (y0, x0 + 1, fx * (1 - fy), (1 - fy) * slope_x, -fx * slope_y),
+            (y0 + 1, x0, (1 - fx) * fy, -fy * slope_x, (1 - fx) * slope_y),
+            (y0 + 1, x0 + 1, fx * fy, fy * slope_x, fx * slope_y),
+        ]
+    rows, columns, weights, by_x, by_y = map(np.stack, zip(*taps, strict=True))
+    inside = (rows >= 0) & (rows < H) & (columns >= 0) & (columns < W)
+    at = (np.where(inside, place, 0).astype(np.int64) for place in (rows, columns))
+    return (*at, weights * inside, by_x * inside, by_y * inside)
+
+
+def _unnormalize(g: np.ndarray, n: int, padding_mode: str, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Grid coordinates in [-1, 1] as pixel coordinates, and the slope of that map."""
+    kind = g.dtype.type
+    half = kind((n - 1) / 2 if align_corners else n / 2)
+    x = (g + 1) * half - (0 if align_corners else kind(0.5))
+    slope = np.full_like(g, half)
+    if padding_mode == "zeros":
+        return x, slope
+    if padding_mode == "reflection":
+        low, high = (0.0, n - 1.0) if align_corners else (-0.5, n - 0.5)
+        span = high - low
+        if span == 0:
+            return np.zeros_like(x), np.zeros_like(slope)
+        turns, rest = _divide(np.abs(x - kind(low)), kind(span))
+        odd = turns % 2 == 1
+        slope = slope * np.where(x < low, -1, 1) * np.where(odd, -1, 1)
+        x = np.where(odd, kind(high) - rest, rest + kind(low))
+    outside = (x <= 0) | (x >= n - 1)
+    return np.clip(x, 0, n - 1).astype(g.dtype, copy=False), np.where(outside, 0, slope).astype(g.dtype, copy=False)
+
+
+def _divide(a: np.ndarray, b: float) -> tuple[np.ndarray, np.ndarray]:
+    """Quotient and rest. `np.divmod` is exact for huge numbers too, and twenty times slower."""
+    quotient = np.floor(a / b)
+    return quotient, a - quotient * b

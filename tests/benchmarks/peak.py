@@ -37,8 +37,8 @@ def main() -> None:
 
     import torch
 
-    from minicnn.kernels.parallel import jit, jit_sums, run
-    from minicnn.kernels.tile import ROWS, VECTORS, lanes, tile
+    from minicnn.kernels.fast.parallel import jit, jit_sums, run
+    from minicnn.kernels.fast.tile import ROWS, VECTORS, lanes, tile
 
     torch.set_num_threads(threads)
     width = VECTORS * lanes(np.float32)

@@ -16,12 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minicnn.kernels.shapes import output_size
+
 from . import direct, weight_gradient, winograd
 from .direct import pick
 from .memory import scratch
 from .parallel import jit, run
 from .product import matmul
-from .shapes import output_size
 from .tile import ROWS
 
 COLUMNS = 2**20  # numbers in one block of columns: it should stay in the processor's cache until it has been used

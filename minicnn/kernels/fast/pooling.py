@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from minicnn.kernels.shapes import adaptive_windows, output_size, pooling_windows
+
 from .parallel import jit, run
-from .shapes import adaptive_windows, output_size, pooling_windows
 
 Pair = tuple[int, int]
 Windows = tuple[np.ndarray, np.ndarray]  # first pixel and end of each window along one axis

@@ -20,11 +20,12 @@ sees that pixel or not: `is_even` says where that does no harm. Float64, where e
 
 import numpy as np
 
+from minicnn.kernels.shapes import output_size
+
 from . import parallel
 from .direct import pick
 from .memory import scratch
 from .parallel import jit, jit_sums, run
-from .shapes import output_size
 from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
 
 POINTS = 36  # in two dimensions

@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minicnn.kernels.shapes import output_size
+
 from .memory import scratch
 from .parallel import jit, run
-from .shapes import output_size
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
