@@ -11,6 +11,13 @@ from minicnn import random as _random
 from minicnn._tensor import Tensor, _numbers
 from minicnn._types import check_device, dtype, float32, int64, uint8
 
+__all__ = [
+    "ByteTensor", "FloatTensor", "LongTensor", "arange", "as_tensor", "asarray", "bernoulli", "empty", "empty_like",
+    "eye", "from_numpy", "full", "full_like", "is_tensor", "linspace", "logspace", "meshgrid", "multinomial",
+    "normal", "ones", "ones_like", "rand", "rand_like", "randint", "randn", "randn_like", "randperm", "tensor",
+    "zeros", "zeros_like",
+]  # fmt: skip
+
 
 def _finish(array: np.ndarray, kind: dtype | None, device: Any, requires_grad: bool) -> Tensor:
     check_device(device)

@@ -6,6 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+__all__ = [
+    "Size", "complex64", "complex128", "device", "dtype", "float16", "float32", "float64", "int8", "int16", "int32",
+    "int64", "uint8",
+]  # fmt: skip
+
 
 class dtype:
     """An element type. `minicnn.float32.numpy` is the NumPy type behind it; prints `torch.float32` as in PyTorch."""

@@ -1,154 +1,41 @@
-"""The operations: functions of tensors, one file a family. `minicnn.Tensor` and `minicnn.nn.functional` call them."""
+"""The operations: functions of tensors, one file a family. `minicnn.Tensor` and `minicnn.nn.functional` call them.
+
+Each family lists in `__all__` what stands in `minicnn` too, under PyTorch's names.
+"""
 
 import sys
 
 from minicnn import _tensor
 from minicnn.ops._common import default_dtype, result_type, set_default_dtype
+from minicnn.ops.activation import *
 from minicnn.ops.activation import (
     elu,
-    erf,
     gelu,
     hardsigmoid,
     hardswish,
     hardtanh,
     leaky_relu,
-    log_softmax,
     logsigmoid,
     mish,
-    prelu,
-    relu,
-    selu,
-    sigmoid,
     silu,
-    softmax,
     softplus,
-    tanh,
-    threshold,
 )
-from minicnn.ops.arithmetic import (
-    add,
-    addcdiv,
-    addcmul,
-    div,
-    floor_divide,
-    lerp,
-    mul,
-    neg,
-    pow,
-    reciprocal,
-    remainder,
-    rsub,
-    square,
-    sub,
-)
-from minicnn.ops.comparison import (
-    allclose,
-    bitwise_and,
-    bitwise_or,
-    bitwise_xor,
-    eq,
-    equal,
-    ge,
-    gt,
-    isclose,
-    isfinite,
-    isinf,
-    isnan,
-    le,
-    logical_and,
-    logical_not,
-    logical_or,
-    lt,
-    masked_fill,
-    maximum,
-    minimum,
-    ne,
-    where,
-)
-from minicnn.ops.convolution import (
-    col2im,
-    conv2d,
-    conv_transpose2d,
-    im2col,
-)
-from minicnn.ops.copying import (
-    cat,
-    clone,
-    contiguous,
-    flip,
-    repeat,
-    roll,
-    rot90,
-    stack,
-    tile,
-    tril,
-    triu,
-)
-from minicnn.ops.elementwise import (
-    abs,
-    atan,
-    ceil,
-    clamp,
-    clamp_max,
-    clamp_min,
-    cos,
-    exp,
-    expm1,
-    floor,
-    log,
-    log1p,
-    log2,
-    log10,
-    round,
-    rsqrt,
-    sign,
-    sin,
-    sqrt,
-    tan,
-    to_dtype,
-)
-from minicnn.ops.fourier import (
-    fourier_to_image,
-    irfft2,
-    rfft2,
-    view_as_complex,
-    view_as_real,
-)
-from minicnn.ops.indexing import (
-    gather,
-    index,
-    index_put_,
-    index_select,
-    masked_select,
-    nonzero,
-    scatter,
-    take_along_dim,
-)
-from minicnn.ops.linear import (
-    addmm,
-    bmm,
-    dot,
-    linear,
-    matmul,
-    mm,
-    mv,
-    outer,
-)
-from minicnn.ops.loss import (
-    bce_with_logits,
-    cross_entropy,
-    huber_loss,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-    smooth_l1_loss,
-)
-from minicnn.ops.normalization import (
-    batch_norm,
-)
-from minicnn.ops.padding import (
-    pad,
-)
+from minicnn.ops.arithmetic import *
+from minicnn.ops.comparison import *
+from minicnn.ops.convolution import col2im, conv2d, conv_transpose2d, im2col
+from minicnn.ops.copying import *
+from minicnn.ops.copying import contiguous, repeat
+from minicnn.ops.elementwise import *
+from minicnn.ops.elementwise import to_dtype
+from minicnn.ops.fourier import *
+from minicnn.ops.fourier import fourier_to_image, irfft2, rfft2
+from minicnn.ops.indexing import *
+from minicnn.ops.indexing import index, index_put_
+from minicnn.ops.linear import *
+from minicnn.ops.linear import linear
+from minicnn.ops.loss import bce_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss, nll_loss, smooth_l1_loss
+from minicnn.ops.normalization import batch_norm
+from minicnn.ops.padding import pad
 from minicnn.ops.pooling import (
     adaptive_avg_pool2d,
     adaptive_max_pool2d,
@@ -158,54 +45,9 @@ from minicnn.ops.pooling import (
     upsample_bilinear2d,
     upsample_nearest2d,
 )
-from minicnn.ops.reduction import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    logsumexp,
-    max,
-    mean,
-    median,
-    min,
-    nansum,
-    norm,
-    prod,
-    std,
-    sum,
-    var,
-)
-from minicnn.ops.shape import (
-    broadcast_to,
-    chunk,
-    expand,
-    flatten,
-    movedim,
-    narrow,
-    permute,
-    reshape,
-    select,
-    split,
-    squeeze,
-    t,
-    transpose,
-    unbind,
-    unflatten,
-    unfold,
-    unsqueeze,
-    view,
-)
-from minicnn.ops.sorting import (
-    argsort,
-    bincount,
-    count_nonzero,
-    cumsum,
-    histc,
-    sort,
-    topk,
-    unique,
-)
+from minicnn.ops.reduction import *
+from minicnn.ops.shape import *
+from minicnn.ops.shape import expand, unfold, view
+from minicnn.ops.sorting import *
 
 _tensor.ops = sys.modules[__name__]  # for the methods of `Tensor`

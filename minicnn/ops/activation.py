@@ -11,6 +11,8 @@ from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
 from minicnn.ops._common import floating, implemented, operand, single, wrap_dim
 
+__all__ = ["erf", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
+
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 

@@ -22,6 +22,11 @@ from minicnn.ops._common import (
     single,
 )
 
+__all__ = [
+    "add", "addcdiv", "addcmul", "div", "floor_divide", "lerp", "mul", "neg", "pow", "reciprocal", "remainder",
+    "rsub", "square", "sub",
+]  # fmt: skip
+
 
 class Add(Op):
     """a + alpha b"""

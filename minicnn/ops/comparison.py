@@ -12,6 +12,12 @@ from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
 from minicnn.ops._common import Number, broadcast_shapes, fitting, implemented, need_tensor, operand, pair, result_type
 
+__all__ = [
+    "allclose", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "equal", "ge", "gt", "isclose", "isfinite", "isinf",
+    "isnan", "le", "logical_and", "logical_not", "logical_or", "lt", "masked_fill", "maximum", "minimum", "ne",
+    "where",
+]  # fmt: skip
+
 
 class Maximum(Op):
     """The larger of both; a tie gives half of the gradient to each."""

@@ -12,6 +12,8 @@ from minicnn.autograd.function import Op
 from minicnn.ops._common import check_expand, fitting, operand, promote, wrap_dim, wrap_dims
 from minicnn.ops.elementwise import to_dtype
 
+__all__ = ["cat", "clone", "flip", "roll", "rot90", "stack", "tile", "tril", "triu"]
+
 
 class Clone(Op):
     @staticmethod

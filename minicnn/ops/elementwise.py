@@ -10,6 +10,11 @@ from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
 from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, need_tensor, operand, result_type
 
+__all__ = [
+    "abs", "atan", "ceil", "clamp", "clamp_max", "clamp_min", "cos", "exp", "expm1", "floor", "log", "log10", "log1p",
+    "log2", "round", "rsqrt", "sign", "sin", "sqrt", "tan",
+]  # fmt: skip
+
 
 def _float_array(a: Tensor) -> np.ndarray:
     return operand(a, floating(a.array.dtype))

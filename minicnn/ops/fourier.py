@@ -6,6 +6,9 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
+from minicnn.ops.copying import stack
+
+__all__ = ["complex", "view_as_complex", "view_as_real"]
 
 
 def _half_weights(width: int, columns: int, dtype: np.dtype) -> np.ndarray:
@@ -87,6 +90,11 @@ def irfft2(input: Tensor, s: tuple[int, int] | None = None, norm: str | None = N
     """Real images from half their spectrum: complex (..., H, W // 2 + 1) -> (..., H, W), s = (H, W)."""
     height, width = s or (input.array.shape[-2], 2 * (input.array.shape[-1] - 1))
     return FftC2R.apply(input, height, width, norm or "backward")
+
+
+def complex(real: Tensor, imag: Tensor) -> Tensor:
+    """real + i imag, both of one shape and type -> complex of this shape. RuntimeError if the shapes differ."""
+    return view_as_complex(stack([real, imag], -1))
 
 
 def view_as_complex(input: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from minicnn.ops._common import broadcast_shapes, fitting, wrap_dim
 from minicnn.ops.copying import Copy, clone
 from minicnn.ops.shape import Alias, Slice
 
+__all__ = ["gather", "index_select", "masked_select", "nonzero", "scatter", "take_along_dim"]
+
 
 class Index(Op):
     """Elements picked by index arrays or masks; one picked twice gets both gradients."""

@@ -13,6 +13,8 @@ from minicnn.autograd.function import Op
 from minicnn.ops import arithmetic, shape
 from minicnn.ops._common import broadcast_shapes, check_expand, implemented
 
+__all__ = ["addmm", "bmm", "dot", "matmul", "mm", "mv", "outer"]
+
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return kernels.get("matmul", a.dtype)(a, b)

@@ -14,6 +14,11 @@ from minicnn.autograd.function import Op
 from minicnn.ops import comparison, elementwise
 from minicnn.ops._common import count, floating, implemented, mean_of, product_of, wrap_dim, wrap_dims
 
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "median", "min", "nansum", "norm",
+    "prod", "std", "sum", "var",
+]  # fmt: skip
+
 Dims = int | Sequence[int] | None
 
 

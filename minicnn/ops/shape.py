@@ -12,6 +12,11 @@ from minicnn.autograd.function import Op, ViewOp
 from minicnn.ops._common import check_expand, wrap_dim, wrap_dims
 from minicnn.ops.copying import clone
 
+__all__ = [
+    "broadcast_to", "chunk", "flatten", "movedim", "narrow", "numel", "permute", "reshape", "select", "split", "squeeze", "t",
+    "transpose", "unbind", "unflatten", "unsqueeze",
+]  # fmt: skip
+
 
 class View(ViewOp):
     @staticmethod
@@ -194,6 +199,11 @@ def _full_shape(shape: Sequence[int], size: int) -> tuple[int, ...]:
     if (-1 not in shape and known != size) or (-1 in shape and (known == 0 or size % known)):
         raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
     return tuple(size // known if n == -1 else n for n in shape)
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.array.size
 
 
 def view(input: Tensor, shape: Sequence[int]) -> Tensor:

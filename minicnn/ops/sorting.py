@@ -9,6 +9,8 @@ from minicnn.autograd.function import Op
 from minicnn.ops._common import implemented, wide, wrap_dim, wrap_dims
 from minicnn.ops.reduction import Dims, ValuesIndices, values_indices
 
+__all__ = ["argsort", "bincount", "count_nonzero", "cumsum", "histc", "sort", "topk", "unique"]
+
 
 class Cumsum(Op):
     """Running sum along a dimension; its gradient runs backwards."""
