@@ -351,7 +351,7 @@ def _picture(options: argparse.Namespace) -> np.ndarray:
 
 def _check_output(options: argparse.Namespace) -> None:
     """Before the work: the file that is to be written can be, and is none of those that are read."""
-    from minicnn.viz.plot import figure_path, writable
+    from minicnn.viz.figures.plot import figure_path, writable
 
     if not hasattr(options, "output"):
         return

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
+from minicnn.viz.figures.plot import new_figure
 from minicnn.viz.penalties import L2, Blur, TotalVariation
-from minicnn.viz.plot import new_figure
 
 
 def words(figure: Figure) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 from minicnn.atlas.contents import Contents, inside, unit_id
 from minicnn.atlas.markup import Markup, el, html
 from minicnn.atlas.plan import Layer
-from minicnn.viz.plot import coloured
+from minicnn.viz.figures.plot import coloured
 
 
 def add_photograph(contents: Contents) -> None:

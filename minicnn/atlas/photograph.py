@@ -11,7 +11,8 @@ from minicnn.nn import Module
 from minicnn.viz import capture, grad_cam, maps_of
 from minicnn.viz import image as images
 from minicnn.viz._modules import still
-from minicnn.viz.plot import coloured, in_grey
+from minicnn.viz.figures.plot import coloured
+from minicnn.viz.tiles import in_grey
 
 EXPLAINED = 3  # answers for which Grad-CAM says where they come from
 

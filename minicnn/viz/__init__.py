@@ -20,30 +20,32 @@ from minicnn.viz.attribution import (
     score,
     smooth_grad,
 )
-from minicnn.viz.attribution_figures import draw_attribution, draw_sanity
 from minicnn.viz.capture import capture
 from minicnn.viz.diversity import Diverse, diverse, similarity
 from minicnn.viz.dream import Dream, Energy, dream
 from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
 from minicnn.viz.explain import Explanation, explain_input_gradient, explain_pixel, explain_weight_gradient
-from minicnn.viz.feature_maps import draw_maps, draw_overlay, draw_strip, maps_of
+from minicnn.viz.feature_maps import maps_of
+from minicnn.viz.figures.attribution import draw_attribution, draw_sanity
+from minicnn.viz.figures.feature_maps import draw_maps, draw_overlay, draw_strip
+from minicnn.viz.figures.filters import draw_filters, draw_kernels
+from minicnn.viz.figures.overview import draw_overview
+from minicnn.viz.figures.plot import draw_rows, sample_photo
+from minicnn.viz.figures.top_patches import draw_receptive_fields
 from minicnn.viz.filter_report import FilterReport, filter_report
-from minicnn.viz.filters import dead_filters, draw_filters, draw_kernels, filter_tiles, weight_of
+from minicnn.viz.filters import dead_filters, filter_tiles, weight_of
 from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
 from minicnn.viz.geometry import Axis, Field, receptive_fields
 from minicnn.viz.growth import FilterGrowth, filter_growth
 from minicnn.viz.histogram import Histogram
-from minicnn.viz.image import fit, frame, load_image, preprocess, sample_photo, statistics, to_pixels
+from minicnn.viz.image import fit, frame, load_image, preprocess, statistics, to_pixels
 from minicnn.viz.inversion import Inverted, Match, invert
 from minicnn.viz.ladder import Ladder, ladder, standard_rungs
 from minicnn.viz.maximize import ActivationWarning, Maximized, activation, maximize
 from minicnn.viz.objectives import Unit, logit
-from minicnn.viz.overview import draw_overview
 from minicnn.viz.parametrization import FixedMagnitude, Fourier, Pixels
-from minicnn.viz.patch_figures import draw_receptive_fields
 from minicnn.viz.patches import component_energy, patch_components
 from minicnn.viz.penalties import L2, PENALTIES, Blur, Diversity, TotalVariation
-from minicnn.viz.plot import draw_rows
 from minicnn.viz.relu import open_relus, relu_rule
 from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.spectrum import fine_share, mean_magnitude, natural_magnitude, radial_spectrum

@@ -16,7 +16,7 @@ from minicnn.viz.objectives import Unit, parse
 from minicnn.viz.penalties import Diversity, gram_directions
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
 
 @dataclass
@@ -36,7 +36,8 @@ class Diverse:
 
     def figure(self) -> "Figure":
         """Two rows of images: from different noise alone, and with the diversity term."""
-        from minicnn.viz.plot import draw_rows, rise_labels
+        from minicnn.viz.figures.maximize import rise_labels
+        from minicnn.viz.figures.plot import draw_rows
 
         captions = (
             f"from other noise\nalike: {self.plain_similarity:.2f}",

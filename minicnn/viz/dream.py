@@ -21,7 +21,7 @@ from minicnn.viz.parametrization import Pixels
 from minicnn.viz.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
 
 class Energy:
@@ -65,7 +65,7 @@ class Dream:
 
     def figure(self) -> "Figure":
         """The photograph and the dream, each with its activation."""
-        from minicnn.viz.plot import draw_rows
+        from minicnn.viz.figures.plot import draw_rows
 
         labels = [f"the photograph: {self.activation_start:.3g}", f"the dream: {self.activation_end:.3g}"]
         sizes = ", ".join(f"{octave.images.shape[1]} × {octave.images.shape[2]}" for octave in self.octaves)

@@ -37,11 +37,10 @@ from minicnn.nn import (
 from minicnn.nn import functional as F
 from minicnn.viz._modules import dtype_of, find_module, input_channels, run, still
 from minicnn.viz.capture import capture
-from minicnn.viz.filters import draw_filters
 from minicnn.viz.geometry import receptive_fields
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
 GATES = (ReLU, ReLU6, LeakyReLU, PReLU, ELU, SELU, GELU, SiLU, Mish, Hardswish)
 BATCH = 16  # units whose weights are computed at once
@@ -60,6 +59,8 @@ class ExpandedWeights:
 
     def figure(self, columns: int | None = None, title: str | None = None) -> "Figure":
         """The weights as pictures, in colour for three input channels, each on its own scale about zero."""
+        from minicnn.viz.figures.filters import draw_filters
+
         height, width = self.weights.shape[2:]
         how = f", {' and '.join(self.replaced)}" if self.replaced else ""
         title = title or f"{self.layer}: weights over {height} × {width} pixels{how}"

@@ -16,7 +16,7 @@ from minicnn import Tensor, enable_grad, kernels, no_grad
 from minicnn.nn import Conv2d, Module
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
 MOST = 150  # cells of a table that are printed and drawn as numbers; a larger one is summed up and drawn as a picture
 
@@ -70,9 +70,9 @@ class Explanation:
 
     def figure(self, tables: int = 3) -> "Figure":
         """The tables of the largest subtotals with their products, and how the subtotals add up."""
-        from minicnn.viz.explain_figures import draw_explanation
+        from minicnn.viz.figures.explain import draw_explanation
 
-        return draw_explanation(self, tables)
+        return draw_explanation(self, tables, MOST)
 
     def _table(self, k: int) -> list[str]:
         """One table: left, right and products side by side, or the largest products of a large one."""

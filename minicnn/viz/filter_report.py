@@ -16,12 +16,11 @@ import numpy as np
 from minicnn.nn import Module
 from minicnn.viz._modules import first_convolution
 from minicnn.viz.filters import DEAD, dead_filters, weight_of
-from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
+from minicnn.viz.gabor import BEYOND, GaborFit, fit_gabor, noise_r2, principal_kernels
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
-BEYOND = 95  # percentile of the noise above which an R2 counts as more than noise
 ORIENTED = 0.4  # coherence from which a filter counts as having an orientation; an edge under a round envelope has 0.5
 
 
@@ -115,13 +114,13 @@ class FilterReport:
 
     def figure(self, title: str | None = None) -> "Figure":
         """R2 against the noise, orientations, frequencies, the spectrum of patterns, and some filters beside their fits."""
-        from minicnn.viz.filter_report_plot import draw_report
+        from minicnn.viz.figures.filter_report import draw_report
 
         return draw_report(self, title)
 
     def draw_fits(self, filters: Sequence[int] | None = None, columns: int = 8, title: str | None = None) -> "Figure":
         """Each filter (all, or these) with its Gabor beside it, and above them its number, R2 and percentile."""
-        from minicnn.viz.filter_report_plot import draw_fits
+        from minicnn.viz.figures.filter_report import draw_fits
 
         return draw_fits(self, filters, columns, title)
 

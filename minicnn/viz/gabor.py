@@ -22,6 +22,7 @@ FREQUENCIES = (0.0, 0.07, 0.14, 0.21, 0.29, 0.37, 0.46)  # cycles a pixel
 WIDTHS = (0.15, 0.25, 0.45)  # deviation of the envelope, of the kernel's longer side
 STARTS = 3  # dictionary entries of different orientation from which a fit sets out
 STEPS = 40
+BEYOND = 95  # percentile of the noise above which an R2 counts as more than noise
 NARROWEST = 0.5  # pixels: a narrower envelope is one pixel and has no wave
 
 

@@ -100,14 +100,6 @@ def to_pixels(x: Tensor | np.ndarray, stats: Statistics) -> np.ndarray:
     return pixels.clip(0, 1).astype(np.float32)
 
 
-def sample_photo() -> np.ndarray:
-    """The photograph of Grace Hopper that matplotlib installs (public domain, James S. Davis 1984): uint8 (600, 512, 3)."""
-    from matplotlib import cbook
-
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        return load_image(file)
-
-
 def load_image(source: Any, channels: int = 3) -> np.ndarray:
     """A photograph as uint8 (H, W, 3): from a path, an open file, a PIL image, or an array. The one place for that.
 

@@ -20,7 +20,7 @@ from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.penalties import TotalVariation
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
 SMOOTH = (TotalVariation(0.1),)  # the prior of Mahendran and Vedaldi: of the images that match as well, a smooth one
 
@@ -79,7 +79,7 @@ class Inverted:
 
     def figure(self) -> "Figure":
         """The photograph, and for each layer the image that the layer takes for it, with the error before and after."""
-        from minicnn.viz.plot import draw_rows
+        from minicnn.viz.figures.plot import draw_rows
 
         rule = (
             f"Above each image: the layer, and the squared distance of its answers from those to the photograph, as a share of their "

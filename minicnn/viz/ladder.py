@@ -19,7 +19,7 @@ from minicnn.viz.penalties import L2, Blur, TotalVariation
 from minicnn.viz.spectrum import fine_share
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
 Rungs = Mapping[str, Mapping[str, Any]]
 NAIVE = {"parametrization": Pixels(rate=0.02), "transforms": "none"}
@@ -80,7 +80,7 @@ class Ladder:
 
         beside: the same ladder of another network, drawn below the first; captions: what the two networks are called.
         """
-        from minicnn.viz.ladder_plot import draw_ladders
+        from minicnn.viz.figures.ladder import draw_ladders
 
         return draw_ladders([self] if beside is None else [self, beside], captions)
 

@@ -91,7 +91,7 @@ class Maximized:
 
     def figure(self, columns: int | None = None, curves: bool = True) -> Any:
         """The images with their activations before and after, and the curves of the ascent: a matplotlib Figure."""
-        from minicnn.viz.plot import draw_maximized
+        from minicnn.viz.figures.maximize import draw_maximized
 
         return draw_maximized(self, columns, curves)
 

@@ -20,7 +20,7 @@ from minicnn.viz.attribution import METHODS, Target, targets
 from minicnn.viz.capture import capture
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
 Method = str | Callable[[Module, Tensor, Any], np.ndarray]
 
@@ -47,6 +47,19 @@ class SanityCheck:
     cascade: bool = True
 
     @property
+    def means(self) -> dict[str, list[float]]:
+        """{number: its mean over the images at each stage}, of those that are numbers; NaN if none is."""
+        numbers = {
+            "rank_correlation": self.rank_correlation,
+            "absolute_rank_correlation": self.absolute_rank_correlation,
+        }
+        numbers["ssim"] = self.ssim
+        return {
+            name: [float(v[np.isfinite(v)].mean()) if np.isfinite(v).any() else float("nan") for v in values]
+            for name, values in numbers.items()
+        }
+
+    @property
     def order(self) -> str:
         """What happens from stage to stage, for a caption."""
         if not self.cascade:
@@ -58,15 +71,13 @@ class SanityCheck:
     def __str__(self) -> str:
         width = max(map(len, self.stages))
         lines = [f"{self.name}: means over {self.maps.shape[1]} images", f"{'':<{width}}   rank   |rank|   SSIM"]
-        for stage, *numbers in zip(
-            self.stages, self.rank_correlation, self.absolute_rank_correlation, self.ssim, strict=True
-        ):
-            lines.append(f"{stage:<{width}}  " + "  ".join(f"{mean(number):6.2f}" for number in numbers))
+        for stage, *numbers in zip(self.stages, *self.means.values(), strict=True):
+            lines.append(f"{stage:<{width}}  " + "  ".join(f"{number:6.2f}" for number in numbers))
         return "\n".join(lines)
 
     def figure(self, photo: Any = None, **options: Any) -> "Figure":
         """The maps of one image at every stage, and the curves of the numbers, see `draw_sanity`."""
-        from minicnn.viz.attribution_figures import draw_sanity
+        from minicnn.viz.figures.attribution import draw_sanity
 
         return draw_sanity([self], photo, **options)
 
@@ -163,12 +174,6 @@ def ssim(a: np.ndarray, b: np.ndarray, window: int = 7) -> float:
     c1, c2 = 0.01**2, 0.03**2
     similarity = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     return float((similarity / ((mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2))).mean())
-
-
-def mean(numbers: np.ndarray) -> float:
-    """The mean of those that are numbers; NaN if none is."""
-    known = numbers[np.isfinite(numbers)]
-    return float(known.mean()) if known.size else float("nan")
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

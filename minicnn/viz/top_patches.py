@@ -38,7 +38,7 @@ from minicnn.viz.histogram import Histogram, Histograms
 from minicnn.viz.objectives import parse
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from minicnn.viz.figures.plot import Figure
 
 GREY = 128  # what a tile shows outside of the picture, where the network saw its padding
 
@@ -128,7 +128,7 @@ class TopPatches:
 
     def figure(self, units: Sequence[str] | None = None, *, title: str | None = None) -> "Figure":
         """The patches of some units ("layer:channel"; by default the first twelve) with their histograms."""
-        from minicnn.viz.patch_figures import draw_patches
+        from minicnn.viz.figures.top_patches import draw_patches
 
         chosen = self.units[:12] if units is None else [self[target] for target in units]
         return draw_patches(self, chosen, title)

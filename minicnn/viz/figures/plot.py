@@ -1,8 +1,4 @@
-"""Drawing: grids of tiles with a title, the scaling rule and a colour bar. The one place that knows matplotlib.
-
-Every function returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")` does, and a
-notebook shows it by itself. matplotlib is imported when the first figure is made.
-"""
+"""What every figure is made of: the head with its title and rule, axes in inches, grids of tiles, colour bars, rows of pictures."""
 
 import os
 import textwrap
@@ -14,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.inspect.names import printable
+from minicnn.viz.image import load_image
+from minicnn.viz.tiles import as_rgb
 
 if TYPE_CHECKING:
+    from matplotlib.animation import FuncAnimation  # noqa: F401
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -24,7 +23,6 @@ DIVERGING = "RdBu_r"  # about zero: blue below, white zero, red above
 FONT = 9.0  # points
 TITLE = {"fontsize": 13, "fontweight": "bold", "ha": "left", "va": "top", "color": "#111111"}
 RULE = {"fontsize": 9, "ha": "left", "va": "top", "color": "#555555", "linespacing": 1.35}
-GREY = 0.5
 
 
 def new_figure(width: float, height: float, title: str, rule: str) -> "tuple[Figure, float]":
@@ -192,12 +190,6 @@ def writable(path: Path) -> None:
         raise PermissionError(f"{path} cannot be written")
 
 
-def limits_of(values: np.ndarray, top: float | None = None) -> tuple[float, float]:
-    """(0, top) if nothing is negative, else (-top, top): zero always has the same colour. top: the largest magnitude."""
-    top = float(np.abs(values).max()) if top is None else top
-    return (-top if values.min() < 0 else 0.0, top or 1.0)
-
-
 def coloured(values: np.ndarray, signed: bool) -> np.ndarray:
     """A map (H, W) as uint8 (H, W, 3), to its own largest magnitude: about zero if signed, else from zero."""
     from matplotlib import colormaps
@@ -205,61 +197,6 @@ def coloured(values: np.ndarray, signed: bool) -> np.ndarray:
     top = float(np.abs(values).max()) or 1.0
     shares = values / (2 * top) + 0.5 if signed else values / top
     return colormaps[DIVERGING if signed else SEQUENTIAL](shares, bytes=True)[..., :3]
-
-
-def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
-    """(rows, columns, h, w) -> one array with NaN lines `gap` wide between the tiles: quick for thousands of small ones."""
-    rows, columns, height, width = tiles.shape
-    out = np.full((rows, columns, height + gap, width + gap), np.nan, np.float32)
-    out[:, :, :height, :width] = tiles
-    out = out.transpose(0, 2, 1, 3).reshape(rows * (height + gap), columns * (width + gap))
-    return out[: -gap or None, : -gap or None]
-
-
-def as_rgb(image: np.ndarray) -> np.ndarray:
-    """A picture (H, W, C) in [0, 1] of any number of channels as one that can be drawn, (H, W * k, 3).
-
-    3: as it is; 1: grey; any other number: its channels as grey pictures side by side.
-    """
-    if image.shape[2] == 3:
-        return image
-    return np.repeat(np.concatenate(np.moveaxis(image, 2, 0), axis=1)[:, :, None], 3, axis=2)
-
-
-def in_grey(picture: np.ndarray) -> np.ndarray:
-    """The brightness of a picture uint8 (H, W, C), the mean of its channels, as uint8 (H, W, 3): what a map is laid over."""
-    return np.repeat(picture.mean(2, keepdims=True).astype(np.uint8), 3, 2)
-
-
-def draw_maximized(result: Any, columns: int | None = None, curves: bool = True) -> "Figure":
-    """The images of a `Maximized`, the activation of each on the clean image before and after above it, and below them
-    the score of every step on the randomly changed image."""
-    count = len(result.images)
-    pictures = [as_rgb(image) for image in result.images]
-    labels = [f"{label}\n{rise}" for label, rise in zip(result.labels, rise_labels(result), strict=True)]
-    grid = Grid(count, columns or min(count, 8), pictures[0].shape[0] / pictures[0].shape[1], label=0.24)
-    inches = min(1.6, 11 / grid.columns)
-    below = 1.7 if curves else 0.0
-    rule = f"Above each image: the unit, and its activation on the clean image before → after {result.recipe}."
-    figure, _ = new_figure(
-        grid.width * inches + 0.3, grid.height * inches + 0.3 + below, "Images that maximise a unit", rule
-    )
-    ax = axes(figure, 0.15, 0.15 + below, grid.width * inches, grid.height * inches)
-    colours = ["#222222" if rose else "#b00020" for rose in result.rose]
-    grid.draw(ax, pictures, labels=labels, colours=colours, fontsize=7)
-    if curves:
-        width = figure.get_size_inches()[0]
-        named = count <= 10  # as many colours as there are
-        ax = axes(figure, 0.9, 0.45, width - 1.15 - named * 1.3, below - 0.6)
-        ax.set_axis_on()
-        lines = ax.plot(result.scores, linewidth=0.9, color=None if named else "#777777")
-        if named:
-            ax.legend(lines, result.labels, frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-        ax.set_xlabel("step", fontsize=8)
-        ax.set_ylabel("score on the\nchanged image" if result.settings.get("transforms") else "score", fontsize=8)
-        ax.tick_params(labelsize=7)
-        ax.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def draw_rows(
@@ -288,7 +225,9 @@ def draw_rows(
     return figure
 
 
-def rise_labels(result: Any) -> list[str]:
-    """For each image of a `Maximized` its activation before and after: "1.2 → 34"."""
-    ends = zip(result.activation_start, result.activation_end, strict=True)
-    return [f"{start:.3g} → {end:.3g}" for start, end in ends]
+def sample_photo() -> np.ndarray:
+    """The photograph of Grace Hopper that matplotlib installs (public domain, James S. Davis 1984): uint8 (600, 512, 3)."""
+    from matplotlib import cbook
+
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return load_image(file)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.viz import image as images
-from minicnn.viz.plot import DIVERGING, SEQUENTIAL, axes, cross, in_grey, new_figure, relative_bar
+from minicnn.viz.figures.plot import DIVERGING, SEQUENTIAL, axes, cross, new_figure, relative_bar
+from minicnn.viz.tiles import in_grey
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from minicnn.viz.sanity import SanityCheck
 
 STYLES = ("sum", "max", "colour", "overlay")
 RULES = {
@@ -118,7 +117,7 @@ def _top(values: np.ndarray) -> float:
 
 
 def draw_sanity(
-    checks: "Sequence[SanityCheck]",
+    checks: Sequence[Any],
     photo: Any = None,
     *,
     n: int = 0,
@@ -159,17 +158,14 @@ def draw_sanity(
     return figure
 
 
-def _curves(figure: "Figure", checks: "Sequence[SanityCheck]", stages: list[str], left: float, below: float) -> None:
-    from minicnn.viz.sanity import mean
-
+def _curves(figure: "Figure", checks: Sequence[Any], stages: list[str], left: float, below: float) -> None:
     width = figure.get_size_inches()[0] - left - 0.2
     panels = ("absolute_rank_correlation", "rank correlation of magnitudes"), ("ssim", "SSIM")
     for i, (number, caption) in enumerate(panels):
         ax = axes(figure, left + i * width / 2, 0.85, width / 2 - 0.6, below - 1.25)
         ax.set_axis_on()
         for line, check in enumerate(checks):
-            values = [mean(stage) for stage in getattr(check, number)]
-            ax.plot(values, "o-", color=LINES[line % len(LINES)], markersize=3, linewidth=1.2)
+            ax.plot(check.means[number], "o-", color=LINES[line % len(LINES)], markersize=3, linewidth=1.2)
         ax.axhline(0, color="#999999", linewidth=0.7)
         ax.set_ylim(min(-0.1, ax.get_ylim()[0]), 1.05)
         ax.set_xticks(range(len(stages)), stages, fontsize=6.5, rotation=30, ha="right")

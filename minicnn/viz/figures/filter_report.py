@@ -1,23 +1,21 @@
 """The figures of a `FilterReport`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn.viz.figures.plot import DIVERGING, Grid, axes, new_figure, relative_bar
 from minicnn.viz.filters import DEAD, filter_tiles
-from minicnn.viz.plot import DIVERGING, Grid, axes, new_figure, relative_bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from minicnn.viz.filter_report import FilterReport, Quality
-
 LAYER, NOISE = "#d95f02", "#999999"  # the two that every panel compares
 
 
-def draw_report(report: "FilterReport", title: str | None = None) -> "Figure":
+def draw_report(report: Any, title: str | None = None) -> "Figure":
     """See `FilterReport.figure`."""
     count, channels, height, width = report.weight.shape
     quality, noise = report.quality, report.noise_quality
@@ -61,7 +59,7 @@ def draw_report(report: "FilterReport", title: str | None = None) -> "Figure":
     return figure
 
 
-def _spectrum(ax: "Axes", layer: "Quality", noise: "Quality") -> None:
+def _spectrum(ax: "Axes", layer: Any, noise: Any) -> None:
     order = np.arange(1, len(layer.spectrum) + 1)
     for name, quality, colour in (("noise", noise, NOISE), ("layer", layer, LAYER)):
         ax.plot(order, quality.spectrum, color=colour, label=f"{name}, entropy {quality.variance_entropy:.2f}")
@@ -72,7 +70,7 @@ def _spectrum(ax: "Axes", layer: "Quality", noise: "Quality") -> None:
     ax.legend(frameon=False, fontsize=7)
 
 
-def _strip(figure: "Figure", report: "FilterReport", chosen: np.ndarray, top: float) -> None:
+def _strip(figure: "Figure", report: Any, chosen: np.ndarray, top: float) -> None:
     """Some filters above their Gabors, `top` inches above the figure's lower edge."""
     rule = (
         "Filters above, their Gabors below, from the smallest R² to the largest. "
@@ -89,7 +87,7 @@ def _strip(figure: "Figure", report: "FilterReport", chosen: np.ndarray, top: fl
 
 
 def draw_fits(
-    report: "FilterReport", filters: Sequence[int] | None = None, columns: int = 8, title: str | None = None
+    report: Any, filters: Sequence[int] | None = None, columns: int = 8, title: str | None = None
 ) -> "Figure":
     """See `FilterReport.draw_fits`."""
     chosen = np.arange(len(report.weight)) if filters is None else np.asarray(filters, int)
@@ -114,7 +112,7 @@ def draw_fits(
     return figure
 
 
-def _in_colour(report: "FilterReport") -> str:
+def _in_colour(report: Any) -> str:
     return (
         ": red, green, blue = 0.5 + weight / 2m, so mid-grey is 0"
         if report.weight.shape[1] == 3
@@ -122,11 +120,11 @@ def _in_colour(report: "FilterReport") -> str:
     )
 
 
-def _bar(figure: "Figure", report: "FilterReport", left: float, bottom: float, height: float = 1.1) -> None:
+def _bar(figure: "Figure", report: Any, left: float, bottom: float, height: float = 1.1) -> None:
     relative_bar(figure, "gray" if report.weight.shape[1] == 3 else DIVERGING, left, bottom, height, ["-m", "0", "+m"])
 
 
-def _pairs(report: "FilterReport", chosen: np.ndarray, upright: bool) -> list[np.ndarray]:
+def _pairs(report: Any, chosen: np.ndarray, upright: bool) -> list[np.ndarray]:
     """Each filter and its Gabor in one tile, above one another or side by side."""
     left, right = _pictures(report, chosen)
     axis = 1 if upright else 2
@@ -137,7 +135,7 @@ def _pairs(report: "FilterReport", chosen: np.ndarray, upright: bool) -> list[np
 
 
 def _draw_pairs(
-    ax: "Axes", grid: Grid, tiles: list[np.ndarray], report: "FilterReport", chosen: np.ndarray, upright: bool
+    ax: "Axes", grid: Grid, tiles: list[np.ndarray], report: Any, chosen: np.ndarray, upright: bool
 ) -> None:
     labels = []
     for i in chosen:
@@ -152,7 +150,7 @@ def _draw_pairs(
     )
 
 
-def _pictures(report: "FilterReport", chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pictures(report: Any, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Filters and Gabors to draw: colours (N, KH, KW, 3) for three channels, else values (N, KH, KW) in [-1, 1]."""
     fitted = np.nan_to_num(report.gabor.fitted[chosen])
     if report.weight.shape[1] == 3:
@@ -170,7 +168,7 @@ def _pictures(report: "FilterReport", chosen: np.ndarray) -> tuple[np.ndarray, n
     return kernels / top, np.clip(fitted / top, -1, 1)
 
 
-def _spread(report: "FilterReport", count: int) -> np.ndarray:
+def _spread(report: Any, count: int) -> np.ndarray:
     """Filters that are alive, evenly from the smallest R2 to the largest."""
     alive = np.flatnonzero(~np.isnan(report.gabor.r2))
     order = alive[np.argsort(report.gabor.r2[alive])]

@@ -10,19 +10,18 @@ from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz._modules import input_channels, run, still
 from minicnn.viz.capture import capture
+from minicnn.viz.figures.plot import Grid, axes, cross, new_figure
 from minicnn.viz.geometry import Field, receptive_fields
-from minicnn.viz.plot import Grid, axes, cross, in_grey, new_figure
+from minicnn.viz.tiles import in_grey
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from minicnn.viz.top_patches import TopPatches, UnitPatches
 
 BAR = "#4c72b0"
 MARK = "#d55e00"
 
 
-def draw_patches(result: "TopPatches", units: "Sequence[UnitPatches]", title: str | None = None) -> "Figure":
+def draw_patches(result: Any, units: Sequence[Any], title: str | None = None) -> "Figure":
     """A row for each unit: its patches, the best first, each with its activation, and the histogram of all activations."""
     if not units:
         raise ValueError("no units to draw")
@@ -50,7 +49,7 @@ def draw_patches(result: "TopPatches", units: "Sequence[UnitPatches]", title: st
     return figure
 
 
-def _draw_row(ax: Any, unit: "UnitPatches", k: int, inch: float, gap: float) -> None:
+def _draw_row(ax: Any, unit: Any, k: int, inch: float, gap: float) -> None:
     grid = Grid(k, k, gap=0.06 / inch, label=gap / inch)
     for i in range(k):
         x, y = grid.place(i)
@@ -70,7 +69,7 @@ def _draw_row(ax: Any, unit: "UnitPatches", k: int, inch: float, gap: float) -> 
     ax.set_aspect("auto")
 
 
-def _draw_histogram(ax: Any, unit: "UnitPatches") -> None:
+def _draw_histogram(ax: Any, unit: Any) -> None:
     histogram = unit.histogram
     ax.set_axis_on()
     ax.stairs(histogram.counts, histogram.edges, fill=True, color=BAR)

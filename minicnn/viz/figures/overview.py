@@ -11,9 +11,9 @@ from minicnn.viz import image as images
 from minicnn.viz._modules import run, still
 from minicnn.viz.capture import capture
 from minicnn.viz.feature_maps import maps_of, rank_maps
+from minicnn.viz.figures.plot import SEQUENTIAL, axes, new_figure
 from minicnn.viz.filters import filter_tiles, weight_of
-from minicnn.viz.maximize import Maximized
-from minicnn.viz.plot import SEQUENTIAL, as_rgb, axes, limits_of, new_figure
+from minicnn.viz.tiles import as_rgb, limits_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def draw_overview(
     model: Module,
     photo: Any,
-    maximized: Sequence[tuple[str, Maximized]],
+    maximized: Sequence[tuple[str, Any]],
     *,
     layers: Sequence[str],
     size: int = 224,

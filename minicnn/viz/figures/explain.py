@@ -4,20 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.viz.plot import DIVERGING, axes, new_figure
+from minicnn.viz.figures.plot import DIVERGING, axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from minicnn.viz.explain import Explanation
-
 UP, DOWN, TOTAL = "#b2182b", "#2166ac", "#333333"  # the ends of the diverging map: red above zero, blue below
 
 
-def draw_explanation(explanation: "Explanation", tables: int = 3) -> "Figure":
-    """A row for each of the `tables` tables with the largest subtotals: left * right = products; at the right the sum."""
-    from minicnn.viz.explain import MOST
+def draw_explanation(explanation: Any, tables: int, most: int) -> "Figure":
+    """A row for each of the `tables` tables with the largest subtotals: left * right = products; at the right the sum.
 
+    most: cells of a table whose numbers are written.
+    """
     order = np.argsort(-np.abs(explanation.subtotals), kind="stable")
     shown = sorted(order[:tables].tolist())
     high, wide = explanation.left.shape[1:]
@@ -40,7 +39,7 @@ def draw_explanation(explanation: "Explanation", tables: int = 3) -> "Figure":
     parts = explanation.left, explanation.right, explanation.products
     inside = np.broadcast_to(explanation.inside, explanation.left.shape)
     tops = [np.abs(part[shown]).max() or 1.0 for part in parts]
-    numbers = high * wide <= MOST
+    numbers = high * wide <= most
     for row, k in enumerate(shown):
         bottom = height - (row + 1) * (tile_h + label) + 0.35
         name = axes(figure, 0.12, bottom, 1.0, tile_h)
@@ -74,7 +73,7 @@ def _short(value: float, decimals: int) -> str:
     return "0" if float(text) == 0 else text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 
 
-def _steps(ax: Any, explanation: "Explanation", shown: list[int]) -> None:
+def _steps(ax: Any, explanation: Any, shown: list[int]) -> None:
     """Subtotals as steps, each beginning where the last one ended; those that are not shown as one step; the bias; the sum."""
     rest = [k for k in range(len(explanation.tables)) if k not in shown]
     steps = [(explanation.tables[k], explanation.subtotals[k]) for k in shown]

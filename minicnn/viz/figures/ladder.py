@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.viz.plot import as_rgb, axes, new_figure, rise_labels
+from minicnn.viz.figures.maximize import rise_labels
+from minicnn.viz.figures.plot import axes, new_figure
 from minicnn.viz.spectrum import NATURAL, fine_share, radial_spectrum
+from minicnn.viz.tiles import as_rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
