@@ -19,9 +19,9 @@ import numpy as np
 
 from minicnn.kernels import reference
 from minicnn.kernels.fast import activation, convolution, pooling, product, resize, sums
-from minicnn.kernels.shapes import output_size
+from minicnn.kernels.shapes import output_size, transposed_size
 
-__all__ = ["add_up", "current", "exact", "explain", "get", "output_size", "use"]
+__all__ = ["add_up", "current", "exact", "explain", "get", "output_size", "transposed_size", "use"]
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Which input pixels an output sees: the output-size formula, pooling windows, and what resizing and `grid_sample` read.
+"""Which input pixels an output sees: the output-size formula and its inverse, pooling windows, and what resizing and `grid_sample` read.
 
 A convolution and a pooling window obey the same rule, so `output_size` is the only place where it is written down. The loops and
 the fast kernels both read these tables.
@@ -23,6 +23,16 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
         return room // stride + 1
     count = -(-room // stride) + 1
     return count - 1 if (count - 1) * stride >= size + padding else count
+
+
+def transposed_size(
+    size: int, kernel: int, stride: int, padding: int, dilation: int = 1, output_padding: int = 0
+) -> int:
+    """The smallest input of which a convolution makes `size` windows: the size that its transpose gives.
+
+    `output_padding` is added to it: the inputs of up to ``stride - 1`` pixels more have the same number of windows.
+    """
+    return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
 
 
 def pooling_windows(

@@ -26,7 +26,6 @@ from minicnn.nn._functional.activation import (
     tanhshrink,
     threshold,
 )
-from minicnn.nn._functional.convolution import conv2d, conv_transpose2d, fold, linear, unfold
 from minicnn.nn._functional.loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -58,6 +57,8 @@ from minicnn.nn._functional.vision import (
     pad,
     upsample,
 )
+from minicnn.ops.convolution import conv2d, conv_transpose2d, fold, unfold
+from minicnn.ops.linear import linear
 
 __all__ = [
     "adaptive_avg_pool2d",

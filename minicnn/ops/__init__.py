@@ -22,7 +22,6 @@ from minicnn.ops.activation import (
 )
 from minicnn.ops.arithmetic import *
 from minicnn.ops.comparison import *
-from minicnn.ops.convolution import col2im, conv2d, conv_transpose2d, im2col
 from minicnn.ops.copying import *
 from minicnn.ops.copying import contiguous, repeat
 from minicnn.ops.elementwise import *
@@ -32,7 +31,6 @@ from minicnn.ops.fourier import fourier_to_image, irfft2, rfft2
 from minicnn.ops.indexing import *
 from minicnn.ops.indexing import index, index_put_
 from minicnn.ops.linear import *
-from minicnn.ops.linear import linear
 from minicnn.ops.loss import bce_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss, nll_loss, smooth_l1_loss
 from minicnn.ops.normalization import batch_norm
 from minicnn.ops.padding import pad

@@ -160,7 +160,7 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     raise RuntimeError(f"shapes {[list(s) for s in shapes]} cannot be broadcast together")
 
 
-def pair(a: Any, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def operands(a: Any, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Both operands as arrays of this type, or of float32 for half. RuntimeError if their shapes do not broadcast."""
     x, y = single(operand(a, kind)), single(operand(b, kind))
     if x.ndim and y.ndim and x.shape != y.shape:
@@ -206,3 +206,8 @@ def need_tensor(value: Any, function: str, argument: str = "input", position: in
         raise TypeError(
             f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
         )
+
+
+def pair(value: Any) -> tuple:
+    """(v, v) for a number v, the entries of a sequence otherwise. For (height, width)."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)

@@ -17,7 +17,7 @@ from minicnn.ops._common import (
     floating,
     implemented,
     operand,
-    pair,
+    operands,
     result_type,
     single,
 )
@@ -36,7 +36,7 @@ class Add(Op):
     @staticmethod
     def forward(ctx, a, b, alpha, kind):
         ctx.alpha = alpha
-        x, y = pair(a, b, kind)
+        x, y = operands(a, b, kind)
         return (x + y if alpha == 1 else x + operand(alpha, x.dtype) * y).astype(kind, copy=False)
 
     @staticmethod
@@ -52,7 +52,7 @@ class Sub(Op):
     @staticmethod
     def forward(ctx, a, b, alpha, kind):
         ctx.alpha = alpha
-        x, y = pair(a, b, kind)
+        x, y = operands(a, b, kind)
         return (x - y if alpha == 1 else x - operand(alpha, x.dtype) * y).astype(kind, copy=False)
 
     @staticmethod
@@ -65,7 +65,7 @@ class Rsub(Op, node_name="RsubBackward1"):
 
     @staticmethod
     def forward(ctx, a, number, kind):
-        x, y = pair(number, a, kind)
+        x, y = operands(number, a, kind)
         return (x - y).astype(kind, copy=False)
 
     @staticmethod
@@ -77,7 +77,7 @@ def _factors(a: Tensor, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]
     """Like `pair`; but half precision times a number beyond its range is computed in float32, as in PyTorch."""
     if kind == np.float16 and not isinstance(b, Tensor):
         return single(operand(a, kind)), operand(b, np.dtype(np.float32))
-    return pair(a, b, kind)
+    return operands(a, b, kind)
 
 
 class Mul(Op):
@@ -179,7 +179,7 @@ class PowTensor(Op, node_name="PowBackward1"):
 
     @staticmethod
     def forward(ctx, a, b, kind):
-        out = Tensor.wrap(_power(*pair(a, b, kind)).astype(kind, copy=False))
+        out = Tensor.wrap(_power(*operands(a, b, kind)).astype(kind, copy=False))
         ctx.save_for_backward(a, b, out)
         return out
 
@@ -200,7 +200,7 @@ class PowOfNumber(Op, node_name="PowBackward2"):
     @staticmethod
     def forward(ctx, b, number, kind):
         ctx.number = number
-        out = Tensor.wrap(_power(*pair(number, b, kind)).astype(kind, copy=False))
+        out = Tensor.wrap(_power(*operands(number, b, kind)).astype(kind, copy=False))
         ctx.save_for_backward(b, out)
         return out
 
@@ -230,7 +230,7 @@ class Lerp(Op):
     def forward(ctx, a, b, weight):
         kind = a.array.dtype
         ctx.weight = kind.type(weight)
-        x, y = pair(a, b, kind)
+        x, y = operands(a, b, kind)
         w = x.dtype.type(weight)
         return (x + w * (y - x) if abs(w) < 0.5 else y - (y - x) * (1 - w)).astype(kind, copy=False)
 
@@ -249,7 +249,7 @@ class Addcmul(Op):
         if True in ctx.needs_input_grad[1:]:
             ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
         ctx.value = value
-        x, y, z = single(operand(a, kind)), *pair(b, c, kind)
+        x, y, z = single(operand(a, kind)), *operands(b, c, kind)
         return (x + operand(value, x.dtype) * y * z).astype(kind, copy=False)
 
     @staticmethod
@@ -268,7 +268,7 @@ class Addcdiv(Op):
     def forward(ctx, a, b, c, value, kind):
         ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c)
         ctx.value = value
-        x, y, z = single(operand(a, kind)), *pair(b, c, kind)
+        x, y, z = single(operand(a, kind)), *operands(b, c, kind)
         return (x + operand(value, x.dtype) * y / z).astype(kind, copy=False)
 
     @staticmethod
@@ -286,7 +286,7 @@ class DivRounded(Op, node_name="DivBackward2"):
     @staticmethod
     def forward(ctx, a, b, rounding_mode, kind):
         ctx.shapes = [t.array.shape if isinstance(t, Tensor) else () for t in (a, b)]
-        x, y = pair(a, b, kind)
+        x, y = operands(a, b, kind)
         if kind.kind == "f" and rounding_mode == "trunc":
             return np.trunc(x / y).astype(kind, copy=False)
         quotient = np.floor_divide(x, y)
@@ -306,10 +306,10 @@ class Remainder(Op):
 
     @staticmethod
     def forward(ctx, a, b, kind):
-        x, y = pair(a, b, kind)
+        x, y = operands(a, b, kind)
         if ctx.needs_input_grad[1]:
-            operands = (t for t in (a, b) if isinstance(t, Tensor))
-            ctx.save_for_backward(*operands, Tensor.wrap(np.floor_divide(x, y)))
+            tensors = (t for t in (a, b) if isinstance(t, Tensor))
+            ctx.save_for_backward(*tensors, Tensor.wrap(np.floor_divide(x, y)))
         return np.remainder(x, y).astype(kind, copy=False)
 
     @staticmethod

@@ -10,7 +10,16 @@ from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
-from minicnn.ops._common import Number, broadcast_shapes, fitting, implemented, need_tensor, operand, pair, result_type
+from minicnn.ops._common import (
+    Number,
+    broadcast_shapes,
+    fitting,
+    implemented,
+    need_tensor,
+    operand,
+    operands,
+    result_type,
+)
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "equal", "ge", "gt", "isclose", "isfinite", "isinf",
@@ -27,7 +36,7 @@ class Maximum(Op):
     @staticmethod
     def forward(ctx, a, b, kind):
         ctx.save_for_backward(a, b)
-        return np.maximum(*pair(a, b, kind)).astype(kind, copy=False)
+        return np.maximum(*operands(a, b, kind)).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -43,7 +52,7 @@ class Minimum(Op):
     @staticmethod
     def forward(ctx, a, b, kind):
         ctx.save_for_backward(a, b)
-        return np.minimum(*pair(a, b, kind)).astype(kind, copy=False)
+        return np.minimum(*operands(a, b, kind)).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -134,7 +143,7 @@ def _compare(name: str, compare: np.ufunc, a: Any, b: Any) -> Tensor:
     need_tensor(a, name)
     kind = result_type(a, b)
     implemented(f"{name}_cpu", kind, "buifc" if name in ("eq", "ne") else "buif")
-    return Tensor.wrap(compare(*pair(a, b, kind)))
+    return Tensor.wrap(compare(*operands(a, b, kind)))
 
 
 def eq(input: Any, other: Any) -> Tensor:
@@ -192,7 +201,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 def _bitwise(name: str, a: Any, b: Any) -> Tensor:
     kind = result_type(a, b)
     implemented(f"{name}_cpu", kind, "bui")
-    return Tensor.wrap(getattr(np, name)(*pair(a, b, kind)))
+    return Tensor.wrap(getattr(np, name)(*operands(a, b, kind)))
 
 
 def bitwise_and(input: Any, other: Any) -> Tensor:

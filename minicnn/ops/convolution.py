@@ -1,17 +1,23 @@
-"""2-d convolution and its transpose. The arithmetic is in `minicnn.kernels`; here is what depends on what.
+"""Convolution, its transpose, and the windows of an image as columns. The arithmetic is in `minicnn.kernels`.
 
 Legend: `N C H W` input, `O KH KW` kernel, `SH SW` stride, `PH PW` padding, `DH DW` dilation, `OH OW` output.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
+from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
+from minicnn.ops._common import need_tensor, pair
+from minicnn.ops.padding import pad
 
-Pair = tuple[int, int]
+Pair = Any  # an int, or two of them for height and width
+Two = tuple[int, int]
 
 
 class Convolution(Op):
@@ -74,49 +80,45 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
         return to_x, to_weight, to_bias
 
 
-def _check(x: Tensor, weight: Tensor, bias: Tensor | None, O: int, transposed: str) -> None:
-    for name, other in (("bias", bias), ("weight", weight)):
-        if other is not None and other.array.dtype != x.array.dtype:
-            a, b = (t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (x, other))
-            raise RuntimeError(f"Input type ({a}) and {name} type ({b}) should be the same")
-    if bias is not None and bias.array.shape != (O,):
-        raise RuntimeError(
-            f"Given {transposed}weight of size {list(weight.array.shape)}, expected bias to be 1-dimensional with {O} elements, but "
-            f"got bias of size {list(bias.array.shape)} instead"
-        )
-
-
 def conv2d(
     input: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    bias: Tensor | None = None,
+    stride: Pair = 1,
+    padding: Pair | str = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
 ) -> Tensor:
-    """(N, C, H, W) -> (N, O, OH, OW). RuntimeError if channels or sizes do not fit, with PyTorch's words."""
-    _, C, H, W = input.array.shape
-    O, C_group, KH, KW = weight.array.shape
-    if groups <= 0:
-        raise RuntimeError("non-positive groups is not supported")
-    if O % groups:
+    """The cross-correlation of an image with each filter.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        weight: (O, C / groups, KH, KW).
+        bias: (O,) or None.
+        padding: rows and columns of zeros on each side; or 'valid' for none; or 'same' for as many as keep the size.
+        dilation: the distance between neighbouring points of a filter.
+        groups: the channels are cut into this many groups, and the filters with them.
+
+    Returns:
+        (N, O, OH, OW) or (O, OH, OW).
+
+    Raises:
+        RuntimeError: the numbers or shapes do not fit; the message says which.
+    """
+    need_tensor(input, "conv2d")
+    if input.array.ndim == 3:
+        return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+    stride, dilation = _two("stride", stride, 1), _two("dilation", dilation, 1)
+    _check("conv2d", input, weight, bias, stride, groups)
+    if isinstance(padding, str):
+        input, padding = _named_padding(input, weight, padding, stride, dilation)
+    padding = _two("padding", padding)
+    if min(map(kernels.output_size, input.array.shape[2:], weight.array.shape[2:], stride, padding, dilation)) < 1:
+        size = [n + 2 * p for n, p in zip(input.array.shape[2:], padding, strict=True)]
+        extent = [d * (k - 1) + 1 for d, k in zip(dilation, weight.array.shape[2:], strict=True)]
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
-            f"[{list(weight.array.shape)}] instead"
-        )
-    if C_group * groups != C:
-        raise RuntimeError(
-            f"Given groups={groups}, weight of size {list(weight.array.shape)}, expected input{list(input.array.shape)} to "
-            f"have {C_group * groups} channels, but got {C} channels instead"
-        )
-    _check(input, weight, bias, O, "")
-    padded = (H + 2 * padding[0], W + 2 * padding[1])
-    extent = (dilation[0] * (KH - 1) + 1, dilation[1] * (KW - 1) + 1)
-    if padded[0] < extent[0] or padded[1] < extent[1]:
-        raise RuntimeError(
-            f"Calculated padded input size per channel: ({padded[0]} x {padded[1]}). Kernel size: ({extent[0]} x "
-            f"{extent[1]}). Kernel size can't be greater than actual input size"
+            f"Calculated padded input size per channel: ({size[0]} x {size[1]}). Kernel size: ({extent[0]} x {extent[1]}). "
+            "Kernel size can't be greater than actual input size"
         )
     return Convolution.apply(input, weight, bias, stride, padding, dilation, groups)
 
@@ -124,37 +126,138 @@ def conv2d(
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    output_padding: Pair,
-    groups: int,
-    dilation: Pair,
+    bias: Tensor | None = None,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    output_padding: Pair = 0,
+    groups: int = 1,
+    dilation: Pair = 1,
 ) -> Tensor:
-    """(N, C, H, W) -> (N, O, OH, OW), OH = (H - 1) SH - 2 PH + DH (KH - 1) + output_padding + 1.
+    """The transpose of a convolution: what `conv2d` does to a gradient on the way back.
 
-    RuntimeError if channels or sizes do not fit, with PyTorch's words.
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        weight: (C, O / groups, KH, KW).
+        bias: (O,) or None.
+        output_padding: rows and columns that are added at the far edge of the result.
+
+    Returns:
+        (N, O, OH, OW), where OH = (H - 1) SH - 2 PH + DH (KH - 1) + output_padding + 1; or (O, OH, OW).
+
+    Raises:
+        RuntimeError: the numbers or shapes do not fit; the message says which.
     """
-    N, C, H, W = input.array.shape
-    if weight.array.shape[0] != C:
+    need_tensor(input, "conv_transpose2d")
+    if input.array.ndim == 3:
+        batch = input.unsqueeze(0)
+        return conv_transpose2d(batch, weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
+    stride, dilation = _two("stride", stride, 1), _two("dilation", dilation, 1)
+    padding, output_padding = _two("padding", padding), _two("output_padding", output_padding)
+    _check("conv_transpose2d", input, weight, bias, stride, groups, transposed=True)
+    if any(extra >= step and extra >= gap for extra, step, gap in zip(output_padding, stride, dilation, strict=True)):
         raise RuntimeError(
-            f"Given transposed=1, weight of size {list(weight.array.shape)}, expected input{list(input.array.shape)} to have "
-            f"{weight.array.shape[0]} channels, but got {C} channels instead"
+            "output padding must be smaller than either stride or dilation, but got "
+            f"output_padding_height: {output_padding[0]} output_padding_width: {output_padding[1]} "
+            f"stride_height: {stride[0]} stride_width: {stride[1]} "
+            f"dilation_height: {dilation[0]} dilation_width: {dilation[1]}"
         )
-    size = [
-        (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
-        for n, s, p, d, k, extra in zip(
-            (H, W), stride, padding, dilation, weight.array.shape[2:], output_padding, strict=True
-        )
-    ]
-    out_shape = (N, weight.array.shape[1] * groups, *size)
-    _check(input, weight, bias, out_shape[1], "transposed=1, ")
-    if min(size) < (1 if N else 0):  # of an empty batch PyTorch makes an empty output
+    N, _, H, W = input.array.shape
+    KH, KW = weight.array.shape[2:]
+    OH, OW = map(kernels.transposed_size, (H, W), (KH, KW), stride, padding, dilation, output_padding)
+    if min(OH, OW) < (1 if N else 0):  # of an empty batch PyTorch makes an empty output
         raise RuntimeError(
-            f"Given input size per channel: ({H} x {W}). Calculated output size per channel: ({size[0]} x {size[1]}). Output "
-            "size is too small"
+            f"Given input size per channel: ({H} x {W}). Calculated output size per channel: ({OH} x {OW}). Output size is "
+            "too small"
         )
-    return ConvTranspose.apply(input, weight, bias, out_shape, stride, padding, dilation, groups)
+    shape = (N, weight.array.shape[1] * groups, OH, OW)
+    return ConvTranspose.apply(input, weight, bias, shape, stride, padding, dilation, groups)
+
+
+def _check(
+    function: str,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Two,
+    groups: int,
+    transposed: bool = False,
+) -> None:
+    """RuntimeError, in PyTorch's words, unless these tensors and this number of groups fit together."""
+    need_tensor(weight, function, "weight", 2)
+    shape, size, given = input.array.shape, weight.array.shape, "transposed=1" if transposed else f"groups={groups}"
+    if len(size) != 4:
+        raise RuntimeError(
+            f"expected stride to be a single integer value or a list of {len(size) - 2} values to match the convolution "
+            f"dimensions, but got stride={list(stride)}"
+        )
+    if len(shape) != 4:
+        raise RuntimeError(
+            f"Expected 3D (unbatched) or 4D (batched) input to {function}, but got input of size: {list(shape)}"
+        )
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
+    if size[0] % groups or not size[0]:
+        rule, printed = ("divisible by", [list(size)]) if size[0] >= groups else ("at least", list(size))
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be {rule} {groups} at dimension 0, but got weight of size {printed} "
+            "instead"
+        )
+    if 0 in size[2:]:
+        raise RuntimeError(
+            f"kernel size should be greater than zero, but got kernel_height: {size[2]} kernel_width: {size[3]}"
+        )
+    C, O = (size[0], size[1] * groups) if transposed else (size[1] * groups, size[0])
+    if shape[1] != C:
+        raise RuntimeError(
+            f"Given {given}, weight of size {list(size)}, expected input{list(shape)} to have {C} channels, but got "
+            f"{shape[1]} channels instead"
+        )
+    for name, other in (("bias", bias), ("weight", weight)):
+        if other is not None and other.array.dtype != input.array.dtype:
+            a, b = (t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (input, other))
+            raise RuntimeError(f"Input type ({a}) and {name} type ({b}) should be the same")
+    if bias is not None and bias.array.shape != (O,):
+        raise RuntimeError(
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(size)}, expected bias to be 1-dimensional "
+            f"with {O} elements, but got bias of size {list(bias.array.shape)} instead"
+        )
+
+
+def _two(name: str, value: Any, least: int = 0) -> Two:
+    """A convolution's stride, padding ... as (height, width): two integers, neither below `least`."""
+    values = pair(value)
+    if len(values) == 1:
+        values *= 2
+    if len(values) != 2:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of 2 values to match the convolution dimensions, but "
+            f"got {name}={list(values)}"
+        )
+    if isinstance(values[0], float) or isinstance(values[1], float):
+        raise TypeError(f"conv2d(): argument '{name}' must be tuple of ints, not {type(value).__name__}")
+    if min(values) < least:
+        if name == "dilation":
+            raise RuntimeError(f"dilation should be greater than zero, but got {list(values)}")
+        raise RuntimeError(f"{'non-positive' if least else 'negative'} {name} is not supported")
+    return values
+
+
+def _named_padding(input: Tensor, weight: Tensor, padding: str, stride: Two, dilation: Two) -> tuple[Tensor, Two]:
+    """Padding 'valid' or 'same' in numbers. What 'same' needs on the far side only is added to the input."""
+    if padding == "valid":
+        return input, (0, 0)
+    if padding != "same":
+        raise RuntimeError(f"Invalid padding string: '{padding}'")
+    if stride != (1, 1):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    total = [gap * (size - 1) for gap, size in zip(dilation, weight.shape[2:], strict=True)]
+    if total[0] % 2 or total[1] % 2:
+        warn_user(
+            "Using padding='same' with even kernel lengths and odd dilation may require a zero-padded copy of the "
+            "input be created"
+        )
+        input = pad(input, (0, total[1] % 2, 0, total[0] % 2), "constant", 0)
+    return input, (total[0] // 2, total[1] // 2)
 
 
 class Im2Col(Op):
@@ -187,21 +290,21 @@ class Col2Im(Op):
         return windows.reshape(N, C * KH * KW, OH * OW)
 
 
-def _padded(x: np.ndarray, padding: Pair) -> np.ndarray:
+def _padded(x: np.ndarray, padding: Two) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
 
 
-def _windows(padded: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> np.ndarray:
+def _windows(padded: np.ndarray, kernel: Two, stride: Two, padding: Two, dilation: Two) -> np.ndarray:
     """A view (N, C, KH, KW, OH, OW) of all windows of the padded input."""
     N, C, H, W = padded.shape
-    OH, OW = (kernels.output_size(n, k, s, 0, d) for n, k, s, d in zip((H, W), kernel, stride, dilation, strict=True))
+    OH, OW = map(kernels.output_size, (H, W), kernel, stride, (0, 0), dilation)
     sn, sc, sh, sw = padded.strides
     strides = (sn, sc, sh * dilation[0], sw * dilation[1], sh * stride[0], sw * stride[1])
     return np.lib.stride_tricks.as_strided(padded, (N, C, *kernel, OH, OW), strides)
 
 
 def _col2im(
-    columns: np.ndarray, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+    columns: np.ndarray, shape: tuple[int, ...], kernel: Two, stride: Two, padding: Two, dilation: Two
 ) -> np.ndarray:
     N, C, H, W = shape
     out = np.zeros((N, C, H + 2 * padding[0], W + 2 * padding[1]), columns.dtype)
@@ -213,13 +316,86 @@ def _col2im(
     return out[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W]
 
 
-def im2col(input: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Tensor:
-    """(N, C, H, W) -> (N, C KH KW, OH OW): what `nn.functional.unfold` computes."""
+def unfold(input: Tensor, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Tensor:
+    """The windows of an image as columns: (N, C, H, W) -> (N, C KH KW, OH OW), also without N.
+
+    Raises:
+        RuntimeError: no window fits.
+    """
+    need_tensor(input, "unfold")
+    kernel, dilation, padding, stride = _window_numbers(kernel_size, dilation, padding, stride)
+    if input.dim() not in (3, 4) or 0 in input.shape[-3:]:
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but "
+            f"got: {list(input.shape)}"
+        )
+    _count_windows(input.shape[-2:], kernel, dilation, padding, stride, "Given input with")
+    if input.dim() == 3:
+        return unfold(input.unsqueeze(0), kernel, dilation, padding, stride).squeeze(0)
     return Im2Col.apply(input, kernel, stride, padding, dilation)
 
 
-def col2im(input: Tensor, output_size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Tensor:
-    """(N, C KH KW, OH OW) -> (N, C, H, W): what `nn.functional.fold` computes."""
-    N, rows, _ = input.array.shape
-    shape = (N, rows // (kernel[0] * kernel[1]), *output_size)
+def fold(
+    input: Tensor, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
+) -> Tensor:
+    """Columns added up at the places of their windows: (N, C KH KW, OH OW) -> (N, C, *output_size), also without N.
+
+    Raises:
+        RuntimeError: the columns are too long or too many for the kernel and the size.
+    """
+    need_tensor(input, "fold")
+    kernel, dilation, padding, stride = _window_numbers(kernel_size, dilation, padding, stride)
+    size = _size("output_size", output_size)
+    if input.dim() not in (2, 3) or 0 in input.shape[-2:]:
+        raise RuntimeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, "
+            f"but got: {list(input.shape)}"
+        )
+    rows, columns = input.shape[-2:]
+    if rows % (kernel[0] * kernel[1]) != 0:
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            f"input.size(1)={rows} and kernel_size={kernel}."
+        )
+    high, wide = _count_windows(size, kernel, dilation, padding, stride, "Given output with")
+    if columns != high * wide:
+        raise RuntimeError(
+            f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, stride={stride}, "
+            "expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"{high} * {wide} = {high * wide}, but got input.size(2)={columns}."
+        )
+    if input.dim() == 2:
+        return fold(input.unsqueeze(0), size, kernel, dilation, padding, stride).squeeze(0)
+    shape = (input.shape[0], rows // (kernel[0] * kernel[1]), *size)
     return Col2Im.apply(input, shape, kernel, stride, padding, dilation)
+
+
+def _size(name: str, value: Any) -> tuple:
+    numbers = pair(value)
+    if len(numbers) != 2:
+        raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(numbers)}")
+    return numbers
+
+
+def _window_numbers(kernel: Any, dilation: Any, padding: Any, stride: Any) -> list[tuple]:
+    """The four as pairs. RuntimeError for a length that is not 2, a negative padding, or another number below 1."""
+    result = []
+    for name, value in (("kernel_size", kernel), ("dilation", dilation), ("padding", padding), ("stride", stride)):
+        numbers = _size(name, value)
+        if min(numbers) < (name != "padding"):
+            rule = "non-negative" if name == "padding" else "greater than zero"
+            raise RuntimeError(f"{name} should be {rule}, but got {numbers}")
+        result.append(numbers)
+    return result
+
+
+def _count_windows(size: Any, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple, where: str) -> tuple:
+    """(OH, OW). RuntimeError if one of them is not positive."""
+    counts = tuple(map(kernels.output_size, size, kernel, stride, padding, dilation))
+    if min(counts) < 1:
+        raise RuntimeError(
+            f"{where} spatial size ({size[0]}, {size[1]}), kernel_size={kernel}, dilation={dilation}, "
+            f"padding={padding}, calculated shape of the array of sliding blocks as ({counts[0]}, {counts[1]}), but "
+            "its components must be at least one."
+        )
+    return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn.autograd.function import Op
 from minicnn.ops import arithmetic, shape
-from minicnn.ops._common import broadcast_shapes, check_expand, implemented
+from minicnn.ops._common import broadcast_shapes, check_expand, implemented, need_tensor
 
 __all__ = ["addmm", "bmm", "dot", "matmul", "mm", "mv", "outer"]
 
@@ -219,11 +220,35 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor) -> Tensor:
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """(*, in_features), (out_features, in_features), (out_features) -> (*, out_features): input @ weight.T + bias."""
+    """input weight^T + bias.
+
+    Args:
+        input: (..., I).
+        weight: (O, I).
+        bias: (O,) or None.
+
+    Returns:
+        (..., O).
+
+    Raises:
+        RuntimeError: the shapes or dtypes do not fit; the message gives both.
+    """
+    need_tensor(input, "linear")
+    given, size = input.array.shape, weight.array.shape
+    if not given or not size:
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {len(given)}D and {len(size)}D"
+        )
+    if len(size) == 2 and given[-1] != size[1]:
+        mat1, mat2 = f"{math.prod(given[:-1])}x{given[-1]}", f"{size[1]}x{size[0]}"
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({mat1} and {mat2})")
     turned = shape.t(weight)
     if bias is None:
         return matmul(input, turned)
-    if input.array.ndim == 2:
+    if input.array.dtype != weight.array.dtype:
+        first, second = (tensor.dtype.tensor_type.removesuffix("Tensor") for tensor in (input, weight))
+        raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {first} and {second}")
+    if len(given) == 2:
         return addmm(bias, input, turned)
-    rows = shape.reshape(input, (-1, input.array.shape[-1]))
-    return shape.reshape(addmm(bias, rows, turned), (*input.array.shape[:-1], weight.array.shape[0]))
+    rows = shape.reshape(input, (-1, given[-1]))
+    return shape.reshape(addmm(bias, rows, turned), (*given[:-1], size[0]))

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import minicnn.nn.functional as F
+from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn.nn import init
-from minicnn.nn._functional.arguments import pair
 from minicnn.nn.modules._new import new_parameter
 from minicnn.nn.modules.module import Module
+from minicnn.ops._common import pair
 
 __all__ = ["Conv2d", "ConvTranspose2d"]
 
@@ -180,7 +181,9 @@ class Conv2d(_ConvNd):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._conv_forward(input, self.weight, self.bias)
+        if self.padding_mode != "zeros" or type(self) is not Conv2d:  # a subclass may have a `_conv_forward` of its own
+            return self._conv_forward(input, self.weight, self.bias)
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         padding = self.padding
@@ -264,10 +267,8 @@ class ConvTranspose2d(_ConvNd):
                 f"ConvTranspose2D: for {input.dim()}D input, output_size must have 2 or {channel_dims + 2} elements "
                 f"(got {len(output_size)})"
             )
-        numbers = zip(
-            input.shape[channel_dims:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
-        )
-        smallest = [(size - 1) * step - 2 * pad + gap * (k - 1) + 1 for size, step, pad, gap, k in numbers]
+        size = input.shape[channel_dims:]
+        smallest = list(map(kernels.transposed_size, size, self.kernel_size, self.stride, self.padding, self.dilation))
         largest = [size + step - 1 for size, step in zip(smallest, self.stride, strict=True)]
         if not all(low <= size <= high for low, size, high in zip(smallest, output_size, largest, strict=True)):
             raise ValueError(
