@@ -1,8 +1,6 @@
 """The operations of a network as functions, with PyTorch's names, arguments and defaults."""
 
 from minicnn.nn._functional.activation import (
-    dropout,
-    dropout2d,
     elu,
     gelu,
     hardsigmoid,
@@ -26,7 +24,20 @@ from minicnn.nn._functional.activation import (
     tanhshrink,
     threshold,
 )
-from minicnn.nn._functional.loss import (
+from minicnn.nn._functional.normalization import batch_norm, instance_norm
+from minicnn.nn._functional.pooling import (
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    avg_pool2d,
+    max_pool2d,
+    max_pool2d_with_indices,
+)
+from minicnn.ops.convolution import conv2d, conv_transpose2d, fold, unfold
+from minicnn.ops.distance import cosine_similarity, normalize, pairwise_distance
+from minicnn.ops.dropout import dropout, dropout2d
+from minicnn.ops.indexing import one_hot
+from minicnn.ops.linear import linear
+from minicnn.ops.loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     huber_loss,
@@ -35,30 +46,8 @@ from minicnn.nn._functional.loss import (
     nll_loss,
     smooth_l1_loss,
 )
-from minicnn.nn._functional.normalization import (
-    batch_norm,
-    cosine_similarity,
-    instance_norm,
-    normalize,
-    pairwise_distance,
-)
-from minicnn.nn._functional.pooling import (
-    adaptive_avg_pool2d,
-    adaptive_max_pool2d,
-    avg_pool2d,
-    max_pool2d,
-    max_pool2d_with_indices,
-)
-from minicnn.nn._functional.vision import (
-    affine_grid,
-    grid_sample,
-    interpolate,
-    one_hot,
-    pad,
-    upsample,
-)
-from minicnn.ops.convolution import conv2d, conv_transpose2d, fold, unfold
-from minicnn.ops.linear import linear
+from minicnn.ops.padding import pad
+from minicnn.ops.vision import affine_grid, grid_sample, interpolate, upsample
 
 __all__ = [
     "adaptive_avg_pool2d",

@@ -31,17 +31,12 @@ from minicnn.ops.fourier import fourier_to_image, irfft2, rfft2
 from minicnn.ops.indexing import *
 from minicnn.ops.indexing import index, index_put_
 from minicnn.ops.linear import *
-from minicnn.ops.loss import bce_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss, nll_loss, smooth_l1_loss
 from minicnn.ops.normalization import batch_norm
-from minicnn.ops.padding import pad
 from minicnn.ops.pooling import (
     adaptive_avg_pool2d,
     adaptive_max_pool2d,
     avg_pool2d,
-    grid_sample,
     max_pool2d,
-    upsample_bilinear2d,
-    upsample_nearest2d,
 )
 from minicnn.ops.reduction import *
 from minicnn.ops.shape import *

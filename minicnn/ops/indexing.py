@@ -14,7 +14,7 @@ from minicnn._warnings import warn_user
 from minicnn.autograd import inplace
 from minicnn.autograd.function import Op
 from minicnn.ops import arithmetic, elementwise, shape
-from minicnn.ops._common import broadcast_shapes, fitting, wrap_dim
+from minicnn.ops._common import broadcast_shapes, fitting, need_tensor, wrap_dim
 from minicnn.ops.copying import Copy, clone
 from minicnn.ops.shape import Alias, Slice
 
@@ -415,3 +415,25 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not 0: (count, ndim), or one tensor for each dimension."""
     places = np.nonzero(input.array)
     return tuple(map(Tensor.wrap, places)) if as_tuple else Tensor.wrap(np.stack(places, axis=-1))
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 class numbers of shape (...) as int64 codes of shape (..., num_classes): a one at the class, else zeros.
+
+    `num_classes` is the largest number plus one if it is -1.
+    """
+    need_tensor(tensor, "one_hot", "tensor")
+    classes = tensor.array
+    if classes.dtype != np.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if classes.size == 0:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    else:
+        if classes.min() < 0:
+            raise RuntimeError("Class values must be non-negative.")
+        if num_classes == -1:
+            num_classes = int(classes.max()) + 1
+        elif classes.max() >= num_classes:
+            raise RuntimeError("Class values must be smaller than num_classes.")
+    return Tensor.wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64))

@@ -1,4 +1,7 @@
-"""Losses: how far a prediction is from its target, as one number (or one for each element: reduction "none")."""
+"""Losses: how far a prediction is from its target.
+
+`reduction` is 'mean', 'sum', or 'none' for one number per element. `size_average` and `reduce` are its old forms.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,11 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
+from minicnn._types import short_name
+from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
-from minicnn.ops import activation, arithmetic, comparison, elementwise, reduction, shape
-from minicnn.ops._common import mean_of
-
-
-def _check_reduction(name: str) -> None:
-    if name not in ("none", "mean", "sum"):
-        raise ValueError(f"{name} is not a valid value for reduction")
-
-
-def _reduce(values: Tensor, how: str) -> Tensor:
-    _check_reduction(how)
-    return values if how == "none" else reduction.mean(values) if how == "mean" else reduction.sum(values)
+from minicnn.ops import activation
+from minicnn.ops._common import broadcast_shapes, mean_of, need_tensor
 
 
 def _reduced(values: np.ndarray, how: str) -> np.ndarray:
@@ -157,103 +152,262 @@ class BinaryCrossEntropyWithLogits(Op):
         return (g * slope).astype(x.dtype, copy=False), to_target
 
 
-def nll_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    reduction: str = "mean",
-    ignore_index: int = -100,
-) -> Tensor:
-    """Log-probabilities (N, C, *), class numbers (N, *). IndexError for a class number that does not exist."""
-    _check_reduction(reduction)
-    if target.array.dtype.kind not in "iu":
-        kind = target.dtype.tensor_type.removesuffix("Tensor")
-        raise RuntimeError(f"expected scalar type Long but found {kind}")
-    if input.array.ndim == 1:
-        return NllLoss.apply(input, target, weight, reduction, ignore_index)
-    if input.array.shape[0] != target.array.shape[0]:
-        raise ValueError(
-            f"Expected input batch_size ({input.array.shape[0]}) to match target batch_size ({target.array.shape[0]})."
-        )
-    loss = NllLoss2D if input.array.ndim == 4 else NllLoss
-    return loss.apply(input, target, weight, reduction, ignore_index)
+# --- the functions ----------------------------------------------------------------------------------------------------
+
+
+def reduction_name(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """`reduction`, or what the two old arguments mean, if one of them is given."""
+    if size_average is None and reduce is None:
+        return reduction
+    name = "none" if reduce is not None and not reduce else "mean" if size_average in (None, True) else "sum"
+    warn_user(f"size_average and reduce args will be deprecated, please use reduction='{name}' instead.")
+    return name
+
+
+def _check_reduction(name: str) -> None:
+    if name not in ("none", "mean", "sum"):
+        raise ValueError(f"{name} is not a valid value for reduction")
 
 
 def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    reduction: str = "mean",
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Logits (N, C, *) and class numbers (N, *), or probabilities of input's shape."""
+    """-log softmax(input) at the target class.
+
+    Args:
+        input: scores (N, C), (N, C, d1, ...) or (C,).
+        target: class numbers (N), (N, d1, ...) or (), or probabilities of the input's shape.
+        weight: (C,), a factor for each class; the mean is the weighted one.
+        ignore_index: targets with this number do not count.
+        label_smoothing: the part of the target that is spread evenly over all classes.
+    """
+    need_tensor(input, "cross_entropy")
+    reduction = reduction_name(size_average, reduce, reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     _check_reduction(reduction)
-    axis = 0 if input.array.ndim == 1 else 1
-    logp = activation.log_softmax(input, axis)
-    classes = input.array.shape[axis]
-    if target.array.shape == input.array.shape and target.array.dtype.kind == "f":
-        if label_smoothing:
-            target = arithmetic.add(arithmetic.mul(target, 1 - label_smoothing), label_smoothing / classes)
-        return _soft_target(logp, target, weight, reduction, axis)
-    hard = nll_loss(logp, target, weight, reduction, ignore_index)
-    if not label_smoothing:
+    axis = 0 if input.dim() == 1 else 1
+    if target.shape != input.shape:
+        _check_classes(input, target, weight)
+        logp = activation.log_softmax(input, axis)
+        return _class_numbers(logp, target, weight, reduction, ignore_index, label_smoothing)
+    if not target.is_floating_point():
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {short_name(target.dtype)}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    _check_weight(weight, input.shape[axis])
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / input.shape[axis]
+    return _probabilities(activation.log_softmax(input, axis), target, weight, reduction, axis)
+
+
+def _probabilities(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, axis: int) -> Tensor:
+    losses = -(_weighted_classes(logp, weight, axis) * target).sum(axis)
+    if how == "none":
+        return losses
+    count = losses.array.size if logp.array.size else 0  # NaN of nothing
+    return losses.sum() / count if how == "mean" else losses.sum()
+
+
+def _class_numbers(
+    logp: Tensor, target: Tensor, weight: Tensor | None, how: str, ignore_index: int, smoothing: float
+) -> Tensor:
+    hard = _nll(logp, target, weight, how, ignore_index)
+    if not smoothing:
         return hard
-    smooth = _smooth(logp, target, weight, reduction, ignore_index, axis)
-    return arithmetic.add(arithmetic.mul(hard, 1 - label_smoothing), arithmetic.mul(smooth, label_smoothing / classes))
+    axis = 0 if logp.dim() == 1 else 1
+    even = _evenly(logp, target, weight, how, ignore_index, axis)
+    return hard * (1 - smoothing) + even * (smoothing / logp.shape[axis])
 
 
-def _weighted(logp: Tensor, weight: Tensor | None, axis: int) -> Tensor:
+def _evenly(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, ignore_index: int, axis: int) -> Tensor:
+    """The part of label smoothing: every class counts alike."""
+    losses = -_weighted_classes(logp, weight, axis).sum(axis)
+    valid = target.array != ignore_index
+    losses = losses.masked_fill(Tensor.wrap(~valid), 0)
+    if how != "mean":
+        return losses if how == "none" else losses.sum()
+    count = valid.sum() if weight is None else kernels.add_up(weight.array[np.where(valid, target.array, 0)][valid])
+    return losses.sum() / count.item()
+
+
+def _weighted_classes(logp: Tensor, weight: Tensor | None, axis: int) -> Tensor:
     if weight is None:
         return logp
-    return arithmetic.mul(logp, shape.view(weight, (*(1,) * axis, -1, *(1,) * (logp.array.ndim - axis - 1))))
+    return logp * weight.view(*(1,) * axis, -1, *(1,) * (logp.dim() - axis - 1))
 
 
-def _soft_target(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, axis: int) -> Tensor:
-    losses = arithmetic.neg(reduction.sum(arithmetic.mul(_weighted(logp, weight, axis), target), axis))
-    total = reduction.sum(losses) if how != "none" else losses
-    count = losses.array.size if logp.array.size else 0  # NaN of nothing
-    return arithmetic.div(total, count) if how == "mean" else total
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-input at the target class: the cross entropy of log-probabilities. Arguments as in `cross_entropy`."""
+    need_tensor(input, "nll_loss")
+    reduction = reduction_name(size_average, reduce, reduction)
+    _check_reduction(reduction)
+    _check_classes(input, target, weight)
+    return _nll(input, target, weight, reduction, ignore_index)
 
 
-def _smooth(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, ignore_index: int, axis: int) -> Tensor:
-    """The part of label smoothing: every class counts alike."""
-    losses = arithmetic.neg(reduction.sum(_weighted(logp, weight, axis), axis))
-    valid = target.array != ignore_index
-    losses = comparison.masked_fill(losses, Tensor.wrap(~valid), 0)
-    if how != "mean":
-        return losses if how == "none" else reduction.sum(losses)
-    count = valid.sum() if weight is None else kernels.add_up(weight.array[np.where(valid, target.array, 0)][valid])
-    return arithmetic.div(reduction.sum(losses), count.item())
+def _nll(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, ignore_index: int) -> Tensor:
+    return (NllLoss2D if logp.dim() == 4 else NllLoss).apply(logp, target, weight, how, ignore_index)
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """Raises unless `target` holds class numbers for `input`."""
+    kind = target.array.dtype
+    if kind not in (np.int64, np.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {short_name(target.dtype)}")
+    shape, classes = input.array.shape, target.array.shape
+    if len(shape) == 1:
+        _check_weight(weight, shape[0])
+        return
+    if shape[:1] != classes[:1]:
+        raise ValueError(
+            f"Expected input batch_size ({shape[0]}) to match target batch_size ({classes[0] if classes else 1})."
+        )
+    if len(shape) == 2 and len(classes) > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if shape[2:] != classes[1:]:
+        raise RuntimeError(f"size mismatch (got input: {list(shape)} , target: {list(classes)}")
+    _check_weight(weight, shape[1])
+
+
+def _check_weight(weight: Tensor | None, classes: int) -> None:
+    if weight is not None and weight.array.shape != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
+            f"shape: {list(weight.shape)}"
+        )
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """-(target log sigmoid(x) + (1 - target) log(1 - sigmoid(x))), computed so that it does not overflow.
+
+    Args:
+        input: scores of any shape.
+        target: probabilities of the same shape.
+        weight: a factor for each element.
+        pos_weight: a factor for the first term.
+    """
+    need_tensor(input, "binary_cross_entropy_with_logits")
+    reduction = reduction_name(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    _check_reduction(reduction)
+    return BinaryCrossEntropyWithLogits.apply(input, target, weight, pos_weight, reduction)
+
+
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """(input - target)^2. With `weight`, of the input's shape, the mean is the weighted one."""
+    input, target = _alike(input, target, "mse_loss")
+    reduction = reduction_name(size_average, reduce, reduction)
+    if weight is not None:
+        return _weighted((input - target) ** 2, input, weight, reduction)
     _check_reduction(reduction)
     return MseLoss.apply(input, target, reduction)
 
 
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    return _reduce(elementwise.abs(arithmetic.sub(input, target)), reduction)
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """|input - target|. With `weight`, of the input's shape, the mean is the weighted one."""
+    input, target = _alike(input, target, "l1_loss")
+    reduction = reduction_name(size_average, reduce, reduction)
+    if weight is not None:
+        return _weighted((input - target).abs(), input, weight, reduction)
+    _check_reduction(reduction)
+    return _reduce((input - target).abs(), reduction)
 
 
-def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """d^2 / (2 beta) where d = |input - target| is below beta, d - beta / 2 elsewhere."""
+    input, target = _alike(input, target, "smooth_l1_loss")
+    reduction = reduction_name(size_average, reduce, reduction)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     _check_reduction(reduction)
     if beta == 0:
-        return l1_loss(input, target, reduction)
+        return _reduce((input - target).abs(), reduction)
     return SmoothL1Loss.apply(input, target, reduction, beta)
 
 
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """d^2 / 2 where d = |input - target| is below delta, delta (d - delta / 2) elsewhere."""
+    input, target = _alike(input, target, "huber_loss")
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _check_reduction(reduction)
     return HuberLoss.apply(input, target, reduction, delta)
 
 
-def bce_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
-    _check_reduction(reduction)
-    return BinaryCrossEntropyWithLogits.apply(input, target, weight, pos_weight, reduction)
+def _alike(input: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """Both in their common shape. A warning if it was not the same from the start."""
+    need_tensor(input, name)
+    need_tensor(target, name, "target", 2)
+    if target.shape == input.shape:
+        return input, target
+    warn_user(
+        f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
+        "lead to incorrect results due to broadcasting. Please ensure they have the same size."
+    )
+    shape = broadcast_shapes(input.array.shape, target.array.shape)
+    return input.expand(shape), target.expand(shape)
+
+
+def _weighted(losses: Tensor, input: Tensor, weight: Tensor, reduction: str) -> Tensor:
+    if weight.shape != input.shape:
+        raise ValueError("Weights and input must have the same size.")
+    losses = losses * weight
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    if reduction == "mean":
+        return losses.sum() / weight.sum()
+    raise ValueError(f"Invalid reduction mode: {reduction}. Expected one of 'none', 'mean', 'sum'.")
+
+
+def _reduce(losses: Tensor, how: str) -> Tensor:
+    return losses if how == "none" else losses.mean() if how == "mean" else losses.sum()

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.ops._common import fitting
+from minicnn.ops._common import fitting, need_tensor
 
 
 class ConstantPadNd(Op):
@@ -106,25 +106,45 @@ _BORDERS = {
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """A frame around the last dimensions: pad = (left, right, top, bottom, ...), the last dimension first."""
-    ndim = input.array.ndim
-    if len(pad) % 2:
+    """Add a border, or with negative numbers cut one off.
+
+    Args:
+        pad: (left, right, top, bottom, ...): pairs for the dimensions, the last dimension first.
+        mode: 'constant', 'reflect' (the edge is not repeated), 'replicate' or 'circular'.
+        value: the constant, 0 if not given.
+    """
+    need_tensor(input, "pad")
+    pad = tuple(pad)
+    if len(pad) % 2 != 0:
         raise RuntimeError("Padding length must be divisible by 2")
-    if len(pad) // 2 > ndim:
+    if len(pad) > 2 * input.dim():
         raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding length {len(pad)} "
-            f"and input of dimension {ndim}"
+            "Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(pad)} and input of dimension {input.dim()}"
         )
-    widths = [(0, 0)] * ndim
+    widths = [(0, 0)] * input.dim()
     for i in range(len(pad) // 2):
-        widths[ndim - 1 - i] = (operator.index(pad[2 * i]), operator.index(pad[2 * i + 1]))
+        widths[-1 - i] = (operator.index(pad[2 * i]), operator.index(pad[2 * i + 1]))
     if mode == "constant":
         return ConstantPadNd.apply(input, tuple(widths), 0 if value is None else value)
-    if (mode, len(pad) // 2) not in _BORDERS:
+    if value is not None and value != 0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    spatial = len(pad) // 2
+    if input.dim() not in (spatial + 1, spatial + 2) or spatial not in (1, 2, 3):
+        raise NotImplementedError(
+            f"Padding size {len(pad)} is not supported for {input.dim()}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    if (mode, spatial) not in _BORDERS:
         raise NotImplementedError(f"padding mode '{mode}' pads the last one or two dimensions, got {list(pad)}")
-    for axis in range(ndim - len(pad) // 2, ndim):
+    for axis in range(input.dim() - spatial, input.dim()):
         _check_border(mode, input.array.shape, axis, widths[axis])
-    return _BORDERS[mode, len(pad) // 2].apply(input, tuple(widths))
+    return _BORDERS[mode, spatial].apply(input, tuple(widths))
 
 
 def _check_border(mode: str, shape: tuple[int, ...], axis: int, width: tuple[int, int]) -> None:

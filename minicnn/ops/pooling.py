@@ -1,4 +1,4 @@
-"""Pooling and resizing of (N, C, H, W). The arithmetic is in `minicnn.kernels`; here is what depends on what."""
+"""Pooling of (N, C, H, W). The arithmetic is in `minicnn.kernels`; here is what depends on what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from minicnn.autograd.function import Op
 from minicnn.ops import reduction
 
 Pair = tuple[int, int]
-Scales = tuple[float | None, float | None]
 
 
 class MaxPool2DWithIndices(Op):
@@ -76,51 +75,6 @@ class AdaptiveAvgPool2D(Op):
         return kernels.get("adaptive_avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, ctx.size)
 
 
-class UpsampleNearest2D(Op):
-    """Each output pixel copies the nearest input pixel."""
-
-    @staticmethod
-    def forward(ctx, x, output_size, scales):
-        ctx.shape, ctx.options = x.array.shape, (output_size, scales)
-        return kernels.get("upsample_nearest2d", x.array.dtype)(x.array, *ctx.options)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return kernels.get("upsample_nearest2d_grad", grad.array.dtype)(grad.array, ctx.shape, *ctx.options)
-
-
-class UpsampleBilinear2D(Op):
-    """Each output pixel mixes the four input pixels around it."""
-
-    @staticmethod
-    def forward(ctx, x, output_size, align_corners, scales):
-        ctx.shape, ctx.options = x.array.shape, (output_size, align_corners, scales)
-        return kernels.get("upsample_bilinear2d", x.array.dtype)(x.array, *ctx.options)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return kernels.get("upsample_bilinear2d_grad", grad.array.dtype)(grad.array, ctx.shape, *ctx.options)
-
-
-class GridSampler2D(Op):
-    """Pixels read at the places that a grid names; a place between pixels mixes its neighbours."""
-
-    slots = 2
-
-    @staticmethod
-    def forward(ctx, x, grid, *options):
-        ctx.save_for_backward(x, grid)
-        ctx.options = options
-        return kernels.get("grid_sample", x.array.dtype)(x.array, grid.array, *options)
-
-    @staticmethod
-    def backward(ctx, grad):
-        x, grid = (t.array for t in ctx.saved_tensors)
-        return kernels.get("grid_sample_grad", grad.array.dtype)(
-            grad.array, x, grid, *ctx.options, ctx.needs_input_grad[1]
-        )
-
-
 def max_pool2d(
     input: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[Tensor, Tensor]:
@@ -151,18 +105,3 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
 def adaptive_max_pool2d(input: Tensor, output_size: Pair) -> tuple[Tensor, Tensor]:
     """(values, indices), both (N, C, *output_size)"""
     return AdaptiveMaxPool2D.apply(input, output_size)
-
-
-def upsample_nearest2d(input: Tensor, output_size: Pair, scales: Scales = (None, None)) -> Tensor:
-    """(N, C, H, W) -> (N, C, *output_size); `scales` where the size came from a scale factor."""
-    return UpsampleNearest2D.apply(input, output_size, scales)
-
-
-def upsample_bilinear2d(input: Tensor, output_size: Pair, align_corners: bool, scales: Scales = (None, None)) -> Tensor:
-    """(N, C, H, W) -> (N, C, *output_size); align_corners: the corner pixels' centres stay at the corners."""
-    return UpsampleBilinear2D.apply(input, output_size, align_corners, scales)
-
-
-def grid_sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool) -> Tensor:
-    """(N, C, H, W) read at grid (N, OH, OW, 2), x and y in [-1, 1] -> (N, C, OH, OW)."""
-    return GridSampler2D.apply(input, grid, mode, padding_mode, align_corners)

@@ -11,7 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn import Tensor, kernels, no_grad
-from minicnn.ops import activation, convolution, copying, indexing, normalization, padding, pooling, shape, sorting
+from minicnn.ops import (
+    activation,
+    convolution,
+    copying,
+    indexing,
+    normalization,
+    padding,
+    pooling,
+    shape,
+    sorting,
+    vision,
+)
 
 
 class Reach(NamedTuple):
@@ -207,8 +218,8 @@ RULES: dict[type, Rule] = {
     pooling.AvgPool2D: lambda node, out, inp: _window(*node.geometry[:3]),
     pooling.AdaptiveAvgPool2D: _adaptive,
     pooling.AdaptiveMaxPool2D: _adaptive,
-    pooling.UpsampleNearest2D: _nearest,
-    pooling.UpsampleBilinear2D: _bilinear,
+    vision.UpsampleNearest2D: _nearest,
+    vision.UpsampleBilinear2D: _bilinear,
     padding.ConstantPadNd: _constant_pad,
     padding._BorderPad: _border_pad,
     normalization.NativeBatchNorm: _batch_norm,

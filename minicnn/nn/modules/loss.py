@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
-from minicnn.nn._functional.loss import reduction_name
 from minicnn.nn.modules.module import Module
+from minicnn.ops.loss import reduction_name
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
 

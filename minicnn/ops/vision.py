@@ -1,4 +1,4 @@
-"""Resizing, padding and sampling of images, and one-hot codes."""
+"""Resizing and sampling of images (N, C, H, W). The arithmetic is in `minicnn.kernels`; here is what depends on what."""
 
 from __future__ import annotations
 
@@ -8,11 +8,61 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import ops
+from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
-from minicnn.nn._functional.arguments import need_tensor
-from minicnn.nn._functional.pooling import adaptive_avg_pool2d
+from minicnn.autograd.function import Op
+from minicnn.ops import pooling
+from minicnn.ops._common import need_tensor
+
+
+class UpsampleNearest2D(Op):
+    """Each output pixel copies the nearest input pixel."""
+
+    @staticmethod
+    def forward(ctx, x, output_size, scales):
+        ctx.shape, ctx.options = x.array.shape, (output_size, scales)
+        return kernels.get("upsample_nearest2d", x.array.dtype)(x.array, *ctx.options)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return kernels.get("upsample_nearest2d_grad", grad.array.dtype)(grad.array, ctx.shape, *ctx.options)
+
+
+class UpsampleBilinear2D(Op):
+    """Each output pixel mixes the four input pixels around it."""
+
+    @staticmethod
+    def forward(ctx, x, output_size, align_corners, scales):
+        ctx.shape, ctx.options = x.array.shape, (output_size, align_corners, scales)
+        return kernels.get("upsample_bilinear2d", x.array.dtype)(x.array, *ctx.options)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return kernels.get("upsample_bilinear2d_grad", grad.array.dtype)(grad.array, ctx.shape, *ctx.options)
+
+
+class GridSampler2D(Op):
+    """Pixels read at the places that a grid names; a place between pixels mixes its neighbours."""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, x, grid, *options):
+        ctx.save_for_backward(x, grid)
+        ctx.options = options
+        return kernels.get("grid_sample", x.array.dtype)(x.array, grid.array, *options)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, grid = (t.array for t in ctx.saved_tensors)
+        return kernels.get("grid_sample_grad", grad.array.dtype)(
+            grad.array, x, grid, *ctx.options, ctx.needs_input_grad[1]
+        )
+
+
+# --- the functions ----------------------------------------------------------------------------------------------------
+
 
 _MODES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 _NEEDED_DIMS = {"linear": 3, "bilinear": 4, "trilinear": 5}
@@ -113,7 +163,7 @@ def _resize(
             f"but got a {dims}D input and mode {mode}{' with antialias' if antialias else ''}"
         )
     if mode == "area":
-        return adaptive_avg_pool2d(input, size)
+        return pooling.adaptive_avg_pool2d(input, size)
     if min(size) <= 0 or min(input.shape[2:]) <= 0:
         raise RuntimeError(
             "Input and output sizes should be greater than 0, but got input "
@@ -122,8 +172,8 @@ def _resize(
     if input.shape[1] == 0:
         raise RuntimeError(f"Non-empty 4D data tensor expected but got a tensor with sizes {list(input.shape)}")
     if mode == "nearest":
-        return ops.upsample_nearest2d(input, size, scales)
-    return ops.upsample_bilinear2d(input, size, align_corners, scales)
+        return UpsampleNearest2D.apply(input, size, scales)
+    return UpsampleBilinear2D.apply(input, size, align_corners, scales)
 
 
 def upsample(
@@ -136,41 +186,6 @@ def upsample(
     """The old name of `interpolate`."""
     warn_user("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.")
     return interpolate(input, size, scale_factor, mode, align_corners)
-
-
-def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Add a border, or with negative numbers cut one off.
-
-    Args:
-        pad: (left, right, top, bottom, ...): pairs for the dimensions, the last dimension first.
-        mode: 'constant', 'reflect' (the edge is not repeated), 'replicate' or 'circular'.
-        value: the constant, 0 if not given.
-    """
-    need_tensor(input, "pad")
-    pad = tuple(pad)
-    if len(pad) % 2 != 0:
-        raise RuntimeError("Padding length must be divisible by 2")
-    if len(pad) > 2 * input.dim():
-        raise RuntimeError(
-            "Padding length should be less than or equal to two times the input dimension but got padding length "
-            f"{len(pad)} and input of dimension {input.dim()}"
-        )
-    if mode == "constant":
-        return ops.pad(input, pad, mode, 0.0 if value is None else value)
-    if value is not None and value != 0:
-        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    spatial = len(pad) // 2
-    if input.dim() not in (spatial + 1, spatial + 2) or spatial not in (1, 2, 3):
-        raise NotImplementedError(
-            f"Padding size {len(pad)} is not supported for {input.dim()}D input tensor.\n"
-            "Supported combinations for non-constant padding:\n"
-            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
-            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
-            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
-        )
-    if mode not in ("reflect", "replicate", "circular"):
-        raise NotImplementedError(f"Unrecognised padding mode {mode}")
-    return ops.pad(input, pad, mode, 0.0)
 
 
 _ALIGN_CORNERS_CHANGED = (
@@ -227,7 +242,7 @@ def grid_sample(
                 f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)} "
                 f"with dimension {dim} being empty"
             )
-    return ops.grid_sample(input, grid, mode, padding_mode, align_corners)
+    return GridSampler2D.apply(input, grid, mode, padding_mode, align_corners)
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
@@ -271,25 +286,3 @@ def _centres(count: int, align_corners: bool) -> np.ndarray:
         return np.zeros(count)
     centres = np.linspace(-1, 1, count)
     return centres if align_corners else centres * (count - 1) / count
-
-
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 class numbers of shape (...) as int64 codes of shape (..., num_classes): a one at the class, else zeros.
-
-    `num_classes` is the largest number plus one if it is -1.
-    """
-    need_tensor(tensor, "one_hot", "tensor")
-    classes = tensor.array
-    if classes.dtype != np.int64:
-        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if classes.size == 0:
-        if num_classes <= 0:
-            raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    else:
-        if classes.min() < 0:
-            raise RuntimeError("Class values must be non-negative.")
-        if num_classes == -1:
-            num_classes = int(classes.max()) + 1
-        elif classes.max() >= num_classes:
-            raise RuntimeError("Class values must be smaller than num_classes.")
-    return Tensor.wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64))
