@@ -150,7 +150,7 @@ figure.savefig(out / "12_the_ladder_dream.png")
 figure
 
 # %% [markdown]
-# **Change something.** `viz.ladder` takes rungs of your own, `{"name": {...arguments of maximize...}}`: what do natural colours do to
+# **Change something.** `viz.ladder` takes variants of your own, `{"name": {...arguments of maximize...}}`: what do natural colours do to
 # naive pixels? `viz.FixedMagnitude(magnitude=viz.mean_magnitude(photographs))` takes the magnitudes of your own photographs.
 
 # %%

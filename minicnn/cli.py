@@ -84,10 +84,10 @@ def predict(options: argparse.Namespace) -> Result:
     """What a network sees in a photograph."""
     from minicnn.atlas.photograph import answer_of
     from minicnn.viz import preprocess
-    from minicnn.viz._modules import described, part_hint, run, still
+    from minicnn.viz._modules import described, frozen, part_hint, run
 
     picture, model = _picture(options), _model(options)
-    with still(model), minicnn.no_grad():
+    with frozen(model), minicnn.no_grad():
         output = run(model, preprocess(picture, model))
     answer = answer_of(model, output, options.top)
     if not answer:
@@ -117,14 +117,14 @@ def filters(options: argparse.Namespace) -> Result:
 def maps(options: argparse.Namespace) -> Result:
     """What the layers answer to a photograph."""
     from minicnn.viz import capture, draw_maps, draw_strip, fit, preprocess
-    from minicnn.viz._modules import input_channels, run, still
+    from minicnn.viz._modules import frozen, input_channels, run
     from minicnn.viz.image import input_size, to_channels
 
     photo, model = _picture(options), _model(options)
     size = input_size(model)
     picture = to_channels(fit(photo, size), input_channels(model))  # as the network sees it
     every = [f"{name}#*" for name, module in model.named_modules() if next(module.children(), None) is None]
-    with still(model), minicnn.no_grad(), capture(model, options.layers or every) as captured:
+    with frozen(model), minicnn.no_grad(), capture(model, options.layers or every) as captured:
         run(model, preprocess(picture, model, size=size))
     found = {name: output for name, output in captured.items() if getattr(output, "ndim", 0) == 4}
     if not found:

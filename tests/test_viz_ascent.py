@@ -144,11 +144,11 @@ def test_a_ladder_of_two_networks(net, alexnet_shaped):
 
 
 def test_rungs_of_your_own(net):
-    rungs = {"mine": {"parametrization": "pixels", "transforms": "jitter"}}
-    found = viz.ladder(net, "3:0", rungs=rungs, **QUICK)
+    variants = {"mine": {"parametrization": "pixels", "transforms": "jitter"}}
+    found = viz.ladder(net, "3:0", variants=variants, **QUICK)
     assert list(found.results) == ["mine"]
-    with pytest.raises(ValueError, match="different rungs"):
-        found.figure(beside=viz.ladder(net, "3:0", rungs={"other": rungs["mine"]}, **QUICK))
+    with pytest.raises(ValueError, match="different variants"):
+        found.figure(beside=viz.ladder(net, "3:0", variants={"other": variants["mine"]}, **QUICK))
 
 
 # --- diversity ----------------------------------------------------------------------------------------------------------

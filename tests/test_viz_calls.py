@@ -139,7 +139,7 @@ FUNCTIONS: dict[str, Callable[[nn.Module, str, minicnn.Tensor], Any]] = {
     "capture": lambda model, layer, x: captured(model, layer, x).numpy(),
     "maximize": lambda model, layer, x: viz.maximize(model, [f"{layer}:1", "head:2"], **QUICK).images,
     "activation": lambda model, layer, x: viz.activation(model, f"{layer}:1", PHOTO[None] / 255),
-    "ladder": lambda model, layer, x: viz.ladder(model, f"{layer}:1", rungs={"one": {}}, **QUICK).results["one"].images,
+    "ladder": lambda model, layer, x: viz.ladder(model, f"{layer}:1", variants={"one": {}}, **QUICK).results["one"].images,
     "diverse": lambda model, layer, x: diverse(model, layer),
     "dream": lambda model, layer, x: viz.dream(model, PHOTO, layer, steps=1, octaves=2, progress=False).image,
     "invert": lambda model, layer, x: viz.invert(model, PHOTO, layer, **QUICK).images,

@@ -83,7 +83,7 @@ def test_the_caption_of_a_ladder(net):
     standard = caption(viz.ladder(net, "3:1", **QUICK).figure())
     assert "Each column adds what its name says" in standard and "→ after 2 steps (seed 0)" in standard
     own = {"short": {"steps": 1, "seed": 3, "transforms": "none"}, "long": {"parametrization": "pixels"}}
-    text = caption(viz.ladder(net, "3:1", rungs=own, **QUICK).figure())
+    text = caption(viz.ladder(net, "3:1", variants=own, **QUICK).figure())
     assert "Each column adds" not in text and "→ after 1 or 2 steps (seed 0 or 3)" in text
     assert "short: 1 step of Adam at rate 0.05" in text and "long: 2 steps of Adam at rate 0.01" in text
 

@@ -78,8 +78,9 @@ def test_a_film_rests_at_its_end(tmp_path):
     filters = np.random.default_rng(0).standard_normal((4, 2, 3, 5, 5))
     growth = viz.filter_growth({"filters": filters, "filter_step": np.array([0, 1, 10, 100])}, progress=False)
     growth.animation().save(tmp_path / "film.gif", writer="pillow", dpi=30)
-    film, times = Image.open(tmp_path / "film.gif"), []
-    for i in range(film.n_frames):
-        film.seek(i)
-        times.append(film.info["duration"])
+    times = []
+    with Image.open(tmp_path / "film.gif") as film:
+        for i in range(film.n_frames):
+            film.seek(i)
+            times.append(film.info["duration"])
     assert times[0] >= 1000 and times[-1] >= 3000

@@ -307,7 +307,7 @@ def test_an_endless_stream_with_a_limit_and_what_is_kept_of_it(net):
 def test_a_histogram_that_must_widen():
     rng = np.random.default_rng(0)
     values = [rng.standard_normal((2, 50)) * scale for scale in (1e-4, 0.0, 3.0, 1e3, 1.0)]
-    from minicnn.viz.histogram import Histograms
+    from minicnn.viz.running_histogram import Histograms
 
     growing = Histograms(2, 64)
     for part in values:

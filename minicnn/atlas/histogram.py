@@ -3,7 +3,7 @@
 import numpy as np
 
 from minicnn.atlas.markup import Markup, el
-from minicnn.viz.histogram import Histogram
+from minicnn.viz.running_histogram import Histogram
 
 BARS = 40  # at most
 WIDTH, HEIGHT = 320, 80  # of the bars

@@ -10,7 +10,7 @@ from minicnn.atlas.plan import Plan
 from minicnn.nn import Module
 from minicnn.viz import capture, grad_cam, maps_of
 from minicnn.viz import image as images
-from minicnn.viz._modules import still
+from minicnn.viz._modules import frozen
 from minicnn.viz.figures.plot import coloured
 from minicnn.viz.tiles import in_grey
 
@@ -39,7 +39,7 @@ def look_at(plan: Plan, source: Any, name: str, top: int = 5) -> Photograph:
     x = images.as_input(image[None], model, plan.statistics)
     image = image if plan.channels == 3 else in_grey(images.to_channels(image, plan.channels))  # as the network sees it
     layers = [layer.name for layer in plan.layers if layer.has_maps]
-    with still(model), no_grad(), capture(model, layers or [""]) as captured:
+    with frozen(model), no_grad(), capture(model, layers or [""]) as captured:
         output = model(x)
     maps = {layer: maps_of(captured[layer]) for layer in layers}
     answer = answer_of(model, output, top)

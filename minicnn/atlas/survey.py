@@ -14,7 +14,7 @@ import numpy as np
 from minicnn import Tensor, enable_grad, zeros
 from minicnn.nn import Module
 from minicnn.viz import receptive_fields
-from minicnn.viz._modules import EVERY, dtype_of, find_call, find_calls, find_module, run, still
+from minicnn.viz._modules import EVERY, dtype_of, find_call, find_calls, find_module, frozen, run
 from minicnn.viz.geometry import Field
 
 
@@ -129,7 +129,7 @@ class Survey:
     def _pass(self) -> None:
         handles = []
         try:
-            with still(self.model), enable_grad():
+            with frozen(self.model), enable_grad():
                 handles = [module.register_forward_hook(self._hook) for module in self.model.modules()]
                 self.output = run(self.model, zeros(self.shape, dtype=dtype_of(self.model)).requires_grad_())
         finally:

@@ -37,16 +37,16 @@ from minicnn.viz.filters import dead_filters, filter_tiles, weight_of
 from minicnn.viz.gabor import GaborFit, fit_gabor, noise_r2, principal_kernels
 from minicnn.viz.geometry import Axis, Field, receptive_fields
 from minicnn.viz.growth import FilterGrowth, filter_growth
-from minicnn.viz.histogram import Histogram
 from minicnn.viz.image import fit, frame, load_image, preprocess, statistics, to_pixels
 from minicnn.viz.inversion import Inverted, Match, invert
-from minicnn.viz.ladder import Ladder, ladder, standard_rungs
+from minicnn.viz.ladder import Ladder, ladder, standard_variants
 from minicnn.viz.maximize import ActivationWarning, Maximized, activation, maximize
 from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.parametrization import FixedMagnitude, Fourier, Pixels
-from minicnn.viz.patches import component_energy, patch_components
+from minicnn.viz.patch_pca import component_energy, patch_components
 from minicnn.viz.penalties import L2, PENALTIES, Blur, Diversity, TotalVariation
 from minicnn.viz.relu import open_relus, relu_rule
+from minicnn.viz.running_histogram import Histogram
 from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.spectrum import fine_share, mean_magnitude, natural_magnitude, radial_spectrum
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
@@ -64,5 +64,5 @@ __all__ = [
     "ladder", "linearized", "load_image", "logit", "maps_of", "maximize", "mean_magnitude", "natural_magnitude", "noise_r2",
     "occlusion", "open_relus", "patch_components", "preprocess", "principal_kernels", "radial_spectrum", "rank_correlation",
     "receptive_fields", "relu_rule", "saliency", "sample_photo", "sanity_check", "score", "similarity", "smooth_grad", "ssim",
-    "standard_rungs", "statistics", "to_pixels", "top_patches", "weight_of",
+    "standard_variants", "statistics", "to_pixels", "top_patches", "weight_of",
 ]  # fmt: skip

@@ -75,7 +75,7 @@ def first_convolution(model: Module) -> tuple[str, Module] | None:
 
     handles = [module.register_forward_pre_hook(stop(name)) for name, module in found.items()]
     try:
-        with still(model), no_grad():
+        with frozen(model), no_grad():
             model(zeros(1, _inputs(next(iter(found.values()))), 64, 64, dtype=dtype_of(model)))
     except Exception:  # of the user's forward, before any convolution: then the order of the registration must do
         pass
@@ -161,7 +161,7 @@ def part_hint(output: Any) -> str:
 
 
 @contextmanager
-def still(model: Module) -> Iterator[None]:
+def frozen(model: Module) -> Iterator[None]:
     """In the block the network is in eval mode and its parameters ask for no gradient; afterwards all is as before.
 
     Eval mode, because a picture must not depend on dropout or on the other images of a batch; no gradients for the

@@ -20,7 +20,7 @@ import numpy as np
 from minicnn import Tensor, autograd, enable_grad, kernels, no_grad, tensor
 from minicnn.nn import Module
 from minicnn.nn.modules import pooling
-from minicnn.viz._modules import described, find_call, find_module, has_positions, named_modules, part_hint, run, still
+from minicnn.viz._modules import described, find_call, find_module, frozen, has_positions, named_modules, part_hint, run
 from minicnn.viz.capture import capture
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.objectives import Unit, Units, logit, parse
@@ -38,7 +38,7 @@ def targets(model: Module, x: Tensor, target: Target = None) -> list[Unit]:
     """The `Unit` to be explained for each image of x (N, C, H, W); None: the strongest output (N, classes) of each."""
     _check_input(x)
     if target is None:
-        with still(model), no_grad():
+        with frozen(model), no_grad():
             outputs = run(model, x)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2:
             raise ValueError(
@@ -55,7 +55,7 @@ def targets(model: Module, x: Tensor, target: Target = None) -> list[Unit]:
 def score(model: Module, x: Tensor, target: Target = None) -> np.ndarray:
     """float32 (N,): the number that the methods explain, of each image."""
     units = targets(model, x, target)
-    with still(model), no_grad():
+    with frozen(model), no_grad():
         return _scores(model, x, units).numpy().astype(np.float32)
 
 
@@ -170,7 +170,7 @@ def occlusion(
         raise ValueError(f"need 1 <= stride <= window <= {min(height, width)}, got stride {stride} and window {window}")
     corners = [(y, x_) for y in _starts(height, window, stride) for x_ in _starts(width, window, stride)]
     result = np.empty((len(image), height, width), np.float32)
-    with still(model), no_grad(), kernels.exact():
+    with frozen(model), no_grad(), kernels.exact():
         clean = _scores(model, x, units).numpy()
         for n, unit in enumerate(units):
             falls, times = np.zeros((2, height, width))
@@ -210,7 +210,7 @@ def grad_cam(
 def last_maps(model: Module, x: Tensor) -> str:
     """The name of the last call that returns new maps (N, K, h, w) of more than one position: of any module but a pooling, so that
     a sum behind a skip counts where a block returns it. Of modules that return the same maps it is the innermost."""
-    with still(model), no_grad(), capture(model, ["", "**#*"]) as outputs:
+    with frozen(model), no_grad(), capture(model, ["", "**#*"]) as outputs:
         run(model, x[:1])
     maps = {name: output.numpy() for name, output in outputs.items() if has_positions(output)}
     poolings = [name for name in maps if isinstance(find_module(model, name), POOLINGS)]
@@ -265,7 +265,7 @@ def _scores(model: Module, x: Tensor, units: list[Unit]) -> Tensor:
 
 def _gradients(model: Module, x: Tensor, units: list[Unit], rule: str | Rule | None = None) -> np.ndarray:
     image = x.detach().clone().requires_grad_()
-    with still(model), enable_grad():
+    with frozen(model), enable_grad():
         if rule is None:
             (grad,) = autograd.grad(_scores(model, image, units).sum(), [image])
             return grad.numpy().astype(np.float32)
@@ -291,7 +291,7 @@ def _maps_and_gradients(model: Module, x: Tensor, units: list[Unit], layer: str)
 
     handle = named_modules(model)[name].register_forward_hook(keep, prepend=True)
     try:
-        with still(model), enable_grad():
+        with frozen(model), enable_grad():
             scores = _scores(model, x.detach().clone().requires_grad_(), units)
             if not kept:
                 raise ValueError(f"{layer!r} was not called before the target was computed")
@@ -330,7 +330,7 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
 
 
 def _check_completeness(model: Module, x: Tensor, start: Tensor, units: list[Unit], result: np.ndarray) -> None:
-    with still(model), no_grad():
+    with frozen(model), no_grad():
         difference = _scores(model, x, units).numpy() - _scores(model, start, units).numpy()
     gap = np.abs(result.sum(axis=(1, 2, 3), dtype=np.float64) - difference)
     n = int(np.argmax(gap - 0.05 * np.abs(difference)))

@@ -35,7 +35,7 @@ from minicnn.nn import (
     SiLU,
 )
 from minicnn.nn import functional as F
-from minicnn.viz._modules import dtype_of, find_module, input_channels, run, still
+from minicnn.viz._modules import dtype_of, find_module, frozen, input_channels, run
 from minicnn.viz.capture import capture
 from minicnn.viz.geometry import receptive_fields
 
@@ -117,7 +117,7 @@ def expanded_weights(
             run(model, images.to(dtype_of(model)))
         return maps[layer][:, :, at[0], at[1]]  # (N, channels)
 
-    with still(model), linearized(model) as met, kernels.exact():
+    with frozen(model), linearized(model) as met, kernels.exact():
         with no_grad():
             constant = respond(zeros(1, planes, bottom, right)).numpy()[0]
         chosen = _chosen(channels, len(constant), layer)

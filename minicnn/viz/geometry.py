@@ -1,6 +1,6 @@
 """Where a unit of a layer looks: size, stride and place of its receptive field, in closed form.
 
-One forward pass, and then the graph that it left behind is read: every node says how far it reaches into its input (`_reach`), and
+One forward pass, and then the graph that it left behind is read: every node says through which window it sees its input (`window_of`), and
 along a path these steps compose to another of the same form. So a user's own modules are followed as well as a
 Sequential, functions such as `F.relu` and `F.max_pool2d` as well as modules, and branches and skips too: where several
 ways lead to the image, the union of their fields is taken.
@@ -16,9 +16,9 @@ import numpy as np
 
 from minicnn import Tensor, enable_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import dtype_of, find_calls, input_channels, named_modules, run, still
-from minicnn.viz._reach import Reach, reach
+from minicnn.viz._modules import dtype_of, find_calls, frozen, input_channels, named_modules, run
 from minicnn.viz.capture import capture
+from minicnn.viz.window import Window, window_of
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Axis:
     stride: int | Fraction = 1
     start: int | Fraction = 0
 
-    def through(self, reach: Reach) -> "Axis":
-        """The field of units that each see the units reach.first + i * reach.step ... reach.last + i * reach.step of these."""
-        ends = reach.first * self.stride, reach.last * self.stride
-        size, stride = self.size + max(ends) - min(ends), self.stride * reach.step
+    def through(self, window: Window) -> "Axis":
+        """The field of units that each see the units window.first + i * window.stride ... window.last + i * window.stride of these."""
+        ends = window.first * self.stride, window.last * self.stride
+        size, stride = self.size + max(ends) - min(ends), self.stride * window.stride
         return Axis(_whole(size), _whole(stride), _whole(self.start + min(ends)))
 
     def union(self, other: "Axis") -> "Axis":
@@ -126,7 +126,7 @@ def receptive_fields(
         layers = [f"{name}#*" for name, module in named_modules(model).items() if next(module.children(), None) is None]
     shape = (1, input_channels(model), 64, 64) if shape is None else shape
     reader = _Reader()
-    with still(model), enable_grad(), capture(model, layers, detach=False, stop=True) as outputs:
+    with frozen(model), enable_grad(), capture(model, layers, detach=False, stop=True) as outputs:
         run(model, reader.start(tuple(shape), dtype_of(model)))
     fields = {name: reader.of(output) for name, output in outputs.items()}
     missing = [name for name in find_calls(model, layers) if "*" not in name and fields.get(name) is None]
@@ -173,7 +173,7 @@ class _Reader:
             before = self.known.get(behind) if behind is not None else None
             if before is None:
                 continue
-            step = None if before.everything else reach(node, out, behind.input_metadata[number][0])
+            step = None if before.everything else window_of(node, out, behind.input_metadata[number][0])
             after = (
                 Field(everything=True) if step is None else Field(before.y.through(step[0]), before.x.through(step[1]))
             )

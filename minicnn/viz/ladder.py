@@ -1,4 +1,4 @@
-"""One unit, one improvement of the ascent at a time: the ladder from naive pixels to images that can be read.
+"""One unit, one improvement of the ascent at a time: an ablation study, from naive pixels to images that can be read.
 
 The order is the field's own. Pixels: Erhan et al. 2009. L2: Simonyan, Vedaldi, Zisserman 2014. Total variation: Mahendran and
 Vedaldi 2015. Blur: Yosinski et al. 2015. Random shifts, zooms and turns, the Fourier parametrisation and decorrelated colours:
@@ -21,32 +21,32 @@ from minicnn.viz.spectrum import fine_share
 if TYPE_CHECKING:
     from minicnn.viz.figures.plot import Figure
 
-Rungs = Mapping[str, Mapping[str, Any]]
+Variants = Mapping[str, Mapping[str, Any]]
 NAIVE = {"parametrization": Pixels(rate=0.02), "transforms": "none"}
 
 
-def standard_rungs(rise: float) -> dict[str, dict[str, Any]]:
-    """The eight rungs as arguments of `maximize`; each keeps what the one before it has, and adds what its name says.
+def standard_variants(rise: float) -> dict[str, dict[str, Any]]:
+    """The eight variants as arguments of `maximize`; each keeps what the one before it has, and adds what its name says.
 
-    The Fourier rung writes the image in another way, in place of the pixels and of the three penalties: it starts from what they
-    ask for. rise: how far the activation rises on the first rung. The penalties are weighed in it, so that they are as strong for
+    The Fourier variant writes the image in another way, in place of the pixels and of the three penalties: it starts from what they
+    ask for. rise: how far the activation rises on the first variant. The penalties are weighed in it, so that they are as strong for
     a unit that reaches 2 as for one that reaches 40.
     """
     penalties = [L2(2 * rise), TotalVariation(0.5 * rise), Blur(4 * rise)]
     moving = {"transforms": "standard"}
-    rungs: dict[str, dict[str, Any]] = {"pixels": NAIVE}
+    variants: dict[str, dict[str, Any]] = {"pixels": NAIVE}
     for i, name in enumerate(("+ L2", "+ total variation", "+ blur")):
-        rungs[name] = {**NAIVE, "penalties": penalties[: i + 1]}
-    rungs["+ jitter, zoom, turn"] = {**rungs["+ blur"], **moving}
-    rungs["Fourier, 1/f"] = {"parametrization": Fourier(decorrelate=False), **moving}
-    rungs["+ natural colours"] = {"parametrization": Fourier(), **moving}
-    rungs["fixed magnitude"] = {"parametrization": FixedMagnitude(), **moving}
-    return rungs
+        variants[name] = {**NAIVE, "penalties": penalties[: i + 1]}
+    variants["+ jitter, zoom, turn"] = {**variants["+ blur"], **moving}
+    variants["Fourier, 1/f"] = {"parametrization": Fourier(decorrelate=False), **moving}
+    variants["+ natural colours"] = {"parametrization": Fourier(), **moving}
+    variants["fixed magnitude"] = {"parametrization": FixedMagnitude(), **moving}
+    return variants
 
 
 @dataclass
 class Ladder:
-    """What `ladder` returns: {rung: `Maximized` with one image}, from the lowest rung to the highest. standard: `standard_rungs`."""
+    """What `ladder` returns: {variant: `Maximized` with one image}, from the lowest variant to the highest. standard: `standard_variants`."""
 
     unit: str
     results: dict[str, Maximized]
@@ -54,7 +54,7 @@ class Ladder:
 
     @property
     def columns(self) -> str:
-        """For a caption: what the standard rungs do, of others what ran."""
+        """For a caption: what the standard variants do, of others what ran."""
         if not self.standard:
             return " ".join(f"{name}: {result.recipe}." for name, result in self.results.items())
         return (
@@ -63,10 +63,10 @@ class Ladder:
         )
 
     def table(self) -> str:
-        """A line for each rung: the activation of the clean image before and after, how much of the picture's variance
+        """A line for each variant: the activation of the clean image before and after, how much of the picture's variance
         is finer than 4 pixels a period (`spectrum.fine_share`), and the seconds."""
         width = max(map(len, self.results))
-        lines = [f"{self.unit}\n{'rung':<{width}}  {'before':>8} {'after':>8} {'fine':>6} {'seconds':>8}"]
+        lines = [f"{self.unit}\n{'variant':<{width}}  {'before':>8} {'after':>8} {'fine':>6} {'seconds':>8}"]
         for name, result in self.results.items():
             start, end = result.activation_start[0], result.activation_end[0]
             fine = fine_share(result.images[0])
@@ -89,32 +89,32 @@ def ladder(
     model: Module,
     unit: str | Unit,
     *,
-    rungs: Rungs | Callable[[float], Rungs] = standard_rungs,
+    variants: Variants | Callable[[float], Variants] = standard_variants,
     steps: int = 192,
     size: int | tuple[int, int] | None = None,
     seed: int = 0,
     progress: bool = True,
     **parts: Any,
 ) -> Ladder:
-    """Maximise one unit as many times as there are rungs, with one improvement more each time.
+    """Maximise one unit as many times as there are variants, with one improvement more each time.
 
     Args:
-        model, unit, steps, size, seed, progress: as in `maximize`, the same for every rung; and `parts`, whatever else it takes.
-        rungs: {name: arguments of `maximize`}, or a function that returns it when it is given the rise of the activation under
-            naive ascent on pixels; by default `standard_rungs`.
+        model, unit, steps, size, seed, progress: as in `maximize`, the same for every variant; and `parts`, whatever else it takes.
+        variants: {name: arguments of `maximize`}, or a function that returns it when it is given the rise of the activation under
+            naive ascent on pixels; by default `standard_variants`.
 
-    Each rung warns (`ActivationWarning`) where the activation of the clean image did not rise.
+    Each variant warns (`ActivationWarning`) where the activation of the clean image did not rise.
     """
-    standard = rungs is standard_rungs
+    standard = variants is standard_variants
     parts |= {"steps": steps, "size": size, "seed": seed, "progress": progress}
     naive = None
-    if callable(rungs):
+    if callable(variants):
         naive = maximize(model, [unit], **{**parts, **NAIVE})
-        rungs = rungs(max(float(naive.activation_end[0] - naive.activation_start[0]), np.finfo(np.float32).tiny))
+        variants = variants(max(float(naive.activation_end[0] - naive.activation_start[0]), np.finfo(np.float32).tiny))
     results = {
         name: naive if naive is not None and arguments is NAIVE else maximize(model, [unit], **{**parts, **arguments})
-        for name, arguments in rungs.items()
+        for name, arguments in variants.items()
     }
     if not results:
-        raise ValueError("a ladder needs at least one rung")
+        raise ValueError("a ladder needs at least one variant")
     return Ladder(next(iter(results.values())).labels[0], results, standard)

@@ -20,7 +20,7 @@ from minicnn import Tensor, enable_grad, no_grad, optim, tensor, zeros
 from minicnn.inspect.names import printable
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import dtype_of, find_module, has_positions, input_channels, run, still
+from minicnn.viz._modules import dtype_of, find_module, frozen, has_positions, input_channels, run
 from minicnn.viz.capture import capture
 from minicnn.viz.objectives import Unit, objective
 from minicnn.viz.parametrization import PARAMETRIZATIONS
@@ -171,7 +171,7 @@ def maximize(
     on_image = [cost for cost in costs if not hasattr(cost, "layers")]
     on_maps = [cost for cost in costs if hasattr(cost, "layers")]
     scores, losses, started = [], [], time.perf_counter()
-    with still(model), enable_grad():
+    with frozen(model), enable_grad():
         first = _clean_start(evaluate, part, parameter, height, width, labels, open_dead_relus)
         for step in tqdm(range(steps), desc=_title(labels), unit="step", delay=2, disable=not progress):
             image = part.image(parameter, height, width)
@@ -240,7 +240,7 @@ def activation(
         raise ValueError(f"{len(labels)} targets for {len(pictures)} pictures: give one for each, or one for all")
     x = tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
     stats = images.statistics(model, mean, std, channels=x.shape[1])
-    with still(model), no_grad():
+    with frozen(model), no_grad():
         return (
             _checked(score(_run(model, score.layers, images.normalize(x, stats, dtype_of(model)))), len(pictures))
             .numpy()
@@ -329,7 +329,7 @@ def _size(model: Module, score: Any, channels: int, size: int | tuple[int, int] 
     if size is not None:
         return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
     side = images.input_size(model, 64)
-    with still(model), no_grad():
+    with frozen(model), no_grad():
         maps = _run(model, score.layers, zeros(1, channels, side, side, dtype=dtype_of(model)))
     side = side * 3 // 2 if any(has_positions(output) for output in maps.values()) else side
     return side, side

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from minicnn import Tensor, manual_seed, no_grad
 from minicnn.nn import Module
 from minicnn.random import fork_rng
-from minicnn.viz._modules import find_call, find_module, run, still
+from minicnn.viz._modules import find_call, find_module, frozen, run
 from minicnn.viz.attribution import METHODS, Target, targets
 from minicnn.viz.capture import capture
 
@@ -138,7 +138,7 @@ def layers_from_the_top(model: Module, x: Tensor) -> list[str]:
     own = [name for name, module in model.named_modules() if next(module.parameters(recurse=False), None) is not None]
     if not own:
         raise ValueError("this network has no parameters to randomise")
-    with still(model), no_grad(), capture(model, [f"{name}#*" for name in own], copy=False) as outputs:
+    with frozen(model), no_grad(), capture(model, [f"{name}#*" for name in own], copy=False) as outputs:
         run(model, x[:1])
     return list(dict.fromkeys(find_call(model, call)[0] for call in reversed(list(outputs))))
 

@@ -27,15 +27,15 @@ from minicnn.viz._modules import (
     described,
     find_call,
     find_module,
+    frozen,
     input_channels,
     named_modules,
     part_hint,
     run,
-    still,
 )
 from minicnn.viz.geometry import Field, receptive_fields
-from minicnn.viz.histogram import Histogram, Histograms
 from minicnn.viz.objectives import parse
+from minicnn.viz.running_histogram import Histogram, Histograms
 
 if TYPE_CHECKING:
     from minicnn.viz.figures.plot import Figure
@@ -195,7 +195,7 @@ def top_patches(
     skipped, started, seen = SkippedList(), time.perf_counter(), 0
     stream = itertools.islice(pictures(images, max_pixels, skipped, channels), limit)
     total = min(filter(None, (count_files(images), limit)), default=None)
-    with still(model), no_grad(), tqdm(total=total, unit="image", delay=2, disable=not progress) as bar:
+    with frozen(model), no_grad(), tqdm(total=total, unit="image", delay=2, disable=not progress) as bar:
         while group := [
             _Picture(name, seen + i, images_.fit(p, shape))
             for i, (name, p) in enumerate(itertools.islice(stream, batch))

@@ -8,7 +8,7 @@ import numpy as np
 from minicnn import no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import input_channels, run, still
+from minicnn.viz._modules import frozen, input_channels, run
 from minicnn.viz.capture import capture
 from minicnn.viz.feature_maps import maps_of, rank_maps, silent
 from minicnn.viz.figures.plot import DIVERGING, SEQUENTIAL, Grid, axes, colour_bar, cross, new_figure, relative_bar
@@ -143,7 +143,7 @@ def draw_overlay(
     layer, _, channel = target.rpartition(":")
     picture = images.fit(images.load_image(photo, input_channels(model)), size)
     x = images.preprocess(picture, model, size=picture.shape[:2], mean=mean, std=std)
-    with still(model), no_grad(), capture(model, layer, stop=True) as captured:
+    with frozen(model), no_grad(), capture(model, layer, stop=True) as captured:
         run(model, x)
     shown = maps_of(captured[layer])[int(channel)]
     field = receptive_fields(model, layer, x.shape)[layer]

@@ -18,11 +18,11 @@ TILE, GAP, LEFT, CURVE, SPECTRUM, ROW = 1.45, 0.1, 0.95, 0.9, 1.15, 0.3  # inche
 
 
 def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
-    """See `Ladder.figure`. The ladders must have the same rungs."""
-    rungs = list(ladders[0].results)
+    """See `Ladder.figure`. The ladders must have the same variants."""
+    variants = list(ladders[0].results)
     for other in ladders[1:]:
-        if list(other.results) != rungs:
-            raise ValueError(f"the ladders have different rungs: {rungs} and {list(other.results)}")
+        if list(other.results) != variants:
+            raise ValueError(f"the ladders have different variants: {variants} and {list(other.results)}")
     results = [result for each in ladders for result in each.results.values()]
     first = results[0]
     steps, seeds = (
@@ -35,7 +35,7 @@ def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
         f"before → after {steps} steps (seed {seeds}). Spectra: brightness, root mean square of each ring; dashed: "
         "the mean of photographs; in per cent: the share of the variance above 0.25 cycles a pixel (dotted line)."
     )
-    width, height = LEFT + len(rungs) * (TILE + GAP) + 0.1, len(ladders) * (tile + ROW) + 0.2 + below
+    width, height = LEFT + len(variants) * (TILE + GAP) + 0.1, len(ladders) * (tile + ROW) + 0.2 + below
     figure, _ = new_figure(width, height, f"{ladders[0].unit}: one improvement at a time", rule)
     for row, (each, caption) in enumerate(zip(ladders, captions, strict=False)):
         bottom = below + (len(ladders) - 1 - row) * (tile + ROW)
@@ -47,9 +47,9 @@ def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
             ax.imshow(as_rgb(result.images[0]), interpolation="bilinear")
             rise = rise_labels(result)[0]
             ax.set_title(f"{name}\n{rise}" if row == 0 else rise, fontsize=8, pad=3)
-    curves = [axes(figure, _at(i), SPECTRUM + 0.85, TILE - 0.08, CURVE) for i in range(len(rungs))]
-    spectra = [axes(figure, _at(i), 0.42, TILE - 0.08, SPECTRUM) for i in range(len(rungs))]
-    for column, name in enumerate(rungs):
+    curves = [axes(figure, _at(i), SPECTRUM + 0.85, TILE - 0.08, CURVE) for i in range(len(variants))]
+    spectra = [axes(figure, _at(i), 0.42, TILE - 0.08, SPECTRUM) for i in range(len(variants))]
+    for column, name in enumerate(variants):
         for row, each in enumerate(ladders):
             curves[column].plot(each.results[name].losses[:, 0], linewidth=0.9, color=COLOURS[row])
             picture = each.results[name].images[0]

@@ -8,7 +8,7 @@ import numpy as np
 from minicnn import no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import run, still
+from minicnn.viz._modules import frozen, run
 from minicnn.viz.capture import capture
 from minicnn.viz.feature_maps import maps_of, rank_maps
 from minicnn.viz.figures.plot import SEQUENTIAL, axes, new_figure
@@ -39,7 +39,7 @@ def draw_overview(
         layers: dotted names of modules that return maps.
     """
     x = images.preprocess(photo, model, size=size)
-    with still(model), no_grad(), capture(model, layers) as captured:
+    with frozen(model), no_grad(), capture(model, layers) as captured:
         run(model, x)
     tiles = filter_tiles(weight_of(model))
     order = np.argsort(-weight_of(model).var(axis=(1, 2, 3)))

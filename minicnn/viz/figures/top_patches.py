@@ -8,7 +8,7 @@ import numpy as np
 from minicnn import no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import input_channels, run, still
+from minicnn.viz._modules import frozen, input_channels, run
 from minicnn.viz.capture import capture
 from minicnn.viz.figures.plot import Grid, axes, cross, new_figure
 from minicnn.viz.geometry import Field, receptive_fields
@@ -113,7 +113,7 @@ def draw_receptive_fields(
     height, width = picture.shape[:2]
     at = (height / 2, width / 2) if at is None else at
     fields = receptive_fields(model, layers, (1, channels, height, width))
-    with still(model), no_grad(), capture(model, list(fields), stop=True) as maps:
+    with frozen(model), no_grad(), capture(model, list(fields), stop=True) as maps:
         run(model, images.preprocess(picture, model, size=(height, width)))
     boxes = {name: _box_at(field, at, maps[name].shape[2:], picture.shape[:2]) for name, field in fields.items()}
     picture = picture if picture.shape[2] == 3 else in_grey(picture)

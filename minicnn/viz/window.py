@@ -1,6 +1,6 @@
-"""How far one operation reaches: which units of its input a unit of its output sees, read off the operation's graph node.
+"""The window that one operation looks through: which units of its input a unit of its output sees, read off the operation's graph node.
 
-Along one axis the answer is a `Reach`: unit i sees the input's units first + i * step ... last + i * step. The operations of
+Along one axis the answer is a `Window`: unit i sees the input's units first + i * stride ... last + i * stride. The operations of
 minicnn keep on their node all that is needed; a user's own `Function` is asked by sending a gradient through it.
 """
 
@@ -25,21 +25,21 @@ from minicnn.ops import (
 )
 
 
-class Reach(NamedTuple):
-    """Unit i of the output sees the units first + i * step ... last + i * step of the input."""
+class Window(NamedTuple):
+    """Unit i of the output sees the units first + i * stride ... last + i * stride of the input."""
 
     first: Any = 0
     last: Any = 0
-    step: Any = 1
+    stride: Any = 1
 
 
-SAME = Reach(), Reach()
+SAME = Window(), Window()
 EVERYTHING = None
 Shape = tuple[int, ...]
-Rule = Callable[[Any, Shape, Shape], "tuple[Reach, Reach] | None"]
+Rule = Callable[[Any, Shape, Shape], "tuple[Window, Window] | None"]
 
 
-def reach(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach] | None:
+def window_of(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window] | None:
     """(along y, along x) from a node's output of shape `out` into one of its inputs of shape `inp`; None: everything.
 
     Maps have y and x as their last two dimensions. ValueError for an operation that cannot be followed.
@@ -60,49 +60,49 @@ def reach(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach] | None:
     return _probe(node, out, inp)
 
 
-def _same(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach] | None:
+def _same(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window] | None:
     return SAME if out[-2:] == inp[-2:] else EVERYTHING
 
 
-def _window(kernel: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> tuple[Reach, Reach]:
+def _window(kernel: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> tuple[Window, Window]:
     y, x = (
-        Reach(-p, (k - 1) * d - p, s) for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True)
+        Window(-p, (k - 1) * d - p, s) for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True)
     )  # fmt: skip
     return y, x
 
 
-def _convolution(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _convolution(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     stride, padded, dilation, _ = node.geometry
     return _window(node.saved_tensors[1].shape[2:], stride, padded, dilation)
 
 
-def _transposed(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _transposed(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     """Output y SH + i DH - PH comes from input y, so output i sees the inputs (i + PH - k DH) / SH that are whole."""
     stride, padded, dilation, _ = node.geometry
     kernel = node.saved_tensors[1].shape[2:]
     y, x = (
-        Reach(Fraction(p - (k - 1) * d, s), Fraction(p, s), Fraction(1, s))
+        Window(Fraction(p - (k - 1) * d, s), Fraction(p, s), Fraction(1, s))
         for k, s, p, d in zip(kernel, stride, padded, dilation, strict=True)
     )
     return y, x
 
 
-def _adaptive(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _adaptive(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     """Region i is floor(i r) ... ceil((i + 1) r) - 1, where r is the ratio of the lengths."""
     ratios = [Fraction(n, m) for n, m in zip(inp[-2:], out[-2:], strict=True)]
     rests = [Fraction(r.denominator - 1, r.denominator) for r in ratios]
-    y, x = (Reach(-rest, r + rest - 1, r) for r, rest in zip(ratios, rests, strict=True))
+    y, x = (Window(-rest, r + rest - 1, r) for r, rest in zip(ratios, rests, strict=True))
     return y, x
 
 
-def _nearest(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _nearest(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     y, x = (
-        Reach(-Fraction(r.denominator - 1, r.denominator), 0, r) for r in _ratios(out, inp, node.options[-1])
+        Window(-Fraction(r.denominator - 1, r.denominator), 0, r) for r in _ratios(out, inp, node.options[-1])
     )  # fmt: skip
     return y, x
 
 
-def _bilinear(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _bilinear(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     """Unit i mixes floor(p) and floor(p) + 1, where p = i r with aligned corners, else (i + 1/2) r - 1/2."""
     _, aligned, scales = node.options
     if aligned:
@@ -114,7 +114,7 @@ def _bilinear(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
     rests = [
         Fraction(d - 1, d) for d in (np.lcm(r.denominator, p.denominator) for r, p in zip(ratios, places, strict=True))
     ]
-    y, x = (Reach(p - rest, p + 1, r) for r, p, rest in zip(ratios, places, rests, strict=True))
+    y, x = (Window(p - rest, p + 1, r) for r, p, rest in zip(ratios, places, rests, strict=True))
     return y, x
 
 
@@ -126,49 +126,49 @@ def _ratios(out: Shape, inp: Shape, scales: Any) -> list[Fraction]:
     ]
 
 
-def _constant_pad(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _constant_pad(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     y, x = (here.start - there.start for here, there in zip(node.here[-2:], node.there[-2:], strict=True))
-    return Reach(y, y), Reach(x, x)
+    return Window(y, y), Window(x, x)
 
 
-def _border_pad(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _border_pad(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     """As for zeros: a mirrored pixel is one that the same window sees anyway. (Circular: also the opposite border.)"""
     (y, _), (x, _) = node.widths[-2:]
-    return Reach(-y, -y), Reach(-x, -x)
+    return Window(-y, -y), Window(-x, -x)
 
 
-def _flip(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _flip(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     dims = {dim % len(inp) for dim in np.atleast_1d(node.dims)}
-    y, x = (Reach(inp[d] - 1, inp[d] - 1, -1) if d in dims else Reach() for d in (len(inp) - 2, len(inp) - 1))
+    y, x = (Window(inp[d] - 1, inp[d] - 1, -1) if d in dims else Window() for d in (len(inp) - 2, len(inp) - 1))
     return y, x
 
 
-def _slice(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _slice(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     dim, part = len(node.key) - 2, node.key[-2]
     first, _, step = part.indices(inp[dim])
-    y, x = (Reach(first, first, step) if dim == d else Reach() for d in (len(inp) - 2, len(inp) - 1))
+    y, x = (Window(first, first, step) if dim == d else Window() for d in (len(inp) - 2, len(inp) - 1))
     return y, x
 
 
-def _along(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach] | None:
+def _along(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window] | None:
     """A reduction, sum, or joining along dimensions: place by place if those are not y and x."""
     dims = getattr(node, "dims", getattr(node, "dim", ()))
     longer = max(out, inp, key=len)
     return SAME if all(dim % len(longer) < len(longer) - 2 for dim in np.atleast_1d(dims)) else EVERYTHING
 
 
-def _select(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach] | None:
+def _select(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window] | None:
     return SAME if len(node.key) - 2 < len(inp) - 2 else EVERYTHING
 
 
-def _index(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach] | None:
+def _index(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window] | None:
     """Channels picked by a list: place by place, if nothing is picked along y and x."""
     key = node.key if isinstance(node.key, tuple) else (node.key,)
     untouched = all(isinstance(part, slice) and part == slice(None) for part in key[len(inp) - 2 :])
     return SAME if untouched and out[-2:] == inp[-2:] else EVERYTHING
 
 
-def _permute(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _permute(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     order = np.arange(len(inp))
     if hasattr(node, "back"):
         order = np.asarray(node.back)
@@ -179,11 +179,11 @@ def _permute(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
     return SAME
 
 
-def _batch_norm(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach] | None:
+def _batch_norm(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window] | None:
     return EVERYTHING if node.training else SAME  # in training (an instance norm always) mean and variance see all
 
 
-def _probe(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
+def _probe(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
     """A user's own operation: gradients at some places of the output must come back at those places alone."""
     rng = np.random.default_rng(0)
     if out[-2:] == inp[-2:] and len(node.input_metadata) == 1:
@@ -193,7 +193,7 @@ def _probe(node: Any, out: Shape, inp: Shape) -> tuple[Reach, Reach]:
             return SAME
     raise ValueError(
         f"cannot follow {node.name()}, from {list(inp)} to {list(out)}: its rule is not known, and it does not work "
-        "place by place; add one to minicnn.viz._reach.RULES"
+        "place by place; add one to minicnn.viz.window.RULES"
     )
 
 
