@@ -21,9 +21,10 @@ from minicnn.ops._common import (
     result_type,
     single,
 )
+from minicnn.ops.elementwise import reciprocal
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "div", "floor_divide", "lerp", "mul", "neg", "pow", "reciprocal", "remainder",
+    "add", "addcdiv", "addcmul", "div", "floor_divide", "lerp", "mul", "neg", "pow", "remainder",
     "rsub", "square", "sub",
 ]  # fmt: skip
 
@@ -37,27 +38,19 @@ class Add(Op):
     def forward(ctx, a, b, alpha, kind):
         ctx.alpha = alpha
         x, y = operands(a, b, kind)
-        return (x + y if alpha == 1 else x + operand(alpha, x.dtype) * y).astype(kind, copy=False)
+        if alpha == 1:
+            out = x + y
+        else:
+            out = x - y if alpha == -1 else x + operand(alpha, x.dtype) * y
+        return out.astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
         return grad, (grad if ctx.alpha == 1 else grad.array * grad.array.dtype.type(ctx.alpha))
 
 
-class Sub(Op):
-    """a - alpha b"""
-
-    slots = 2
-
-    @staticmethod
-    def forward(ctx, a, b, alpha, kind):
-        ctx.alpha = alpha
-        x, y = operands(a, b, kind)
-        return (x - y if alpha == 1 else x - operand(alpha, x.dtype) * y).astype(kind, copy=False)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad, grad.array * grad.array.dtype.type(-ctx.alpha)
+class Sub(Add):
+    """a - alpha b, given -alpha"""
 
 
 class Rsub(Op, node_name="RsubBackward1"):
@@ -129,19 +122,6 @@ class Div(Op):
         to_a = g / divisor
         to_b = -to_a * (a.array / divisor) if ctx.needs_input_grad[1] else None
         return to_a, to_b
-
-
-class Reciprocal(Op):
-    @staticmethod
-    def forward(ctx, a):
-        out = Tensor.wrap(1 / operand(a, floating(a.array.dtype)))
-        ctx.save_for_backward(out)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return -grad.array * out.array * out.array
 
 
 class Neg(Op):
@@ -249,7 +229,7 @@ class Addcmul(Op):
         if True in ctx.needs_input_grad[1:]:
             ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
         ctx.value = value
-        x, y, z = single(operand(a, kind)), *operands(b, c, kind)
+        x, (y, z) = single(operand(a, kind)), operands(b, c, kind)
         return (x + operand(value, x.dtype) * y * z).astype(kind, copy=False)
 
     @staticmethod
@@ -268,7 +248,7 @@ class Addcdiv(Op):
     def forward(ctx, a, b, c, value, kind):
         ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c)
         ctx.value = value
-        x, y, z = single(operand(a, kind)), *operands(b, c, kind)
+        x, (y, z) = single(operand(a, kind)), operands(b, c, kind)
         return (x + operand(value, x.dtype) * y / z).astype(kind, copy=False)
 
     @staticmethod
@@ -322,7 +302,7 @@ class Remainder(Op):
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """input + alpha * other, with broadcasting."""
+    """input + alpha * other, of their common shape. RuntimeError if the shapes do not broadcast, or for an alpha of a higher type."""
     kind = result_type(input, other)
     _check_alpha(kind, alpha)
     return Add.apply(input, other, alpha, kind)
@@ -338,10 +318,10 @@ def _check_alpha(kind: np.dtype, alpha: Any) -> None:
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """input - alpha * other, with broadcasting. RuntimeError for booleans."""
+    """input - alpha * other, of their common shape. RuntimeError for booleans, or if the shapes do not broadcast."""
     kind = _difference_type(input, other)
     _check_alpha(kind, alpha)
-    return Sub.apply(input, other, alpha, kind)
+    return Sub.apply(input, other, -alpha, kind)
 
 
 def _difference_type(input: Any, other: Any) -> np.dtype:
@@ -360,21 +340,24 @@ def _difference_type(input: Any, other: Any) -> np.dtype:
 
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
-    """other - alpha * input"""
+    """other - alpha * input, of their common shape. RuntimeError for booleans, or if the shapes do not broadcast."""
     if alpha == 1 and isinstance(other, Number):
         return Rsub.apply(input, other, _difference_type(input, other))
     return sub(other, input, alpha=alpha)
 
 
 def mul(input: Any, other: Any) -> Tensor:
-    """input * other, with broadcasting."""
+    """input * other, of their common shape. RuntimeError if the shapes do not broadcast."""
     if isinstance(input, Number):
         input, other = other, input
     return Mul.apply(input, other, result_type(input, other))
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """input / other, with broadcasting: a true division, also for integers; or rounded: "trunc", "floor"."""
+    """input / other, of their common shape: a true division, also for integers, or rounded: "trunc", "floor".
+
+    RuntimeError if the shapes do not broadcast, for another rounding_mode, and for a rounded division of an integer by 0.
+    """
     if rounding_mode is not None:
         if rounding_mode not in ("trunc", "floor"):
             raise RuntimeError(
@@ -398,19 +381,17 @@ def _quotient_type(name: str, input: Any, other: Any) -> np.dtype:
 
 
 def floor_divide(input: Any, other: Any) -> Tensor:
+    """input / other rounded down, of their common shape. RuntimeError for an integer divided by 0."""
     return div(input, other, rounding_mode="floor")
 
 
 def remainder(input: Any, other: Any) -> Tensor:
-    """input modulo other, with the sign of other."""
+    """input modulo other, with the sign of other, of their common shape. RuntimeError for an integer and 0."""
     return Remainder.apply(input, other, _quotient_type("remainder_cpu", input, other))
 
 
-def reciprocal(input: Tensor) -> Tensor:
-    return Reciprocal.apply(input)
-
-
 def neg(input: Tensor) -> Tensor:
+    """-input, of its shape and type. RuntimeError for booleans."""
     if input.array.dtype.kind == "b":
         raise RuntimeError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
@@ -420,25 +401,26 @@ def neg(input: Tensor) -> Tensor:
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
-    """input ** exponent, with broadcasting."""
+    """input ** exponent, of their common shape. RuntimeError for integers and a negative number as the exponent."""
     kind = result_type(input, exponent)
     if not isinstance(exponent, Number):
         implemented("pow", kind, "uifc")
     if isinstance(input, Number):
         return PowOfNumber.apply(exponent, input, kind)
     if isinstance(exponent, Number):
-        if kind.kind in "iu" and exponent < 0:
+        if kind.kind in "iu" and exponent < 0:  # type: ignore[operator]  (of integers: not complex)
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return Pow.apply(input, exponent, kind)
     return PowTensor.apply(input, exponent, kind)
 
 
 def square(input: Tensor) -> Tensor:
+    """input * input, of its shape."""
     return pow(input, 2)
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """input + weight * (end - input); `weight` a number or a tensor."""
+    """input + weight * (end - input), of the common shape; `weight` a number or a tensor. RuntimeError if the types differ."""
     if input.array.dtype != end.array.dtype:
         raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
     if isinstance(weight, Tensor):
@@ -448,14 +430,14 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """input + value * tensor1 * tensor2"""
+    """input + value * tensor1 * tensor2, of the common shape. NotImplementedError for booleans."""
     kind = result_type(input, tensor1, tensor2)
     implemented("addcmul_cpu_out", kind, "uifc")
     return Addcmul.apply(input, tensor1, tensor2, value, kind)
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """input + value * tensor1 / tensor2. RuntimeError for integers."""
+    """input + value * tensor1 / tensor2, of the common shape. RuntimeError for integers."""
     if result_type(tensor1, tensor2).kind in "biu":
         raise RuntimeError("Integer division with addcdiv is not supported: make one of the tensors floating-point")
     return Addcdiv.apply(input, tensor1, tensor2, value, result_type(input, tensor1, tensor2))

@@ -12,7 +12,7 @@ from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented
 
 __all__ = [
     "abs", "atan", "ceil", "clamp", "clamp_max", "clamp_min", "cos", "exp", "expm1", "floor", "log", "log10", "log1p",
-    "log2", "round", "rsqrt", "sign", "sin", "sqrt", "tan",
+    "log2", "reciprocal", "round", "rsqrt", "sign", "sin", "sqrt", "tan",
 ]  # fmt: skip
 
 
@@ -83,57 +83,11 @@ class ClampMaxTensor(ClampTensor, node_name="ClampMaxBackward1"):
     """min(a, high) of tensors"""
 
 
-class Exp(Op):
-    @staticmethod
-    def forward(ctx, a):
-        out = Tensor.wrap(np.exp(_float_array(a)))
-        ctx.save_for_backward(out)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return grad.array * out.array
-
-
-class Sqrt(Op):
-    """g / (2 sqrt a): infinite at 0"""
-
-    @staticmethod
-    def forward(ctx, a):
-        out = Tensor.wrap(np.sqrt(_float_array(a)))
-        ctx.save_for_backward(out)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return grad.array / (2 * out.array)
-
-
-class Rsqrt(Op):
-    @staticmethod
-    def forward(ctx, a):
-        out = Tensor.wrap(1 / np.sqrt(_float_array(a)))
-        ctx.save_for_backward(out)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return grad.array.dtype.type(-0.5) * grad.array * out.array**3
-
-
 class _Unary(Op):
-    """An operation of one argument whose gradient is g times `slope(a)`."""
+    """`value` of one argument; its gradient is g times `slope`. Each subclass gives these two functions of an array."""
 
-    @staticmethod
-    def value(x: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    @staticmethod
-    def slope(x: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+    value: Any
+    slope: Any
 
     @classmethod
     def forward(cls, ctx, a):
@@ -156,48 +110,74 @@ class _UnaryByResult(_Unary):
         return out
 
 
+class Exp(_UnaryByResult):
+    value = np.exp
+    slope = staticmethod(lambda out: out)
+
+
 class Expm1(_UnaryByResult):
-    value = staticmethod(np.expm1)
+    value = np.expm1
     slope = staticmethod(lambda out: out + 1)
 
 
+class Sqrt(_UnaryByResult):
+    """The slope is infinite at 0."""
+
+    value = np.sqrt
+
+    @staticmethod
+    def backward(ctx, grad):
+        (out,) = ctx.saved_tensors
+        return grad.array / (2 * out.array)
+
+
+class Rsqrt(_UnaryByResult):
+    value = staticmethod(lambda x: 1 / np.sqrt(x))
+    slope = staticmethod(lambda out: out.dtype.type(-0.5) * out**3)
+
+
+class Reciprocal(_UnaryByResult):
+    value = staticmethod(lambda x: 1 / x)
+    slope = staticmethod(lambda out: -out * out)
+
+
 class Tan(_UnaryByResult):
-    value = staticmethod(np.tan)
+    value = np.tan
     slope = staticmethod(lambda out: 1 + out * out)
 
 
 class Log(_Unary):
-    value = staticmethod(np.log)
+    value = np.log
     slope = staticmethod(lambda x: 1 / x)
 
 
 class Log10(_Unary):
-    value = staticmethod(np.log10)
+    value = np.log10
     slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(10))))
 
 
 class Log2(_Unary):
-    value = staticmethod(np.log2)
+    value = np.log2
     slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(2))))
 
 
 class Log1P(_Unary):
-    value = staticmethod(np.log1p)
+    value = np.log1p
     slope = staticmethod(lambda x: 1 / (1 + x))
 
 
 class Sin(_Unary):
-    value = staticmethod(np.sin)
-    slope = staticmethod(np.cos)
+    value = np.sin
+    slope = np.cos
 
 
 class Cos(_Unary):
-    value = staticmethod(np.cos)
+    value = np.cos
     slope = staticmethod(lambda x: -np.sin(x))
 
 
 class Atan(_Unary):
-    value = staticmethod(np.arctan)
+    value = np.arctan
     slope = staticmethod(lambda x: 1 / (1 + x * x))
 
 
@@ -221,7 +201,13 @@ def sign_array(x: np.ndarray) -> np.ndarray:
 
 
 class _Step(Op):
-    """A function that is flat wherever it is smooth: its gradient is 0."""
+    """A function that is flat wherever it is smooth: its gradient is 0. Each subclass gives its `value`."""
+
+    value: Any
+
+    @classmethod
+    def forward(cls, ctx, a):
+        return cls.value(a.array)
 
     @staticmethod
     def backward(ctx, grad):
@@ -229,27 +215,19 @@ class _Step(Op):
 
 
 class Sign(_Step):
-    @staticmethod
-    def forward(ctx, a):
-        return sign_array(a.array)
+    value = staticmethod(sign_array)
 
 
 class Round(_Step):
-    @staticmethod
-    def forward(ctx, a):
-        return np.round(a.array)
+    value = staticmethod(np.round)
 
 
 class Floor(_Step):
-    @staticmethod
-    def forward(ctx, a):
-        return np.floor(a.array)
+    value = np.floor
 
 
 class Ceil(_Step):
-    @staticmethod
-    def forward(ctx, a):
-        return np.ceil(a.array)
+    value = np.ceil
 
 
 class ToCopy(Op):
@@ -268,7 +246,10 @@ class ToCopy(Op):
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """Values cut off at `min` and `max`, numbers or tensors. RuntimeError if both are None."""
+    """min(max(input, min), max): values cut off at bounds that are numbers or tensors, of the common shape.
+
+    RuntimeError if both bounds are None, or if the shapes do not broadcast; NotImplementedError for booleans.
+    """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     return _clamp(Clamp, ClampTensor, input, min, max)
@@ -290,87 +271,109 @@ def _clamp(numbers: type[Op], tensors: type[Op], input: Tensor, low: Any, high: 
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """The larger of input and `min`, a number or a tensor, of their common shape."""
     return _clamp(ClampMin, ClampMinTensor, input, min, None)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """The smaller of input and `max`, a number or a tensor, of their common shape."""
     return _clamp(ClampMax, ClampMaxTensor, input, None, max)
 
 
 def exp(input: Tensor) -> Tensor:
+    """e to the power of each element, of input's shape; floating-point, as all of its like here."""
     return Exp.apply(input)
 
 
+def expm1(input: Tensor) -> Tensor:
+    """exp(input) - 1, exact near 0, of input's shape."""
+    return Expm1.apply(input)
+
+
 def log(input: Tensor) -> Tensor:
+    """The natural logarithm of each element, of input's shape: -inf of 0, NaN of a negative number."""
     return Log.apply(input)
 
 
 def log10(input: Tensor) -> Tensor:
+    """The logarithm to base 10 of each element, of input's shape."""
     return Log10.apply(input)
 
 
-def expm1(input: Tensor) -> Tensor:
-    """exp(input) - 1, exact near 0."""
-    return Expm1.apply(input)
-
-
 def log2(input: Tensor) -> Tensor:
+    """The logarithm to base 2 of each element, of input's shape."""
     return Log2.apply(input)
 
 
 def log1p(input: Tensor) -> Tensor:
+    """log(1 + input), exact near 0, of input's shape."""
     return Log1P.apply(input)
 
 
 def sqrt(input: Tensor) -> Tensor:
+    """The square root of each element, of input's shape: NaN of a negative number."""
     return Sqrt.apply(input)
 
 
 def rsqrt(input: Tensor) -> Tensor:
+    """1 / sqrt(input), of input's shape."""
     return Rsqrt.apply(input)
 
 
+def reciprocal(input: Tensor) -> Tensor:
+    """1 / input, of input's shape."""
+    return Reciprocal.apply(input)
+
+
 def sin(input: Tensor) -> Tensor:
+    """The sine of each element, in radians, of input's shape."""
     return Sin.apply(input)
 
 
 def cos(input: Tensor) -> Tensor:
+    """The cosine of each element, in radians, of input's shape."""
     return Cos.apply(input)
 
 
 def tan(input: Tensor) -> Tensor:
+    """The tangent of each element, in radians, of input's shape."""
     return Tan.apply(input)
 
 
 def atan(input: Tensor) -> Tensor:
+    """The angle between -pi / 2 and pi / 2 with this tangent, of input's shape."""
     return Atan.apply(input)
 
 
 def abs(input: Tensor) -> Tensor:
+    """The size of each element without its sign, of input's shape. NotImplementedError for booleans."""
     implemented("abs_cpu", input.array.dtype, "uifc")
     return Abs.apply(input)
 
 
 def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1, of input's shape and type; 0 for NaN."""
     return Sign.apply(input)
 
 
 def round(input: Tensor) -> Tensor:
-    """Rounded to the nearest integer, halves to the even one."""
+    """The nearest integer, halves to the even one, of input's shape and type. NotImplementedError for booleans."""
     implemented("round_vml_cpu", input.array.dtype, "uif")
     return Round.apply(input)
 
 
 def floor(input: Tensor) -> Tensor:
+    """The integer below, of input's shape and type. NotImplementedError for booleans."""
     implemented("floor_vml_cpu", input.array.dtype, "uif")
     return Floor.apply(input)
 
 
 def ceil(input: Tensor) -> Tensor:
+    """The integer above, of input's shape and type. NotImplementedError for booleans."""
     implemented("ceil_vml_cpu", input.array.dtype, "uif")
     return Ceil.apply(input)
 
 
 def to_dtype(input: Tensor, kind: np.dtype) -> Tensor:
-    """The tensor itself if it has this type already."""
+    """The same numbers in another type, of input's shape; the tensor itself if it has this type already."""
     return input if input.array.dtype == kind else ToCopy.apply(input, kind)
