@@ -1143,7 +1143,7 @@ class Tensor:
         return self._inplace(ops.square)
 
     def relu_(self) -> Tensor:
-        return self._inplace(ops.relu, in_place=True)
+        return ops.relu(self, inplace=True)
 
     def sigmoid_(self) -> Tensor:
         return self._inplace(ops.sigmoid)

@@ -1,6 +1,6 @@
 """The operations of a network as functions, with PyTorch's names, arguments and defaults."""
 
-from minicnn.nn._functional.activation import (
+from minicnn.ops.activation import (
     elu,
     gelu,
     hardsigmoid,
@@ -24,14 +24,6 @@ from minicnn.nn._functional.activation import (
     tanhshrink,
     threshold,
 )
-from minicnn.nn._functional.normalization import batch_norm, instance_norm
-from minicnn.nn._functional.pooling import (
-    adaptive_avg_pool2d,
-    adaptive_max_pool2d,
-    avg_pool2d,
-    max_pool2d,
-    max_pool2d_with_indices,
-)
 from minicnn.ops.convolution import conv2d, conv_transpose2d, fold, unfold
 from minicnn.ops.distance import cosine_similarity, normalize, pairwise_distance
 from minicnn.ops.dropout import dropout, dropout2d
@@ -46,7 +38,15 @@ from minicnn.ops.loss import (
     nll_loss,
     smooth_l1_loss,
 )
+from minicnn.ops.normalization import batch_norm, instance_norm
 from minicnn.ops.padding import pad
+from minicnn.ops.pooling import (
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    avg_pool2d,
+    max_pool2d,
+    max_pool2d_with_indices,
+)
 from minicnn.ops.vision import affine_grid, grid_sample, interpolate, upsample
 
 __all__ = [

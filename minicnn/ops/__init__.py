@@ -8,18 +8,6 @@ import sys
 from minicnn import _tensor
 from minicnn.ops._common import default_dtype, result_type, set_default_dtype
 from minicnn.ops.activation import *
-from minicnn.ops.activation import (
-    elu,
-    gelu,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    leaky_relu,
-    logsigmoid,
-    mish,
-    silu,
-    softplus,
-)
 from minicnn.ops.arithmetic import *
 from minicnn.ops.comparison import *
 from minicnn.ops.copying import *
@@ -31,13 +19,6 @@ from minicnn.ops.fourier import fourier_to_image, irfft2, rfft2
 from minicnn.ops.indexing import *
 from minicnn.ops.indexing import index, index_put_
 from minicnn.ops.linear import *
-from minicnn.ops.normalization import batch_norm
-from minicnn.ops.pooling import (
-    adaptive_avg_pool2d,
-    adaptive_max_pool2d,
-    avg_pool2d,
-    max_pool2d,
-)
 from minicnn.ops.reduction import *
 from minicnn.ops.shape import *
 from minicnn.ops.shape import expand, unfold, view

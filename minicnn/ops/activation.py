@@ -1,13 +1,16 @@
-"""Activations: element by element, and softmax along a dimension."""
+"""Activations, element by element or along a dimension."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
+from minicnn._types import dtype as dtype_type
+from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
 from minicnn.ops._common import floating, implemented, operand, single, wrap_dim
 
@@ -325,28 +328,46 @@ class LogSoftmax(Op):
         return (g - np.exp(single(out.array)) * kernels.add_up(g, ctx.dim, True)).astype(out.array.dtype, copy=False)
 
 
+# Element by element ---------------------------------------------------------------------------------------------------
+
+
 def _no_booleans(input: Tensor, text: str) -> None:
     if input.array.dtype.kind == "b":
         raise RuntimeError(text)
 
 
-def relu(input: Tensor, in_place: bool = False) -> Tensor:
-    """max(input, 0). `in_place`: may be written into input's own memory, for `relu_`, which has checked that it can be."""
+def _apply(op: type[Op], inplace: bool, input: Tensor, *args: Any) -> Tensor:
+    """The operation's result; or `input` itself with the result written into it, with `Tensor.relu_`'s errors."""
+    return input._inplace(op.apply, *args) if inplace else op.apply(input, *args)
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0). RuntimeError for booleans."""
     _no_booleans(input, "Boolean inputs not supported for relu")
-    return Relu.apply(input, in_place)
+    return _apply(Relu, inplace, input, inplace)
 
 
-def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
-    return Threshold.apply(input, threshold, value)
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6)."""
+    return hardtanh(input, 0.0, 6.0, inplace)
 
 
-def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, `value` elsewhere."""
+    return _apply(Threshold, inplace, input, threshold, value)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where positive, negative_slope x elsewhere."""
     implemented("leaky_relu_cpu", input.array.dtype)
-    return LeakyRelu.apply(input, negative_slope)
+    return _apply(LeakyRelu, inplace, input, negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """RuntimeError unless `weight` has one number, or one for each channel (dimension 1 of input)."""
+    """x where positive, weight x elsewhere.
+
+    RuntimeError unless `weight` has one number in all, or one for each channel (dimension 1 of input).
+    """
     n = weight.array.size
     channels = input.array.shape[1] if input.array.ndim > 1 else 1
     if n not in (1, channels):
@@ -359,85 +380,134 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return PreluKernel.apply(input, weight)
 
 
-def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where positive, alpha (exp(x) - 1) elsewhere."""
     implemented("elu_cpu", input.array.dtype)
-    return Elu.apply(input, alpha, 1.0)
+    return _apply(Elu, inplace, input, alpha, 1.0)
 
 
-def selu(input: Tensor) -> Tensor:
-    """Klambauer et al. 2017, with their two constants."""
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """A scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017, with their two constants)."""
     implemented("elu_cpu", input.array.dtype)
-    return Elu.apply(input, SELU_ALPHA, SELU_SCALE)
+    return _apply(Elu, inplace, input, SELU_ALPHA, SELU_SCALE)
 
 
 def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)); of integers in float32."""
     return Sigmoid.apply(input)
 
 
-def tanh(input: Tensor) -> Tensor:
-    return Tanh.apply(input)
-
-
-def silu(input: Tensor) -> Tensor:
-    implemented("silu_cpu", input.array.dtype)
-    return Silu.apply(input)
-
-
-def mish(input: Tensor) -> Tensor:
-    implemented("mish_cpu", input.array.dtype)
-    return Mish.apply(input)
-
-
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    implemented("softplus_cpu", input.array.dtype)
-    return Softplus.apply(input, beta, threshold)
-
-
 def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(x))."""
     implemented("log_sigmoid_cpu", input.array.dtype)
     return LogSigmoid.apply(input)
 
 
-def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent; of integers in float32."""
+    return Tanh.apply(input)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x)."""
+    return input - input.tanh()
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x sigmoid(x), also called swish."""
+    implemented("silu_cpu", input.array.dtype)
+    return _apply(Silu, inplace, input)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x tanh(softplus(x))."""
+    implemented("mish_cpu", input.array.dtype)
+    return _apply(Mish, inplace, input)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
+    implemented("softplus_cpu", input.array.dtype)
+    return Softplus.apply(input, beta, threshold)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)."""
+    return input / (input.abs() + 1)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """x clipped to [min_val, max_val]. ValueError if there is nothing between them."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
     _no_booleans(input, "Bool inputs not supported for hardtanh")
-    if input.array.dtype.kind == "u" and min(min_val, max_val) < 0:
+    if input.array.dtype.kind == "u" and min_val < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return Hardtanh.apply(input, min_val, max_val)
+    return _apply(Hardtanh, inplace, input, min_val, max_val)
 
 
-def hardsigmoid(input: Tensor) -> Tensor:
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """(x + 3) / 6 clipped to [0, 1]."""
     implemented("hardsigmoid_cpu", input.array.dtype)
-    return Hardsigmoid.apply(input)
+    return _apply(Hardsigmoid, inplace, input)
 
 
-def hardswish(input: Tensor) -> Tensor:
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x hardsigmoid(x)."""
     implemented("hardswish_cpu", input.array.dtype)
-    return Hardswish.apply(input)
+    return _apply(Hardswish, inplace, input)
 
 
 def erf(input: Tensor) -> Tensor:
+    """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x; of integers in float32."""
     return Erf.apply(input)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function at x; `approximate='tanh'` takes the usual formula for it."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
     implemented("GeluKernelImpl", input.array.dtype)
     return Gelu.apply(input, approximate)
 
 
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """Positive numbers that sum to 1 along `dim`."""
-    implemented("softmax_lastdim_kernel_impl", input.array.dtype)
-    return Softmax.apply(input, _axis(input, dim))
+# Along a dimension ----------------------------------------------------------------------------------------------------
 
 
-def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """log(softmax(input)), computed without overflow."""
-    implemented("log_softmax_lastdim_kernel_impl", input.array.dtype)
-    return LogSoftmax.apply(input, _axis(input, dim))
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int | dtype_type = 3, dtype: dtype_type | None = None
+) -> Tensor:
+    """exp(x) / sum exp(x) along `dim`: positive numbers that sum to 1. With `dtype`, computed in that type."""
+    return _along(Softmax, "softmax", input, dim, _stacklevel, dtype)
 
 
-def _axis(input: Tensor, dim: int) -> int | tuple:
-    dim = wrap_dim(dim, input.array.ndim)
-    return dim if input.array.ndim else ()
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int | dtype_type = 3, dtype: dtype_type | None = None
+) -> Tensor:
+    """softmax(-x)."""
+    return _along(Softmax, "softmin", -input, dim, _stacklevel, dtype)
+
+
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int | dtype_type = 3, dtype: dtype_type | None = None
+) -> Tensor:
+    """log(softmax(x)), computed so that it does not overflow."""
+    return _along(LogSoftmax, "log_softmax", input, dim, _stacklevel, dtype)
+
+
+def _along(
+    op: type[Op], name: str, input: Tensor, dim: int | None, third: int | dtype_type, dtype: dtype_type | None
+) -> Tensor:
+    """`torch.softmax` has the dtype in the third place, `torch.nn.functional.softmax` a number without a meaning here."""
+    dtype = third if isinstance(third, dtype_type) else dtype
+    ndim = input.array.ndim
+    if dim is None:
+        warn_user(
+            f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument."
+        )
+        dim = 0 if ndim in (0, 1, 3) else 1
+    input = input if dtype is None else input.to(dtype)
+    function = "log_softmax" if op is LogSoftmax else "softmax"
+    implemented(f"{function}_lastdim_kernel_impl", input.array.dtype)
+    dim = wrap_dim(dim, ndim)
+    return op.apply(input, dim if ndim else ())

@@ -1,13 +1,16 @@
-"""Batch normalisation (Ioffe and Szegedy 2015)."""
+"""Normalization: by batch (Ioffe and Szegedy 2015) and by image."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.ops._common import mean_of
+from minicnn.autograd.grad_mode import no_grad
+from minicnn.ops._common import mean_of, need_tensor
 
 
 class NativeBatchNorm(Op):
@@ -50,35 +53,98 @@ def _by_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def batch_norm(
     input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
     running_mean: Tensor | None,
     running_var: Tensor | None,
-    training: bool,
-    momentum: float,
-    eps: float,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
 ) -> Tensor:
-    """(N, C, *) -> the same shape. In training the running statistics (C,) move by `momentum` towards the batch's.
+    """(x - mean) / sqrt(variance + eps) weight + bias, for each channel of (N, C, ...).
 
-    RuntimeError without running statistics in evaluation, or if a statistic or parameter does not have C elements.
+    Args:
+        running_mean: (C,). In training it moves to the batch's mean by the fraction `momentum`; else it is the mean.
+        running_var: (C,). As `running_mean`, with the unbiased variance.
+        training: whether mean and variance are the batch's.
+
+    Raises:
+        ValueError: in training with one number in each channel, or an eps that is not positive.
+        RuntimeError: a statistic or parameter has not C entries, or is missing in evaluation.
     """
+    need_tensor(input, "batch_norm")
     x = input.array
-    C = x.shape[1]
+    C, n = x.shape[1], x.shape[0] * math.prod(x.shape[2:])
+    if training and n == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+    if eps < 0.0 or (training and eps == 0.0):
+        rule = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {rule}, but got {eps}")
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+        if t is None and name.startswith("running") and not training:
+            raise RuntimeError(f"{name} must be defined in evaluation mode")
         if t is not None and t.array.size != C:
             raise RuntimeError(f"{name} should contain {C} elements not {t.array.size}")
+    if any(t is not None and t.array.dtype != x.dtype for t in (running_mean, running_var, weight, bias)):
+        raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
     if training:
         axes = (0, *range(2, x.ndim))
-        mean, n = mean_of(x, axes, False), x.size // C
+        mean = mean_of(x, axes, False)
         near = mean.astype(x.dtype)
         var = mean_of(np.square(x - _by_channel(near, x)), axes, False) - np.square(mean - near)
         for running, new in ((running_mean, mean), (running_var, var * (n / max(n - 1, 1)))):
             if running is not None:
                 running.array[...] = (1 - momentum) * running.array + momentum * new
-    elif running_mean is None or running_var is None:
-        raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
     else:
         mean, var = running_mean.array.copy(), running_var.array
     inverse_std = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)
     mean = mean.astype(x.dtype, copy=False)
     return NativeBatchNorm.apply(input, weight, bias, mean, inverse_std, (running_mean, running_var), training)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Like `batch_norm`, but each image of (N, C, ...) has a mean and a variance of its own.
+
+    With `use_input_stats=False` the running ones are taken. The running ones move to the mean over the batch of the
+    images' statistics.
+
+    Raises:
+        ValueError: one number in each channel of an image.
+    """
+    need_tensor(input, "instance_norm")
+    shape = input.shape
+    if use_input_stats and math.prod(shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {shape}")
+    batch, channels = shape[:2]
+    if batch * channels == 0:
+        return input.clone()
+
+    def for_each_image(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.repeat(batch)
+
+    # Every channel of every image becomes a channel of one image; then this is batch norm.
+    means, variances = for_each_image(running_mean), for_each_image(running_var)
+    output = batch_norm(
+        input.contiguous().view(1, batch * channels, *shape[2:]),
+        means,
+        variances,
+        for_each_image(weight),
+        for_each_image(bias),
+        use_input_stats,
+        momentum,
+        eps,
+    )
+    for running, moved in ((running_mean, means), (running_var, variances)):
+        if running is not None and use_input_stats:
+            with no_grad():
+                running.copy_(moved.view(batch, channels).mean(0))
+    return output.view(shape)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.ops import reduction
+from minicnn.ops._common import need_tensor, pair
+from minicnn.ops.reduction import mean
 
-Pair = tuple[int, int]
+Pair = Any  # an int, or two of them for height and width
+Two = tuple[int, int]
 
 
 class MaxPool2DWithIndices(Op):
@@ -76,32 +81,178 @@ class AdaptiveAvgPool2D(Op):
 
 
 def max_pool2d(
-    input: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+    input: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window of (N, C, H, W) or (C, H, W).
+
+    Args:
+        stride: the kernel size if not given.
+        padding: rows and columns of minus infinity on each side; at most half a window.
+        ceil_mode: also take windows that begin inside but reach over the far edge.
+        return_indices: return (maxima, indices), where index y W + x is the place of the first maximum in its plane.
+    """
+    need_tensor(input, "max_pool2d")
+    window = _window("max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
+    output, indices = _apply(MaxPool2DWithIndices, input, *window, ceil_mode)
+    return (output, indices) if return_indices else output
+
+
+def max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """(values, indices), both (N, C, OH, OW); an index is y W + x in its input plane."""
-    return MaxPool2DWithIndices.apply(input, kernel, stride, padding, dilation, ceil_mode)
+    """`max_pool2d` with `return_indices=True`."""
+    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 
 def avg_pool2d(
     input: Tensor,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Tensor:
-    """(N, C, H, W) -> (N, C, OH, OW)"""
-    return AvgPool2D.apply(input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    """The mean of each window of (N, C, H, W) or (C, H, W).
+
+    Args:
+        stride: the kernel size if not given.
+        padding: rows and columns of zeros on each side; at most half a window.
+        ceil_mode: also take windows that begin inside but reach over the far edge.
+        count_include_pad: divide by the number of places in the window, those in the padding included.
+        divisor_override: divide the sum by this number instead.
+    """
+    need_tensor(input, "avg_pool2d")
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    kernel, stride, padding, _ = _window("avg_pool2d", input, kernel_size, stride, padding, 1, ceil_mode)
+    return _apply(AvgPool2D, input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _window(
+    function: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> tuple[Two, Two, Two, Two]:
+    """Kernel size, stride, padding, dilation as pairs. RuntimeError unless (N, C, H, W) or (C, H, W) has such a window."""
+    kernel = _two(function, "kernel_size", kernel_size)
+    stride = kernel if stride in (None, (), []) else _two(function, "stride", stride)
+    padding, dilation = _two(function, "padding", padding), _two(function, "dilation", dilation)
+    shape = input.array.shape
+    if len(shape) not in (3, 4):
+        raise RuntimeError("non-empty 3D or 4D (batch mode) tensor expected for input")
+    if 0 in shape[-3:]:
+        raise RuntimeError(
+            f"Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:{list(shape)}"
+        )
+    if min(stride) == 0:
+        raise RuntimeError("stride should not be zero")
+    for pad, size, step in zip(padding, kernel, dilation, strict=True):
+        if pad < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {pad}")
+        if pad > ((size - 1) * step + 1) // 2:
+            raise RuntimeError(
+                f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={size} and "
+                f"dilation={step}"
+            )
+    if min(kernel) <= 0:
+        raise RuntimeError(f"kernel size should be greater than zero, but got kH: {kernel[0]} kW: {kernel[1]}")
+    if min(dilation) <= 0:
+        raise RuntimeError(
+            f"dilation should be greater than zero, but got dilationH: {dilation[0]} dilationW: {dilation[1]}"
+        )
+    out = tuple(map(kernels.output_size, shape[-2:], kernel, stride, padding, dilation, (ceil_mode, ceil_mode)))
+    if min(out) < 1:
+        C, H, W = shape[-3:]
+        raise RuntimeError(
+            f"Given input size: ({C}x{H}x{W}). Calculated output size: ({C}x{out[0]}x{out[1]}). Output size is too small"
+        )
+    return kernel, stride, padding, dilation
+
+
+_ONE_OR_TWO = {  # in PyTorch's words
+    "kernel_size": "must either be a single int, or a tuple of two ints",
+    "stride": "must either be omitted, a single int, or a tuple of two ints",
+    "padding": "must either be a single int, or a tuple of two ints",
+    "dilation": "must be either a single int, or a tuple of two ints",
+}
+
+
+def _two(function: str, name: str, value: Any) -> Two:
+    values = pair(value)
+    if len(values) not in (1, 2):
+        raise RuntimeError(f"{function}: {name} {_ONE_OR_TWO[name]}")
+    return values[0], values[-1]
+
+
+def _apply(pooling: type[Op], input: Tensor, *args: Any) -> Any:
+    """Pool (N, C, H, W); or (C, H, W) as a batch of one."""
+    if input.array.ndim == 4:
+        return pooling.apply(input, *args)
+    result = pooling.apply(input.unsqueeze(0), *args)
+    return tuple(out.squeeze(0) for out in result) if isinstance(result, tuple) else result.squeeze(0)
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
-    """(N, C, H, W) -> (N, C, *output_size); one single region is a plain mean, as in PyTorch's graph."""
-    if output_size == (1, 1):
-        return reduction.mean(input, (-1, -2), keepdim=True)
-    return AdaptiveAvgPool2D.apply(input, output_size)
+    """The means of windows laid out so that the result has `output_size`; None keeps the input's size.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+    """
+    need_tensor(input, "adaptive_avg_pool2d")
+    size = _adaptive_size(output_size, input)
+    if len(size) != 2:
+        raise RuntimeError("adaptive_avg_pool2d: output_size must be 2")
+    if min(size) < 0:
+        raise RuntimeError(
+            "adaptive_avg_pool2d: elements of output_size must be greater than or equal to 0 but received "
+            f"{{{size[0]}, {size[1]}}}"
+        )
+    if size == (1, 1):
+        return mean(input, (-1, -2), keepdim=True)  # as in PyTorch: the graph shows a mean
+    if input.dim() not in (3, 4):
+        raise RuntimeError(f"adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got {list(input.shape)}")
+    _need_nonempty("adaptive_avg_pool2d", input, range(input.dim() - 2, input.dim()))
+    return _apply(AdaptiveAvgPool2D, input, size)
 
 
-def adaptive_max_pool2d(input: Tensor, output_size: Pair) -> tuple[Tensor, Tensor]:
-    """(values, indices), both (N, C, *output_size)"""
-    return AdaptiveMaxPool2D.apply(input, output_size)
+def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool = False) -> Any:
+    """The maxima of windows laid out so that the result has `output_size`; None keeps the input's size.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        return_indices: return (maxima, indices), where index y W + x is the place of the first maximum in its plane.
+    """
+    need_tensor(input, "adaptive_max_pool2d")
+    size = _adaptive_size(output_size, input)
+    if input.dim() not in (3, 4):
+        raise RuntimeError(f"adaptive_max_pool2d(): Expected 3D or 4D tensor, but got: {list(input.shape)}")
+    _need_nonempty("adaptive_max_pool2d", input, range(1, input.dim()))
+    if len(size) != 2:
+        raise RuntimeError("adaptive_max_pool2d(): internal error: output_size.size() must be 2")
+    output, indices = _apply(AdaptiveMaxPool2D, input, size)
+    return (output, indices) if return_indices else output
+
+
+def _adaptive_size(output_size: Pair, input: Tensor) -> tuple[int, ...]:
+    sizes = pair(output_size)
+    return tuple(input.shape[i - len(sizes)] if size is None else size for i, size in enumerate(sizes))
+
+
+def _need_nonempty(name: str, input: Tensor, dims: Iterable[int]) -> None:
+    for dim in dims:
+        if input.shape[dim] == 0:
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                f"{list(input.shape)} with dimension {dim} being empty"
+            )

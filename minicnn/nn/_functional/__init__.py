@@ -1,1 +1,0 @@
-"""The families of `minicnn.nn.functional`, one file each."""
