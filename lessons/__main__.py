@@ -45,6 +45,7 @@ def chosen(wanted: list[str], another: bool) -> list[Path]:
 
 
 def matches(path: Path, word: str) -> bool:
+    """Whether a lesson has this number, or this in its name."""
     return int(path.stem[:2]) == int(word) if word.isdigit() else word in path.stem
 
 
@@ -123,6 +124,7 @@ def folder(arguments: argparse.Namespace) -> Path:
 
 
 def main() -> None:
+    """Read the command line and do what it asks for. Always leaves by SystemExit."""
     parser = argparse.ArgumentParser(
         prog="python -m lessons", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -198,11 +198,11 @@ def atlas(options: argparse.Namespace) -> Result:
 def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any]) -> Result:
     from minicnn.atlas import Plan
     from minicnn.atlas.builder import cost_of, photograph_of
-    from minicnn.atlas.finished import Finished
+    from minicnn.atlas.cache import UnitCache
 
     plan = Plan(model, **settings)
     photograph_of(plan, options.photo)
-    cost = cost_of(plan, Finished.beside(options.output, plan), options.images, options.patches)
+    cost = cost_of(plan, UnitCache.beside(options.output, plan), options.images, options.patches)
     result = {"units": cost.units, "unfinished": cost.unfinished, "photographs": cost.photographs}
     return {**result, "seconds": round(cost.seconds, 1), "bytes": round(cost.page_bytes)}, str(cost)
 

@@ -16,8 +16,8 @@ from atlas_network import CATEGORIES, HOSTILE, folder, network
 
 import minicnn
 from minicnn import atlas, nn
-from minicnn.atlas import finished as finishing
-from minicnn.atlas.finished import Finished, Picture
+from minicnn.atlas import cache as unit_cache
+from minicnn.atlas.cache import Picture, UnitCache
 from minicnn.atlas.markup import Markup, el, html
 from minicnn.atlas.pictures import Pictures
 from minicnn.models import tinynet
@@ -32,12 +32,12 @@ QUICK = dict(units=3, steps=3, progress=False, say=lambda line: None)
 def test_the_parts_are_those_that_were_called_and_their_parameters_add_up():
     model = tinynet("standard")
     survey = atlas.Survey(model, (1, 3, 64, 64))
-    assert [part.kind for part in survey.parts] == ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "MaxPool2d",
+    assert [call.kind for call in survey.calls] == ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "MaxPool2d",
                                                     *["Conv2d", "ReLU"] * 3, "AdaptiveAvgPool2d", "Linear"]  # fmt: skip
-    assert sum(part.parameters for part in survey.parts) == sum(p.numel() for p in model.parameters())
-    assert survey.part("features.10").shape == (1, 256, 8, 8)
-    assert survey.part("features.10").field.y.size == 83
-    assert [part.name for part in survey.choose()] == ["features.0", "features.3", "features.6", "features.8",
+    assert sum(call.parameters for call in survey.calls) == sum(p.numel() for p in model.parameters())
+    assert survey.call("features.10").shape == (1, 256, 8, 8)
+    assert survey.call("features.10").field.y.size == 83
+    assert [call.name for call in survey.choose()] == ["features.0", "features.3", "features.6", "features.8",
                                                        "features.10", "classifier"]  # fmt: skip
     assert all(not module._forward_hooks for module in model.modules())
 
@@ -87,6 +87,32 @@ def test_connections_through_branches_skips_groups_and_flattening():
     assert [(link.layer, link.unit) for link in survey.after("right", 1, 5)] == [("both", 1)]
 
 
+class Scale(nn.Module):
+    """A factor for each map: four dimensions as a convolution's weight, and no connections."""
+
+    def __init__(self, maps: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(minicnn.ones(1, maps, 1, 1))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+def test_connections_pass_by_what_connects_no_units_and_take_keyword_arguments():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.scale, self.second = nn.Conv2d(3, 4, 3), Scale(4), nn.Conv2d(4, 2, 3)
+
+        def forward(self, x):
+            return self.second(input=self.scale(self.first(x)))
+
+    survey = atlas.Survey(Net(), (1, 3, 8, 8))
+    assert [call.name for call in survey.weighted] == ["first", "second"]
+    assert {link.layer for link in survey.before("second", 1, 4)} == {"first"}
+    assert survey.before("scale", 0, 4) == []
+
+
 # --- plan ---------------------------------------------------------------------------------------------------------------
 
 
@@ -106,8 +132,8 @@ def test_the_image_of_a_unit_that_is_linear_in_the_pixels_is_its_filter(tmp_path
     model = tinynet("standard").eval()
     model.features[0].weight.detach().numpy()[3] *= 20  # a strong filter, and a weak one
     plan = atlas.Plan(model, ["features.0"], units={"features.0": [3, 60]}, steps=24)
-    made = Finished(tmp_path, plan)
-    finishing.maximize_all(plan, made, progress=False)
+    made = UnitCache(tmp_path, plan)
+    unit_cache.maximize_all(plan, made, progress=False)
     for unit in (3, 60):
         image = made.get(plan.layers[0], unit).image.transpose(2, 0, 1) / 255 - 0.5
         weight = model.features[0].weight.detach().numpy()[unit]
@@ -134,7 +160,7 @@ def test_a_plan_that_cannot_be_is_refused():
 
 
 def test_an_interrupted_atlas_goes_on_where_it_was(tmp_path, monkeypatch):
-    model, calls, real = network(), [], finishing.maximize
+    model, calls, real = network(), [], unit_cache.maximize
 
     def interrupted(model, targets, **settings):
         if settings["steps"] == QUICK["steps"]:
@@ -143,8 +169,8 @@ def test_an_interrupted_atlas_goes_on_where_it_was(tmp_path, monkeypatch):
                 raise KeyboardInterrupt
         return real(model, targets, **settings)
 
-    monkeypatch.setattr("minicnn.atlas.builder.seconds_for", lambda plan, finished: 0.0)
-    monkeypatch.setattr(finishing, "maximize", interrupted)
+    monkeypatch.setattr("minicnn.atlas.builder.seconds_for", lambda plan, cache: 0.0)
+    monkeypatch.setattr(unit_cache, "maximize", interrupted)
     with pytest.raises(KeyboardInterrupt):
         atlas.build(model, tmp_path / "a.html", **QUICK)
     assert not (tmp_path / "a.html").exists()
@@ -161,21 +187,21 @@ def test_an_interrupted_atlas_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_a_finished_unit_is_found_by_all_that_decides_it(tmp_path):
     model = network()
     plan = atlas.Plan(model, units=2, steps=3)
-    layer, finished = plan.layers[0], Finished(tmp_path, plan)
+    layer, cache = plan.layers[0], UnitCache(tmp_path, plan)
     picture = Picture(np.full((5, 5, 3), 7, np.uint8), 0.5, 1.5)
-    finished.put(layer, 1, picture)
-    found = Finished(tmp_path, atlas.Plan(network(), units=2, steps=3)).get(layer, 1)
+    cache.put(layer, 1, picture)
+    found = UnitCache(tmp_path, atlas.Plan(network(), units=2, steps=3)).get(layer, 1)
     assert (found.start, found.end, found.rose) == (0.5, 1.5, True)
     assert (found.image == 7).all()
-    assert finished.get(layer, 0) is None
+    assert cache.get(layer, 0) is None
     for other in (atlas.Plan(model, steps=4), atlas.Plan(model, seed=1), atlas.Plan(model, steps=3, mean=0.4)):
-        assert Finished(tmp_path, other).get(other.layers[0], 1) is None
-    finished.path(layer, 1).write_bytes(b"PK half a file")
-    assert finished.get(layer, 1) is None
-    finished.put(layer, 1, picture)
+        assert UnitCache(tmp_path, other).get(other.layers[0], 1) is None
+    cache.path(layer, 1).write_bytes(b"PK half a file")
+    assert cache.get(layer, 1) is None
+    cache.put(layer, 1, picture)
     with minicnn.no_grad():
         model.classifier.weight.add_(1)
-    assert Finished(tmp_path, plan).get(layer, 1) is None
+    assert UnitCache(tmp_path, plan).get(layer, 1) is None
 
 
 def damaged(whole: bytes, image: np.ndarray) -> dict[str, bytes]:
@@ -204,14 +230,14 @@ def damaged(whole: bytes, image: np.ndarray) -> dict[str, bytes]:
 
 def test_a_damaged_unit_counts_as_missing_whatever_is_wrong_with_it(tmp_path):
     plan = atlas.Plan(network(), units=2, steps=3)
-    layer, finished = plan.layers[0], Finished(tmp_path, plan)
+    layer, cache = plan.layers[0], UnitCache(tmp_path, plan)
     image = np.random.default_rng(0).integers(0, 256, (*layer.recipe.shown, 3), dtype=np.uint8)
-    finished.put(layer, 1, Picture(image, 0.5, 1.5))
-    assert finished.missing(layer) == [0]
-    path = finished.path(layer, 1)
+    cache.put(layer, 1, Picture(image, 0.5, 1.5))
+    assert cache.missing(layer) == [0]
+    path = cache.path(layer, 1)
     for what, content in damaged(path.read_bytes(), image).items():
         path.write_bytes(content)
-        assert finished.missing(layer) == [0, 1], what
+        assert cache.missing(layer) == [0, 1], what
 
 
 # --- inputs -------------------------------------------------------------------------------------------------------------
@@ -233,7 +259,7 @@ def test_a_damaged_unit_counts_as_missing_whatever_is_wrong_with_it(tmp_path):
 )
 def test_wrong_inputs_are_refused_before_the_work(settings, error, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(finishing, "maximize", lambda *args, **settings: pytest.fail("the work had begun"))
+    monkeypatch.setattr(unit_cache, "maximize", lambda *args, **settings: pytest.fail("the work had begun"))
     for folder_name in ("empty", "texts"):
         (tmp_path / folder_name).mkdir()
     for text in ("text.jpg", "texts/notes.txt"):

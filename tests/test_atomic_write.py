@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import minicnn
-from minicnn.atlas.finished import Finished
+from minicnn.atlas.cache import UnitCache
 from minicnn.cli import _save
 from minicnn.serialization import atomic_write
 
@@ -179,7 +179,7 @@ def test_pictures_of_the_command(tmp_path):
 
 def test_units_of_an_atlas_with_a_long_name(tmp_path):
     plan = SimpleNamespace(model=minicnn.nn.Linear(1, 1), statistics=None)
-    short, long, other = (Finished.beside(tmp_path / name, plan).folder for name in ("a", "n" * 255, "n" * 254))
+    short, long, other = (UnitCache.beside(tmp_path / name, plan).folder for name in ("a", "n" * 255, "n" * 254))
     assert short == tmp_path / "a.units"
     long.mkdir()
     other.mkdir()

@@ -220,9 +220,9 @@ def test_the_atlas_has_a_page_for_every_call(kind, tmp_path):
     shared, twin = kind(True).eval(), kind(False).eval()
     names = {**dict(shared.names()), "head": "head"}
     first, second = (atlas.Plan(model, ["**#*"], size=24) for model in (shared, twin))
-    assert [names[part.name] for part in first.survey.parts] == [part.name for part in second.survey.parts]
+    assert [names[call.name] for call in first.survey.calls] == [call.name for call in second.survey.calls]
     for layer, other in zip(first.layers, second.layers, strict=True):
-        assert (layer.part.shape, layer.part.field, layer.place) == (other.part.shape, other.part.field, other.place)
+        assert (layer.call.shape, layer.call.field, layer.place) == (other.call.shape, other.call.field, other.place)
         assert (layer.recipe, layer.units) == (other.recipe, other.units)
         for links in ("before", "after"):
             ours, others = (
@@ -253,6 +253,23 @@ def test_an_atlas_of_tied_convolutions(tmp_path):
     names = {**dict(Tied(True).names()), "head": "head"}
     assert [(names[layer], unit) for layer, unit in ours] == list(others)
     same([p.image for p in ours.values()], [p.image for p in others.values()])
+
+
+@pytest.mark.slow
+def test_the_filters_of_a_tied_convolution_are_measured_once(tmp_path, monkeypatch):
+    measured = []
+
+    def report(model, layer):
+        measured.append(layer)
+        return viz.filter_report(model, layer)
+
+    monkeypatch.setattr("minicnn.atlas.builder.filter_report", report)
+    options = {"units": 1, "steps": 1, "size": 24, "progress": False, "say": lambda line: None}
+    built = atlas.build(Tied(True).eval(), tmp_path / "a.html", **options)
+    assert measured == ["first", "conv#1"]
+    text = built.path.read_text(encoding="utf-8")
+    assert text.count('Its filters are those of <a href="#layer-conv~23~1">conv#1</a>: the same weights.') == 2
+    assert text.count("<h3>Its filters</h3>") == 2
 
 
 def test_the_default_layer_in_resnet18_is_behind_the_skip():

@@ -4,7 +4,7 @@
     atlas.build(models.tinynet("standard"), "atlas.html", folder="photos/")
 
 `minicnn atlas` is the same from the command line. The files are read in this order: `survey` (what the network is made of), `plan`
-(which units, by which recipe), `finished` (maximising them, resumably), `photograph`, then `contents` and the pages that show them
+(which units, by which recipe), `cache` (maximising them, resumably), `photograph`, then `contents` and the pages that show them
 (`page`, `unit_page`, `photo_pages`; `page.html`, `style.css`, `script.js`), and `builder`, which calls them all.
 """
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minicnn import Tensor
+from minicnn.atlas.cache import UnitCache, maximize_all, seconds_for
 from minicnn.atlas.contents import Contents
-from minicnn.atlas.finished import Finished, maximize_all, seconds_for
 from minicnn.atlas.page import page
 from minicnn.atlas.photograph import Photograph, look_at
 from minicnn.atlas.plan import Plan
@@ -21,7 +21,7 @@ from minicnn.serialization import atomic_write
 from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, sample_photo, top_patches
 from minicnn.viz import image as images
 from minicnn.viz._folder import MAX_PIXELS, SkippedList, count_files, pictures
-from minicnn.viz._modules import described, part_hint
+from minicnn.viz._modules import described, part_hint, stated
 from minicnn.viz.figures.plot import writable
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
@@ -44,6 +44,7 @@ class Cost:
 
     @property
     def seconds(self) -> float:
+        """Of work that is still to be done."""
         return self.ascent_seconds + self.folder_seconds
 
     def __str__(self) -> str:
@@ -112,42 +113,43 @@ def build(
     plan = Plan(model, layers, units, steps=steps, seed=seed, size=size, mean=mean, std=std)
     writable(output)
     photograph = photograph_of(plan, photo)
-    finished = Finished.beside(output, plan)
-    cost = cost_of(plan, finished, folder, patches)
+    cache = UnitCache.beside(output, plan)
+    cost = cost_of(plan, cache, folder, patches)
     say(str(cost))
-    maximize_all(plan, finished, progress)
-    pictures = {(layer.name, unit): finished.get(layer, unit) for layer in plan.layers for unit in layer.units}
-    contents = Contents(plan, title or f"Atlas of {architecture(model)}", pictures)
+    pictures = maximize_all(plan, cache, progress)
+    name = stated(model, "architecture") or type(model).__name__
+    contents = Contents(plan, title or f"Atlas of {name}", pictures, photograph=photograph)
     if folder is not None:
         say(f"looking through {os.fspath(folder)}")
         contents.folder = Path(folder)
         contents.patches = _look_through(plan, contents.folder, patches, progress)
-        _add_photographs(contents)
+        _add_photographs(contents, contents.patches)
     say("measuring filters, writing the page")
     _add_filters(contents)
-    contents.photograph = photograph
     if photograph is None:
         contents.notes.append(f"There is no page of a photograph: this network takes {plan.channels} channels.")
     if not isinstance(plan.survey.output, Tensor):
         what = described(plan.survey.output) + part_hint(plan.survey.output)
         contents.notes.append(f"There is no answer: the network returns {what}.")
-    weight = _write(output, page(contents))
+    text = page(contents).encode("utf-8")
+    with atomic_write(output) as file:
+        file.write(text)
     not_risen = sum(not picture.rose for picture in contents.units.values())
     found = contents.patches
     return Built(
-        output, weight, time.perf_counter() - started, plan.count, not_risen, found.images if found else 0,
+        output, len(text), time.perf_counter() - started, plan.count, not_risen, found.images if found else 0,
         list(found.skipped) if found else [], cost, contents,
     )  # fmt: skip
 
 
-def cost_of(plan: Plan, finished: Finished, folder: Any, patches: int) -> Cost:
+def cost_of(plan: Plan, cache: UnitCache, folder: Any, patches: int) -> Cost:
     """Measure a batch of each layer, count the files, and add up. Raises if the folder is not there or has no photograph."""
     files = _count_photographs(folder, plan.channels) if folder is not None else 0
     shown = min(files, DISTINCT * plan.count * patches)
     unit_bytes = sum(len(layer.units) * np.prod(layer.recipe.shown) for layer in plan.layers) * UNIT_PIXEL
     text = plan.count * (TEXT_BYTES + (PATCH_BYTES * patches if files else 0))
     return Cost(
-        plan.count, sum(len(finished.missing(layer)) for layer in plan.layers), files, seconds_for(plan, finished),
+        plan.count, sum(len(cache.missing(layer)) for layer in plan.layers), files, seconds_for(plan, cache),
         _seconds_for(plan, files, patches) if files else 0.0,
         text + unit_bytes + shown * plan.side**2 * PHOTO_PIXEL + len(plan.layers) * LAYER_BYTES,
     )  # fmt: skip
@@ -157,18 +159,13 @@ def _count_photographs(folder: str | os.PathLike[str], channels: int) -> int:
     """The number of files in a folder, at least one of which is a photograph."""
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"no such folder: {os.fspath(folder)}")
-    files, skipped = count_files(folder), SkippedList()
+    files, skipped = count_files(folder) or 0, SkippedList()
     if next(pictures(folder, MAX_PIXELS, skipped, channels), None) is None:
         why = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         raise ValueError(
             f"{os.fspath(folder)}: {files} files, and no photograph among them" + (f": {why}" if why else "")
         )
     return files
-
-
-def architecture(model: Module) -> str:
-    """What the network is called: by its `meta`, else its class."""
-    return getattr(getattr(model, "meta", None), "architecture", None) or type(model).__name__
 
 
 def duration(seconds: float) -> str:
@@ -180,6 +177,7 @@ def duration(seconds: float) -> str:
 
 
 def megabytes(size: float) -> str:
+    """A number of bytes as a person says it."""
     return f"{size / 1e6:.1f} MB"
 
 
@@ -197,30 +195,28 @@ def _seconds_for(plan: Plan, files: int, patches: int, some: int = 32) -> float:
 def _look_through(plan: Plan, pictures: Any, patches: int, progress: bool) -> TopPatches:
     units = {layer.name: layer.units for layer in plan.layers}
     return top_patches(
-        plan.model,
-        list(units),
-        pictures,
-        units=units,
-        k=patches,
-        size=plan.side,
-        crop_size=1,
-        progress=progress,
+        plan.model, list(units), pictures, units=units, k=patches, size=plan.side, crop_size=1, progress=progress,
         **plan.statistics._asdict(),
-    )
+    )  # fmt: skip
 
 
-def _add_photographs(contents: Contents) -> None:
+def _add_photographs(contents: Contents, patches: TopPatches) -> None:
     """Store the photographs that any unit's patches are in, as the network saw them, each once."""
     side = contents.plan.side
-    used = {patch.number: patch for unit in contents.patches.units for patch in unit.patches}
+    used = {patch.number: patch for unit in patches.units for patch in unit.patches}
     for number in sorted(used):
         contents.pictures.add(photo_key(used[number]), images.fit(images.load_image(used[number].image), side))
 
 
 def _add_filters(contents: Contents) -> None:
+    """Draw and measure the filters of each convolution; of a tied one, which has several pages, once."""
+    first: dict[int, str] = {}
     for layer in contents.plan.layers:
         weight = getattr(contents.plan.survey.module(layer.name), "weight", None)
-        if getattr(weight, "ndim", 0) == 4:
+        if getattr(weight, "ndim", 0) != 4:
+            continue
+        contents.filters_at[layer.name] = first.setdefault(id(weight), layer.name)
+        if first[id(weight)] == layer.name:
             report = filter_report(contents.plan.model, layer.name)
             contents.reports[layer.name] = report.table()
             contents.figures[layer.name] = [
@@ -243,11 +239,3 @@ def photograph_of(plan: Plan, photo: Any) -> Photograph | None:
     if photo is None:
         return look_at(plan, sample_photo(), "grace_hopper.jpg")
     return look_at(plan, photo, Path(photo).name if isinstance(photo, str | os.PathLike) else "photograph")
-
-
-def _write(path: Path, text: str) -> int:
-    """Write the file as a whole or not at all; its size in bytes."""
-    data = text.encode("utf-8")
-    with atomic_write(path) as file:
-        file.write(data)
-    return len(data)

@@ -2,20 +2,18 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from minicnn.atlas.finished import Picture
+from minicnn.atlas.cache import Picture
 from minicnn.atlas.markup import Markup, el
 from minicnn.atlas.photograph import Photograph
 from minicnn.atlas.pictures import Pictures, encoded, figure_image
 from minicnn.atlas.plan import Layer, Plan
-from minicnn.atlas.survey import Part
-
-if TYPE_CHECKING:
-    from minicnn.viz import TopPatches
+from minicnn.atlas.survey import ModuleCall
+from minicnn.viz import TopPatches
 
 
 @dataclass
@@ -23,26 +21,30 @@ class Contents:
     """All that a page is made of.
 
     units: {(layer, unit): Picture}. patches, folder: what `viz.top_patches` found in which folder. photograph: see there.
-    figures: {layer: [(what it shows, matplotlib Figure)]}. reports: {layer: text}. notes: what the reader must know.
+    figures: {layer: [(what it shows, matplotlib Figure)]}. reports: {layer: text}. filters_at: {layer: the layer that shows its
+    filters}, another one where the same weights are used twice. notes: what the reader must know.
     """
 
     plan: Plan
     title: str
     units: dict[tuple[str, int], Picture]
     pictures: Pictures = field(default_factory=Pictures)
-    patches: "TopPatches | None" = None
-    folder: Path | None = None
+    patches: TopPatches | None = None
+    folder: Path = Path()
     photograph: Photograph | None = None
     figures: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
+    filters_at: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
 def layer_id(layer: str) -> str:
+    """The id of a layer's page, to which links lead."""
     return "layer-" + _plain(layer)
 
 
 def unit_id(layer: str, unit: int) -> str:
+    """The id of a unit's page."""
     return f"unit-{_plain(layer)}-{unit}"
 
 
@@ -54,6 +56,11 @@ def unit_key(layer: str, unit: int) -> str:
 def _plain(name: str) -> str:
     """A module's name as a piece of an id; two different names stay different."""
     return re.sub(r"[^A-Za-z0-9._-]", lambda match: f"~{ord(match[0]):x}~", name)
+
+
+def layer_link(layer: str, text: str | None = None) -> Markup:
+    """A link to a layer's page; by default it is called as the layer is."""
+    return el("a", text or layer, href=f"#{layer_id(layer)}")
 
 
 def unit_link(contents: Contents, layer: str, unit: int, *below: Any, short: bool = False) -> Markup:
@@ -71,33 +78,31 @@ def inside(contents: Contents, name: str) -> str:
     return name.removeprefix(f"{contents.folder}{os.sep}")
 
 
-def shape_of(part: Part) -> str:
-    if len(part.shape) == 4:
-        return f"{part.shape[1]} maps of {part.shape[2]} × {part.shape[3]}"
-    return " × ".join(map(str, part.shape[1:])) + " numbers"
+def shape_of(call: ModuleCall) -> str:
+    """What a call returns for one image, in words."""
+    if len(call.shape) == 4:
+        return f"{call.shape[1]} maps of {call.shape[2]} × {call.shape[3]}"
+    return " × ".join(map(str, call.shape[1:])) + " numbers"
 
 
-def sees(part: Part) -> str:
+def sees(call: ModuleCall) -> str:
     """The receptive field in words."""
-    if part.field is None:
+    if call.field is None:
         return "not known"
-    if part.field.everything:
+    if call.field.everything:
         return "the whole image"
-    y, x = part.field.y, part.field.x
+    y, x = call.field.y, call.field.x
     return f"{y.size} × {x.size} pixels, one unit every {y.stride}"
 
 
 def figure_element(what: str, figure: Any) -> Markup:
-    """A matplotlib figure as a picture that can be zoomed."""
+    """A matplotlib figure as a picture that can be enlarged."""
     pixels = figure_image(figure)
     image = el("img", src=encoded(pixels), alt=what, width=pixels.shape[1] // 2, height=pixels.shape[0] // 2)
     return el("figure", el("button", image, class_="zoom", aria_label=f"Zoom: {what}"))
 
 
-def neighbours(layer: Layer, unit: int) -> Iterator[tuple[str, int]]:
-    """("prev", the unit before) and ("next", the one after), as far as there are any."""
-    at = layer.units.index(unit)
-    if at > 0:
-        yield "prev", layer.units[at - 1]
-    if at + 1 < len(layer.units):
-        yield "next", layer.units[at + 1]
+def unit_list(contents: Contents, layer: Layer, units: Iterable[int], *more: Any) -> Markup:
+    """Links to units of a layer, with their pictures."""
+    links = [el("li", unit_link(contents, layer.name, unit, short=True)) for unit in units]
+    return el("ul", links, more, class_="units")

@@ -39,3 +39,24 @@ def el(name: str, *content: Any, **attributes: Any) -> Markup:
         if value is not None and value is not False
     )
     return Markup(f"<{name}{written}>" + ("" if name in VOID else f"{html(content)}</{name}>"))
+
+
+def enlargeable(shown: Any, *caption: Any, style: str | None = None, **attributes: Any) -> Markup:
+    """A picture that grows when it is clicked, with its caption."""
+    button = el("button", shown, class_="zoom", style=style)
+    return el("figure", button, el("figcaption", caption), **attributes)
+
+
+def panel(title: Any, *content: Any, **attributes: Any) -> Markup:
+    """A part of a page with a heading of its own."""
+    return el("section", el("h3", title), content, **attributes)
+
+
+def beside(*content: Any) -> Markup:
+    """Parts of a page beside each other; below each other where the page is narrow."""
+    return el("div", content, class_="split")
+
+
+def soft(text: str) -> Markup:
+    """A paragraph that says how to read what stands above it."""
+    return el("p", text, class_="soft")

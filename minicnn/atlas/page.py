@@ -6,20 +6,13 @@ from importlib.resources import files
 from string import Template
 
 import minicnn
-from minicnn.atlas.contents import (
-    Contents,
-    figure_element,
-    layer_id,
-    sees,
-    shape_of,
-    unit_key,
-    unit_link,
-)
+from minicnn.atlas.contents import Contents, figure_element, layer_id, layer_link, sees, shape_of, unit_key, unit_list
 from minicnn.atlas.markup import Markup, el, html
 from minicnn.atlas.photo_pages import add_photograph, folder_page, photograph_page
 from minicnn.atlas.plan import Layer, fingerprint
-from minicnn.atlas.survey import Part
+from minicnn.atlas.survey import ModuleCall
 from minicnn.atlas.unit_page import unit_page
+from minicnn.viz._modules import stated
 
 STRIP = 12  # units of each layer that the overview shows
 
@@ -27,15 +20,16 @@ STRIP = 12  # units of each layer that the overview shows
 def page(contents: Contents) -> str:
     """The whole file."""
     plan = contents.plan
-    for (layer, unit), picture in contents.units.items():
-        contents.pictures.add(unit_key(layer, unit), picture.image)
-    add_photograph(contents)
+    for (name, unit), picture in contents.units.items():
+        contents.pictures.add(unit_key(name, unit), picture.image)
+    if contents.photograph:
+        add_photograph(contents, contents.photograph)
     pages = [overview_page(contents)]
     for layer in plan.layers:
         pages.append(layer_page(contents, layer))
         pages += [unit_page(contents, layer, unit) for unit in layer.units]
-    pages += [photograph_page(contents)] if contents.photograph else []
-    pages += [folder_page(contents)] if contents.patches else []
+    pages += [photograph_page(contents, contents.photograph)] if contents.photograph else []
+    pages += [folder_page(contents, contents.patches)] if contents.patches else []
     script = _file("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return Template(_file("page.html")).substitute(
@@ -46,19 +40,18 @@ def page(contents: Contents) -> str:
 
 
 def overview_page(contents: Contents) -> Markup:
+    """What the network is, its layers as a table, and the first units of each."""
     plan = contents.plan
-    meta = getattr(plan.model, "meta", None)
     parameters = sum(parameter.numel() for parameter in plan.model.parameters())
+    categories, accuracy, note = (stated(plan.model, what) for what in ("categories", "accuracy", "note"))
     facts = [f"{parameters:,} parameters", f"images of {plan.side} × {plan.side} pixels"]
-    if getattr(meta, "categories", None):
-        facts.append(f"{len(meta.categories)} classes")
-    if getattr(meta, "accuracy", None) is not None:
-        facts.append(f"{meta.accuracy:.1%} right on validation images")
+    facts += [f"{len(categories)} classes"] if categories else []
+    facts += [f"{accuracy:.1%} right on validation images"] if accuracy is not None else []
     return el(
         "section",
         el("h1", contents.title),
         el("p", " · ".join(facts), class_="lead"),
-        el("p", meta.note) if getattr(meta, "note", "") else None,
+        el("p", note) if note else None,
         el(
             "p",
             "Each unit has a page: an image made by gradient ascent to make it answer most, ",
@@ -82,67 +75,62 @@ def _architecture(contents: Contents) -> Markup:
     return el(
         "table",
         el("thead", el("tr", [el("th", head, scope="col", class_="n" if head == "parameters" else None) for head in heads])),
-        el("tbody", [_architecture_row(contents, part) for part in contents.plan.survey.parts]),
+        el("tbody", [_architecture_row(contents, call) for call in contents.plan.survey.calls]),
     )  # fmt: skip
 
 
-def _architecture_row(contents: Contents, part: Part) -> Markup:
-    layer = contents.plan.layer(part.name)
-    name = el("a", part.name, href=f"#{layer_id(layer.name)}") if layer else part.name
+def _architecture_row(contents: Contents, call: ModuleCall) -> Markup:
+    layer = contents.plan.layer(call.name)
+    name = layer_link(call.name) if layer else call.name
     return el(
-        "tr", el("th", name, scope="row"), el("td", part.kind), el("td", part.detail), el("td", shape_of(part)),
-        el("td", f"{part.parameters:,}" if part.parameters else "", class_="n"), el("td", sees(part)),
+        "tr", el("th", name, scope="row"), el("td", call.kind), el("td", call.detail), el("td", shape_of(call)),
+        el("td", f"{call.parameters:,}" if call.parameters else "", class_="n"), el("td", sees(call)),
     )  # fmt: skip
 
 
 def _strip(contents: Contents, layer: Layer) -> Markup:
     more = len(layer.units) - STRIP
-    rest = el("li", el("a", f"and {more} more", href=f"#{layer_id(layer.name)}")) if more > 0 else None
-    links = [el("li", unit_link(contents, layer.name, unit, short=True)) for unit in layer.units[:STRIP]]
-    return html(
-        [
-            el("h3", el("a", layer.name, href=f"#{layer_id(layer.name)}"), f" · {layer.place}"),
-            el("ul", links, rest, class_="units"),
-        ]
-    )
+    rest = el("li", layer_link(layer.name, f"and {more} more")) if more > 0 else None
+    heading = el("h3", layer_link(layer.name), f" · {layer.place}")
+    return html([heading, unit_list(contents, layer, layer.units[:STRIP], rest)])
 
 
 def layer_page(contents: Contents, layer: Layer) -> Markup:
-    part, recipe = layer.part, layer.recipe
+    """All units of a layer, how they were maximised, and its filters."""
+    call, recipe = layer.call, layer.recipe
     where = "at one position" if recipe.position else "anywhere in its map" if layer.has_maps else "in the output"
     shown = len(layer.units)
     return el(
         "section",
         el("h2", layer.name),
-        el("p", f"{layer.place}: {shape_of(part)}. A unit sees {sees(part)}.", class_="lead"),
+        el("p", f"{layer.place}: {shape_of(call)}. A unit sees {sees(call)}.", class_="lead"),
         el(
             "p",
-            f"{shown} of {part.shape[1]} units. " if shown < part.shape[1] else "",
+            f"{shown} of {call.shape[1]} units. " if shown < call.shape[1] else "",
             f"Each image makes its unit answer most {where}: {recipe.steps} steps of gradient ascent from noise, "
             f"{recipe.shown[0]} × {recipe.shown[1]} pixels, seed {recipe.seed}.",
             " Such a unit is linear in the pixels: they are charged for their distance from grey, and its image is its filter."
             if recipe.position
             else "",
         ),
-        el("ul", [el("li", unit_link(contents, layer.name, unit, short=True)) for unit in layer.units], class_="units"),
+        unit_list(contents, layer, layer.units),
         _filters(contents, layer),
         id=layer_id(layer.name),
         class_="page",
-        data_find=f"layer {part.kind}",
+        data_find=f"layer {call.kind}",
         data_about=layer.place,
     )
 
 
 def _filters(contents: Contents, layer: Layer) -> Markup:
-    figures, report = contents.figures.get(layer.name, []), contents.reports.get(layer.name)
-    return html(
-        [
-            el("h3", "Its filters") if figures else None,
-            [figure_element(f"{layer.name}: {what}", figure) for what, figure in figures],
-            el("h3", "Its filters in numbers, beside those of noise") if report else None,
-            el("pre", report, tabindex="0") if report else None,
-        ]
-    )
+    at = contents.filters_at.get(layer.name)
+    if at is None:
+        return html(None)
+    if at != layer.name:
+        return el("p", "Its filters are those of ", layer_link(at), ": the same weights.")
+    figures = [figure_element(f"{at}: {what}", figure) for what, figure in contents.figures[at]]
+    report = [el("h3", "Its filters in numbers, beside those of noise"), el("pre", contents.reports[at], tabindex="0")]
+    return html([el("h3", "Its filters"), figures, report])
 
 
 def _navigation(contents: Contents) -> Markup:

@@ -3,16 +3,15 @@
 import numpy as np
 
 from minicnn.atlas.contents import Contents, inside, unit_id
-from minicnn.atlas.markup import Markup, el, html
+from minicnn.atlas.markup import Markup, beside, el, enlargeable, html, panel, soft
+from minicnn.atlas.photograph import Photograph
 from minicnn.atlas.plan import Layer
+from minicnn.viz import TopPatches
 from minicnn.viz.figures.plot import coloured
 
 
-def add_photograph(contents: Contents) -> None:
+def add_photograph(contents: Contents, photo: Photograph) -> None:
     """Store the photograph and its maps among the pictures, each map on its own scale."""
-    photo = contents.photograph
-    if photo is None:
-        return
     contents.pictures.add("photograph", photo.image)
     for name, overlay in photo.why:
         contents.pictures.add(f"why {name}", overlay)
@@ -20,35 +19,27 @@ def add_photograph(contents: Contents) -> None:
         contents.pictures.add_sheet(f"maps {layer}", np.stack([coloured(values, maps.min() < 0) for values in maps]))
 
 
-def photograph_page(contents: Contents) -> Markup:
-    photo = contents.photograph
+def photograph_page(contents: Contents, photo: Photograph) -> Markup:
+    """The photograph, the answer, why, and the maps of each layer."""
     height, width = photo.image.shape[:2]
     shown = contents.pictures.show("photograph", f"photograph {photo.name}")
     return el(
         "section",
         el("h2", "One photograph, layer by layer"),
-        el(
-            "div",
-            el(
-                "figure",
-                el("button", shown, class_="zoom"),
-                el("figcaption", f"{photo.name}, as the network sees it: {height} × {width} pixels"),
-                class_="photo",
-            ),
-            _answer(contents),
-            class_="split",
+        beside(
+            enlargeable(shown, f"{photo.name}, as the network sees it: {height} × {width} pixels", class_="photo"),
+            _answer(contents, photo),
         ),
-        _why(contents),
-        [_maps(contents, contents.plan.layer(layer)) for layer in photo.maps],
+        _why(contents, photo),
+        [_maps(contents, layer, photo.maps[layer.name]) for layer in contents.plan.layers if layer.name in photo.maps],
         id="photograph",
         class_="page",
         data_find=f"photograph {photo.name} maps prediction",
     )
 
 
-def _answer(contents: Contents) -> Markup | None:
-    answer = contents.photograph.answer
-    if not answer:
+def _answer(contents: Contents, photo: Photograph) -> Markup | None:
+    if not photo.answer:
         return None
     last = contents.plan.layers[-1]
     shown = last.units if contents.plan.classes(last.name) else ()
@@ -59,81 +50,58 @@ def _answer(contents: Contents) -> Markup | None:
             el("div", el("span", style=f"width:{probability:.1%}")),
             el("small", f"{probability:.1%}"),
         )
-        for i, name, probability in answer
+        for i, name, probability in photo.answer
     ]  # fmt: skip
     return el("div", el("h3", "The network's answer"), el("ol", rows, class_="bars"))
 
 
-def _why(contents: Contents) -> Markup | None:
-    if not contents.photograph.why:
+def _why(contents: Contents, photo: Photograph) -> Markup | None:
+    if not photo.why:
         return None
-    figures = [
-        el(
-            "li",
-            el(
-                "figure",
-                el(
-                    "button",
-                    contents.pictures.show(f"why {name}", f"Grad-CAM for {name}"),
-                    type="button",
-                    class_="zoom",
-                ),
-                el("figcaption", name.split(",")[0]),
-            ),
-        )
-        for name, _ in contents.photograph.why
-    ]
+    shown = [(name, contents.pictures.show(f"why {name}", f"Grad-CAM for {name}")) for name, _ in photo.why]
+    figures = [el("li", enlargeable(picture, name.split(",")[0])) for name, picture in shown]
     rule = "Grad-CAM: where the last maps speak for the class, each picture to its own largest value (dark none, bright most)."
-    return html([el("h3", "Why"), el("ul", figures, class_="wide photo"), el("p", rule, class_="soft")])
+    return html([el("h3", "Why"), el("ul", figures, class_="wide photo"), soft(rule)])
 
 
-def _maps(contents: Contents, layer: Layer) -> Markup:
-    maps = contents.photograph.maps[layer.name]
+def _maps(contents: Contents, layer: Layer, maps: np.ndarray) -> Markup:
     links = [
-        el(
-            "a",
-            _map(contents, layer, unit),
-            href=f"#{unit_id(layer.name, unit)}",
-            title=contents.plan.label(layer.name, unit),
-        )
+        el("a", _map(contents, layer, unit, len(maps)), href=f"#{unit_id(layer.name, unit)}",
+           title=contents.plan.label(layer.name, unit))
         for unit in layer.units
-    ]
-    rule = "blue below 0, white 0, red above" if maps.min() < 0 else "black 0, bright large"
+    ]  # fmt: skip
     title = f"{layer.name}: {len(layer.units)} of {len(maps)} maps, {maps.shape[1]} × {maps.shape[2]} each"
-    return html(
-        [
-            el("h3", title),
-            el("p", f"Each map by itself, to its largest magnitude: {rule}.", class_="soft"),
-            el("div", links, class_="maps"),
-        ]
-    )
+    rule = soft(f"Each map by itself, to its largest magnitude: {_colours(maps)}.")
+    return html([el("h3", title), rule, el("div", links, class_="maps")])
 
 
 def map_of_unit(contents: Contents, layer: Layer, unit: int) -> Markup | None:
     """A unit's map of the photograph, for its own page."""
-    if contents.photograph is None or layer.name not in contents.photograph.maps:
+    photo = contents.photograph
+    if photo is None or layer.name not in photo.maps:
         return None
-    maps = contents.photograph.maps[layer.name]
+    maps = photo.maps[layer.name]
     low, high = float(maps[unit].min()), float(maps[unit].max())
-    signs = "blue below 0, white 0, red above" if maps.min() < 0 else "black 0"
-    return el(
-        "section",
-        el("h3", el("a", "On the photograph", href="#photograph")),
-        _map(contents, layer, unit),
+    return panel(
+        el("a", "On the photograph", href="#photograph"),
+        _map(contents, layer, unit, len(maps)),
         " ",
-        contents.pictures.show("photograph", f"photograph {contents.photograph.name}"),
-        el("p", f"Its map, from {low:.3g} to {high:.3g}: {signs}.", class_="soft"),
+        contents.pictures.show("photograph", f"photograph {photo.name}"),
+        soft(f"Its map, from {low:.3g} to {high:.3g}: {_colours(maps)}."),
         class_="onphoto",
     )
 
 
-def _map(contents: Contents, layer: Layer, unit: int) -> Markup:
-    count = len(contents.photograph.maps[layer.name])
+def _colours(maps: np.ndarray) -> str:
+    return "blue below 0, white 0, red above" if maps.min() < 0 else "black 0, bright large"
+
+
+def _map(contents: Contents, layer: Layer, unit: int, count: int) -> Markup:
     return contents.pictures.tile(f"maps {layer.name}", unit, count, f"map of {contents.plan.label(layer.name, unit)}")
 
 
-def folder_page(contents: Contents) -> Markup:
-    patches = contents.patches
+def folder_page(contents: Contents, patches: TopPatches) -> Markup:
+    """What was seen of the folder, and what was skipped and why."""
     skipped = [
         el("tr", el("th", inside(contents, name), scope="row"), el("td", why.replace(str(contents.folder), "…")))
         for name, why in patches.skipped

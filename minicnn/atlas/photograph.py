@@ -10,7 +10,7 @@ from minicnn.atlas.plan import Plan
 from minicnn.nn import Module
 from minicnn.viz import capture, grad_cam, maps_of
 from minicnn.viz import image as images
-from minicnn.viz._modules import frozen
+from minicnn.viz._modules import frozen, stated
 from minicnn.viz.figures.plot import coloured
 from minicnn.viz.tiles import in_grey
 
@@ -51,7 +51,7 @@ def answer_of(model: Module, output: Any, top: int) -> list[tuple[int, str, floa
     if getattr(output, "ndim", 0) != 2 or len(output) != 1:
         return []
     probabilities = output.detach().softmax(1)[0].numpy()
-    names = getattr(getattr(model, "meta", None), "categories", None) or ()
+    names = stated(model, "categories") or ()
     order = np.argsort(-probabilities, kind="stable")[:top].tolist()
     return [(i, names[i] if len(names) == len(probabilities) else f"class {i}", float(probabilities[i])) for i in order]
 

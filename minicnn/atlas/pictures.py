@@ -8,6 +8,7 @@ those who do not see it; one beside a link that names the same thing is decorati
 import base64
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -84,7 +85,7 @@ def box_style(box: Sequence[int], shape: Sequence[int]) -> str:
     return f"--y:{top};--x:{left};--h:{bottom - top};--w:{right - left};--s:{shape[0]}"
 
 
-def figure_image(figure: object) -> np.ndarray:
+def figure_image(figure: Any) -> np.ndarray:
     """A matplotlib figure as uint8 (H, W, 3)."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

@@ -1,16 +1,18 @@
 """Which units an atlas shows, by which recipe each is maximised, and what that will cost."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from minicnn.atlas.survey import Part, Survey
+from minicnn.atlas.survey import ModuleCall, Survey
 from minicnn.nn import Module
 from minicnn.viz import Unit
 from minicnn.viz import image as images
-from minicnn.viz._modules import input_channels
+from minicnn.viz._modules import input_channels, stated
+from minicnn.viz.geometry import Axis
 
 MOST_PIXELS = 16 * 64 * 64  # of a batch that is maximised together: bounds the memory for any network
 
@@ -48,18 +50,20 @@ class Recipe:
 class Layer:
     """A layer of the atlas. units: those that are shown."""
 
-    part: Part
+    call: ModuleCall
     place: str
     units: tuple[int, ...]
     recipe: Recipe
 
     @property
     def name(self) -> str:
-        return self.part.name
+        """The module's dotted name, with the number of the call if there are several."""
+        return self.call.name
 
     @property
     def has_maps(self) -> bool:
-        return len(self.part.shape) == 4
+        """Whether it returns maps (N, C, H, W)."""
+        return len(self.call.shape) == 4
 
     def target(self, unit: int) -> Unit:
         """What `viz.maximize` takes for it."""
@@ -103,7 +107,7 @@ class Plan:
         self.statistics = images.statistics(model, mean, std, channels=self.channels)
         self.survey = Survey(model, (1, self.channels, self.side, self.side))
         self._output = self.survey.weighted[-1]
-        self.layers = [self._layer(part, units) for part in self.survey.choose(layers)]
+        self.layers = [self._layer(call, units) for call in self.survey.choose(layers)]
         names = [layer.name for layer in self.layers]
         if isinstance(units, Mapping) and (unknown := units.keys() - set(names)):
             raise KeyError(f"units of {', '.join(sorted(unknown))}: the atlas has {', '.join(names)}")
@@ -114,11 +118,12 @@ class Plan:
         return sum(len(layer.units) for layer in self.layers)
 
     def layer(self, name: str) -> Layer | None:
+        """The layer of this name, None if the atlas does not show it."""
         return next((layer for layer in self.layers if layer.name == name), None)
 
     def classes(self, name: str) -> tuple[str, ...]:
         """The names of a layer's units, if it is the output and the network knows them; whether the atlas shows it or not."""
-        names = tuple(getattr(getattr(self.model, "meta", None), "categories", None) or ())
+        names = tuple(stated(self.model, "categories") or ())
         return names if name == self._output.name and self._output.shape[1:] == (len(names),) else ()
 
     def label(self, name: str, unit: int) -> str:
@@ -126,48 +131,48 @@ class Plan:
         classes = self.classes(name)
         return classes[unit].split(",")[0] if classes else f"{name}:{unit}"
 
-    def _layer(self, part: Part, units: int | Mapping[str, Sequence[int]] | None) -> Layer:
-        return Layer(part, self._place(part), _chosen(part, units), self._recipe(part))
+    def _layer(self, call: ModuleCall, units: int | Mapping[str, Sequence[int]] | None) -> Layer:
+        return Layer(call, self._place(call), _chosen(call, units), self._recipe(call))
 
-    def _place(self, part: Part) -> str:
+    def _place(self, call: ModuleCall) -> str:
         """In words, which of its kind it is: "convolution 5 of 5"."""
         words = {"Conv2d": "convolution", "Linear": "linear layer"}
-        if part.kind not in words:
-            return part.kind
-        alike = [other.name for other in self.survey.parts if other.kind == part.kind]
-        place = alike.index(part.name) + 1
-        return f"{words[part.kind]} {place} of {len(alike)}" + (", the last" if 1 < place == len(alike) else "")
+        if call.kind not in words:
+            return call.kind
+        alike = [other.name for other in self.survey.calls if other.kind == call.kind]
+        place = alike.index(call.name) + 1
+        return f"{words[call.kind]} {place} of {len(alike)}" + (", the last" if 1 < place == len(alike) else "")
 
-    def _recipe(self, part: Part) -> Recipe:
-        if len(part.shape) == 2 or part.field is None or part.field.everything:
+    def _recipe(self, call: ModuleCall) -> Recipe:
+        if len(call.shape) == 2 or call.field is None or call.field.everything:
             return Recipe(self.side, self.steps, self.seed)
-        sees = max(part.field.y.size, part.field.x.size)
-        if self.survey.is_first(part.name):
+        sees = math.ceil(max(call.field.y.size, call.field.x.size))
+        if self.survey.is_first(call.name):
             side = 3 * sees
-            middle = self._middle(part, side)
-            top, left, bottom, right = part.field.box(middle, middle)
+            middle = _middle(call.field.y, side)
+            top, left, bottom, right = call.field.box(middle, middle)
             if min(top, left) >= 0 and max(bottom, right) <= side:
                 return Recipe(
                     side, self.steps, self.seed, position="centre", transforms="none", parametrization="pixels",
                     box=(top, left, bottom, right),
                 )  # fmt: skip
-        side = min(int(np.ceil(sees / 8)) * 8, self.side * 3 // 2)
+        side = min(math.ceil(sees / 8) * 8, self.side * 3 // 2)
         return Recipe(max(side, 32), self.steps, self.seed)
 
-    def _middle(self, part: Part, side: int) -> int:
-        """The middle position of a first layer's map of an image of this side, as `viz.maximize` counts it."""
-        field = part.field.y
-        outputs = (side - 2 * field.start - field.size) // field.stride + 1  # padded alike on both ends
-        return outputs // 2
+
+def _middle(axis: Axis, side: int) -> int:
+    """The middle position of a first layer's map of an image of this side, as `viz.maximize` counts it."""
+    outputs = (side - 2 * axis.start - axis.size) // axis.stride + 1  # padded alike on both ends
+    return int(outputs // 2)
 
 
-def _chosen(part: Part, units: int | Mapping[str, Sequence[int]] | None) -> tuple[int, ...]:
-    count = part.shape[1]
+def _chosen(call: ModuleCall, units: int | Mapping[str, Sequence[int]] | None) -> tuple[int, ...]:
+    count = call.shape[1]
     if isinstance(units, Mapping):
-        units = units.get(part.name)
-        chosen = tuple(range(count)) if units is None else tuple(sorted(set(units)))
+        wanted = units.get(call.name, range(count))
+        chosen = tuple(sorted(set(wanted)))
         if not chosen or not 0 <= chosen[0] <= chosen[-1] < count:
-            raise ValueError(f"units {list(units)}: {part.name} has {count}, counted from 0")
+            raise ValueError(f"units {list(wanted)}: {call.name} has {count}, counted from 0")
         return chosen
     if units is not None and units < 1:
         raise ValueError(f"at least 1 unit of each layer, got {units}")

@@ -1,42 +1,38 @@
 """The page of one unit: what it responds to, and where that comes from."""
 
-from typing import TYPE_CHECKING
-
-from minicnn.atlas.contents import Contents, inside, layer_id, neighbours, sees, unit_id, unit_key, unit_link
-from minicnn.atlas.histogram import draw_histogram
-from minicnn.atlas.markup import Markup, el
+from minicnn.atlas.contents import Contents, inside, layer_id, layer_link, sees, unit_id, unit_key, unit_link
+from minicnn.atlas.histogram_svg import draw_histogram
+from minicnn.atlas.markup import Markup, beside, el, enlargeable, panel, soft
 from minicnn.atlas.photo_pages import map_of_unit
 from minicnn.atlas.pictures import SMALL, box_style
 from minicnn.atlas.plan import Layer
-from minicnn.atlas.survey import Link
-
-if TYPE_CHECKING:
-    from minicnn.viz.top_patches import Patch
+from minicnn.atlas.survey import Connection
+from minicnn.viz.top_patches import Patch, UnitPatches
 
 LINKS = 6  # connections on each side
 MOST = 0.7  # of a photograph from which on a patch is not shown beside it
 
 
 def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
+    """What maximises a unit, what excites it in photographs, its connections, how often it answers how strongly."""
     plan = contents.plan
     before, after = plan.survey.before(layer.name, unit, LINKS), plan.survey.after(layer.name, unit, LINKS)
     label, classes = plan.label(layer.name, unit), plan.classes(layer.name)
     about = f"unit {unit} of {layer.name}, {layer.place}"
     driven = _classes(contents, after)
+    found = contents.patches[f"{layer.name}:{unit}"] if contents.patches else None
     more = f"{layer.name}:{unit} {classes[unit]}" if classes else None  # than its heading and what it is about
     return el(
         "article",
         _steps(contents, layer, unit),
         el("h2", label),
         el("p", _lead(contents, layer, unit, before, driven), class_="lead"),
-        el("div", _maximised(contents, layer, unit), _patches(contents, layer, unit), class_="split"),
-        el(
-            "div",
+        beside(_maximised(contents, layer, unit), _patches(contents, found) if found else None),
+        beside(
             _links(contents, "Where it comes from", "The units before that it reads most", before),
             _links(contents, "What it feeds", "The units after that read it most", after),
-            class_="split",
         ),
-        el("div", _activations(contents, layer, unit), map_of_unit(contents, layer, unit), class_="split"),
+        beside(_activations(found) if found else None, map_of_unit(contents, layer, unit)),
         id=unit_id(layer.name, unit),
         class_="page",
         data_layer=layer_id(layer.name),
@@ -46,24 +42,17 @@ def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
 
 
 def _steps(contents: Contents, layer: Layer, unit: int) -> Markup:
-    words = {"prev": "← {}", "next": "{} →"}
-    links = [
-        el(
-            "a",
-            words[rel].format(contents.plan.label(layer.name, other)),
-            rel=rel,
-            href=f"#{unit_id(layer.name, other)}",
-            class_="unit",
-        )
-        for rel, other in neighbours(layer, unit)
-    ]
-    up = el("a", f"all of {layer.name}", href=f"#{layer_id(layer.name)}")
-    return el("nav", up, links, class_="steps", aria_label="Neighbouring units")
+    at, links = layer.units.index(unit), [layer_link(layer.name, f"all of {layer.name}")]
+    for rel, words, i in (("prev", "← {}", at - 1), ("next", "{} →", at + 1)):
+        if 0 <= i < len(layer.units):
+            label, target = contents.plan.label(layer.name, layer.units[i]), unit_id(layer.name, layer.units[i])
+            links.append(el("a", words.format(label), rel=rel, href=f"#{target}", class_="unit"))
+    return el("nav", links, class_="steps", aria_label="Neighbouring units")
 
 
-def _lead(contents: Contents, layer: Layer, unit: int, before: list[Link], driven: list[str]) -> str:
+def _lead(contents: Contents, layer: Layer, unit: int, before: list[Connection], driven: list[str]) -> str:
     """The page in two sentences."""
-    what = f"Unit {unit} of {layer.name} ({layer.place}) sees {sees(layer.part)}."
+    what = f"Unit {unit} of {layer.name} ({layer.place}) sees {sees(layer.call)}."
     if before:
         names = ", ".join(contents.plan.label(link.layer, link.unit) for link in before[:3])
         what += f" It reads most from {names}."
@@ -72,7 +61,7 @@ def _lead(contents: Contents, layer: Layer, unit: int, before: list[Link], drive
     return what
 
 
-def _classes(contents: Contents, after: list[Link]) -> list[str]:
+def _classes(contents: Contents, after: list[Connection]) -> list[str]:
     """The classes that a unit drives directly and most, by the connections that raise them."""
     plan = contents.plan
     return [plan.label(link.layer, link.unit) for link in after if link.excites and plan.classes(link.layer)][:4]
@@ -85,36 +74,22 @@ def _maximised(contents: Contents, layer: Layer, unit: int) -> Markup:
     height, width = picture.image.shape[:2]
     rose = f"Activation {picture.start:.3g} → {picture.end:.3g} on the image itself"
     caption = f"{rose}, {layer.recipe.steps} steps, {height} × {width} pixels."
-    flat = "The activation did not rise: this image shows nothing."
-    return el(
-        "section",
-        el("h3", "The image that maximises it"),
-        el(
-            "figure",
-            el("button", shown, class_="zoom"),
-            el("figcaption", caption, el("br"), None if picture.rose else el("strong", flat)),
-            class_="maximised",
-        ),
-    )
+    flat = None if picture.rose else el("strong", "The activation did not rise: this image shows nothing.")
+    return panel("The image that maximises it", enlargeable(shown, caption, el("br"), flat, class_="maximised"))
 
 
-def _patches(contents: Contents, layer: Layer, unit: int) -> Markup | None:
-    if contents.patches is None:
-        return None
-    top = contents.patches[f"{layer.name}:{unit}"]
-    nothing = f"No place in {contents.patches.images:,} photographs moved it."
+def _patches(contents: Contents, found: UnitPatches) -> Markup:
+    title = "What excites it in photographs"
+    if not found.patches:
+        return panel(title, el("p", "No place in the photographs moved it."))
     rule = "The patch that the unit saw, and framed where it lies in the photograph; the frame alone where that is most of it."
-    if any(_on_the_photograph(patch) != patch.box for patch in top.patches):
+    if any(_on_the_photograph(patch) != patch.box for patch in found.patches):
         rule += " Grey: beyond the photograph's border, where the network sees zeros."
-    return el(
-        "section",
-        el("h3", "What excites it in photographs"),
-        el("ol", [el("li", _patch(contents, patch)) for patch in top.patches], class_="patches") if top.patches else el("p", nothing),
-        el("p", rule, class_="soft") if top.patches else None,
-    )  # fmt: skip
+    patches = [el("li", _patch(contents, patch)) for patch in found.patches]
+    return panel(title, el("ol", patches, class_="patches"), soft(rule))
 
 
-def _patch(contents: Contents, patch: "Patch") -> Markup:
+def _patch(contents: Contents, patch: Patch) -> Markup:
     """What the unit saw, and beside it where in the photograph that is; the second alone if that is most of it."""
     pictures, name, key = contents.pictures, inside(contents, patch.image), photo_key(patch)
     height, width = patch.shape
@@ -129,44 +104,41 @@ def _patch(contents: Contents, patch: "Patch") -> Markup:
         if (bottom - top) * (right - left) < MOST * height * width:
             kind = "c p" if patch.box[2] - patch.box[0] <= SMALL else "c"
             shown.insert(0, pictures.show(key, f"{name}, the patch", kind=kind))
-    return el("figure", el("button", shown, class_="zoom", style=style), el("figcaption", caption))
+    return enlargeable(shown, caption, style=style)
 
 
-def _on_the_photograph(patch: "Patch") -> tuple[int, int, int, int]:
+def _on_the_photograph(patch: Patch) -> tuple[int, int, int, int]:
     """A patch's box as far as it lies on the photograph."""
     (top, left, bottom, right), (height, width) = patch.box, patch.shape
     return max(top, 0), max(left, 0), min(bottom, height), min(right, width)
 
 
-def photo_key(patch: "Patch") -> str:
+def photo_key(patch: Patch) -> str:
+    """Under which `Pictures` holds the photograph that a patch is in."""
     return f"photo {patch.number}"
 
 
-def _links(contents: Contents, title: str, what: str, links: list[Link]) -> Markup | None:
+def _links(contents: Contents, title: str, what: str, links: list[Connection]) -> Markup | None:
     if not links:
         return None
     items = [el("li", unit_link(contents, link.layer, link.unit, el("small", _strength(link)))) for link in links]
     rule = f"{what}, by their share of the later one's squared weights; + raises, − lowers it."
     if any(unit_key(link.layer, link.unit) not in contents.pictures for link in links):
         rule += " An empty frame: a unit that is not in this atlas."
-    return el("section", el("h3", title), el("ul", items, class_="links"), el("p", rule, class_="soft"))
+    return panel(title, el("ul", items, class_="links"), soft(rule))
 
 
-def _strength(link: Link) -> str:
+def _strength(link: Connection) -> str:
     return f"{'+' if link.excites else '−'} {link.share:.1%}"
 
 
-def _activations(contents: Contents, layer: Layer, unit: int) -> Markup | None:
-    if contents.patches is None:
-        return None
-    top = contents.patches[f"{layer.name}:{unit}"]
-    h = top.histogram
+def _activations(found: UnitPatches) -> Markup:
+    h = found.histogram
     words = (
         f"{h.count:,} activations from {h.minimum:.3g} to {h.maximum:.3g}, mean {h.mean:.3g}, {h.active:.1%} above 0"
     )
-    return el(
-        "section",
-        el("h3", "How strongly it answers"),
-        draw_histogram(h, [patch.value for patch in top.patches]),
-        el("p", f"{words}. Height: log of the count; marks: the photographs above.", class_="soft"),
+    return panel(
+        "How strongly it answers",
+        draw_histogram(h, [patch.value for patch in found.patches]),
+        soft(f"{words}. Height: log of the count; marks: the photographs above."),
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 
 def is_tensor(value: Any) -> bool:
+    """Whether it is a tensor of minicnn or PyTorch."""
     return hasattr(type(value), "grad_fn") and hasattr(
         type(value), "detach"
     )  # its type: objects may answer to any name

@@ -91,7 +91,7 @@ def input_channels(model: Module) -> int:
     first = first_convolution(model)
     if first is not None:
         return _inputs(first[1])
-    size = getattr(getattr(model, "meta", None), "input_size", None)
+    size = stated(model, "input_size")
     return size[0] if isinstance(size, tuple | list) and len(size) == 3 else 3
 
 
@@ -100,6 +100,11 @@ def _inputs(module: Module) -> int:
     if getattr(module, "transposed", False):
         return module.weight.shape[0]
     return module.weight.shape[1] * getattr(module, "groups", 1)
+
+
+def stated(model: Module, what: str) -> Any:
+    """What the network's `meta` states: "categories", "input_size", "architecture", ...; None if it does not."""
+    return getattr(getattr(model, "meta", None), what, None)
 
 
 def dtype_of(model: Module | None) -> Any:

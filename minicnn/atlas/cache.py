@@ -28,10 +28,11 @@ class Picture:
 
     @property
     def rose(self) -> bool:
+        """Whether the ascent did what it is for; without it the image shows nothing."""
         return self.end > self.start
 
 
-class Finished:
+class UnitCache:
     """A folder with one file for each finished unit.
 
     A file's name is a hash of all that decides its picture: the network and its numbers, how images enter it, the unit, the recipe with its
@@ -44,7 +45,7 @@ class Finished:
         self._network = fingerprint(plan.model), plan.statistics
 
     @classmethod
-    def beside(cls, output: str | os.PathLike[str], plan: Plan) -> "Finished":
+    def beside(cls, output: str | os.PathLike[str], plan: Plan) -> "UnitCache":
         """In `output` + ".units"; where that is longer than names can be (255 bytes), a hash takes the place of the end."""
         output = Path(output)
         name = f"{output.name}.units"
@@ -53,11 +54,13 @@ class Finished:
         return cls(output.with_name(name), plan)
 
     def path(self, layer: Layer, unit: int) -> Path:
+        """The file of a unit, whether it is there or not."""
         recipe = sorted(asdict(layer.recipe).items())
         key = repr((minicnn.__version__, self._network, layer.name, unit, recipe))
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
 
     def get(self, layer: Layer, unit: int) -> Picture | None:
+        """A unit's picture; None if its file is missing or damaged."""
         try:
             with self.path(layer, unit).open("rb") as opened, np.load(opened) as file:
                 picture = Picture(file["image"], float(file["start"]), float(file["end"]))
@@ -67,6 +70,7 @@ class Finished:
         return picture if whole else None
 
     def put(self, layer: Layer, unit: int, picture: Picture) -> None:
+        """Write a unit's file, as a whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.path(layer, unit)) as file:
             np.savez_compressed(file, image=picture.image, start=picture.start, end=picture.end)
@@ -76,11 +80,11 @@ class Finished:
         return [unit for unit in layer.units if self.get(layer, unit) is None]
 
 
-def seconds_for(plan: Plan, finished: Finished) -> float:
+def seconds_for(plan: Plan, cache: UnitCache) -> float:
     """How long the units that are not finished will take, from three steps of one batch of each layer, measured now."""
     total = 0.0
     for layer in plan.layers:
-        units = finished.missing(layer)
+        units = cache.missing(layer)
         if units:
             batch = units[: layer.recipe.batch]
             _maximize(plan, layer, batch, steps=1)  # compiles, and brings the memory
@@ -91,17 +95,23 @@ def seconds_for(plan: Plan, finished: Finished) -> float:
     return total
 
 
-def maximize_all(plan: Plan, finished: Finished, progress: bool = True) -> None:
-    """Maximise every unit that is not finished, batch by batch; each batch is on disk before the next one begins."""
-    missing = {layer.name: finished.missing(layer) for layer in plan.layers}
-    done = plan.count - sum(map(len, missing.values()))
-    with tqdm(total=plan.count, initial=done, desc="maximising", unit="unit", disable=not progress) as bar:
+def maximize_all(plan: Plan, cache: UnitCache, progress: bool = True) -> dict[tuple[str, int], Picture]:
+    """{(layer, unit): its image}. Those that are not finished are maximised, each batch on disk before the next one begins."""
+    pictures: dict[tuple[str, int], Picture] = {}
+    with tqdm(total=plan.count, desc="maximising", unit="unit", disable=not progress) as bar:
         for layer in plan.layers:
-            for units in _batches(missing[layer.name], layer.recipe.batch):
+            found = {unit: picture for unit in layer.units if (picture := cache.get(layer, unit)) is not None}
+            bar.update(len(found))
+            missing = [unit for unit in layer.units if unit not in found]
+            for first in range(0, len(missing), layer.recipe.batch):
+                units = missing[first : first + layer.recipe.batch]
                 result = _maximize(plan, layer, units, layer.recipe.steps)
                 for unit, picture in zip(units, _pictures(layer, result), strict=True):
-                    finished.put(layer, unit, picture)
+                    cache.put(layer, unit, picture)
+                    found[unit] = picture
                 bar.update(len(units))
+            pictures |= {(layer.name, unit): found[unit] for unit in layer.units}
+    return pictures
 
 
 def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximized:
@@ -111,11 +121,11 @@ def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximiz
         return maximize(
             plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed, rate=recipe.rate,
             transforms=recipe.transforms, parametrization=recipe.parametrization, channels=plan.channels, **plan.statistics._asdict(),
-            penalties=[_grey(plan, layer, units)] if recipe.position else (), progress=False,
+            penalties=[_distance_from_grey(plan, layer, units)] if recipe.position else (), progress=False,
         )  # fmt: skip
 
 
-def _grey(plan: Plan, layer: Layer, units: list[int]) -> L2:
+def _distance_from_grey(plan: Plan, layer: Layer, units: list[int]) -> L2:
     """The charge for distance from grey at which the best image of a unit that is linear in the pixels is its filter, from 0.05 to 0.95."""
     strongest = np.abs(weight_of(plan.model, layer.name)[units]).max(axis=(1, 2, 3)) / min(plan.statistics.std)
     return L2(minicnn.tensor(strongest.astype(np.float64) * plan.channels * layer.recipe.side**2 / 0.9))
@@ -127,7 +137,3 @@ def _pictures(layer: Layer, result: Maximized) -> Iterator[Picture]:
         shown = image[top:bottom, left:right, :]
         shown = shown if shown.shape[2] == 3 else np.repeat(shown.mean(2, keepdims=True).round().astype(np.uint8), 3, 2)
         yield Picture(np.ascontiguousarray(shown), float(start), float(end))
-
-
-def _batches(units: list[int], size: int) -> Iterator[list[int]]:
-    return (units[i : i + size] for i in range(0, len(units), size))
