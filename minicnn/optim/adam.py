@@ -8,15 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.optim.optimizer import (
-    Optimizer,
-    check_at_least_zero,
-    check_betas,
-    check_lr,
-    count_step,
-    scalar,
-    zeros_like,
-)
+from minicnn.optim.optimizer import Optimizer, checked, count_step, moments, scalar, with_decay, zeros_like
 
 __all__ = ["Adam"]
 
@@ -61,24 +53,7 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_at_least_zero(eps=("epsilon value", eps))
-        check_betas(betas)
-        check_at_least_zero(decay=("weight_decay value", weight_decay))
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, checked(locals()))
 
     def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
@@ -88,16 +63,9 @@ class Adam(Optimizer):
             if group["amsgrad"]:
                 state["max_exp_avg_sq"] = zeros_like(param)
         lr, (beta1, beta2) = float(group["lr"]), group["betas"]
-        if group["weight_decay"] != 0:
-            if group["decoupled_weight_decay"]:
-                param *= 1 - lr * group["weight_decay"]
-            else:
-                grad = grad + group["weight_decay"] * param
+        grad = with_decay(param, grad, group)
 
-        mean, square = state["exp_avg"].array, state["exp_avg_sq"].array
-        mean += (1 - beta1) * (grad - mean)
-        square *= beta2
-        square += (1 - beta2) * (grad * grad)
+        mean, square = moments(grad, state, group)
         if group["amsgrad"]:
             largest = state["max_exp_avg_sq"].array
             square = np.maximum(largest, square, out=largest)

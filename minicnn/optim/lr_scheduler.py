@@ -33,9 +33,7 @@ class LRScheduler:
     _is_initial = False  # True while the first learning rates are set
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
-        self.optimizer = optimizer
+        self.optimizer = _need_optimizer(optimizer)
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
                 group.setdefault("initial_lr", _value(group["lr"]))
@@ -87,6 +85,12 @@ class LRScheduler:
 
     def _current(self) -> list[float]:
         return [_value(group["lr"]) for group in self.optimizer.param_groups]
+
+
+def _need_optimizer(optimizer: Any) -> Optimizer:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+    return optimizer
 
 
 def _value(lr: float | Tensor) -> Any:
@@ -210,8 +214,7 @@ class OneCycleLR(LRScheduler):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        _need_optimizer(optimizer)
         self.total_steps = _cycle_length(total_steps, epochs, steps_per_epoch)
         if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
@@ -279,25 +282,15 @@ def _cycle_length(total_steps: int | None, epochs: int | None, steps_per_epoch: 
 def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
     """Where each phase ends, and between which entries of a group it moves."""
 
-    def phase(end_step: float, lrs: tuple[str, str], momenta: tuple[str, str]) -> dict[str, Any]:
-        return {
-            "end_step": end_step,
-            "start_lr": lrs[0],
-            "end_lr": lrs[1],
-            "start_momentum": momenta[0],
-            "end_momentum": momenta[1],
-        }
-
-    up = float(pct_start * total_steps) - 1
-    phases = [phase(up, ("initial_lr", "max_lr"), ("max_momentum", "base_momentum"))]
-    if not three_phase:
-        return [*phases, phase(total_steps - 1, ("max_lr", "min_lr"), ("base_momentum", "max_momentum"))]
-    down = float(2 * pct_start * total_steps) - 2
-    return [
-        *phases,
-        phase(down, ("max_lr", "initial_lr"), ("base_momentum", "max_momentum")),
-        phase(total_steps - 1, ("initial_lr", "min_lr"), ("max_momentum", "max_momentum")),
-    ]
+    up, down = float(pct_start * total_steps) - 1, float(2 * pct_start * total_steps) - 2
+    phases: list[tuple] = [(up, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
+    if three_phase:
+        phases += [(down, "max_lr", "initial_lr", "base_momentum", "max_momentum")]
+        phases += [(total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum")]
+    else:
+        phases += [(total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
+    names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
+    return [dict(zip(names, phase, strict=True)) for phase in phases]
 
 
 def _per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:

@@ -8,15 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.optim.optimizer import (
-    Optimizer,
-    check_at_least_zero,
-    check_betas,
-    check_lr,
-    count_step,
-    scalar,
-    zeros_like,
-)
+from minicnn.optim.optimizer import Optimizer, checked, count_step, moments, scalar, with_decay, zeros_like
 
 __all__ = ["NAdam"]
 
@@ -58,23 +50,7 @@ class NAdam(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_at_least_zero(eps=("epsilon value", eps))
-        check_betas(betas)
-        check_at_least_zero(a=("weight_decay value", weight_decay), b=("momentum_decay value", momentum_decay))
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, checked(locals()))
 
     def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
@@ -83,21 +59,14 @@ class NAdam(Optimizer):
             state["exp_avg"] = zeros_like(param)
             state["exp_avg_sq"] = zeros_like(param)
         lr, (beta1, beta2) = float(group["lr"]), group["betas"]
-        if group["weight_decay"] != 0:
-            if group["decoupled_weight_decay"]:
-                param *= 1 - lr * group["weight_decay"]
-            else:
-                grad = grad + group["weight_decay"] * param
+        grad = with_decay(param, grad, group)
 
         step = count_step(state)
         momentum, following = (beta1 * (1.0 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1))
         state["mu_product"].array *= momentum
         product = float(state["mu_product"].array)
 
-        mean, square = state["exp_avg"].array, state["exp_avg_sq"].array
-        mean += (1 - beta1) * (grad - mean)
-        square *= beta2
-        square += (1 - beta2) * (grad * grad)
+        mean, square = moments(grad, state, group)
         root = np.sqrt(square / (1 - beta2**step)) + group["eps"]
         param -= (lr * (1.0 - momentum) / (1.0 - product)) * (grad / root)
         param -= (lr * following / (1.0 - product * following)) * (mean / root)

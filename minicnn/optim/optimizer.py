@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from itertools import chain
 from typing import Any
@@ -13,17 +13,13 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import enable_grad, no_grad
-from minicnn.nn.modules._registration import typename
+from minicnn.nn.modules._registration import Hooks, _add_hook, typename
+from minicnn.nn.parameter import zero_gradients
 from minicnn.utils.hooks import RemovableHandle
 
-_HOOK_DICTS = (
-    "_optimizer_step_pre_hooks",
-    "_optimizer_step_post_hooks",
-    "_optimizer_state_dict_pre_hooks",
-    "_optimizer_state_dict_post_hooks",
-    "_optimizer_load_state_dict_pre_hooks",
-    "_optimizer_load_state_dict_post_hooks",
-)
+_HOOK_DICTS = [
+    f"_optimizer_{what}_{when}_hooks" for what in ("step", "state_dict", "load_state_dict") for when in ("pre", "post")
+]
 
 
 class Optimizer:
@@ -38,6 +34,13 @@ class Optimizer:
         param_groups: a list of dictionaries with 'params' and the settings. Change a setting here while training.
         state: for each parameter, a dictionary with what the formula remembers.
     """
+
+    _optimizer_step_pre_hooks: Hooks
+    _optimizer_step_post_hooks: Hooks
+    _optimizer_state_dict_pre_hooks: Hooks
+    _optimizer_state_dict_post_hooks: Hooks
+    _optimizer_load_state_dict_pre_hooks: Hooks
+    _optimizer_load_state_dict_post_hooks: Hooks
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -84,13 +87,12 @@ class Optimizer:
             for group in self.param_groups:
                 for param in group["params"]:
                     if param.grad is not None:
-                        self._step_one(param, group)
+                        self._step_one(param, param.grad.array, group)
         for hook in tuple(self._optimizer_step_post_hooks.values()):
             hook(self, (closure,), {})
         return loss
 
-    def _step_one(self, param: Tensor, group: dict[str, Any]) -> None:
-        grad = param.grad.array
+    def _step_one(self, param: Tensor, grad: np.ndarray, group: dict[str, Any]) -> None:
         state = self.state.get(param, {})
         self._update(param.array, -grad if group["maximize"] else grad, state, group)
         param._version_counter.value += 1
@@ -101,20 +103,12 @@ class Optimizer:
         """Change `param` in place by `grad`, which must stay as it is. `state` is empty before the first step."""
         raise NotImplementedError
 
+    def _params(self) -> Iterator[Tensor]:
+        return chain.from_iterable(group["params"] for group in self.param_groups)
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or with `set_to_none=False` fill them with zeros."""
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is None:
-                    continue
-                if set_to_none:
-                    param.grad = None
-                    continue
-                if param.grad.grad_fn is not None:
-                    param.grad.detach_()
-                else:
-                    param.grad.requires_grad_(False)
-                param.grad.zero_()
+        zero_gradients(self._params(), set_to_none)
 
     # Groups -------------------------------------------------------------------------------------------------------
 
@@ -167,8 +161,7 @@ class Optimizer:
                     "all optimizer param groups should be with/without names. cannot add param group "
                     f"{'with names' if named else 'without names'} to the optimizer"
                 )
-        earlier = {param for group in self.param_groups for param in group["params"]}
-        if not earlier.isdisjoint(param_group["params"]):
+        if not set(self._params()).isdisjoint(param_group["params"]):
             raise ValueError("some parameters appear in more than one parameter group")
 
     # Saving -------------------------------------------------------------------------------------------------------
@@ -178,7 +171,7 @@ class Optimizer:
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
         numbers: dict[int, int] = {}
-        for param in chain.from_iterable(group["params"] for group in self.param_groups):
+        for param in self._params():
             numbers.setdefault(id(param), len(numbers))
         saved = {
             "state": {numbers[id(k)] if isinstance(k, Tensor) else k: value for k, value in self.state.items()},
@@ -256,34 +249,27 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before each step; it may return new (args, kwargs)."""
-        return self._register(self._optimizer_step_pre_hooks, hook)
+        return _add_hook(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return self._register(self._optimizer_step_post_hooks, hook)
+        return _add_hook(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` before `state_dict` collects the state."""
-        return self._register(self._optimizer_state_dict_pre_hooks, hook, prepend)
+        return _add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend=prepend)
 
     def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` at the end of `state_dict`; a returned dictionary replaces it."""
-        return self._register(self._optimizer_state_dict_post_hooks, hook, prepend)
+        return _add_hook(self._optimizer_state_dict_post_hooks, hook, prepend=prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` before `load_state_dict`; a returned dictionary replaces it."""
-        return self._register(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+        return _add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend=prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` after `load_state_dict`."""
-        return self._register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
-
-    def _register(self, hooks: OrderedDict, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = hook
-        if prepend:
-            hooks.move_to_end(handle.id, last=False)
-        return handle
+        return _add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend=prepend)
 
 
 def _converted(value: Any, param: Tensor, name: str | None = None) -> Any:
@@ -300,25 +286,46 @@ def _converted(value: Any, param: Tensor, name: str | None = None) -> Any:
 # Checks and state that several formulas share -------------------------------------------------------------------------
 
 
-def check_at_least_zero(**settings: tuple[str, Any]) -> None:
-    """ValueError 'Invalid {text}: {value}' unless each (text, value) has value >= 0."""
-    for text, value in settings.values():
-        if not value >= 0.0:
-            raise ValueError(f"Invalid {text}: {value}")
+_AT_LEAST_ZERO = {
+    "lr": "learning rate", "eps": "epsilon value", "momentum": "momentum value", "weight_decay": "weight_decay value",
+    "momentum_decay": "momentum_decay value", "alpha": "alpha value",
+}  # fmt: skip
 
 
-def check_lr(lr: Any) -> None:
-    """ValueError unless the learning rate is a number >= 0, or a tensor with one."""
-    if isinstance(lr, Tensor) and lr.numel() != 1:
+def checked(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The settings among the arguments of a formula's `__init__` (its `locals()`); ValueError if one is out of its range."""
+    settings = {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
+    if isinstance(settings["lr"], Tensor) and settings["lr"].numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
-    check_at_least_zero(lr=("learning rate", lr))
+    for name, text in _AT_LEAST_ZERO.items():
+        if not settings.get(name, 0.0) >= 0.0:
+            raise ValueError(f"Invalid {text}: {settings[name]}")
+    if "betas" in settings:
+        settings["betas"] = tuple(settings["betas"])
+        for i, beta in enumerate(settings["betas"]):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+    return settings
 
 
-def check_betas(betas: tuple[Any, Any]) -> None:
-    """ValueError unless both are in [0, 1)."""
-    for i, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+def with_decay(param: np.ndarray, grad: np.ndarray, group: dict[str, Any]) -> np.ndarray:
+    """The gradient of a loss that also draws `param` to zero; or, decoupled, the gradient itself, and `param` drawn at once."""
+    if group["weight_decay"] == 0:
+        return grad
+    if group.get("decoupled_weight_decay"):
+        param *= 1 - float(group["lr"]) * group["weight_decay"]
+        return grad
+    return grad + group["weight_decay"] * param
+
+
+def moments(grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Let the means of the gradient and of its square follow `grad`, by the two betas; the arrays in the state."""
+    mean, square = state["exp_avg"].array, state["exp_avg_sq"].array
+    beta1, beta2 = group["betas"]
+    mean += (1 - beta1) * (grad - mean)
+    square *= beta2
+    square += (1 - beta2) * (grad * grad)
+    return mean, square
 
 
 def zeros_like(param: np.ndarray) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.optim.optimizer import Optimizer, check_at_least_zero, check_lr, count_step, scalar, zeros_like
+from minicnn.optim.optimizer import Optimizer, checked, count_step, scalar, with_decay, zeros_like
 
 __all__ = ["RMSprop"]
 
@@ -46,26 +46,7 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_at_least_zero(
-            a=("epsilon value", eps),
-            b=("momentum value", momentum),
-            c=("weight_decay value", weight_decay),
-            d=("alpha value", alpha),
-        )
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "alpha": alpha,
-            "eps": eps,
-            "centered": centered,
-            "weight_decay": weight_decay,
-            "capturable": capturable,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, checked(locals()))
 
     def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
@@ -77,8 +58,7 @@ class RMSprop(Optimizer):
                 state["grad_avg"] = zeros_like(param)
         count_step(state)
         lr, alpha = float(group["lr"]), group["alpha"]
-        if group["weight_decay"] != 0:
-            grad = grad + group["weight_decay"] * param
+        grad = with_decay(param, grad, group)
 
         square = state["square_avg"].array
         square *= alpha

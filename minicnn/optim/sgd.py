@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.optim.optimizer import Optimizer, check_at_least_zero, check_lr
+from minicnn.optim.optimizer import Optimizer, checked, with_decay
 
 __all__ = ["SGD"]
 
@@ -48,27 +48,14 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_lr(lr)
-        check_at_least_zero(a=("momentum value", momentum), b=("weight_decay value", weight_decay))
+        settings = checked(locals())
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-            "foreach": foreach,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, settings)
 
     def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
         momentum = group["momentum"]
-        if group["weight_decay"] != 0:
-            grad = grad + group["weight_decay"] * param
+        grad = with_decay(param, grad, group)
         if momentum != 0:
             if state.get("momentum_buffer") is None:
                 state["momentum_buffer"] = Tensor.wrap(grad.copy())

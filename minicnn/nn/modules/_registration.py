@@ -10,10 +10,12 @@ from minicnn._tensor import Tensor
 from minicnn.nn.parameter import Buffer, Parameter
 from minicnn.utils.hooks import RemovableHandle
 
+Hooks = OrderedDict[int, Callable]
+
 # Hooks for all modules, called when a part is registered, before it is stored; what they return replaces the part.
-_global_buffer_registration_hooks: dict[int, Callable] = OrderedDict()
-_global_module_registration_hooks: dict[int, Callable] = OrderedDict()
-_global_parameter_registration_hooks: dict[int, Callable] = OrderedDict()
+_global_buffer_registration_hooks: Hooks = OrderedDict()
+_global_module_registration_hooks: Hooks = OrderedDict()
+_global_parameter_registration_hooks: Hooks = OrderedDict()
 
 
 def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
@@ -40,15 +42,21 @@ def register_module_parameter_registration_hook(hook: Callable) -> RemovableHand
     return _add_hook(_global_parameter_registration_hooks, hook)
 
 
-def _add_hook(hooks: dict[int, Callable], hook: Callable, *, prepend: bool = False) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
+def _add_hook(
+    hooks: Hooks, hook: Callable, *flags: tuple[dict[int, bool], bool], prepend: bool = False
+) -> RemovableHandle:
+    """Put a hook last, or first, into a dictionary; its id also into those of the `flags` (dictionary, whether it is set)."""
+    handle = RemovableHandle(hooks, extra_dict=[flag for flag, _ in flags])
     hooks[handle.id] = hook
+    for flag, is_set in flags:
+        if is_set:
+            flag[handle.id] = True
     if prepend:
         hooks.move_to_end(handle.id, last=False)
     return handle
 
 
-def _after_hooks(hooks: dict[int, Callable], module: Any, name: str, part: Any) -> Any:
+def _after_hooks(hooks: Hooks, module: Any, name: str, part: Any) -> Any:
     for hook in hooks.values():
         replacement = hook(module, name, part)
         if replacement is not None:
@@ -157,11 +165,10 @@ class Registration:
         self.add_module(name, module)
 
     def __getattr__(self, name: str) -> Any:
-        # Python comes here only after it has not found `name` in the instance or its class.
+        """Find a parameter, buffer or submodule as an attribute: Python asks here for what it has not found elsewhere."""
         for kind in ("_parameters", "_buffers", "_modules"):
-            parts = self.__dict__.get(kind)
-            if parts is not None and name in parts:
-                return parts[name]
+            if name in self.__dict__.get(kind, ()):
+                return self.__dict__[kind][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import minicnn.nn.functional as F
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn.nn import init
-from minicnn.nn.modules._new import new_parameter
-from minicnn.nn.modules.module import Module
+from minicnn.nn.modules._new import Pair, _Weighted
 from minicnn.ops._common import pair
 
 __all__ = ["Conv2d", "ConvTranspose2d"]
@@ -21,19 +18,19 @@ _PADDING_NAMES = ["same", "valid"]
 _PADDING_MODES = ["zeros", "reflect", "replicate", "circular"]
 
 
-class _ConvNd(Module):
+class _ConvNd(_Weighted):
     """What a convolution and its transpose share: the numbers, the parameters, their first values."""
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: tuple[int, int],
-        stride: tuple[int, int],
-        padding: tuple[int, int] | str,
-        dilation: tuple[int, int],
+        kernel_size: Pair,
+        stride: Pair,
+        padding: Pair | str,
+        dilation: Pair,
         transposed: bool,
-        output_padding: tuple[int, int],
+        output_padding: Pair,
         groups: int,
         bias: bool,
         padding_mode: str,
@@ -41,49 +38,25 @@ class _ConvNd(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        _check(in_channels, out_channels, stride, padding, groups, padding_mode)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
-        self.dilation = dilation
-        self.transposed = transposed
-        self.output_padding = output_padding
-        self.groups = groups
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride, self.dilation = pair(kernel_size), pair(stride), pair(dilation)
+        self.padding = padding if isinstance(padding, str) else pair(padding)
+        self.transposed, self.output_padding = transposed, pair(output_padding)
         self.padding_mode = padding_mode
-        self._reversed_padding_repeated_twice = _border(padding, kernel_size, dilation)
+        _check(in_channels, out_channels, self.stride, self.padding, groups, padding_mode)
+        self._reversed_padding_repeated_twice = _border(self.padding, self.kernel_size, self.dilation)
 
         ends = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
-        self.weight = new_parameter((*ends, *kernel_size), device, dtype)
-        if bias:
-            self.bias = new_parameter((out_channels,), device, dtype)
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Uniform numbers between -1/sqrt(fan_in) and 1/sqrt(fan_in), where fan_in = C / groups KH KW."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
-            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
-            init.uniform_(self.bias, -bound, bound)
+        self._new_parameters((*ends, *self.kernel_size), out_channels if bias else None, device, dtype)
 
     def extra_repr(self) -> str:
+        usual = {"padding": (0, 0), "dilation": (1, 1), "output_padding": (0, 0), "groups": 1, "padding_mode": "zeros"}
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        if self.padding != (0,) * len(self.padding):
-            text += f", padding={self.padding}"
-        if self.dilation != (1,) * len(self.dilation):
-            text += f", dilation={self.dilation}"
-        if self.output_padding != (0,) * len(self.output_padding):
-            text += f", output_padding={self.output_padding}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        if self.bias is None:
-            text += ", bias=False"
-        if self.padding_mode != "zeros":
-            text += f", padding_mode={self.padding_mode}"
+        for name, value in usual.items():
+            if name == "padding_mode" and self.bias is None:
+                text += ", bias=False"
+            if getattr(self, name) != value:
+                text += f", {name}={getattr(self, name)}"
         return text
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -153,39 +126,29 @@ class Conv2d(_ConvNd):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        padding = padding if isinstance(padding, str) else pair(padding)
         super().__init__(
-            in_channels,
-            out_channels,
-            pair(kernel_size),
-            pair(stride),
-            padding,
-            pair(dilation),
-            False,
-            (0, 0),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+            in_channels, out_channels, kernel_size, stride, padding, dilation, False, 0, groups, bias, padding_mode,
+            device, dtype,
+        )  # fmt: skip
 
     def forward(self, input: Tensor) -> Tensor:
+        """Call the convolution with the layer's own weight, bias and settings."""
         if self.padding_mode != "zeros" or type(self) is not Conv2d:  # a subclass may have a `_conv_forward` of its own
             return self._conv_forward(input, self.weight, self.bias)
         return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """`forward` with another weight and bias. For subclasses to call."""
         padding = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
@@ -220,13 +183,13 @@ class ConvTranspose2d(_ConvNd):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        output_padding: int | tuple[int, int] = 0,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        output_padding: Pair = 0,
         groups: int = 1,
         bias: bool = True,
-        dilation: int | tuple[int, int] = 1,
+        dilation: Pair = 1,
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
@@ -234,20 +197,9 @@ class ConvTranspose2d(_ConvNd):
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         super().__init__(
-            in_channels,
-            out_channels,
-            pair(kernel_size),
-            pair(stride),
-            pair(padding),
-            pair(dilation),
-            True,
-            pair(output_padding),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+            in_channels, out_channels, kernel_size, stride, padding, dilation, True, output_padding, groups, bias,
+            padding_mode, device, dtype,
+        )  # fmt: skip
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """`output_size`, the height and width of the result, decides where several sizes are possible."""

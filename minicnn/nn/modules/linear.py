@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
-from minicnn.nn import init
-from minicnn.nn.modules._new import new_parameter
+from minicnn.nn.modules._new import _Weighted
 from minicnn.nn.modules.module import Module
 
 __all__ = ["Identity", "Linear"]
@@ -24,7 +22,7 @@ class Identity(Module):
         return input
 
 
-class Linear(Module):
+class Linear(_Weighted):
     """x weight^T + bias: (..., in_features) -> (..., out_features).
 
     `weight` is (out_features, in_features), `bias` (out_features,).
@@ -43,20 +41,7 @@ class Linear(Module):
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = new_parameter((out_features, in_features), device, dtype)
-        if bias:
-            self.bias = new_parameter((out_features,), device, dtype)
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Uniform numbers between -1/sqrt(in_features) and 1/sqrt(in_features)."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
-            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
-            init.uniform_(self.bias, -bound, bound)
+        self._new_parameters((out_features, in_features), out_features if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)

@@ -15,14 +15,17 @@ Sides = int | tuple[int, int, int, int]
 
 
 class _Pad2d(Module):
+    """A border of what `mode` says, as `F.pad` takes it."""
+
     mode = "constant"
+    value: float | None = None
 
     def __init__(self, padding: Sides) -> None:
         super().__init__()
         self.padding = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * 4
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, self.mode)
+        return F.pad(input, self.padding, self.mode, self.value)
 
     def extra_repr(self) -> str:
         return f"{self.padding}"
@@ -34,9 +37,6 @@ class ConstantPad2d(_Pad2d):
     def __init__(self, padding: Sides, value: float) -> None:
         super().__init__(padding)
         self.value = value
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, "constant", self.value)
 
     def extra_repr(self) -> str:
         return f"padding={self.padding}, value={self.value}"

@@ -6,14 +6,26 @@ from typing import Any
 
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
+from minicnn.nn.modules._new import Pair
 from minicnn.nn.modules.module import Module
 
 __all__ = ["MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"]
 
-Pair = Any  # an int, or two of them for height and width
+
+class _Window(Module):
+    """A pooling layer with windows of a fixed size."""
+
+    _shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = stride if stride is not None else kernel_size
+        self.padding = padding
+        self.ceil_mode = ceil_mode
 
 
-class MaxPool2d(Module):
+class MaxPool2d(_Window):
     """The maximum of each window: (N, C, H, W) -> (N, C, OH, OW), also without N.
 
     Args:
@@ -25,6 +37,8 @@ class MaxPool2d(Module):
         ceil_mode: also take windows that begin inside but reach over the far edge.
     """
 
+    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
     def __init__(
         self,
         kernel_size: Pair,
@@ -34,33 +48,16 @@ class MaxPool2d(Module):
         return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = stride if stride is not None else kernel_size
-        self.padding = padding
+        super().__init__(kernel_size, stride, padding, ceil_mode)
         self.dilation = dilation
         self.return_indices = return_indices
-        self.ceil_mode = ceil_mode
 
     def forward(self, input: Tensor) -> Any:
-        return F.max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
+        settings = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        return F.max_pool2d(input, *settings)
 
 
-class AvgPool2d(Module):
+class AvgPool2d(_Window):
     """The mean of each window: (N, C, H, W) -> (N, C, OH, OW), also without N.
 
     Args:
@@ -81,27 +78,13 @@ class AvgPool2d(Module):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = stride if stride is not None else kernel_size
-        self.padding = padding
-        self.ceil_mode = ceil_mode
+        super().__init__(kernel_size, stride, padding, ceil_mode)
         self.count_include_pad = count_include_pad
         self.divisor_override = divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        how = self.ceil_mode, self.count_include_pad, self.divisor_override
+        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, *how)
 
 
 class AdaptiveAvgPool2d(Module):
@@ -111,15 +94,14 @@ class AdaptiveAvgPool2d(Module):
         output_size: one number or (OH, OW); None keeps the input's size.
     """
 
+    _shown = ("output_size",)
+
     def __init__(self, output_size: Pair) -> None:
         super().__init__()
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(input, self.output_size)
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveMaxPool2d(Module):
@@ -130,6 +112,8 @@ class AdaptiveMaxPool2d(Module):
         return_indices: return (maxima, indices), where index y W + x is the place of the first maximum in its plane.
     """
 
+    _shown = ("output_size",)
+
     def __init__(self, output_size: Pair, return_indices: bool = False) -> None:
         super().__init__()
         self.output_size = output_size
@@ -137,6 +121,3 @@ class AdaptiveMaxPool2d(Module):
 
     def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
