@@ -60,7 +60,7 @@ SAME = 2**61 - 1  # Python looks for all multiples of it at one place
 @pytest.mark.parametrize("into", ["dictionary", "set", "pairs", "several"])
 def test_keys_that_are_chosen(monkeypatch, keys, into):
     """So that a dictionary would compare each with all before it."""
-    monkeypatch.setattr(_unpickle, "MAX_ODD_KEYS", 19)
+    monkeypatch.setattr(_rebuild, "MAX_ODD_KEYS", 19)
     if into == "set":
         body = b"\x8f(" + b"".join(keys) + b"\x90"
     elif into == "pairs":
@@ -71,12 +71,12 @@ def test_keys_that_are_chosen(monkeypatch, keys, into):
         body = b"}(" + b"".join(key + b"N" for key in keys) + b"u"
     with refused("its dictionaries have more than 19 keys that are neither text nor a count"):
         minicnn.load(pickled(body))
-    monkeypatch.setattr(_unpickle, "MAX_ODD_KEYS", 20)
+    monkeypatch.setattr(_rebuild, "MAX_ODD_KEYS", 20)
     minicnn.load(pickled(body))
 
 
 def test_keys_that_count_are_free(monkeypatch):
-    monkeypatch.setattr(_unpickle, "MAX_ODD_KEYS", 0)
+    monkeypatch.setattr(_rebuild, "MAX_ODD_KEYS", 0)
     for content in (
         dict.fromkeys(range(5000), 0),
         dict.fromkeys(reversed(range(1000)), 0),

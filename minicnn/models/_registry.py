@@ -9,8 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-import numpy as np
-
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.models._meta import IMAGENET, ModelMeta
@@ -18,6 +16,7 @@ from minicnn.models._weights import WeightsEnum, imagenet_classes
 from minicnn.nn import Module
 from minicnn.nn.utils import skip_init
 from minicnn.serialization import check_fit, load, load_weights, read_metadata, state_dict_in
+from minicnn.serialization._storages import owner
 
 WeightsArgument = WeightsEnum | str | PathLike[str] | None
 BUNDLED: dict[str, dict[str, str]] = {
@@ -150,7 +149,7 @@ def build(
     # Take the tensors themselves, where they are of the right type: half of the memory, and half of the time.
     own = model.state_dict()
     ready = {name: value.to(own[name].dtype).contiguous() for name, value in state.items()}
-    model.load_state_dict(ready, assign=len({owner(value) for value in ready.values()}) == len(ready))
+    model.load_state_dict(ready, assign=len({id(owner(value.array)) for value in ready.values()}) == len(ready))
     model.meta = meta
     return model
 
@@ -204,11 +203,3 @@ def fill_from_file(model: Module, weights: str | PathLike[str], meta: ModelMeta)
         raise FileNotFoundError(f"no such file of weights: {path}")
     load_weights(model, path)
     return meta.updated(read_metadata(path), str(path))
-
-
-def owner(tensor: Tensor) -> int:
-    """Says which tensors look into the same memory: theirs have the same number."""
-    array = tensor.array
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return id(array)

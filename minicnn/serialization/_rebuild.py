@@ -1,13 +1,13 @@
 """What a pickle may ask for: a fixed list of names, each a value, or a function of its own that makes what PyTorch's makes.
 
-A function takes the machine that reads the pickle (`_unpickle.Machine`), then the arguments that the file gives. Each of
+A function takes the reader of the pickle, then the arguments that the file gives. Each of
 them is applied, or refused by name.
 """
 
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +16,50 @@ from minicnn._tensor import Tensor
 from minicnn._types import Size, UnheldDtype, device, dtype, layout
 from minicnn.nn import Parameter
 from minicnn.serialization._errors import ForbiddenError, WeightsError, short
-from minicnn.serialization._storages import WIDER, raw_type
-
-if TYPE_CHECKING:
-    from minicnn.serialization._unpickle import Machine
+from minicnn.serialization._storages import WIDER, held_type, raw_type, widen
 
 MAX_DIMENSIONS = 64  # NumPy's limit
 MAX_REPEATED = 2**26  # elements of a tensor that repeats numbers, such as an expanded one
 MAX_RESOLVED = 1 << 28  # bytes of tensors with a conjugate or negative bit
+MAX_FLAT = 32  # entries of a tuple that is a key
+MAX_ODD_KEYS = 5000  # see `Reader.key`
+
+
+class Reader:
+    """What the functions below may ask of the reader (`_unpickle.Machine`) that calls them; it counts for all of one file."""
+
+    def __init__(self) -> None:
+        self.later: list[Callable[[], None]] = []  # what needs the numbers of the storages
+        self.wide: dict[tuple[int, str], np.ndarray] = {}
+        self.odd_keys = self.resolved = 0
+
+    def key(self, key: Any, table: Any) -> Any:
+        """A key of a dictionary or an element of a set: text, a number, or a flat tuple of them.
+
+        Python looks for a number where the number says. So numbers can be chosen to be looked for at the same place, and
+        each would be compared with all before it. Those that are no count 0, 1, 2 ... are therefore limited.
+        """
+        if isinstance(key, (str, bytes)) or (type(key) is int and 0 <= key <= 2 * len(table) + 1000):
+            return key
+        parts = key if isinstance(key, tuple) else (key,)
+        if len(parts) > MAX_FLAT or not all(
+            isinstance(part, (str, int, float, bytes, type(None), dtype)) for part in parts
+        ):
+            raise WeightsError(f"a {type(key).__name__} as the key of a dictionary")
+        self.odd_keys += len(parts)
+        if self.odd_keys > MAX_ODD_KEYS:
+            raise WeightsError(
+                f"its dictionaries have more than {MAX_ODD_KEYS:,} keys that are neither text nor a count"
+            )
+        return key
+
+    def widened(self, storage: np.ndarray, raw: np.ndarray, stored: str) -> np.ndarray:
+        """The numbers of a storage whose type NumPy does not have, `raw`, in one that holds them; the same for all its tensors."""
+        key = (id(storage), stored)
+        if key not in self.wide:
+            self.wide[key] = np.empty(len(raw), held_type(stored))
+            self.later.append(lambda: widen(raw, stored, self.wide[key]))
+        return self.wide[key]
 
 
 class StorageType:
@@ -34,19 +70,9 @@ class StorageType:
 
 
 STORED = {
-    "Float": "f4",
-    "Double": "f8",
-    "Half": "f2",
-    "BFloat16": "bfloat16",
-    "Byte": "u1",
-    "Char": "i1",
-    "Short": "i2",
-    "Int": "i4",
-    "Long": "i8",
-    "Bool": "b1",
-    "ComplexFloat": "c8",
-    "ComplexDouble": "c16",
-}
+    "Float": "f4", "Double": "f8", "Half": "f2", "BFloat16": "bfloat16", "Byte": "u1", "Char": "i1", "Short": "i2",
+    "Int": "i4", "Long": "i8", "Bool": "b1", "ComplexFloat": "c8", "ComplexDouble": "c16",
+}  # fmt: skip
 UNHELD = (  # types whose numbers NumPy has no type for
     *WIDER, "float4_e2m1fn_x2", "bits8", "bits16", "bits1x8", "bits2x4", "bits4x2", "quint8", "qint8", "qint32",
     "quint4x2", "quint2x4", *(f"{sign}int{k}" for sign in ("", "u") for k in range(1, 8)),
@@ -88,26 +114,19 @@ def rebuild_tensor(storage: np.ndarray, offset: int, size: tuple, stride: tuple)
     return Tensor.wrap(np.ndarray(size, storage.dtype, storage, offset * item, tuple([step * item for step in stride])))
 
 
-def _tensor(machine: "Machine", storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
+def _tensor(reader: Reader, storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
     return rebuild_tensor(storage, offset, size, stride)
 
 
 def _tensor_v2(
-    machine: "Machine",
-    storage: Any,
-    offset: Any,
-    size: Any,
-    stride: Any,
-    requires_grad: Any,
-    hooks: Any,
-    bits: Any = None,
+    reader: Reader, storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, hooks: Any, bits: Any = None
 ) -> Tensor:
     tensor = rebuild_tensor(storage, offset, size, stride)
-    return _learned(tensor if bits is None else _resolved(machine, tensor, bits), requires_grad, hooks)
+    return _learned(tensor if bits is None else _resolved(reader, tensor, bits), requires_grad, hooks)
 
 
 def _tensor_v3(
-    machine: "Machine", storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, hooks: Any, kind: Any,
+    reader: Reader, storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, hooks: Any, kind: Any,
     bits: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of a type that came later than the names of storages: its storage is one of bytes."""
@@ -120,8 +139,8 @@ def _tensor_v3(
         raise WeightsError(f"{len(storage) * storage.itemsize} bytes are no whole number of {kind}")
     numbers = storage.view(raw_type(stored))
     if stored in WIDER:
-        numbers = machine.widened(storage, numbers, stored)
-    return _tensor_v2(machine, numbers, offset, size, stride, requires_grad, hooks, bits)
+        numbers = reader.widened(storage, numbers, stored)
+    return _tensor_v2(reader, numbers, offset, size, stride, requires_grad, hooks, bits)
 
 
 def _learned(tensor: Tensor, requires_grad: Any, hooks: Any) -> Tensor:
@@ -136,7 +155,7 @@ def _learned(tensor: Tensor, requires_grad: Any, hooks: Any) -> Tensor:
     return tensor
 
 
-def _resolved(machine: "Machine", tensor: Tensor, bits: Any) -> Tensor:
+def _resolved(reader: Reader, tensor: Tensor, bits: Any) -> Tensor:
     """Of a tensor that `conj()` or `imag` returned the file has the numbers from before, and a bit: apply it to a copy."""
     if not isinstance(bits, dict) or any(name not in ("conj", "neg") or bits[name] is not True for name in bits):
         raise WeightsError(f"a tensor with the metadata {short(bits)}: only conj and neg are known, set to True")
@@ -144,8 +163,8 @@ def _resolved(machine: "Machine", tensor: Tensor, bits: Any) -> Tensor:
         raise WeightsError(f"a tensor of type {tensor.dtype} with a conjugate bit")
     if not bits:
         return tensor
-    machine.resolved += tensor.array.nbytes
-    if machine.resolved > MAX_RESOLVED:
+    reader.resolved += tensor.array.nbytes
+    if reader.resolved > MAX_RESOLVED:
         raise WeightsError(f"conjugate and negative views of more than {MAX_RESOLVED:,} bytes")
     source, result = tensor.array, np.empty(tensor.array.shape, tensor.array.dtype)
 
@@ -155,12 +174,12 @@ def _resolved(machine: "Machine", tensor: Tensor, bits: Any) -> Tensor:
             if name in bits:
                 operation(result, out=result)
 
-    machine.later.append(compute)
+    reader.later.append(compute)
     return Tensor.wrap(result)
 
 
 def _parameter(
-    machine: "Machine", data: Any = None, requires_grad: Any = True, hooks: Any = None, state: Any = None
+    reader: Reader, data: Any = None, requires_grad: Any = True, hooks: Any = None, state: Any = None
 ) -> Parameter:
     if not isinstance(data, Tensor | None):
         raise WeightsError(f"a Parameter of {type(data).__name__}")
@@ -170,7 +189,7 @@ def _parameter(
     return parameter
 
 
-def _from_cpu_tensor(machine: "Machine", data: Any, kind: Any, where: Any, requires_grad: Any) -> Tensor:
+def _from_cpu_tensor(reader: Reader, data: Any, kind: Any, where: Any, requires_grad: Any) -> Tensor:
     """A tensor of a device that PyTorch copies to the CPU before it saves it."""
     if not isinstance(data, Tensor) or not isinstance(where, str) or not isinstance(kind, dtype):
         raise WeightsError("a copy of a tensor of another device that is no tensor")
@@ -179,13 +198,13 @@ def _from_cpu_tensor(machine: "Machine", data: Any, kind: Any, where: Any, requi
     return _learned(data.detach(), requires_grad, None)
 
 
-def _from_type(machine: "Machine", rebuild: Any, kind: Any, arguments: Any, state: Any) -> Tensor:
+def _from_type(reader: Reader, rebuild: Any, kind: Any, arguments: Any, state: Any) -> Tensor:
     """A tensor with attributes of its own."""
     if rebuild not in (_tensor, _tensor_v2, _tensor_v3, _parameter) or not isinstance(arguments, tuple):
         raise WeightsError("a tensor of an unknown kind")
-    tensor = rebuild(machine, *arguments)
+    tensor = rebuild(reader, *arguments)
     if kind is _parameter and not isinstance(tensor, Parameter):
-        tensor = _parameter(machine, tensor, tensor.requires_grad)
+        tensor = _parameter(reader, tensor, tensor.requires_grad)
     if kind is not (_parameter if isinstance(tensor, Parameter) else Tensor):
         raise WeightsError(f"a {type(tensor).__name__} that shall be {short(kind)}")
     set_attributes(tensor, state)
@@ -234,71 +253,71 @@ def set_state(target: Any, state: Any) -> None:
 # --- other values -----------------------------------------------------------------------------------------------------
 
 
-def _ordered_dict(machine: "Machine", pairs: Any = ()) -> OrderedDict:
+def _ordered_dict(reader: Reader, pairs: Any = ()) -> OrderedDict:
     if isinstance(pairs, dict):
         pairs = list(pairs.items())
     if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, (list, tuple)) and len(p) == 2 for p in pairs):
         raise WeightsError("an OrderedDict of what are no pairs")
     result: OrderedDict = OrderedDict()
     for key, value in pairs:
-        result[machine.key(key, result)] = value
+        result[reader.key(key, result)] = value
     return result
 
 
-def _counter(machine: "Machine", counts: Any = None) -> Counter:
+def _counter(reader: Reader, counts: Any = None) -> Counter:
     if counts is not None and not isinstance(counts, dict):
         raise WeightsError(f"a Counter of {type(counts).__name__}")
     return Counter(counts)
 
 
-def _set(machine: "Machine", items: Any = ()) -> set:
+def _set(reader: Reader, items: Any = ()) -> set:
     if not isinstance(items, (list, tuple, set)):
         raise WeightsError(f"a set of {type(items).__name__}")
     result: set = set()
     for item in items:
-        result.add(machine.key(item, result))
+        result.add(reader.key(item, result))
     return result
 
 
-def _bytes(machine: "Machine", text: Any, encoding: Any) -> bytes:
+def _bytes(reader: Reader, text: Any, encoding: Any) -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise WeightsError(f"bytes from {type(text).__name__} in the encoding {short(encoding)}")
     return text.encode("latin-1")
 
 
-def _no_bytes(machine: "Machine") -> bytes:
+def _no_bytes(reader: Reader) -> bytes:
     return b""
 
 
-def _bytearray(machine: "Machine", content: Any = b"", encoding: Any = None) -> bytearray:
+def _bytearray(reader: Reader, content: Any = b"", encoding: Any = None) -> bytearray:
     """As bytes; Python 2 and early protocols give text and an encoding."""
     if isinstance(content, str):
-        content = _bytes(machine, content, encoding)
+        content = _bytes(reader, content, encoding)
     elif encoding is not None or not isinstance(content, bytes):
         raise WeightsError(f"a bytearray of {short(content)}")
     return bytearray(content)
 
 
-def _complex(machine: "Machine", real: Any, imaginary: Any) -> complex:
+def _complex(reader: Reader, real: Any, imaginary: Any) -> complex:
     if not all(type(part) in (int, float) for part in (real, imaginary)):
         raise WeightsError(f"a complex number of {short(real)} and {short(imaginary)}")
     return complex(real, imaginary)
 
 
-def _size(machine: "Machine", lengths: Any = ()) -> Size:
+def _size(reader: Reader, lengths: Any = ()) -> Size:
     if not isinstance(lengths, (tuple, list)) or not all(type(length) is int for length in lengths):
         raise WeightsError(f"a shape that is no tuple of numbers: {short(lengths)}")
     return Size(lengths)
 
 
-def _device(machine: "Machine", *where: Any) -> device:
+def _device(reader: Reader, *where: Any) -> device:
     named = where and isinstance(where[0], str) and len(where[0]) < 100
     if not named or len(where) > 2 or not all(type(part) is int for part in where[1:]):
         raise WeightsError(f"a device that is no name: {short(where)}")
     return device(*where)
 
 
-def _layout(machine: "Machine", name: Any) -> layout:
+def _layout(reader: Reader, name: Any) -> layout:
     if not isinstance(name, str) or name not in LAYOUTS:
         raise WeightsError(f"an unknown layout: {short(name)}")
     return LAYOUTS[name]

@@ -5,9 +5,8 @@ type that holds the same numbers.
 """
 
 import zlib
-from collections.abc import Callable
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -69,15 +68,6 @@ def _float8(stored: str) -> np.ndarray:
     return values.astype(np.float32)
 
 
-class Checksum:
-    """CRC-32 of the bytes that it was called with."""
-
-    value = 0
-
-    def __call__(self, part: memoryview) -> None:
-        self.value = zlib.crc32(part, self.value)
-
-
 class Storages:
     """The arrays of one file by their keys. All together they are never larger than the file."""
 
@@ -98,6 +88,12 @@ class Storages:
         self.stored[key] = stored
         return self.arrays[key]
 
+    def known(self, key: str, stored: str) -> np.ndarray:
+        """One that there is already, if it is of this type."""
+        if self.stored[key] != stored:
+            raise WeightsError(f"its pickle refers to the storage {key} by two types")
+        return self.arrays[key]
+
 
 def part_of(array: np.ndarray, first: Any, length: Any) -> np.ndarray:
     """A storage that is a part of another one, as there were before version 0.4."""
@@ -106,12 +102,11 @@ def part_of(array: np.ndarray, first: Any, length: Any) -> np.ndarray:
     return array[first : first + length]
 
 
-def fill(
-    file: BinaryIO, array: np.ndarray, stored: str, swap: bool, check: Callable[[memoryview], None] | None = None
-) -> None:
-    """Read the numbers of a storage from the file's position on; `check` sees the bytes as they come."""
+def fill(file: Any, array: np.ndarray, stored: str, swap: bool, checksum: bool = False) -> int:
+    """Read the numbers of a storage from the file's position on; return the CRC-32 of their bytes if it is asked for, else 0."""
+    crc = 0
     raw = np.empty(len(array), raw_type(stored)) if stored in WIDER else array
-    view = memoryview(raw.view(np.uint8))
+    view: Any = memoryview(raw.view(np.uint8))  # type: ignore[arg-type]
     for first in range(0, len(view), CHUNK):
         part = view[first : first + CHUNK]
         done = 0
@@ -120,11 +115,19 @@ def fill(
             if not count:
                 raise WeightsError("it is cut short")
             done += count
-        if check is not None:
-            check(part)
+        if checksum:
+            crc = zlib.crc32(part, crc)
     if swap:
         raw.byteswap(inplace=True)
     if stored in WIDER:
         widen(raw, stored, array)
     elif stored == "b1":
         np.not_equal(array.view(np.uint8), 0, out=array)  # any other byte than 0 and 1 would confuse NumPy
+    return crc
+
+
+def owner(array: np.ndarray) -> np.ndarray:
+    """The array whose memory this one looks into: that of all that share it."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array

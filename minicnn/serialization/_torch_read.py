@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn.serialization._errors import WeightsError, short
 from minicnn.serialization._rebuild import StorageType
-from minicnn.serialization._storages import Checksum, Storages, fill, part_of, raw_type
+from minicnn.serialization._storages import Storages, fill, part_of, raw_type
 from minicnn.serialization._unpickle import MAX_BYTES, unpickle
 from minicnn.serialization._zip import Archive
 
@@ -40,9 +40,7 @@ def read_zip(archive: Archive) -> Any:
     def load_storage(saved_id: Any) -> np.ndarray:
         key, stored, count = _reference(saved_id, 5)
         if key in storages.arrays:
-            if storages.stored[key] != stored:
-                raise WeightsError(f"its pickle refers to the storage {key} by two types")
-            return storages.arrays[key]
+            return storages.known(key, stored)
         info = members.get(f"{folder}/data/{key}")
         if info is None:
             raise WeightsError(f"it has no member {folder}/data/{short(key)}")
@@ -50,9 +48,7 @@ def read_zip(archive: Archive) -> Any:
             raise WeightsError(f"the storage {key} has {info.file_size} bytes, and shall have {short(count)} numbers")
         array = storages.new(key, stored, count)
         archive.seek(info)
-        check = Checksum()
-        fill(archive.file, array, stored, swap, check)
-        archive.compare(info, check.value)
+        archive.compare(info, fill(archive.file, array, stored, swap, checksum=True))
         return array
 
     return unpickle(BytesIO(archive.read(members[f"{folder}/data.pkl"], MAX_BYTES)), load_storage)
@@ -70,37 +66,34 @@ def _reference(saved_id: Any, *lengths: int) -> tuple[str, str, Any]:
 
 def read_stream(file: BinaryIO, size: int) -> Any:
     """The object in an open file of `size` bytes in the stream format."""
-    if unpickle(file, _no_reference, limit=HEADER) != MAGIC_NUMBER:
+    if unpickle(file, limit=HEADER) != MAGIC_NUMBER:
         raise WeightsError("it is a pickle, but torch.save did not write it")
-    version = unpickle(file, _no_reference, limit=HEADER)
+    version = unpickle(file, limit=HEADER)
     if version != PROTOCOL_VERSION:
         raise WeightsError(f"it is of version {short(version)} of the format; there is only {PROTOCOL_VERSION}")
     # What it says of the computer that wrote it is of no use: the numbers were turned to little-endian there.
-    unpickle(file, _no_reference, limit=HEADER)
+    unpickle(file, limit=HEADER)
     storages = Storages(size)
     views: dict[str, tuple[Any, np.ndarray]] = {}
 
     def make_storage(saved_id: Any) -> np.ndarray:
         """The array, still empty: its numbers come behind the pickle."""
         key, stored, count = _reference(saved_id, 5, 6)
-        if key not in storages.arrays:
-            storages.new(key, stored, count)
-        elif storages.stored[key] != stored:
-            raise WeightsError(f"its pickle refers to the storage {key} by two types")
+        array = storages.known(key, stored) if key in storages.arrays else storages.new(key, stored, count)
         view = saved_id[5] if len(saved_id) > 5 else None
         if view is None:
-            return storages.arrays[key]
+            return array
         if not isinstance(view, tuple) or len(view) != 3 or not isinstance(view[0], str):
             raise WeightsError(f"its pickle refers to the part {short(view)} of a storage")
         place = (key, *view[1:])
-        found, part = views.setdefault(view[0], (place, part_of(storages.arrays[key], *view[1:])))
+        found, part = views.setdefault(view[0], (place, part_of(array, *view[1:])))
         if found != place:
             raise WeightsError(f"its pickle has two parts of storages of the name {short(view[0])}")
         return part
 
     later: list[Callable[[], None]] = []
     result = unpickle(file, make_storage, later)
-    keys = unpickle(file, _no_reference, limit=HEADER + 4 * len(storages.arrays))
+    keys = unpickle(file, limit=HEADER + 4 * len(storages.arrays))
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise WeightsError("the list of its storages is not one of names")
     if sorted(keys) != sorted(storages.arrays):
@@ -113,7 +106,3 @@ def read_stream(file: BinaryIO, size: int) -> Any:
     for compute in later:
         compute()
     return result
-
-
-def _no_reference(saved_id: Any) -> Any:
-    raise WeightsError("its header refers to a storage")

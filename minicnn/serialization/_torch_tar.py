@@ -78,7 +78,7 @@ def _read_storages(file: BinaryIO, storages: Storages) -> dict[str, np.ndarray]:
         array = storages.new(key, kind.stored, struct.unpack("<q", file.read(8))[0])
         fill(file, array, kind.stored, sys.byteorder != "little")
         arrays[key] = array
-    views = unpickle(file, _no_reference)
+    views = unpickle(file)
     if not isinstance(views, list) or not all(isinstance(view, tuple) and len(view) == 4 for view in views):
         raise WeightsError("its list of storages that are parts of others is none")
     for key, root, first, length in views:
@@ -102,14 +102,14 @@ def _read_tensors(file: BinaryIO, storages: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _record(file: BinaryIO, length: int) -> tuple:
-    record = unpickle(file, _no_reference, limit=100)
+    record = unpickle(file, limit=100)
     if not isinstance(record, tuple) or len(record) != length:
         raise WeightsError(f"an entry of its lists is {short(record)}")
     return record
 
 
 def _count(file: BinaryIO) -> int:
-    count = unpickle(file, _no_reference)
+    count = unpickle(file)
     if type(count) is not int or not 0 <= count <= MAX_TENSORS:
         raise WeightsError(f"it shall have {short(count)} tensors")
     return count
@@ -126,7 +126,3 @@ def _found(table: dict[str, Any], key: Any) -> Any:
     if _key(key) not in table:
         raise WeightsError(f"its pickle refers to {short(key)}, which is not there")
     return table[str(key)]
-
-
-def _no_reference(saved_id: Any) -> Any:
-    raise WeightsError("a reference where none can be")

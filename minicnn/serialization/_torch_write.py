@@ -13,6 +13,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import Size, device, dtype, layout, uint16, uint32, uint64
 from minicnn.nn import Module, Parameter
 from minicnn.serialization._rebuild import STORED
+from minicnn.serialization._storages import owner
 
 ALIGNMENT = 64  # where the numbers of a storage begin, as in PyTorch's files, so that they can be mapped into memory
 DATE = (1980, 1, 1, 0, 0, 0)  # the same contents give the same file
@@ -33,13 +34,14 @@ def write_torch(obj: Any, file: BinaryIO) -> None:
         _write_member(archive, "archive/data.pkl", bytes(pickler.output) + b".")
         _write_member(archive, "archive/byteorder", sys.byteorder.encode())
         for key, storage in enumerate(pickler.storages):
-            _write_member(archive, f"archive/data/{key}", memoryview(storage).cast("B") if storage.size else b"")
+            _write_member(archive, f"archive/data/{key}", storage.data.cast("B") if storage.size else b"")
         _write_member(archive, "archive/version", b"3\n")
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, data: Any) -> None:
     info = zipfile.ZipInfo(name, DATE)
     large = len(data) > 2**31  # then zipfile adds an entry of 20 bytes
+    assert archive.fp is not None, "the archive is open"
     before = archive.fp.tell() + 30 + len(name) + (20 if large else 0)
     padding = -(before + 4) % ALIGNMENT
     info.extra = struct.pack("<2sH", b"FB", padding) + bytes(padding)
@@ -164,8 +166,8 @@ class Pickler:
         self.output += b"(("
         self._text("storage")
         self._global(*("torch.storage", "UntypedStorage") if kind else ("torch", STORAGE_NAMES[storage.dtype]))
-        for entry in (str(key), "cpu", storage.nbytes if kind else storage.size):
-            self.save(entry, place)
+        for part in (str(key), "cpu", storage.nbytes if kind else storage.size):
+            self.save(part, place)
         self.output += b"tQ"  # what `persistent_load` gets
         for entry in (offset, tuple(array.shape), strides, requires_grad and not isinstance(value, Parameter)):
             self.save(entry, place)
@@ -179,25 +181,20 @@ class Pickler:
 
     def _storage(self, array: np.ndarray, place: str) -> tuple[int, np.ndarray, int, tuple[int, ...]]:
         """(number, storage, offset, strides in elements): the memory that the array looks into, whole."""
-        owner = array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        item = array.itemsize
-        offset = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-        fits = owner.dtype == array.dtype and (owner.flags.c_contiguous or owner.flags.f_contiguous)
+        kind = array.dtype.newbyteorder("=")
+        if kind not in STORAGE_NAMES and kind not in UNTYPED:
+            raise TypeError(f"save takes tensors, and {place} is an array of type {kind}")
+        whole, item = owner(array), array.itemsize
+        offset = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+        fits = whole.dtype == array.dtype == kind and (whole.flags.c_contiguous or whole.flags.f_contiguous)
         if not fits or offset < 0 or offset % item or any(step < 0 or step % item for step in array.strides):
-            owner = array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+            whole = array = np.array(array, dtype=kind, order="C")
             offset = 0
-        if owner.dtype not in (known := STORAGE_NAMES.keys() | UNTYPED.keys()):
-            owner = array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
-            offset = 0
-        if owner.dtype not in known:
-            raise TypeError(f"save takes tensors, and {place} is an array of type {owner.dtype}")
-        if id(owner) not in self.keys:
-            self.keys[id(owner)] = len(self.storages)
-            self.alive.append(owner)
-            self.storages.append(owner.reshape(-1, order="A"))
-        key = self.keys[id(owner)]
+        if id(whole) not in self.keys:
+            self.keys[id(whole)] = len(self.storages)
+            self.alive.append(whole)
+            self.storages.append(whole.reshape(-1, order="A"))
+        key = self.keys[id(whole)]
         return key, self.storages[key], offset // item, tuple(step // item for step in array.strides)
 
 

@@ -9,14 +9,10 @@ small file cannot fill the memory or take for ever.
 import pickle
 import struct
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import IO, Any
 
-import numpy as np
-
-from minicnn._types import dtype
 from minicnn.serialization._errors import ForbiddenError, WeightsError, short
-from minicnn.serialization._rebuild import CALLED, find_global, set_state
-from minicnn.serialization._storages import held_type, widen
+from minicnn.serialization._rebuild import CALLED, Reader, find_global, set_state
 
 # A tensor takes 33 instructions and makes 2 objects, a Parameter 4. So some 100,000 of them are read, in a second or two.
 MAX_OPCODES = 4_000_000
@@ -24,23 +20,22 @@ MAX_OBJECTS = 400_000  # lists, dictionaries, sets, and what calls return
 MAX_BYTES = 64 << 20
 MAX_NUMBER = 255  # bytes of an integer
 MAX_DIGITS = 1000  # of a number in decimal digits
-MAX_FLAT = 32  # entries of a tuple that is a key
-MAX_ODD_KEYS = 5000  # see `Machine.key`
 
 
 def unpickle(
-    file: BinaryIO,
-    persistent_load: Callable[[Any], Any],
+    file: IO[bytes],
+    persistent_load: Callable[[Any], Any] | None = None,
     later: list[Callable[[], None]] | None = None,
     limit: int | None = None,
 ) -> Any:
     """The object that the pickle at the file's position describes; the position is behind it afterwards.
 
-    `persistent_load` is called with what the pickle says in place of an object that is stored outside of it. If its
+    `persistent_load` is called with what the pickle says in place of an object that is stored outside of it: a storage or a
+    tensor; without it there can be none. If its
     storages get their numbers only after the pickle, `later` gets what is to be computed then. `limit`: instructions.
     Raises ForbiddenError for a name outside of the list, WeightsError for everything else.
     """
-    machine = Machine(file, persistent_load)
+    machine = Machine(file, persistent_load or _no_reference)
     try:
         result = machine.run(MAX_OPCODES if limit is None else limit)
     except WeightsError:
@@ -55,21 +50,24 @@ def unpickle(
     return result
 
 
+def _no_reference(saved_id: Any) -> Any:
+    raise WeightsError("its header refers to a storage")
+
+
 _MARK = object()
 _INT, _FLOAT = struct.Struct("<i").unpack, struct.Struct(">d").unpack
 
 
-class Machine:
+class Machine(Reader):
     """A stack, and a memo of what may be named again."""
 
-    def __init__(self, file: BinaryIO, persistent_load: Callable[[Any], Any]) -> None:
+    def __init__(self, file: IO[bytes], persistent_load: Callable[[Any], Any]) -> None:
+        super().__init__()
         self.read, self.readline = file.read, file.readline
         self.persistent_load = persistent_load
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        self.later: list[Callable[[], None]] = []  # what needs the numbers of the storages
-        self.wide: dict[tuple[int, str], np.ndarray] = {}
-        self.bytes = self.objects = self.odd_keys = self.copied = self.resolved = 0
+        self.bytes = self.objects = self.copied = 0
 
     def run(self, limit: int) -> Any:
         read, instructions = self.read, INSTRUCTIONS
@@ -150,26 +148,6 @@ class Machine:
             raise ValueError(f"object {short(index)} of the memo after {len(self.memo)} others")
         self.memo[index] = self.stack[-1]
 
-    def key(self, key: Any, table: Any) -> Any:
-        """A key of a dictionary or an element of a set: text, a number, or a flat tuple of them.
-
-        Python looks for a number where the number says. So numbers can be chosen to be looked for at the same place, and
-        each would be compared with all before it. Those that are no count 0, 1, 2 ... are therefore limited.
-        """
-        if isinstance(key, (str, bytes)) or (type(key) is int and 0 <= key <= 2 * len(table) + 1000):
-            return key
-        parts = key if isinstance(key, tuple) else (key,)
-        if len(parts) > MAX_FLAT or not all(
-            isinstance(part, (str, int, float, bytes, type(None), dtype)) for part in parts
-        ):
-            raise WeightsError(f"a {type(key).__name__} as the key of a dictionary")
-        self.odd_keys += len(parts)
-        if self.odd_keys > MAX_ODD_KEYS:
-            raise WeightsError(
-                f"its dictionaries have more than {MAX_ODD_KEYS:,} keys that are neither text nor a count"
-            )
-        return key
-
     def extend(self, values: list[Any]) -> None:
         self.top(list).extend(values)
 
@@ -214,14 +192,6 @@ class Machine:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise ValueError("a name that is no text")
         self.stack.append(find_global(module, name))
-
-    def widened(self, storage: np.ndarray, raw: np.ndarray, stored: str) -> np.ndarray:
-        """The numbers of a storage whose type NumPy does not have, `raw`, in one that holds them; the same for all its tensors."""
-        key = (id(storage), stored)
-        if key not in self.wide:
-            self.wide[key] = np.empty(len(raw), held_type(stored))
-            self.later.append(lambda: widen(raw, stored, self.wide[key]))
-        return self.wide[key]
 
 
 _PUSH = {
