@@ -273,8 +273,9 @@ def test_average_pooling(geometry, count_include_pad, divisor, which):
     grad = rng.standard_normal(expected.shape).astype(np.float32)
     expected.backward(torch.from_numpy(grad))
     with kernels.use(which):
-        close(kernels.get("avg_pool2d")(x, *options), expected, np.float32)
-        close(kernels.get("avg_pool2d_grad")(grad, x.shape, *options), tx.grad, np.float32)
+        windows = kernels.average_windows(x.shape, *options)
+        close(kernels.get("avg_pool2d")(x, *windows), expected, np.float32)
+        close(kernels.get("avg_pool2d_grad")(grad, x.shape, *windows), tx.grad, np.float32)
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])
@@ -292,8 +293,9 @@ def test_adaptive_pooling_and_resizing(size, which):
 
     with kernels.use(which):
         out, to_x = backward(lambda t: F.adaptive_avg_pool2d(t, size))
-        close(kernels.get("adaptive_avg_pool2d")(x, size), out, np.float32)
-        close(kernels.get("adaptive_avg_pool2d_grad")(grad, x.shape, size), to_x, np.float32)
+        windows = kernels.adaptive_average_windows(x.shape, size)
+        close(kernels.get("avg_pool2d")(x, *windows), out, np.float32)
+        close(kernels.get("avg_pool2d_grad")(grad, x.shape, *windows), to_x, np.float32)
         values, indices = F.adaptive_max_pool2d(torch.from_numpy(x), size, return_indices=True)
         ours, where = kernels.get("adaptive_max_pool2d")(x, size)
         close(ours, values, np.float32)

@@ -287,7 +287,7 @@ def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
     code = (
         "import numpy as np; from minicnn import kernels; kernels.use('im2col')\n"
         "print(kernels.get('conv2d')(np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1).sum())\n"
-        "print(sum(kernels.fast.convolution._split.stats.cache_hits.values()))"
+        "print(sum(kernels.fast.im2col._split.stats.cache_hits.values()))"
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT")}
 
@@ -300,10 +300,10 @@ def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
 
     assert run() == ["4.0", "0"]
     assert run() == ["4.0", "1"]  # from the disk
-    direct = tmp_path / "minicnn" / "kernels" / "fast" / "direct.py"
-    before = direct.read_text()
+    callee = tmp_path / "minicnn" / "kernels" / "fast" / "memory.py"
+    before = callee.read_text()
     assert before.count("target[j] = source[j]\n        elif SW == 2") == 1
-    direct.write_text(
+    callee.write_text(
         before.replace("target[j] = source[j]\n        elif SW == 2", "target[j] = 2 * source[j]\n        elif SW == 2")
     )
     assert run() == ["8.0", "0"]

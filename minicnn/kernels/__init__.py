@@ -19,12 +19,14 @@ import numpy as np
 
 from minicnn.kernels import reference
 from minicnn.kernels.fast import activation, convolution, pooling, product, resize, sums
-from minicnn.kernels.shapes import output_size, transposed_size
+from minicnn.kernels.shapes import (
+    Geometry, Pair, Shape, adaptive_average_windows, average_windows, output_size, transposed_size,
+)  # fmt: skip
 
-__all__ = ["add_up", "current", "exact", "explain", "get", "output_size", "transposed_size", "use"]
-
-Pair = tuple[int, int]
-Shape = tuple[int, ...]
+__all__ = [
+    "adaptive_average_windows", "add_up", "average_windows", "current", "exact", "explain", "get", "output_size",
+    "transposed_size", "use",
+]  # fmt: skip
 
 TABLE: dict[str, tuple[Callable, Callable]] = {  # operation: (the loops that define it, its fast twin)
     "conv2d": (reference.conv2d, convolution.conv2d),
@@ -39,8 +41,6 @@ TABLE: dict[str, tuple[Callable, Callable]] = {  # operation: (the loops that de
     "max_pool2d_grad": (reference.max_pool2d_grad, pooling.max_pool2d_grad),
     "avg_pool2d": (reference.avg_pool2d, pooling.avg_pool2d),
     "avg_pool2d_grad": (reference.avg_pool2d_grad, pooling.avg_pool2d_grad),
-    "adaptive_avg_pool2d": (reference.adaptive_avg_pool2d, pooling.adaptive_avg_pool2d),
-    "adaptive_avg_pool2d_grad": (reference.adaptive_avg_pool2d_grad, pooling.adaptive_avg_pool2d_grad),
     "upsample_nearest2d": (reference.upsample_nearest2d, resize.upsample_nearest2d),
     "upsample_nearest2d_grad": (reference.upsample_nearest2d_grad, resize.upsample_nearest2d_grad),
     "upsample_bilinear2d": (reference.upsample_bilinear2d, resize.upsample_bilinear2d),
@@ -136,8 +136,9 @@ def explain(
         raise ValueError(f"operation is one of {', '.join(map(repr, convolution.OPERATIONS))}, not {operation!r}")
     if current() == "reference":
         return "reference"
-    geometry = convolution.Geometry(input_shape, weight_shape, stride, padding, dilation, groups, np.dtype(dtype))
-    return convolution.plan(geometry, operation).name
+    shapes = tuple(input_shape), tuple(weight_shape)
+    geometry = Geometry(*shapes, stride, padding, dilation, groups, np.dtype(dtype))
+    return convolution.plan(geometry, operation, current())
 
 
 def add_up(

@@ -10,23 +10,24 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .shapes import adaptive_windows, bilinear_sources, grid_taps, nearest_sources, output_size, pooling_windows
-
-Pair = tuple[int, int]
-Scales = tuple[float | None, float | None]
-
+from .shapes import (
+    Pair,
+    Scales,
+    Shape,
+    Windows,
+    adaptive_windows,
+    bilinear_sources,
+    grid_taps,
+    nearest_sources,
+    output_size,
+    pooling_windows,
+)  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------------------- convolution
 
 
 def conv2d(
-    x: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     """Convolution: x (N, C, H, W), weight (O, C / groups, KH, KW), bias (O,) -> (N, O, OH, OW).
 
@@ -46,13 +47,7 @@ def conv2d(
 
 
 def conv2d_grad_input(
-    grad: np.ndarray,
-    weight: np.ndarray,
-    input_shape: tuple[int, ...],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    grad: np.ndarray, weight: np.ndarray, input_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     """The gradient of a convolution's input, (N, C, H, W), from that of its output, (N, O, OH, OW).
 
@@ -66,13 +61,7 @@ def conv2d_grad_input(
 
 
 def conv2d_grad_weight(
-    grad: np.ndarray,
-    x: np.ndarray,
-    weight_shape: tuple[int, ...],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    grad: np.ndarray, x: np.ndarray, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     """The gradient of a convolution's weight, (O, C / groups, KH, KW), from that of its output, (N, O, OH, OW).
 
@@ -90,7 +79,7 @@ def _padded(x: np.ndarray, padding: Pair) -> np.ndarray:
 
 
 def _taps(
-    o: int, oh: int, ow: int, weight_shape: tuple[int, ...], stride: Pair, dilation: Pair, group: int
+    o: int, oh: int, ow: int, weight_shape: Shape, stride: Pair, dilation: Pair, group: int
 ) -> Iterator[tuple[int, int, int, int, int, int]]:
     """The products behind one output: (c, kh, kw) in the kernel, (channel, h, w) in the padded input.
 
@@ -128,7 +117,7 @@ def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, n
     return _maxima(x, rows, columns, (1, 1))
 
 
-def _maxima(x: np.ndarray, rows: tuple, columns: tuple, dilation: Pair) -> tuple[np.ndarray, np.ndarray]:
+def _maxima(x: np.ndarray, rows: Windows, columns: Windows, dilation: Pair) -> tuple[np.ndarray, np.ndarray]:
     N, C, _, W = x.shape
     shape = (N, C, len(rows[0]), len(columns[0]))
     out, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
@@ -143,7 +132,7 @@ def _maxima(x: np.ndarray, rows: tuple, columns: tuple, dilation: Pair) -> tuple
     return out, indices
 
 
-def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
+def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: Shape) -> np.ndarray:
     """The gradient of a max-pooling's input: (N, C, OH, OW) and the indices -> (N, C, H, W).
 
     Each output hands its gradient to the pixel that won its window.
@@ -156,91 +145,36 @@ def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[in
     return out
 
 
-def avg_pool2d(
-    x: np.ndarray,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> np.ndarray:
-    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW).
+def avg_pool2d(x: np.ndarray, rows: Windows, columns: Windows, divisor: np.ndarray) -> np.ndarray:
+    """The sum of each window over its divisor (OH, OW): (N, C, H, W) -> (N, C, OH, OW).
 
-    The sum of each window divided by the number of its pixels, those in the padding included or not.
+    rows, columns, divisor: from `average_windows` or `adaptive_average_windows`.
     """
-    OH, OW = (output_size(*axis, 1, ceil_mode) for axis in zip(x.shape[2:], kernel, stride, padding, strict=True))
-    out = np.zeros((*x.shape[:2], OH, OW), x.dtype)
-    for n, c, oh, ow in np.ndindex(out.shape):
-        pixels, divisor = _window(oh, ow, x.shape, kernel, stride, padding, count_include_pad, divisor_override)
-        for h, w in pixels:
-            out[n, c, oh, ow] += x[n, c, h, w]
-        out[n, c, oh, ow] /= divisor
-    return out
+    out = np.zeros((*x.shape[:2], *divisor.shape), x.dtype)
+    for n, c, oh, ow, h, w in _window_pixels(out.shape, rows, columns):
+        out[n, c, oh, ow] += x[n, c, h, w]
+    return out / divisor.astype(x.dtype)
 
 
 def avg_pool2d_grad(
-    grad: np.ndarray,
-    input_shape: tuple[int, ...],
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
+    grad: np.ndarray, input_shape: Shape, rows: Windows, columns: Windows, divisor: np.ndarray
 ) -> np.ndarray:
     """The gradient of an average-pooling's input: (N, C, OH, OW) -> (N, C, H, W).
 
     Each output hands an equal share of its gradient to the pixels of its window.
     """
-    out = np.zeros(input_shape, grad.dtype)
-    for n, c, oh, ow in np.ndindex(grad.shape):
-        pixels, divisor = _window(oh, ow, input_shape, kernel, stride, padding, count_include_pad, divisor_override)
-        for h, w in pixels:
-            out[n, c, h, w] += grad[n, c, oh, ow] / grad.dtype.type(divisor)
+    out, share = np.zeros(input_shape, grad.dtype), grad / divisor.astype(grad.dtype)
+    for n, c, oh, ow, h, w in _window_pixels(grad.shape, rows, columns):
+        out[n, c, h, w] += share[n, c, oh, ow]
     return out
 
 
-def _window(
-    oh: int,
-    ow: int,
-    shape: tuple[int, ...],
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> tuple[list[Pair], int]:
-    """The pixels of one window, and what their sum is divided by."""
-    H, W = shape[2:]
-    top, left = oh * stride[0] - padding[0], ow * stride[1] - padding[1]
-    bottom, right = min(top + kernel[0], H + padding[0]), min(left + kernel[1], W + padding[1])
-    pixels = [(h, w) for h in range(max(top, 0), min(bottom, H)) for w in range(max(left, 0), min(right, W))]
-    if divisor_override is not None:
-        return pixels, divisor_override
-    return pixels, (bottom - top) * (right - left) if count_include_pad else len(pixels)
-
-
-def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
-    """The mean of each of OH x OW regions that cover the input."""
-    (top, bottom), (left, right) = map(adaptive_windows, x.shape[2:], output_size)
-    out = np.empty((*x.shape[:2], *output_size), x.dtype)
-    for n, c, oh, ow in np.ndindex(out.shape):
-        out[n, c, oh, ow] = x[n, c, top[oh] : bottom[oh], left[ow] : right[ow]].mean()
-    return out
-
-
-def adaptive_avg_pool2d_grad(grad: np.ndarray, input_shape: tuple[int, ...], output_size: Pair) -> np.ndarray:
-    """The gradient of an adaptive average-pooling's input: (N, C, OH, OW) -> (N, C, H, W).
-
-    Each output hands an equal share of its gradient to the pixels of its region.
-    """
-    (top, bottom), (left, right) = map(adaptive_windows, input_shape[2:], output_size)
-    out = np.zeros(input_shape, grad.dtype)
-    for n, c, oh, ow in np.ndindex(grad.shape):
-        region = out[n, c, top[oh] : bottom[oh], left[ow] : right[ow]]
-        region += grad[n, c, oh, ow] / grad.dtype.type(region.size)
-    return out
+def _window_pixels(shape: Shape, rows: Windows, columns: Windows) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """(n, c, oh, ow, h, w): the pixels that each output sees."""
+    for n, c, oh, ow in np.ndindex(shape):
+        for h in range(rows[0][oh], rows[1][oh]):
+            for w in range(columns[0][ow], columns[1][ow]):
+                yield n, c, oh, ow, h, w
 
 
 # ------------------------------------------------------------------------------------------------------------- resizing
@@ -260,7 +194,7 @@ def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None,
 
 
 def upsample_nearest2d_grad(
-    grad: np.ndarray, input_shape: tuple[int, ...], output_size: Pair, scales: Scales = (None, None)
+    grad: np.ndarray, input_shape: Shape, output_size: Pair, scales: Scales = (None, None)
 ) -> np.ndarray:
     """The gradient of `upsample_nearest2d`'s input: (N, C, OH, OW) -> (N, C, H, W).
 
@@ -286,7 +220,7 @@ def upsample_bilinear2d(
 
 def upsample_bilinear2d_grad(
     grad: np.ndarray,
-    input_shape: tuple[int, ...],
+    input_shape: Shape,
     output_size: Pair,
     align_corners: bool,
     scales: Scales = (None, None),
@@ -301,9 +235,7 @@ def upsample_bilinear2d_grad(
     return out
 
 
-def _corners(
-    shape: tuple[int, ...], output_size: Pair, align_corners: bool, scales: Scales, dtype: np.dtype
-) -> Iterator:
+def _corners(shape: Shape, output_size: Pair, align_corners: bool, scales: Scales, dtype: np.dtype) -> Iterator:
     """(oh, ow, h, w, weight): the input pixels behind each output pixel."""
     rows, columns = (
         bilinear_sources(n, count, align_corners, scale, dtype)
@@ -362,7 +294,7 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 # ----------------------------------------------------------------------------------------------------------------- sums
 
 
-def add_up(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def add_up(x: np.ndarray, axes: Shape) -> np.ndarray:
     """out[0, c, 0] = sum over a and b of x[a, c, b], for axes (0, 2); in float64"""
     out = np.zeros([1 if axis in axes else n for axis, n in enumerate(x.shape)])
     for place in np.ndindex(x.shape):

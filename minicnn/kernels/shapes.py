@@ -4,7 +4,16 @@ A convolution and a pooling window obey the same rule, so `output_size` is the o
 the fast kernels both read these tables.
 """
 
+from __future__ import annotations
+
+from typing import NamedTuple
+
 import numpy as np
+
+Pair = tuple[int, int]
+Shape = tuple[int, ...]
+Scales = tuple[float | None, float | None]
+Windows = tuple[np.ndarray, np.ndarray]  # first pixel and end of each window along one axis
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
@@ -35,9 +44,28 @@ def transposed_size(
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
 
 
+class Geometry(NamedTuple):
+    """Everything about a convolution but its numbers. Pairs are (height, width)."""
+
+    input_shape: Shape  # N, C, H, W
+    weight_shape: Shape  # O, C / groups, KH, KW
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+    dtype: np.dtype
+
+    @property
+    def output_size(self) -> Pair:
+        """OH, OW."""
+        sizes = self.input_shape[2:], self.weight_shape[2:]
+        OH, OW = map(output_size, *sizes, self.stride, self.padding, self.dilation)
+        return OH, OW
+
+
 def pooling_windows(
     size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Windows:
     """First pixel and end (exclusive) of each window along one axis, without the pixels that are padding.
 
     Window i holds the pixels ``range(first[i], end[i], dilation)``.
@@ -47,10 +75,37 @@ def pooling_windows(
     return np.where(first < 0, first % dilation, first), end
 
 
-def adaptive_windows(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+def adaptive_windows(size: int, count: int) -> Windows:
     """First pixel and end of each of `count` windows that share `size` pixels: floor(i size / count), ceil((i + 1) size / count)."""
     index = np.arange(count)
     return index * size // count, -(-(index + 1) * size // count)
+
+
+def average_windows(
+    shape: Shape,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: int | None,
+) -> tuple[Windows, Windows, np.ndarray]:
+    """The windows along both axes, and what the sum of each is divided by, (OH, OW): `divisor` if given, else the number of its
+    pixels, those in the padding included or not."""
+    windows, lengths = [], []
+    for n, k, s, p in zip(shape[2:], kernel, stride, padding, strict=True):
+        first, end = pooling_windows(n, k, s, p, 1, ceil_mode)
+        windows.append((first, end))
+        start = np.arange(len(first)) * s - p
+        lengths.append(np.minimum(start + k, n + p) - start if count_include_pad else end - first)
+    divisors = np.outer(*lengths)
+    return windows[0], windows[1], divisors if divisor is None else np.full_like(divisors, divisor)
+
+
+def adaptive_average_windows(shape: Shape, size: Pair) -> tuple[Windows, Windows, np.ndarray]:
+    """`average_windows` of OH x OW regions that cover the input."""
+    rows, columns = (adaptive_windows(n, count) for n, count in zip(shape[2:], size, strict=True))
+    return rows, columns, np.outer(rows[1] - rows[0], columns[1] - columns[0])
 
 
 def nearest_sources(size: int, count: int, scale: float | None) -> np.ndarray:

@@ -51,13 +51,13 @@ class AvgPool2D(Op):
     @staticmethod
     def forward(ctx, x, *geometry):
         ctx.save_for_backward(x)
-        ctx.geometry = geometry
-        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *geometry)
+        ctx.windows = kernels.average_windows(x.array.shape, *geometry)
+        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *ctx.windows)
 
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
-        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *ctx.geometry)
+        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *ctx.windows)
 
 
 class AdaptiveAvgPool2D(Op):
@@ -66,8 +66,8 @@ class AdaptiveAvgPool2D(Op):
     @staticmethod
     def forward(ctx, x, output_size):
         ctx.save_for_backward(x)
-        ctx.size = output_size
-        return kernels.get("adaptive_avg_pool2d", x.array.dtype)(x.array, output_size)
+        ctx.windows = kernels.adaptive_average_windows(x.array.shape, output_size)
+        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *ctx.windows)
 
     @staticmethod
     def backward(ctx, grad):
@@ -77,7 +77,7 @@ class AdaptiveAvgPool2D(Op):
                 "adaptive_avg_pool2d_backward(): Expected grad_output to have non-zero size for non-batch dimensions, but "
                 f"grad_output has sizes {list(grad.array.shape)}"
             )
-        return kernels.get("adaptive_avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, ctx.size)
+        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *ctx.windows)
 
 
 def max_pool2d(

@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.kernels.shapes import output_size
+from minicnn.kernels.shapes import Geometry, Pair
 
-from .memory import scratch
+from . import im2col
+from .memory import pick, scratch
 from .parallel import jit, run
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
@@ -29,21 +30,19 @@ CHUNK = (
     2**16
 )  # numbers of the planes that the tiles of a few rows read before the next rows: they stay in the core's cache
 
-Pair = tuple[int, int]
 
-
-class Part(NamedTuple):
+class Phase(NamedTuple):
     """The outputs at start, start + step, .. along both axes, and the kernel elements that contribute to them."""
 
     start: Pair
     taps: tuple[tuple[int, int, int], ...]  # row and column in the padded input; distance in the weight
 
 
-class Parts:
-    """All outputs. A class of its own, so that it is known by what it is, not by its many numbers (see `_layout`)."""
+class Taps:
+    """Those of all outputs. A class of its own, so that it is known by what it is, not by its many numbers (see `_layout`)."""
 
-    def __init__(self, parts: list[Part], above: int, left: int) -> None:
-        self.parts, self.above, self.left = parts, above, left  # above, left: the padding; may be negative
+    def __init__(self, phases: list[Phase], above: int, left: int) -> None:
+        self.phases, self.above, self.left = phases, above, left  # above, left: the padding; may be negative
 
 
 class Layout(NamedTuple):
@@ -52,163 +51,128 @@ class Layout(NamedTuple):
     phases: np.ndarray  # (phases, 2): the row and column, modulo the stride, that each plane of a channel holds
     rows: int
     pitch: int  # from one row of a plane to the next
-    taps: list[tuple[np.ndarray, np.ndarray]]  # of each part: distances in the planes, distances in the weight
+    taps: list[tuple[np.ndarray, np.ndarray]]  # of each phase: distances in the planes, distances in the weight
 
 
-def conv2d(
-    x: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-) -> np.ndarray:
+def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     O, C, KH, KW = weight.shape  # C: of one group
-    size = tuple(map(output_size, x.shape[2:], (KH, KW), stride, padding, dilation))
-    out = np.empty((len(x), O, *size), x.dtype)
-    correlate(x, weight, (C * KH * KW, KH * KW), _forward(KH, KW, dilation, padding), stride, groups, bias, out)
+    out = np.empty((len(x), O, *geometry.output_size), x.dtype)
+    taps = _forward(KH, KW, geometry.dilation, geometry.padding)
+    correlate(x, weight, (C * KH * KW, KH * KW), taps, geometry.stride, geometry.groups, bias, out)
     return out
 
 
-def conv2d_grad_input(
-    grad: np.ndarray,
-    weight: np.ndarray,
-    input_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-) -> np.ndarray:
-    _, C, KH, KW = weight.shape
-    out = np.empty(input_shape, grad.dtype)
-    parts = _backward(KH, KW, dilation, padding, stride)
-    if len(parts.parts) < math.prod(stride):
+def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The zeros around `grad` meet kernel elements that no output has used there, which an infinite or NaN one gives away: it
+    reaches the first pixels of its channel, and then the columns of im2col, which have no such zeros, are taken."""
+    (SH, SW), (_, C, KH, KW) = geometry.stride, weight.shape
+    out = np.empty(geometry.input_shape, grad.dtype)
+    taps = _backward(KH, KW, geometry.dilation, geometry.padding, geometry.stride)
+    if len(taps.phases) < SH * SW:
         out[:] = 0
-    correlate(grad, weight, (KH * KW, C * KH * KW), parts, (1, 1), groups, None, out, stride)
-    return out
+    correlate(grad, weight, (KH * KW, C * KH * KW), taps, (1, 1), geometry.groups, None, out, geometry.stride)
+    return out if np.isfinite(out[:1, :, :SH, :SW]).all() else im2col.conv2d_grad_input(geometry, grad, weight)
 
 
 @lru_cache
-def _forward(KH: int, KW: int, dilation: Pair, padding: Pair) -> Parts:
+def _forward(KH: int, KW: int, dilation: Pair, padding: Pair) -> Taps:
     taps = tuple((kh * dilation[0], kw * dilation[1], kh * KW + kw) for kh in range(KH) for kw in range(KW))
-    return Parts([Part((0, 0), taps)], *padding)
+    return Taps([Phase((0, 0), taps)], *padding)
 
 
 @lru_cache
-def _backward(KH: int, KW: int, dilation: Pair, padding: Pair, stride: Pair) -> Parts:
+def _backward(KH: int, KW: int, dilation: Pair, padding: Pair, stride: Pair) -> Taps:
     """Input pixel p S + i, i one of the S phases, is touched at k by window p + (i + P - k D) / S, where that is an integer."""
     rows, columns = (
         [[(k, (i + P - k * D) // S) for k in range(K) if (i + P - k * D) % S == 0] for i in range(S)]
         for K, D, P, S in zip((KH, KW), dilation, padding, stride, strict=True)
     )
     above, left = (-min((shift for taps in axis for _, shift in taps), default=0) for axis in (rows, columns))
-    parts = [
-        Part((y, x), tuple((above + i, left + j, kh * KW + kw) for kh, i in rows[y] for kw, j in columns[x]))
+    phases = [
+        Phase((y, x), tuple((above + i, left + j, kh * KW + kw) for kh, i in rows[y] for kw, j in columns[x]))
         for y in range(stride[0]) for x in range(stride[1]) if rows[y] and columns[x]
     ]  # fmt: skip
-    return Parts(parts, above, left)
+    return Taps(phases, above, left)
 
 
 def correlate(
-    x: np.ndarray,
-    weight: np.ndarray,
-    weight_steps: Pair,
-    parts: Parts,
-    stride: Pair,
-    groups: int,
-    bias: np.ndarray | None,
-    out: np.ndarray,
-    step: Pair = (1, 1),
-) -> None:
+    x: np.ndarray, weight: np.ndarray, weight_steps: Pair, taps: Taps, stride: Pair, groups: int, bias: np.ndarray | None,
+    out: np.ndarray, step: Pair = (1, 1),
+) -> None:  # fmt: skip
     """out[n, r, y, x] = bias[r] + sum over channels c of its group and taps (dy, dx, distance) of
     weight[of the group + r * row_step + c * channel_step + distance] * padded x[n, c, y' SH + dy, x' SW + dx]
 
-    for y = start + y' step and x likewise, in each of the parts. `weight_steps` is (row_step, channel_step). x, weight and out
+    for y = start + y' step and x likewise, in each of the phases. `weight_steps` is (row_step, channel_step). x, weight and out
     are contiguous.
     """
     N, C, H, W = x.shape
     if 0 in (N, C, *out.shape):
         out[:] = 0 if bias is None else bias[:, None, None]
         return
-    size = tuple(-(-n // s) for n, s in zip(out.shape[2:], step, strict=True))  # of the largest part
-    C_group, R_group = C // groups, out.shape[1] // groups
+    rows, columns = (-(-n // s) for n, s in zip(out.shape[2:], step, strict=True))  # of the largest phase
     bias = np.zeros(out.shape[1], x.dtype) if bias is None else np.ascontiguousarray(bias)
     weight = np.ascontiguousarray(weight).reshape(-1)
-    lane = lanes(x.dtype)
+    lane, C_group, R_group = lanes(x.dtype), C // groups, out.shape[1] // groups
     # Without padding the tiles can read x itself, if the last of them can end at the last pixel.
-    as_it_is = (
-        stride == step == (1, 1) and parts.above == parts.left == 0 and (size[0] - 1) * W + size[1] >= VECTORS * lane
-    )
-    layout = _layout(parts, stride, C_group, W, size, weight_steps[1], as_it_is)
+    as_it_is = stride == step == (1, 1) and taps.above == taps.left == 0 and (rows - 1) * W + columns >= VECTORS * lane
+    whole = taps, stride, C_group, W, columns, weight_steps[1], as_it_is
+    layout = _layout(rows, *whole)
     per_row = C * len(layout.phases) * layout.pitch
-    images = max(1, PLANES // (per_row * layout.rows))
-    band = size[0]
+    images, band = max(1, PLANES // (per_row * layout.rows)), rows
     if images == 1 and not as_it_is:
-        extra = layout.rows - size[0]  # rows of a plane that two bands share
-        band = min(size[0], max(8, PLANES // per_row - extra))
+        band = min(rows, max(8, PLANES // per_row - (layout.rows - rows)))  # two bands share some rows of a plane
     for n in range(0, N, images):
-        image, part_of_out = x[n : n + images], out[n : n + images]
-        for y in range(0, size[0], band):
-            height = min(band, size[0] - y)
-            layout = _layout(parts, stride, C_group, W, (height, size[1]), weight_steps[1], as_it_is)
-            if as_it_is:
-                pixels, channel = image.reshape(-1), H * W
-            else:
-                pixels = _planes(image, layout, stride, parts.above - y * stride[0], parts.left, VECTORS * lane)
-                channel = len(layout.phases) * layout.rows * layout.pitch
-            for (start, _), (pixel_taps, weight_taps) in zip(parts.parts, layout.taps, strict=True):
-                y0, x0 = start[0] + y * step[0], start[1]
+        image, target = x[n : n + images], out[n : n + images]
+        for y in range(0, rows, band):
+            height = min(band, rows - y)
+            layout = _layout(height, *whole)
+            pixels, channel = image.reshape(-1), H * W
+            if not as_it_is:
+                shape = len(image) * C, len(layout.phases), layout.rows, layout.pitch
+                size, channel = math.prod(shape), math.prod(shape[1:])
+                pixels = scratch("planes", (size + layout.pitch + VECTORS * lane,), x.dtype)
+                pixels[size:] = 0  # what the last tile reads past the end
+                corner = taps.above - y * stride[0], taps.left
+                run(
+                    _lay_out, len(image) * C, size, image, pixels[:size].reshape(shape), layout.phases, *stride, *corner
+                )
+            for phase, (pixel_taps, weight_taps) in zip(taps.phases, layout.taps, strict=True):
+                y0, x0 = phase.start[0] + y * step[0], phase.start[1]
                 OH, OW = min(height, -(-(out.shape[2] - y0) // step[0])), -(-(out.shape[3] - x0) // step[1])
                 if OH <= 0 or OW <= 0:
                     continue
-                pitch, target = layout.pitch, part_of_out
-                if OW == pitch == out.shape[3] and step == (1, 1):  # nothing to throw away: all rows are one
-                    target, y0, x0 = target.reshape(*target.shape[:2], 1, -1), 0, y0 * OW
-                    OH, OW, pitch = 1, OH * OW, OH * OW
-                total = (OH - 1) * pitch + OW
-                chunks = -(-total * C_group * len(layout.phases) // CHUNK)
-                chunk = -(-total // (chunks * lane)) * lane
-                chunks = -(-total // chunk)
-                units = len(image) * groups * chunks * -(-R_group // ROWS)
+                total = (OH - 1) * layout.pitch + OW  # pixels, those between the rows included
+                chunk = -(-total // (-(-total * C_group * len(layout.phases) // CHUNK) * lane)) * lane
+                units = len(image) * groups * -(-total // chunk) * -(-R_group // ROWS)
                 run(
                     _multiply, units, len(image) * total * out.shape[1] * len(pixel_taps) // 16,
                     weight, weight_steps[0], weight_taps, pixels, C_group * channel, pixel_taps, target, bias, groups,
-                    chunk, chunks, pitch, OH, OW, as_it_is, y0, x0, *step,
+                    chunk, layout.pitch, OH, OW, as_it_is, y0, x0, *step,
                 )  # fmt: skip
 
 
 @lru_cache(maxsize=512)
-def _layout(parts: Parts, stride: Pair, channels: int, W: int, size: Pair, channel_step: int, as_it_is: bool) -> Layout:
-    (SH, SW), (OH, OW) = stride, size
-    taps = [tap for part in parts.parts for tap in part.taps]
-    rows = OH + max(dy // SH for dy, _, _ in taps)
-    pitch = OW + max(dx // SW for _, dx, _ in taps)
+def _layout(
+    OH: int, taps: Taps, stride: Pair, channels: int, W: int, OW: int, channel_step: int, as_it_is: bool
+) -> Layout:
+    SH, SW = stride
+    every = [tap for phase in taps.phases for tap in phase.taps]
+    rows = OH + max(dy // SH for dy, _, _ in every)
+    pitch = OW + max(dx // SW for _, dx, _ in every)
     if as_it_is:
         pitch = W
     elif SW == 1:  # the padding at the left of a row is that at the right of the one before, too
-        pitch = max(OW, pitch - max(0, min(parts.left, pitch - parts.left - W)))
-    phases = sorted({(dy % SH, dx % SW) for dy, dx, _ in taps})
+        pitch = max(OW, pitch - max(0, min(taps.left, pitch - taps.left - W)))
+    phases = sorted({(dy % SH, dx % SW) for dy, dx, _ in every})
     plane, c = rows * pitch, np.arange(channels)[:, None]
     places = []
-    for part in parts.parts:
+    for phase in taps.phases:
         pixels, weights = np.array([
             (phases.index((dy % SH, dx % SW)) * plane + dy // SH * pitch + dx // SW, distance)
-            for dy, dx, distance in part.taps
+            for dy, dx, distance in phase.taps
         ]).T  # fmt: skip
         places.append(((c * (plane * len(phases)) + pixels).ravel(), (c * channel_step + weights).ravel()))
     return Layout(np.array(phases), rows, pitch, places)
-
-
-def _planes(x: np.ndarray, layout: Layout, stride: Pair, above: int, left: int, width: int) -> np.ndarray:
-    """(N, C, phases, rows, pitch), flat. Behind them are zeros for what the last tile, `width` pixels, reads past the end."""
-    N, C, _, _ = x.shape
-    shape = (N * C, len(layout.phases), layout.rows, layout.pitch)
-    size = math.prod(shape)
-    flat = scratch("planes", (size + layout.pitch + width,), x.dtype)
-    flat[size:] = 0
-    run(_lay_out, N * C, size, x, flat[:size].reshape(shape), layout.phases, *stride, above, left)
-    return flat
 
 
 @jit
@@ -221,46 +185,17 @@ def _lay_out(x, planes, phases, SH, SW, above, left, start, stop):
 
 
 @jit
-def pick(x, y0, x0, SH, SW, out):
-    """out[i, j] = x[y0 + i * SH, x0 + j * SW], or 0 where x has no such pixel."""
-    H, W = x.shape
-    rows, pitch = out.shape
-    left = min(pitch, max(0, (SW - 1 - x0) // SW))  # the first column that is in x, and the end of those that are
-    right = max(left, min(pitch, (W - 1 - x0) // SW + 1))
-    top = min(rows, max(0, (SH - 1 - y0) // SH))
-    bottom = max(top, min(rows, (H - 1 - y0) // SH + 1)) if right > left else top
-    out[:top] = 0
-    out[bottom:] = 0
-    for i in range(top, bottom):
-        for j in range(left):
-            out[i, j] = 0
-        for j in range(right, pitch):
-            out[i, j] = 0
-    for i in range(top, bottom):
-        source, target = x[y0 + i * SH, x0 + left * SW :], out[i, left:right]
-        if SW == 1:
-            for j in range(len(target)):
-                target[j] = source[j]
-        elif SW == 2:  # a stride that the compiler knows can be loaded as vectors
-            for j in range(len(target)):
-                target[j] = source[2 * j]
-        elif SW == 4:
-            for j in range(len(target)):
-                target[j] = source[4 * j]
-        else:
-            for j in range(len(target)):
-                target[j] = source[j * SW]
-
-
-@jit
 def _multiply(
-    weight, row_step, weight_taps, pixels, group_step, pixel_taps, out, bias, groups, chunk, chunks, pitch, OH, OW, stay_inside,
-    y0, x0, SY, SX, start, stop,
+    weight, row_step, weight_taps, pixels, group_step, pixel_taps, out, bias, groups, chunk, pitch, OH, OW, stay_inside, y0, x0,
+    SY, SX, start, stop,
 ):  # fmt: skip
     """All tiles. Unit: (image, group, chunk of pixels, ROWS output channels), so that threads share neither rows nor pixels."""
     R = out.shape[1] // groups
     blocks = (R + ROWS - 1) // ROWS
     total = (OH - 1) * pitch + OW
+    chunks = (total + chunk - 1) // chunk
+    if OW == pitch == out.shape[3] and SY == SX == 1:  # nothing to throw away: all rows are one
+        out, x0, y0, OW, pitch = out.reshape(out.shape[0], out.shape[1], 1, -1), y0 * OW, 0, total, total
     lane = VECTOR // pixels.itemsize
     target = np.empty((ROWS, VECTORS * lane), pixels.dtype)
     for unit in range(start, stop):

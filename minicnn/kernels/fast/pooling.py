@@ -11,12 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minicnn.kernels.shapes import adaptive_windows, output_size, pooling_windows
+from minicnn.kernels.shapes import Pair, Shape, Windows, adaptive_windows, output_size
 
 from .parallel import jit, run
 
-Pair = tuple[int, int]
-Windows = tuple[np.ndarray, np.ndarray]  # first pixel and end of each window along one axis
 NOWHERE = np.int32(-(2**31))  # the first pixel of a window of nothing but padding
 BAND = 2**11  # windows whose maxima are found together: what is kept of them stays in the core's cache
 
@@ -34,7 +32,7 @@ def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, n
     return _maxima(_largest_of_uneven, x, output_size, *rows, *columns)
 
 
-def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
+def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: Shape) -> np.ndarray:
     planes, pixels = input_shape[0] * input_shape[1], grad.shape[2] * grad.shape[3]
     out = np.zeros((planes, input_shape[2] * input_shape[3]), grad.dtype)
     flat = [np.ascontiguousarray(array).reshape(planes, pixels) for array in (grad, indices)]
@@ -42,75 +40,21 @@ def max_pool2d_grad(grad: np.ndarray, indices: np.ndarray, input_shape: tuple[in
     return out.reshape(input_shape)
 
 
-def avg_pool2d(
-    x: np.ndarray,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> np.ndarray:
-    rows, columns, divisor = _average_windows(
-        x.shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
-    return _means(x, rows, columns, divisor)
+def avg_pool2d(x: np.ndarray, rows: Windows, columns: Windows, divisor: np.ndarray) -> np.ndarray:
+    N, C, H, W = x.shape
+    out = np.empty((N * C, *divisor.shape), x.dtype)
+    run(_add_up, N * C, x.size, np.ascontiguousarray(x).reshape(N * C, H, W), out, *rows, *columns)
+    return out.reshape(N, C, *divisor.shape) / divisor.astype(x.dtype)
 
 
 def avg_pool2d_grad(
-    grad: np.ndarray,
-    input_shape: tuple[int, ...],
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
+    grad: np.ndarray, input_shape: Shape, rows: Windows, columns: Windows, divisor: np.ndarray
 ) -> np.ndarray:
-    rows, columns, divisor = _average_windows(
-        input_shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
-    return _shares(grad, input_shape, rows, columns, divisor)
-
-
-def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
-    return _means(x, *_adaptive(x.shape, output_size))
-
-
-def adaptive_avg_pool2d_grad(grad: np.ndarray, input_shape: tuple[int, ...], output_size: Pair) -> np.ndarray:
-    return _shares(grad, input_shape, *_adaptive(input_shape, output_size))
-
-
-# --------------------------------------------------------------------------------------------------------------- windows
-
-
-def _adaptive(shape: tuple[int, ...], output_size: Pair) -> tuple[Windows, Windows, np.ndarray]:
-    rows, columns = (adaptive_windows(n, count) for n, count in zip(shape[2:], output_size, strict=True))
-    return rows, columns, np.outer(rows[1] - rows[0], columns[1] - columns[0])
-
-
-def _average_windows(
-    shape: tuple[int, ...],
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> tuple[Windows, Windows, np.ndarray]:
-    """The windows along both axes, and what the sum of each is divided by: (OH, OW)."""
-    windows, lengths = [], []
-    for n, k, s, p in zip(shape[2:], kernel, stride, padding, strict=True):
-        first, end = pooling_windows(n, k, s, p, 1, ceil_mode)
-        windows.append((first, end))
-        start = np.arange(len(first)) * s - p
-        lengths.append(np.minimum(start + k, n + p) - start if count_include_pad else end - first)
-    divisor = (
-        np.outer(*lengths)
-        if divisor_override is None
-        else np.full((len(lengths[0]), len(lengths[1])), divisor_override)
-    )
-    return windows[0], windows[1], divisor
+    N, C, H, W = input_shape
+    out = np.zeros((N * C, H, W), grad.dtype)
+    share = (grad / divisor.astype(grad.dtype)).reshape(N * C, *divisor.shape)
+    run(_hand_out, N * C, out.size, share, out, *rows, *columns)
+    return out.reshape(input_shape)
 
 
 def _maxima(kernel: Callable, x: np.ndarray, size: Sequence[int], *windows: object) -> tuple[np.ndarray, np.ndarray]:
@@ -118,23 +62,6 @@ def _maxima(kernel: Callable, x: np.ndarray, size: Sequence[int], *windows: obje
     out, indices = np.empty((N * C, *size), x.dtype), np.empty((N * C, *size), np.int64)
     run(kernel, N * C, x.size, np.ascontiguousarray(x).reshape(N * C, H, W), out, indices, *windows)
     return out.reshape(N, C, *size), indices.reshape(N, C, *size)
-
-
-def _means(x: np.ndarray, rows: Windows, columns: Windows, divisor: np.ndarray) -> np.ndarray:
-    N, C, H, W = x.shape
-    out = np.empty((N * C, len(rows[0]), len(columns[0])), x.dtype)
-    run(_add_up, N * C, x.size, np.ascontiguousarray(x).reshape(N * C, H, W), out, *rows, *columns)
-    return out.reshape(N, C, *out.shape[1:]) / divisor.astype(x.dtype)
-
-
-def _shares(
-    grad: np.ndarray, input_shape: tuple[int, ...], rows: Windows, columns: Windows, divisor: np.ndarray
-) -> np.ndarray:
-    N, C, H, W = input_shape
-    out = np.zeros((N * C, H, W), grad.dtype)
-    share = (grad / divisor.astype(grad.dtype)).reshape(N * C, *grad.shape[2:])
-    run(_hand_out, N * C, out.size, share, out, *rows, *columns)
-    return out.reshape(input_shape)
 
 
 # ----------------------------------------------------------------------------------------------- loops; unit: one plane

@@ -6,12 +6,9 @@ import math
 
 import numpy as np
 
-from minicnn.kernels.shapes import bilinear_sources, grid_taps, nearest_sources
+from minicnn.kernels.shapes import Pair, Scales, Shape, bilinear_sources, grid_taps, nearest_sources
 
 from .parallel import jit, run
-
-Pair = tuple[int, int]
-Scales = tuple[float | None, float | None]
 
 
 def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None, None)) -> np.ndarray:
@@ -20,7 +17,7 @@ def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None,
 
 
 def upsample_nearest2d_grad(
-    grad: np.ndarray, input_shape: tuple[int, ...], output_size: Pair, scales: Scales = (None, None)
+    grad: np.ndarray, input_shape: Shape, output_size: Pair, scales: Scales = (None, None)
 ) -> np.ndarray:
     out = grad
     for axis in (2, 3):
@@ -44,7 +41,7 @@ def upsample_bilinear2d(
 
 def upsample_bilinear2d_grad(
     grad: np.ndarray,
-    input_shape: tuple[int, ...],
+    input_shape: Shape,
     output_size: Pair,
     align_corners: bool,
     scales: Scales = (None, None),

@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minicnn.kernels.shapes import Geometry, Pair
+
 from .memory import scratch
 from .parallel import jit, run
 from .tile import ROWS, VECTOR, VECTORS, add_partial, lanes, tile, width_of
 
 PIXELS = 2**18  # numbers of x in one block of images or rows: they stay in a core's cache
 TERMS = 2**10  # of a sum in float32
-
-Pair = tuple[int, int]
 
 
 class Layout(NamedTuple):
@@ -38,15 +38,8 @@ class Layout(NamedTuple):
     runs: np.ndarray  # where each run of kernel elements begins
 
 
-def conv2d_grad_weight(
-    grad: np.ndarray,
-    x: np.ndarray,
-    weight_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-) -> np.ndarray:
+def conv2d_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    _, weight_shape, stride, padding, dilation, groups, _ = geometry
     N, O, OH, OW = grad.shape
     _, C, KH, KW = weight_shape  # C: of one group
     if 0 in (N, OH, OW, *weight_shape):

@@ -20,11 +20,10 @@ sees that pixel or not: `is_even` says where that does no harm. Float64, where e
 
 import numpy as np
 
-from minicnn.kernels.shapes import output_size
+from minicnn.kernels.shapes import Geometry, output_size
 
-from . import parallel
-from .direct import pick
-from .memory import scratch
+from . import direct, parallel
+from .memory import pick, scratch
 from .parallel import jit, jit_sums, run
 from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
 
@@ -90,6 +89,44 @@ def _outputs_4(at_0, at_a, at_minus_a, at_b, at_minus_b, at_infinity):
 def _outputs_2(at_0, at_a, at_minus_a, at_b, at_minus_b, at_infinity):
     even = at_a + at_minus_a + at_b + at_minus_b
     return at_0 + even, A * (at_a - at_minus_a) + B * (at_b - at_minus_b) + at_infinity
+
+
+def suits(geometry: Geometry) -> bool:
+    """Whether Winograd's algorithm may be used: only in float32, because it rounds more."""
+    KH, KW = geometry.weight_shape[2:]
+    return (
+        geometry.dtype == np.float32 and geometry.groups == 1 and KH == KW and KH in OUTPUTS
+        and geometry.stride == (1, 1) == geometry.dilation and max(geometry.padding) < KH and geometry.input_shape[0] > 0
+    )  # fmt: skip
+
+
+def pays(geometry: Geometry) -> bool:
+    """Whether the products that it saves repay the transforms. Those of the kernels are shared by the tiles, those of the tiles
+    by the channels: there must be enough of both."""
+    (N, C, _, _), (O, _, K, _) = geometry.input_shape, geometry.weight_shape
+    OH, OW = geometry.output_size
+    m = OUTPUTS[K]
+    tiles = N * -(-OH // m) * -(-OW // m)
+    return min(C, O) >= (32 if tiles >= 32 else 192) and tiles >= 16
+
+
+def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """Its sums would carry a large, infinite or NaN pixel to outputs that do not see it; such data takes the exact path."""
+    if is_even(x):
+        out, finite = convolve(x, weight, geometry.padding, bias)
+        if finite:
+            return out
+    return direct.conv2d(geometry, x, weight, bias)
+
+
+def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The gradient is a convolution of `grad` with the kernels turned by 180 degrees, inputs and outputs exchanged."""
+    if is_even(grad):
+        PH, PW = (weight.shape[2] - 1 - p for p in geometry.padding)
+        out, finite = convolve(grad, weight, (PH, PW), None, turned=True)
+        if finite:
+            return out
+    return direct.conv2d_grad_input(geometry, grad, weight)
 
 
 def is_even(x: np.ndarray) -> bool:
