@@ -17,11 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import reference
+from minicnn.kernels import reference, shapes
 from minicnn.kernels.fast import activation, convolution, pooling, product, resize, sums
-from minicnn.kernels.shapes import (
-    Geometry, Pair, Shape, adaptive_average_windows, average_windows, output_size, transposed_size,
-)  # fmt: skip
+from minicnn.kernels.shapes import adaptive_average_windows, average_windows, output_size, transposed_size
 
 __all__ = [
     "adaptive_average_windows", "add_up", "average_windows", "current", "exact", "explain", "get", "output_size",
@@ -119,11 +117,11 @@ def _cast(value: Any, source: type, target: type) -> Any:
 
 
 def explain(
-    input_shape: Shape,
-    weight_shape: Shape,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
+    input_shape: shapes.Shape,
+    weight_shape: shapes.Shape,
+    stride: shapes.Pair = (1, 1),
+    padding: shapes.Pair = (0, 0),
+    dilation: shapes.Pair = (1, 1),
     groups: int = 1,
     dtype: type = np.float32,
     operation: str = "forward",
@@ -136,13 +134,13 @@ def explain(
         raise ValueError(f"operation is one of {', '.join(map(repr, convolution.OPERATIONS))}, not {operation!r}")
     if current() == "reference":
         return "reference"
-    shapes = tuple(input_shape), tuple(weight_shape)
-    geometry = Geometry(*shapes, stride, padding, dilation, groups, np.dtype(dtype))
+    sizes = tuple(input_shape), tuple(weight_shape)
+    geometry = shapes.Geometry(*sizes, stride, padding, dilation, groups, np.dtype(dtype))
     return convolution.plan(geometry, operation, current())
 
 
 def add_up(
-    x: np.ndarray, axes: int | Shape | None = None, keepdims: bool = False, dtype: np.dtype | type | None = None
+    x: np.ndarray, axes: int | shapes.Shape | None = None, keepdims: bool = False, dtype: np.dtype | type | None = None
 ) -> np.ndarray:
     """The sum over these axes, over all if None, as `dtype`, x's if None (int64 for integers). float64 adds up: see `sums.py`."""
     axes = tuple(range(x.ndim)) if axes is None else tuple(axis % x.ndim for axis in np.atleast_1d(axes).tolist())

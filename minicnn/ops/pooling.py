@@ -51,13 +51,15 @@ class AvgPool2D(Op):
     @staticmethod
     def forward(ctx, x, *geometry):
         ctx.save_for_backward(x)
-        ctx.windows = kernels.average_windows(x.array.shape, *geometry)
-        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *ctx.windows)
+        ctx.geometry = geometry
+        windows = kernels.average_windows(x.array.shape, *geometry)
+        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *windows)
 
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
-        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *ctx.windows)
+        windows = kernels.average_windows(x.array.shape, *ctx.geometry)
+        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *windows)
 
 
 class AdaptiveAvgPool2D(Op):
@@ -66,8 +68,9 @@ class AdaptiveAvgPool2D(Op):
     @staticmethod
     def forward(ctx, x, output_size):
         ctx.save_for_backward(x)
-        ctx.windows = kernels.adaptive_average_windows(x.array.shape, output_size)
-        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *ctx.windows)
+        ctx.size = output_size
+        windows = kernels.adaptive_average_windows(x.array.shape, output_size)
+        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *windows)
 
     @staticmethod
     def backward(ctx, grad):
@@ -77,7 +80,8 @@ class AdaptiveAvgPool2D(Op):
                 "adaptive_avg_pool2d_backward(): Expected grad_output to have non-zero size for non-batch dimensions, but "
                 f"grad_output has sizes {list(grad.array.shape)}"
             )
-        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *ctx.windows)
+        windows = kernels.adaptive_average_windows(x.array.shape, ctx.size)
+        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *windows)
 
 
 def max_pool2d(
