@@ -13,10 +13,11 @@ from minicnn._types import CATEGORY, dtype, short_name
 
 Number = (bool, int, float, complex, np.number, np.bool_)
 
-_default_dtype = np.dtype(np.float32)
+_default_dtype: np.dtype = np.dtype(np.float32)
 
 
 def default_dtype() -> np.dtype:
+    """The type of new tensors of Python floats: float32, unless `set_default_dtype` said otherwise."""
     return _default_dtype
 
 
@@ -47,12 +48,13 @@ def result_type(*operands: Any) -> np.dtype:
             rank, kind = (0 if operand.array.ndim else 1), operand.array.dtype
         else:
             rank, kind = 2, _number_dtype(operand)
-        ranks[rank] = kind if ranks[rank] is None else promote(ranks[rank], kind)
-    result: np.dtype | None = None
-    for kind in ranks:
-        if kind is not None and (result is None or CATEGORY[kind.kind] > CATEGORY[result.kind]):
-            result = kind if result is None or kind.kind != "c" or result.kind != "f" else np.result_type(result, kind)
-    return result
+        before = ranks[rank]
+        ranks[rank] = kind if before is None else promote(before, kind)
+    first, *lower = [kind for kind in ranks if kind is not None]
+    for kind in lower:
+        if CATEGORY[kind.kind] > CATEGORY[first.kind]:
+            first = np.result_type(first, kind) if kind.kind == "c" and first.kind == "f" else kind
+    return first
 
 
 def _number_dtype(value: Any) -> np.dtype:

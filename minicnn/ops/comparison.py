@@ -28,43 +28,37 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Maximum(Op):
-    """The larger of both; a tie gives half of the gradient to each."""
+class _Choice(Op):
+    """One of two, by `choose`; the gradient goes to a where it `wins` over b, half of it to each where they are equal."""
 
     slots = 2
+    choose: Any
+    wins: Any
 
-    @staticmethod
-    def forward(ctx, a, b, kind):
+    @classmethod
+    def forward(cls, ctx, a, b, kind):
         ctx.save_for_backward(a, b)
-        return np.maximum(*operands(a, b, kind)).astype(kind, copy=False)
+        return cls.choose(*operands(a, b, kind)).astype(kind, copy=False)
 
-    @staticmethod
-    def backward(ctx, grad):
+    @classmethod
+    def backward(cls, ctx, grad):
         a, b = (t.array for t in ctx.saved_tensors)
-        return _share(grad.array, a > b, a == b)
+        g = grad.array
+        half, won = g / 2, cls.wins(a, b)
+        to_a, to_b = (np.where(a == b, half, np.where(mine, g, 0)) for mine in (won, ~won))
+        return to_a.astype(g.dtype, copy=False), to_b.astype(g.dtype, copy=False)
 
 
-class Minimum(Op):
-    """The smaller of both; a tie gives half of the gradient to each."""
+class Maximum(_Choice):
+    """The larger of both."""
 
-    slots = 2
-
-    @staticmethod
-    def forward(ctx, a, b, kind):
-        ctx.save_for_backward(a, b)
-        return np.minimum(*operands(a, b, kind)).astype(kind, copy=False)
-
-    @staticmethod
-    def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        return _share(grad.array, a < b, a == b)
+    choose, wins = np.maximum, np.greater
 
 
-def _share(g: np.ndarray, first: np.ndarray, tie: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    half = g / 2
-    to_a = np.where(tie, half, np.where(first, g, 0))
-    to_b = np.where(tie, half, np.where(first, 0, g))
-    return to_a.astype(g.dtype, copy=False), to_b.astype(g.dtype, copy=False)
+class Minimum(_Choice):
+    """The smaller of both."""
+
+    choose, wins = np.minimum, np.less
 
 
 class Where(Op):
@@ -104,12 +98,14 @@ class MaskedFill(Op):
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of both, element by element, of their common shape. TypeError unless both are tensors."""
     need_tensor(input, "maximum")
     need_tensor(other, "maximum", "other", 2)
     return Maximum.apply(input, other, result_type(input, other))
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of both, element by element, of their common shape. TypeError unless both are tensors."""
     need_tensor(input, "minimum")
     need_tensor(other, "minimum", "other", 2)
     return Minimum.apply(input, other, result_type(input, other))
@@ -147,38 +143,47 @@ def _compare(name: str, compare: np.ufunc, a: Any, b: Any) -> Tensor:
 
 
 def eq(input: Any, other: Any) -> Tensor:
+    """input == other: booleans of their common shape. RuntimeError if the shapes do not broadcast."""
     return _compare("eq", np.equal, input, other)
 
 
 def ne(input: Any, other: Any) -> Tensor:
+    """input != other: booleans of their common shape. RuntimeError if the shapes do not broadcast."""
     return _compare("ne", np.not_equal, input, other)
 
 
 def lt(input: Any, other: Any) -> Tensor:
+    """input < other: booleans of their common shape. NotImplementedError for complex numbers."""
     return _compare("lt", np.less, input, other)
 
 
 def le(input: Any, other: Any) -> Tensor:
+    """input <= other: booleans of their common shape. NotImplementedError for complex numbers."""
     return _compare("le", np.less_equal, input, other)
 
 
 def gt(input: Any, other: Any) -> Tensor:
+    """input > other: booleans of their common shape. NotImplementedError for complex numbers."""
     return _compare("gt", np.greater, input, other)
 
 
 def ge(input: Any, other: Any) -> Tensor:
+    """input >= other: booleans of their common shape. NotImplementedError for complex numbers."""
     return _compare("ge", np.greater_equal, input, other)
 
 
 def isnan(input: Tensor) -> Tensor:
+    """Which elements are NaN: booleans of input's shape."""
     return Tensor.wrap(np.isnan(input.array))
 
 
 def isinf(input: Tensor) -> Tensor:
+    """Which elements are infinite: booleans of input's shape."""
     return Tensor.wrap(np.isinf(input.array))
 
 
 def isfinite(input: Tensor) -> Tensor:
+    """Which elements are neither infinite nor NaN: booleans of input's shape."""
     return Tensor.wrap(np.isfinite(input.array))
 
 
@@ -188,11 +193,12 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether all are as near as `isclose` asks, as one boolean. RuntimeError if the types differ."""
     return isclose(input, other, rtol, atol, equal_nan).array.all().item()
 
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-    """|input - other| <= atol + rtol |other|. RuntimeError if the types differ."""
+    """|input - other| <= atol + rtol |other|: booleans of their common shape. RuntimeError if the types differ."""
     if input.array.dtype != other.array.dtype:
         raise RuntimeError(f"{short_name(input.dtype)} did not match {short_name(other.dtype)}")
     return Tensor.wrap(np.isclose(input.array, other.array, rtol, atol, equal_nan))
@@ -205,14 +211,17 @@ def _bitwise(name: str, a: Any, b: Any) -> Tensor:
 
 
 def bitwise_and(input: Any, other: Any) -> Tensor:
+    """input & other, bit by bit, of their common shape. NotImplementedError for floating-point numbers."""
     return _bitwise("bitwise_and", input, other)
 
 
 def bitwise_or(input: Any, other: Any) -> Tensor:
+    """input | other, bit by bit, of their common shape. NotImplementedError for floating-point numbers."""
     return _bitwise("bitwise_or", input, other)
 
 
 def bitwise_xor(input: Any, other: Any) -> Tensor:
+    """input ^ other, bit by bit, of their common shape. NotImplementedError for floating-point numbers."""
     return _bitwise("bitwise_xor", input, other)
 
 
@@ -223,12 +232,15 @@ def _logical(name: str, a: Tensor, b: Tensor) -> Tensor:
 
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """Where both are not 0: booleans of their common shape. TypeError unless both are tensors."""
     return _logical("logical_and", input, other)
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """Where one of both is not 0: booleans of their common shape. TypeError unless both are tensors."""
     return _logical("logical_or", input, other)
 
 
 def logical_not(input: Tensor) -> Tensor:
+    """Which elements are 0: booleans of input's shape."""
     return Tensor.wrap(np.logical_not(input.array))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ __all__ = ["cat", "clone", "flip", "roll", "rot90", "stack", "tile", "tril", "tr
 
 
 class Clone(Op):
+    """The same numbers in memory of their own, in NumPy's order "C" or "K"."""
+
     @staticmethod
     def forward(ctx, a, order):
         return a.array.copy(order)
@@ -55,15 +58,22 @@ class Fill(Op, node_name="FillBackward2"):
 
 
 class Zero(Fill, node_name="ZeroBackward0"):
-    pass
+    """What `zero_` leaves."""
 
 
-class Cat(Op):
+class _OfList(Op):
+    """An operation on a list of tensors, which follow its one number."""
+
     takes_a_list = True
 
     @classmethod
     def tensor_slots(cls, args: tuple) -> list[int]:
+        """All but the first."""
         return list(range(1, len(args)))
+
+
+class Cat(_OfList):
+    """Tensors joined along an existing dimension."""
 
     @staticmethod
     def forward(ctx, dim, *tensors):
@@ -76,12 +86,8 @@ class Cat(Op):
         return (None, *np.split(grad.array, ctx.ends, axis=ctx.dim))
 
 
-class Stack(Op):
-    takes_a_list = True
-
-    @classmethod
-    def tensor_slots(cls, args: tuple) -> list[int]:
-        return list(range(1, len(args)))
+class Stack(_OfList):
+    """Tensors joined along a new dimension."""
 
     @staticmethod
     def forward(ctx, dim, *tensors):
@@ -108,18 +114,9 @@ class Repeat(Op):
         return kernels.add_up(grad.array.reshape(pairs), tuple(range(0, len(pairs), 2)))
 
 
-class Flip(Op):
-    @staticmethod
-    def forward(ctx, a, dims):
-        ctx.dims = dims
-        return np.flip(a.array, dims).copy()
-
-    @staticmethod
-    def backward(ctx, grad):
-        return np.flip(grad.array, ctx.dims)
-
-
 class Roll(Op):
+    """Every element moved on; the gradient is moved back."""
+
     @staticmethod
     def forward(ctx, a, shifts, dims):
         ctx.shifts, ctx.dims = shifts, dims
@@ -127,11 +124,12 @@ class Roll(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        back = -ctx.shifts if isinstance(ctx.shifts, int) else tuple(-s for s in ctx.shifts)
-        return np.roll(grad.array, back, ctx.dims)
+        return np.roll(grad.array, tuple(-shift for shift in ctx.shifts), ctx.dims)
 
 
 class Rot90(Op):
+    """k quarter turns in the plane of two dimensions; the gradient is turned back."""
+
     @staticmethod
     def forward(ctx, a, k, dims):
         ctx.k, ctx.dims = k, dims
@@ -142,33 +140,44 @@ class Rot90(Op):
         return np.rot90(grad.array, -ctx.k, ctx.dims)
 
 
-class Tril(Op):
-    @staticmethod
-    def forward(ctx, a, diagonal):
-        ctx.diagonal = diagonal
-        return np.tril(a.array, diagonal)
+class _Symmetric(Op):
+    """A linear map that is its own transpose: what it does to the tensor, it does to the gradient."""
 
-    @staticmethod
-    def backward(ctx, grad):
-        return np.tril(grad.array, ctx.diagonal)
+    map: Any
+
+    @classmethod
+    def forward(cls, ctx, a, *args):
+        ctx.args = args
+        return cls.map(a.array, *args)
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        return cls.map(grad.array, *ctx.args)
 
 
-class Triu(Op):
-    @staticmethod
-    def forward(ctx, a, diagonal):
-        ctx.diagonal = diagonal
-        return np.triu(a.array, diagonal)
+class Flip(_Symmetric):
+    """The other way round along dimensions."""
 
-    @staticmethod
-    def backward(ctx, grad):
-        return np.triu(grad.array, ctx.diagonal)
+    map = staticmethod(lambda array, dims: np.flip(array, dims).copy())
+
+
+class Tril(_Symmetric):
+    """Zeros above a diagonal."""
+
+    map = staticmethod(np.tril)
+
+
+class Triu(_Symmetric):
+    """Zeros below a diagonal."""
+
+    map = staticmethod(np.triu)
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
 def clone(input: Tensor, order: str = "K") -> Tensor:
-    """A copy that is part of the graph."""
+    """A copy that is part of the graph, of input's shape and type; in its order in memory, or NumPy's "C"."""
     return Clone.apply(input, order)
 
 
@@ -178,7 +187,10 @@ def contiguous(input: Tensor) -> Tensor:
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors joined along an existing dimension."""
+    """Tensors joined along an existing dimension: their lengths add up.
+
+    RuntimeError if another dimension differs, or for a 0-d tensor; ValueError for an empty list.
+    """
     tensors = [t for t in tensors if t.array.shape != (0,)] or list(tensors[:1])
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
@@ -207,7 +219,7 @@ def _same_type(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new dimension."""
+    """Tensors of one shape (...) -> (..., n, ...), the new dimension at `dim`. RuntimeError if the shapes differ."""
     tensors = list(tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
@@ -221,26 +233,33 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def repeat(input: Tensor, repeats: Sequence[int]) -> Tensor:
-    """Copies laid side by side, as often as `repeats` says for each dimension."""
+    """Copies laid side by side, as often as `repeats` says for each dimension; more numbers make new leading ones.
+
+    RuntimeError if there are fewer numbers than dimensions.
+    """
     if len(repeats) < input.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return Repeat.apply(input, tuple(repeats))
 
 
 def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
-    """Like `repeat`, but missing leading numbers count as 1."""
+    """Copies laid side by side: like `repeat`, but missing leading numbers count as 1."""
     return repeat(input, (1,) * (input.array.ndim - len(dims)) + tuple(dims))
 
 
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
+    """The elements in reverse order along the dimensions, a copy of input's shape. IndexError for a missing dimension."""
     return Flip.apply(input, wrap_dims(dims, input.array.ndim) if len(dims) else ())
 
 
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
-    """Shifted along the dimensions; what leaves at one end comes in at the other."""
+    """Shifted along the dimensions, of input's shape; what leaves at one end comes in at the other.
+
+    Without `dims` the flattened tensor is shifted. RuntimeError if there are not as many shifts as dimensions.
+    """
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     if dims is None and len(shifts) == 1:
-        return Roll.apply(input, shifts[0], None)
+        return Roll.apply(input, shifts, None)
     dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
@@ -252,7 +271,7 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
 
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
+    """Turned by k quarters in the plane of two dimensions, from the first towards the second. RuntimeError if they are one."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.array.ndim < 2:
@@ -269,10 +288,12 @@ def _need_matrix(input: Tensor, name: str) -> None:
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """Zeros above the diagonal of the last two dimensions, of input's shape; diagonal 1 keeps one more. RuntimeError below 2-d."""
     _need_matrix(input, "tril")
     return Tril.apply(input, diagonal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """Zeros below the diagonal of the last two dimensions, of input's shape; diagonal 1 drops one more. RuntimeError below 2-d."""
     _need_matrix(input, "triu")
     return Triu.apply(input, diagonal)

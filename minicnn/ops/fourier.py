@@ -98,12 +98,14 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
 
 
 def view_as_complex(input: Tensor) -> Tensor:
+    """(..., 2) real and imaginary parts -> (...) complex. RuntimeError for another last dimension."""
     if input.array.shape[-1:] != (2,):
         raise RuntimeError("Tensor must have a last dimension of size 2")
     return ViewAsComplex.apply(input)
 
 
 def view_as_real(input: Tensor) -> Tensor:
+    """(...) complex -> (..., 2) real and imaginary parts."""
     return ViewAsReal.apply(input)
 
 

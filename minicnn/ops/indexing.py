@@ -115,7 +115,7 @@ class Gather(Op):
 def _places(index: np.ndarray, dim: int) -> tuple:
     """What `gather` reads and `scatter` writes, as NumPy's index; 0-d counts as a vector of one element."""
     index = np.atleast_1d(index)
-    places = list(np.indices(index.shape, sparse=True))
+    places: list[np.ndarray] = list(np.indices(index.shape, sparse=True))
     places[dim] = index
     return tuple(places)
 
@@ -215,14 +215,6 @@ def _means_several(key: Any) -> bool:
     return True
 
 
-def _parts(key: Any) -> tuple:
-    """The key's parts. A list that holds lists, tensors, slices, None or ... means the same as the tuple, as in PyTorch."""
-    several = (list, tuple, range, Tensor, np.ndarray, slice, type(None), type(Ellipsis))
-    if isinstance(key, list) and len(key) < 32 and any(isinstance(part, several) for part in key):
-        return tuple(key)
-    return key if isinstance(key, tuple) else (key,)
-
-
 def _item(item: Any) -> Any:
     """One part of a key: None, ..., int, slice of ints, or a tensor of indices or a mask."""
     if item is None or item is Ellipsis:
@@ -248,13 +240,12 @@ def _item(item: Any) -> Any:
         if kind == np.uint8:
             warn_user("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.")
             return elementwise.to_dtype(item, np.dtype(bool))
-        if kind not in (bool, np.int32, np.int64) and (item.array.ndim or kind.kind not in "biu"):
+        if kind.name not in ("bool", "int32", "int64") and (item.array.ndim or kind.kind not in "biu"):
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     if not isinstance(item, Tensor):
-        kind = type(item).__name__
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
-            f"{kind})"
+            f"{type(item).__name__})"
         )
     return int(item.array) if item.array.ndim == 0 and not _is_mask(item) else item
 

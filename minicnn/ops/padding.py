@@ -76,22 +76,28 @@ class _BorderPad(Op):
 
 
 class ReflectionPad1D(_BorderPad):
+    """The mirror image, without the edge itself."""
+
     mode = "reflect"
 
 
-class ReflectionPad2D(_BorderPad):
-    mode = "reflect"
+class ReflectionPad2D(ReflectionPad1D):
+    """The same on all four sides."""
 
 
 class ReplicationPad1D(_BorderPad):
+    """The edge again and again."""
+
     mode = "replicate"
 
 
-class ReplicationPad2D(_BorderPad):
-    mode = "replicate"
+class ReplicationPad2D(ReplicationPad1D):
+    """The same on all four sides."""
 
 
 class CircularPad(_BorderPad):
+    """What stands at the other end."""
+
     mode = "circular"
 
 

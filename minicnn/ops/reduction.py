@@ -10,6 +10,7 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
+from minicnn._types import short_name
 from minicnn.autograd.function import Op
 from minicnn.ops import comparison, elementwise
 from minicnn.ops._common import count, floating, implemented, mean_of, product_of, wrap_dim, wrap_dims
@@ -203,10 +204,14 @@ class _Extreme(Op):
 
 
 class Amax(_Extreme):
+    """The largest over dims."""
+
     extreme = staticmethod(lambda array, dims, keepdim: array.max(axis=dims, keepdims=keepdim))
 
 
 class Amin(_Extreme):
+    """The smallest over dims."""
+
     extreme = staticmethod(lambda array, dims, keepdim: array.min(axis=dims, keepdims=keepdim))
 
 
@@ -333,7 +338,7 @@ class Logsumexp(Op):
 
 
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """Sum over the dimensions `dim`, or over all. Integers add up in int64."""
+    """Sum over the dimensions `dim`, or over all: input's shape without them, or with 1 for `keepdim`. Integers: in int64."""
     if dtype is not None:
         input = elementwise.to_dtype(input, dtype.numpy)
     dims = wrap_dims(dim, input.array.ndim)
@@ -341,7 +346,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
 
 
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The sum with NaN counted as 0."""
+    """Sum over the dimensions `dim`, or over all, with NaN counted as 0."""
     return Nansum.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
@@ -352,12 +357,13 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any =
     if input.array.dtype.kind not in "fc":
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
-            f"{input.dtype.tensor_type.removesuffix('Tensor')}"
+            f"{short_name(input.dtype)}"
         )
     return (MeanAll if dim is None else Mean).apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Product over the dimension `dim`, or over all: () or input's shape without `dim`. Integers multiply in int64."""
     dims = wrap_dims(dim, input.array.ndim)
     return (ProdAll if dim is None else Prod).apply(input, dims, keepdim)
 
@@ -447,64 +453,60 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return _arg("argmin", input, dim, keepdim)
 
 
-def _need_float(input: Tensor) -> None:
-    if input.array.dtype.kind not in "fc":
-        raise RuntimeError("std and var only support floating point and complex dtypes")
-
-
-def _correction(unbiased: bool, correction: float | None) -> float:
-    return float(unbiased) if correction is None else correction
-
-
 def var(
     input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
-    """Variance over `dim`, or over all; the denominator is n - 1, or n - correction."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    _need_float(input)
-    return Var.apply(input, wrap_dims(dim, input.array.ndim), _correction(unbiased, correction), keepdim)
+    """Variance over `dim`, or over all; the denominator is n - 1, or n - correction. RuntimeError for integers."""
+    return _deviation(Var, input, dim, unbiased, keepdim, correction)
 
 
 def std(
     input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
-    """Square root of the variance."""
-    if isinstance(dim, bool):
+    """Square root of the variance over `dim`, or over all. RuntimeError for integers."""
+    return _deviation(Std, input, dim, unbiased, keepdim, correction)
+
+
+def _deviation(
+    op: type[Op], input: Tensor, dim: Any, unbiased: bool, keepdim: bool, correction: float | None
+) -> Tensor:
+    if isinstance(dim, bool):  # var(False): the first argument is `unbiased`
         dim, unbiased = None, dim
-    _need_float(input)
-    return Std.apply(input, wrap_dims(dim, input.array.ndim), _correction(unbiased, correction), keepdim)
+    if input.array.dtype.kind not in "fc":
+        raise RuntimeError("std and var only support floating point and complex dtypes")
+    correction = float(unbiased) if correction is None else correction
+    return op.apply(input, wrap_dims(dim, input.array.ndim), correction, keepdim)
 
 
 def norm(
     input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None
 ) -> Tensor:
-    """The p-norm of all elements, or over `dim`; "fro" and None are p = 2."""
+    """(sum |input|^p)^(1/p) over all elements, or over `dim`; "fro" and None are p = 2. RuntimeError for integers."""
     if dtype is not None:
         input = elementwise.to_dtype(input, dtype.numpy)
     if input.array.dtype.kind not in "fc":
         raise RuntimeError(
-            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-            f"{input.dtype.tensor_type.removesuffix('Tensor')}"
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {short_name(input.dtype)}"
         )
-    power = 2.0 if p in ("fro", None) else float(p)
+    power = 2.0 if p is None or p == "fro" else float(p)
     return LinalgVectorNorm.apply(input, power, wrap_dims(dim, input.array.ndim), keepdim)
 
 
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    """log(sum of exp(input)) over `dim`, without overflow."""
     input = elementwise.to_dtype(input, floating(input.array.dtype))
     return Logsumexp.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether one element, or one over `dim`, is not 0: booleans, of uint8 uint8 as in PyTorch."""
-    return _truth(input.array, input.array.any(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
+    return _truth(input.array, np.any(input.array, axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether no element, or none over `dim`, is 0: booleans, of uint8 uint8 as in PyTorch."""
-    return _truth(input.array, input.array.all(axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
+    return _truth(input.array, np.all(input.array, axis=wrap_dims(dim, input.array.ndim), keepdims=keepdim))
 
 
-def _truth(array: np.ndarray, result: np.ndarray) -> Tensor:
+def _truth(array: np.ndarray, result: Any) -> Tensor:
     return Tensor.wrap(np.asarray(result, np.uint8 if array.dtype == np.uint8 else np.bool_))

@@ -19,6 +19,8 @@ __all__ = [
 
 
 class View(ViewOp):
+    """Another shape for the same memory."""
+
     @staticmethod
     def forward(ctx, a, shape):
         ctx.shape = a.array.shape
@@ -43,6 +45,8 @@ class UnsafeView(Op):
 
 
 class Alias(ViewOp):
+    """The same memory in the same shape: `x[...]`."""
+
     @staticmethod
     def forward(ctx, a):
         return a.array.view()
@@ -53,6 +57,8 @@ class Alias(ViewOp):
 
 
 class Permute(ViewOp):
+    """The dimensions in another order."""
+
     @staticmethod
     def forward(ctx, a, dims):
         ctx.back = tuple(np.argsort(dims).tolist())
@@ -64,6 +70,8 @@ class Permute(ViewOp):
 
 
 class Transpose(ViewOp):
+    """Two dimensions exchanged."""
+
     @staticmethod
     def forward(ctx, a, dim0, dim1):
         ctx.dims = dim0, dim1
@@ -75,6 +83,8 @@ class Transpose(ViewOp):
 
 
 class T(ViewOp):
+    """A matrix turned over."""
+
     @staticmethod
     def forward(ctx, a):
         return a.array.T
@@ -85,19 +95,19 @@ class T(ViewOp):
 
 
 class Squeeze(View, node_name="SqueezeBackward0"):
-    pass
+    """Without all dimensions of length 1."""
 
 
 class SqueezeDim(View, node_name="SqueezeBackward1"):
-    pass
+    """Without one dimension of length 1."""
 
 
 class SqueezeDims(View, node_name="SqueezeBackward2"):
-    pass
+    """Without some dimensions of length 1."""
 
 
 class Unsqueeze(View):
-    pass
+    """With one more dimension of length 1."""
 
 
 class Expand(ViewOp):
@@ -207,7 +217,7 @@ def numel(input: Tensor) -> int:
 
 
 def view(input: Tensor, shape: Sequence[int]) -> Tensor:
-    """The same memory in another shape. RuntimeError if that needs a copy: use `reshape`."""
+    """The same memory in another shape, one -1 worked out. RuntimeError if that needs a copy: use `reshape`."""
     shape = _full_shape(shape, input.array.size)
     try:
         return View.apply(input, shape)
@@ -219,7 +229,7 @@ def view(input: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
-    """Another shape: a view where that is possible, else a copy."""
+    """The same elements in another shape, one -1 worked out: a view where that is possible, else a copy."""
     shape = _full_shape(shape, input.array.size)
     try:
         return View.apply(input, shape)
@@ -228,7 +238,7 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The dimensions from start_dim to end_dim as one."""
+    """(a, b, c, ...) -> (a * b * c * ...): the dimensions from start_dim to end_dim as one; a view where possible."""
     ndim = input.array.ndim
     start, end = wrap_dim(start_dim, ndim), wrap_dim(end_dim, ndim)
     if ndim == 0:
@@ -243,7 +253,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One dimension as several."""
+    """One dimension as several, of these sizes, one -1 worked out; a view. RuntimeError if they do not fit."""
     if not input.array.ndim or not len(sizes):
         raise RuntimeError(f"unflatten: a dimension and its sizes are needed, got {input.array.ndim} and {list(sizes)}")
     dim = wrap_dim(dim, input.array.ndim)
@@ -252,7 +262,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
-    """The dimensions in another order, without a copy."""
+    """The dimensions in another order, without a copy. RuntimeError unless `dims` names each once."""
     ndim = input.array.ndim
     if len(dims) != ndim:
         raise RuntimeError(
@@ -266,6 +276,7 @@ def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
 
 
 def movedim(input: Tensor, source: int, destination: int) -> Tensor:
+    """One dimension moved to another place, the others in their order; a view. IndexError if there is no such dimension."""
     ndim = input.array.ndim
     order = [d for d in range(ndim) if d != wrap_dim(source, ndim)]
     order.insert(wrap_dim(destination, ndim), wrap_dim(source, ndim))
@@ -273,36 +284,37 @@ def movedim(input: Tensor, source: int, destination: int) -> Tensor:
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions exchanged, without a copy."""
+    """Two dimensions exchanged, without a copy. IndexError if there is no such dimension."""
     return Transpose.apply(input, wrap_dim(dim0, input.array.ndim), wrap_dim(dim1, input.array.ndim))
 
 
 def t(input: Tensor) -> Tensor:
+    """(n, m) -> (m, n), a view; a vector stays as it is. RuntimeError for more dimensions."""
     if input.array.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.array.ndim}D")
     return T.apply(input)
 
 
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """Without the dimensions of length 1: all of them, or those named."""
+    """Without the dimensions of length 1: all of them, or those named; a view."""
     shape = input.array.shape
     if dim is None:
         return Squeeze.apply(input, tuple(n for n in shape if n != 1))
     several = not isinstance(dim, int)
-    gone = wrap_dims(dim, len(shape)) if not several or len(dim) else ()
+    gone = () if dim == () or dim == [] else wrap_dims(dim, len(shape))
     kept = tuple(n for i, n in enumerate(shape) if n != 1 or i not in gone)
     return (SqueezeDims if several else SqueezeDim).apply(input, kept)
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """With a dimension of length 1 at `dim`."""
+    """With one more dimension, of length 1, at `dim`; a view."""
     dim = wrap_dim(dim, input.array.ndim + 1)
     shape = input.array.shape
     return Unsqueeze.apply(input, (*shape[:dim], 1, *shape[dim:]))
 
 
 def expand(input: Tensor, shape: Sequence[int]) -> Tensor:
-    """Dimensions of length 1 repeated to `shape` without a copy; -1 keeps a length."""
+    """Dimensions of length 1 repeated to `shape` without a copy; -1 keeps a length. RuntimeError if another one differs."""
     old = input.array.shape
     extra = len(shape) - len(old)
     if extra < 0:
@@ -316,11 +328,12 @@ def expand(input: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
+    """Dimensions of length 1 repeated to `shape`, without a copy; another name of `expand`."""
     return expand(input, shape)
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """One index of a dimension, which goes away; a view."""
+    """One index of a dimension, which goes away; a view. IndexError if it is out of range."""
     if not input.array.ndim:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     dim = wrap_dim(dim, input.array.ndim)
@@ -333,7 +346,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """`length` indices of a dimension from `start`; a view."""
+    """`length` indices of a dimension from `start`; a view. IndexError or RuntimeError if they are out of range."""
     if not input.array.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     dim = wrap_dim(dim, input.array.ndim)
@@ -349,7 +362,10 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of the given length (the last may be shorter), or of the given lengths; views."""
+    """Pieces along `dim` of the given length (the last may be shorter), or of the given lengths; views.
+
+    RuntimeError if the lengths do not add up to the dimension's.
+    """
     if not input.array.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim(dim, input.array.ndim)
@@ -379,7 +395,7 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` pieces of equal length (the last may be shorter); views."""
+    """At most `chunks` pieces of equal length along `dim` (the last may be shorter); views. RuntimeError below one."""
     if not input.array.ndim:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     if chunks < 1:
@@ -389,7 +405,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along a dimension; views."""
+    """The slices along a dimension, as many as it is long, each without it; views."""
     return Unbind.apply(input, wrap_dim(dim, input.array.ndim))
 
 

@@ -70,11 +70,12 @@ def _order(array: np.ndarray, dim: int, descending: bool) -> np.ndarray:
 
 
 def cumsum(input: Tensor, dim: int) -> Tensor:
+    """Running sums along `dim`, of input's shape; integers in int64."""
     return Cumsum.apply(input, wrap_dim(dim, input.array.ndim))
 
 
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
-    """(values, indices) in order along `dim`; equal elements keep their order."""
+    """(values, indices) in order along `dim`, both of input's shape; equal elements keep their order."""
     dim = wrap_dim(dim, input.array.ndim)
     if input.array.ndim == 0:
         return values_indices("sort", (input.clone(), Tensor.wrap(np.zeros((), np.int64))))
@@ -82,6 +83,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The indices that put the elements in order along `dim`, of input's shape; equal elements keep their order."""
     return sort(input, dim, descending).indices
 
 
@@ -96,12 +98,12 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 
 
 def unique(input: Tensor) -> Tensor:
-    """The different values, in order."""
+    """The different values, in order: (count,)."""
     return Tensor.wrap(np.unique(input.array))
 
 
 def bincount(input: Tensor, minlength: int = 0) -> Tensor:
-    """How often each number from 0 on is there: (max + 1,), or (minlength,) if that is more."""
+    """How often each number from 0 on is there: (max + 1,), or (minlength,) if that is more. RuntimeError for negative ones."""
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     implemented("bincount_cpu", input.array.dtype, "ui")
@@ -111,7 +113,10 @@ def bincount(input: Tensor, minlength: int = 0) -> Tensor:
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """Counts in equal bins from min to max (the data's range if both are 0), in the input's type."""
+    """Counts in equal bins from min to max (the data's range if both are 0): (bins,), in the input's type.
+
+    RuntimeError without bins, for min > max, or for a range that is not finite.
+    """
     implemented("histogram_cpu", input.array.dtype, "f")
     if bins < 1:
         raise RuntimeError(f"torch.histc: bins must be > 0, but got {bins}")
@@ -128,4 +133,5 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
+    """How many elements are not 0, in all or over `dim`: int64, input's shape without `dim`."""
     return Tensor.wrap(np.asarray(np.count_nonzero(input.array, axis=wrap_dims(dim, input.array.ndim)), np.int64))
