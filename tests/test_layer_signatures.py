@@ -107,7 +107,7 @@ def test_class_has_torchs_signature(name):
     assert parameters_of(getattr(minicnn.nn, name)) == parameters_of(getattr(real_torch.nn, name))
 
 
-@pytest.mark.parametrize("name", minicnn.nn.functional.__all__)
+@pytest.mark.parametrize("name", [n for n, value in vars(minicnn.nn.functional).items() if inspect.isfunction(value)])
 def test_function_has_torchs_signature(name):
     theirs = getattr(real_torch.nn.functional, name)
     try:
