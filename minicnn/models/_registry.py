@@ -26,6 +26,7 @@ OFFICIAL: dict[str, type[WeightsEnum]] = {}
 _BUILDERS: dict[str, Callable[..., Module]] = {}
 
 Builder = TypeVar("Builder", bound=Callable[..., Module])
+Network = TypeVar("Network", bound=Module)
 
 
 def register_model(official: type[WeightsEnum] | None = None) -> Callable[[Builder], Builder]:
@@ -108,7 +109,7 @@ def weights_path(name: str) -> Path:
 
 def build(
     name: str,
-    architecture: Callable[..., Module],
+    architecture: Callable[..., Network],
     weights: WeightsArgument,
     progress: bool = True,
     *,
@@ -116,7 +117,7 @@ def build(
     default: ModelMeta = IMAGENET,
     pretrained: bool | None = None,
     **kwargs: Any,
-) -> Module:
+) -> Network:
     """`architecture(**kwargs)` with its weights and its `meta`: what every model function comes down to.
 
     `weights` is None (the fresh initialisation), a member of the model's official weights or its name (downloaded once),

@@ -206,27 +206,16 @@ class ResNet50_Weights(WeightsEnum):
 @register_model(ResNet18_Weights)
 def resnet18(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-18: 11.7 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
-    return _resnet("resnet18", BasicBlock, (2, 2, 2, 2), weights, progress, kwargs)
+    return build("resnet18", ResNet, weights, progress, output="fc", block=BasicBlock, layers=(2, 2, 2, 2), **kwargs)
 
 
 @register_model(ResNet34_Weights)
 def resnet34(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-34: 21.8 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
-    return _resnet("resnet34", BasicBlock, (3, 4, 6, 3), weights, progress, kwargs)
+    return build("resnet34", ResNet, weights, progress, output="fc", block=BasicBlock, layers=(3, 4, 6, 3), **kwargs)
 
 
 @register_model(ResNet50_Weights)
 def resnet50(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-50: 25.6 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
-    return _resnet("resnet50", Bottleneck, (3, 4, 6, 3), weights, progress, kwargs)
-
-
-def _resnet(
-    name: str,
-    block: type[BasicBlock] | type[Bottleneck],
-    layers: Sequence[int],
-    weights: WeightsArgument,
-    progress: bool,
-    kwargs: dict[str, Any],
-) -> ResNet:
-    return build(name, ResNet, weights, progress, output="fc", block=block, layers=layers, **kwargs)
+    return build("resnet50", ResNet, weights, progress, output="fc", block=Bottleneck, layers=(3, 4, 6, 3), **kwargs)

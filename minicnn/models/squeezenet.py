@@ -31,40 +31,24 @@ class Fire(nn.Module):
         return cat([narrow, wide], 1)
 
 
-def _features_1_0() -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(3, 96, kernel_size=7, stride=2),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
-        Fire(96, 16, 64, 64),
-        Fire(128, 16, 64, 64),
-        Fire(128, 32, 128, 128),
-        nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
-        Fire(256, 32, 128, 128),
-        Fire(256, 48, 192, 192),
-        Fire(384, 48, 192, 192),
-        Fire(384, 64, 256, 256),
-        nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
-        Fire(512, 64, 256, 256),
-    )
+# How many maps each Fire squeezes its input to (it expands them to eight times as many), "M" where a max-pooling stands.
+cfgs: dict[str, list[int | str]] = {
+    "1_0": ["M", 16, 16, 32, "M", 32, 48, 48, 64, "M", 64],
+    "1_1": ["M", 16, 16, "M", 32, 32, "M", 48, 48, 64, 64],
+}
 
 
-def _features_1_1() -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(3, 64, kernel_size=3, stride=2),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
-        Fire(64, 16, 64, 64),
-        Fire(128, 16, 64, 64),
-        nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
-        Fire(128, 32, 128, 128),
-        Fire(256, 32, 128, 128),
-        nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
-        Fire(256, 48, 192, 192),
-        Fire(384, 48, 192, 192),
-        Fire(384, 64, 256, 256),
-        Fire(512, 64, 256, 256),
-    )
+def make_layers(cfg: list[int | str], first: nn.Conv2d) -> nn.Sequential:
+    """The convolutions, of which `first` meets the image: (N, 3, H, W) -> (N, 512, about H / 16, W / 16)."""
+    layers: list[nn.Module] = [first, nn.ReLU(inplace=True)]
+    channels = first.out_channels
+    for maps in cfg:
+        if isinstance(maps, str):
+            layers.append(nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True))
+            continue
+        layers.append(Fire(channels, maps, 4 * maps, 4 * maps))
+        channels = 8 * maps
+    return nn.Sequential(*layers)
 
 
 class SqueezeNet(nn.Module):
@@ -77,11 +61,11 @@ class SqueezeNet(nn.Module):
 
     def __init__(self, version: str = "1_0", num_classes: int = 1000, dropout: float = 0.5) -> None:
         super().__init__()
-        versions = {"1_0": _features_1_0, "1_1": _features_1_1}
-        if version not in versions:
+        if version not in cfgs:
             raise ValueError(f"Unsupported SqueezeNet version {version}: 1_0 or 1_1 expected")
         self.num_classes = num_classes
-        self.features = versions[version]()
+        first = nn.Conv2d(3, 96, 7, stride=2) if version == "1_0" else nn.Conv2d(3, 64, 3, stride=2)
+        self.features = make_layers(cfgs[version], first)
         final_conv = nn.Conv2d(512, num_classes, kernel_size=1)
         self.classifier = nn.Sequential(
             nn.Dropout(p=dropout),

@@ -23,7 +23,7 @@ def make_layers(cfg: list[int | str], batch_norm: bool = False) -> nn.Sequential
     layers: list[nn.Module] = []
     channels = 3
     for maps in cfg:
-        if maps == "M":
+        if isinstance(maps, str):
             layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
             continue
         layers.append(nn.Conv2d(channels, maps, kernel_size=3, padding=1))

@@ -12,14 +12,8 @@ from minicnn._warnings import warn_user
 from minicnn.optim.optimizer import Optimizer
 
 __all__ = [
-    "CosineAnnealingLR",
-    "ExponentialLR",
-    "LRScheduler",
-    "LambdaLR",
-    "MultiStepLR",
-    "OneCycleLR",
-    "StepLR",
-]
+    "CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "MultiStepLR", "OneCycleLR", "StepLR",
+]  # fmt: skip
 
 
 class LRScheduler:

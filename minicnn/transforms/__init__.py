@@ -19,18 +19,9 @@ from minicnn.transforms import functional as F
 from minicnn.transforms.functional import InterpolationMode
 
 __all__ = [
-    "CenterCrop",
-    "Compose",
-    "ConvertImageDtype",
-    "InterpolationMode",
-    "Lambda",
-    "Normalize",
-    "PILToTensor",
-    "Resize",
-    "ToPILImage",
-    "ToTensor",
-    "functional",
-]
+    "CenterCrop", "Compose", "ConvertImageDtype", "InterpolationMode", "Lambda", "Normalize", "PILToTensor",
+    "Resize", "ToPILImage", "ToTensor", "functional",
+]  # fmt: skip
 
 
 class Compose:
@@ -110,15 +101,14 @@ class ConvertImageDtype(Module):
 class Normalize(Module):
     """(x - mean) / std for each channel of (..., C, H, W)."""
 
+    _shown = ("mean", "std")
+
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         super().__init__()
         self.mean, self.std, self.inplace = mean, std, inplace
 
     def forward(self, tensor: Tensor) -> Tensor:
         return F.normalize(tensor, self.mean, self.std, self.inplace)
-
-    def __repr__(self) -> str:
-        return f"Normalize(mean={self.mean}, std={self.std})"
 
 
 class Resize(Module):
@@ -149,6 +139,8 @@ class Resize(Module):
 class CenterCrop(Module):
     """The middle of an image; see `functional.center_crop`."""
 
+    _shown = ("size",)
+
     def __init__(self, size: int | Sequence[int]) -> None:
         super().__init__()
         sides = (size, size) if isinstance(size, int) else tuple(size)
@@ -156,9 +148,6 @@ class CenterCrop(Module):
 
     def forward(self, img: Image.Image | Tensor) -> Image.Image | Tensor:
         return F.center_crop(img, self.size)
-
-    def __repr__(self) -> str:
-        return f"CenterCrop(size={self.size})"
 
 
 class ImageClassification(Module):

@@ -13,17 +13,9 @@ from minicnn import _creation, _types
 from minicnn._tensor import Tensor
 
 __all__ = [
-    "InterpolationMode",
-    "center_crop",
-    "convert_image_dtype",
-    "crop",
-    "get_dimensions",
-    "normalize",
-    "pil_to_tensor",
-    "resize",
-    "to_pil_image",
-    "to_tensor",
-]
+    "InterpolationMode", "center_crop", "convert_image_dtype", "crop", "get_dimensions", "normalize",
+    "pil_to_tensor", "resize", "to_pil_image", "to_tensor",
+]  # fmt: skip
 
 _MODES_OF_CHANNELS = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}
 _MODE_OF_TYPE = {"uint8": "L", "int16": "I;16", "int32": "I", "float32": "F"}

@@ -13,16 +13,9 @@ from minicnn._creation import from_numpy, tensor
 from minicnn._tensor import Tensor
 
 __all__ = [
-    "DataLoader",
-    "Dataset",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-    "Subset",
-    "TensorDataset",
-    "default_collate",
-    "default_convert",
-]
+    "DataLoader", "Dataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset", "TensorDataset",
+    "default_collate", "default_convert",
+]  # fmt: skip
 
 
 class Dataset:
@@ -104,8 +97,6 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 def default_convert(item: Any) -> Any:
     """One item outside of a batch: its arrays as tensors."""
-    from minicnn._creation import from_numpy
-
     if isinstance(item, (np.ndarray, np.generic)):
         return from_numpy(np.asarray(item))
     if isinstance(item, dict):

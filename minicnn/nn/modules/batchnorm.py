@@ -40,13 +40,12 @@ class _NormBase(Module):
         self.track_running_stats = track_running_stats
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
             self.register_parameter(name, new_parameter((num_features,), device, dtype) if wanted else None)
-        if track_running_stats:
-            self.register_buffer("running_mean", creation.zeros(num_features, device=device, dtype=dtype))
-            self.register_buffer("running_var", creation.ones(num_features, device=device, dtype=dtype))
-            self.register_buffer("num_batches_tracked", creation.tensor(0, dtype=int64))
-        else:
-            for name in ("running_mean", "running_var", "num_batches_tracked"):
-                self.register_buffer(name, None)
+        for name, buffer in (
+            ("running_mean", creation.zeros(num_features, device=device, dtype=dtype)),
+            ("running_var", creation.ones(num_features, device=device, dtype=dtype)),
+            ("num_batches_tracked", creation.tensor(0, dtype=int64)),
+        ):
+            self.register_buffer(name, buffer if track_running_stats else None)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
@@ -93,16 +92,8 @@ class _BatchNorm(_NormBase):
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         # The running statistics are handed over if they are to be updated, or to be used.
         hand_over = not self.training or self.track_running_stats
-        return F.batch_norm(
-            input,
-            self.running_mean if hand_over else None,
-            self.running_var if hand_over else None,
-            self.weight,
-            self.bias,
-            by_batch,
-            factor,
-            self.eps,
-        )
+        mean, variance = (self.running_mean, self.running_var) if hand_over else (None, None)
+        return F.batch_norm(input, mean, variance, self.weight, self.bias, by_batch, factor, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):

@@ -59,13 +59,6 @@ class InstanceNorm2d(_NormBase):
         return self._normalize(input)
 
     def _normalize(self, input: Tensor) -> Tensor:
-        return F.instance_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or not self.track_running_stats,
-            self.momentum if self.momentum is not None else 0.0,
-            self.eps,
-        )
+        state = self.running_mean, self.running_var, self.weight, self.bias
+        by_image = self.training or not self.track_running_stats
+        return F.instance_norm(input, *state, by_image, 0.0 if self.momentum is None else self.momentum, self.eps)

@@ -37,16 +37,11 @@ from minicnn.nn.parameter import Parameter, zero_gradients
 from minicnn.utils.hooks import BackwardHook, RemovableHandle
 
 __all__ = [
-    "register_module_forward_pre_hook",
-    "register_module_forward_hook",
-    "register_module_full_backward_pre_hook",
-    "register_module_backward_hook",
-    "register_module_full_backward_hook",
-    "register_module_buffer_registration_hook",
-    "register_module_module_registration_hook",
-    "register_module_parameter_registration_hook",
-    "Module",
-]
+    "register_module_forward_pre_hook", "register_module_forward_hook", "register_module_full_backward_pre_hook",
+    "register_module_backward_hook", "register_module_full_backward_hook",
+    "register_module_buffer_registration_hook", "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook", "Module",
+]  # fmt: skip
 
 # Hooks for all modules. They run before a module's own.
 _global_backward_pre_hooks: Hooks = OrderedDict()
