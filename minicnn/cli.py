@@ -21,7 +21,6 @@ import numpy as np
 import minicnn
 from minicnn import models
 from minicnn.inspect.names import printable
-from minicnn.models._spec import raised_at
 from minicnn.serialization import atomic_write
 
 REMEDY = (
@@ -391,7 +390,7 @@ def _say(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)
 
 
-def _show_warning(message: Warning | str, *rest: Any) -> None:
+def _show_warning(message: Warning | str, *_rest: Any, **_more: Any) -> None:
     _say(f"minicnn: {message}")
 
 
@@ -404,7 +403,7 @@ def reason(error: BaseException) -> str:
     for pattern, option in OPTIONS:
         text = re.sub(pattern, option, text)
     kind = type(error).__name__
-    place = next(filter(None, map(raised_at, _causes(error))), "")
+    place = next(filter(None, map(models.raised_at, _causes(error))), "")
     if place and place not in text:
         said = " ".join(text.split())[:1000] or traceback.extract_tb(error.__traceback__)[-1].line
         return f"{place}: {kind}: {said} (--debug shows the traceback)"

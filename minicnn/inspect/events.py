@@ -1,7 +1,5 @@
 """The lines of a trace, how they print, and where two traces part. See `minicnn.inspect.tracing`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any

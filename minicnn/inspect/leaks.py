@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.inspect.calls import WatchedCalls
 from minicnn.inspect.names import named_modules, names_of
 from minicnn.inspect.stored import Hook, Stored, describe_hook, hooks_on, set_by_library, stored_by
 from minicnn.inspect.tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
@@ -105,8 +106,10 @@ class leaks(Sequence):
         self._before: set[tuple[int, int]] = set()  # the hooks that were there when the block began
         self._known: dict[tuple[int, int], Hook] = {}  # all that have been there since
         self._sights: dict[int, _Sight] = {}
-        self._open: list[Any] = []
-        self._handles: dict[tuple[Any, str], Any] = {}
+        self._open: list[
+            tuple[Any, list[tuple[Any, int]]]
+        ] = []  # calls: their module, and their inputs with their versions
+        self._hooks: WatchedCalls | None = None
         self._look()
 
     def __len__(self) -> int:
@@ -129,50 +132,34 @@ class leaks(Sequence):
             raise RuntimeError("these leaks are already being watched: make a new one for each `with`")
         self._watching, self._findings = True, []
         self._before = {hook.key for hook in hooks_on(self._model)}
-        for module in self._names:
-            self._handles[module, "pre"] = module.register_forward_pre_hook(
-                self._pre_hook(), prepend=True, with_kwargs=True
-            )
+        self._hooks = WatchedCalls(self._names, self._called, self._returned)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
-        for handle in self._handles.values():
-            handle.remove()
-        self._handles.clear()
+        if self._hooks is not None:
+            self._hooks.remove()
         self._open.clear()
         self._look()
         self._watching = False
 
-    def _pre_hook(self) -> Any:
-        def leaks_pre_hook(module: Any, args: tuple, kwargs: dict) -> None:
-            if module in self._names:
-                self._called(module, args, kwargs)
-
-        return leaks_pre_hook
-
     def _called(self, module: Any, args: tuple, kwargs: dict) -> None:
         """Before the module's other pre-hooks: whatever is stored by now was stored before this call."""
-        writer = f"{self._title(self._open[-1])}, between its layers" if self._open else "a line outside of the model"
+        writer = (
+            f"{self._title(self._open[-1][0])}, between its layers" if self._open else "a line outside of the model"
+        )
         inputs = [*tensors_in(tuple(args), "input"), *tensors_in(kwargs, "input")]
         self._see(writer, inputs, made_by=None)
-        self._open.append(module)
-        versions = [(tensor, version(tensor)) for _, tensor in inputs]
+        self._open.append((module, [(tensor, version(tensor)) for _, tensor in inputs]))
 
-        def leaks_hook(module: Any, args: tuple, kwargs: dict, output: Any) -> None:
-            if module in self._names:
-                self._returned(module, output, versions)
-
-        # Anew at every call, so that it comes after the hooks that were set meanwhile and sees what they stored.
-        if (module, "post") in self._handles:
-            self._handles[module, "post"].remove()
-        self._handles[module, "post"] = module.register_forward_hook(leaks_hook, with_kwargs=True, always_call=True)
-
-    def _returned(self, module: Any, output: Any, versions: list[tuple[Any, int]]) -> None:
+    def _returned(self, module: Any, args: tuple, kwargs: dict, output: Any) -> None:
+        if not any(called is module for called, _ in self._open):
+            return  # an earlier pre-hook raised: the call never began
+        while self._open[-1][0] is not module:  # left by an error that somebody caught
+            self._open.pop()
+        versions = self._open[-1][1]
         live = [*tensors_in(output, "output"), *(("input", tensor) for tensor, _ in versions)]
         self._see(self._title(module), live, made_by=module, versions=versions)
-        versions.clear()
-        while self._open and self._open.pop() is not module:
-            pass
+        self._open.pop()
 
     # Looking ------------------------------------------------------------------------------------------------------
 
@@ -219,18 +206,11 @@ class leaks(Sequence):
     def _look(self) -> None:
         """Fill the list of findings, and let go of what was looked at."""
         self._see("a line outside of the model", None, made_by=None)
-        present = hooks_on(self._model)
-        self._findings = [
-            Finding(
-                "handle",
-                hook.module,
-                describe_hook(hook),
-                f"a {hook.kind} is still set on {hook.module or 'the model'}",
-                _CURES["handle"],
-            )
-            for hook in present
-            if hook.key not in self._before and not set_by_library(hook)
-        ]
+        self._findings = []
+        for hook in hooks_on(self._model):
+            if hook.key not in self._before and not set_by_library(hook):
+                what = f"a {hook.kind} is still set on {hook.module or 'the model'}"
+                self._findings.append(Finding("handle", hook.module, describe_hook(hook), what, _CURES["handle"]))
         groups: dict[tuple, list[Stored]] = {}
         for stored in self._stored():
             for kind in self._faults(stored):
@@ -263,9 +243,7 @@ class leaks(Sequence):
         what = f"{them} ({size:,} bytes) in {where}"
         if kind == "graph":
             nodes = _graph_size([_grad_fn(stored.value) for stored in together])
-            what += (
-                f" keeps {nodes} nodes of the graph alive" if count == 1 else f" keep {nodes} nodes of the graph alive"
-            )
+            what += f" keep{'s' * (count == 1)} {nodes} nodes of the graph alive"
         else:
             what += self._alias_text(first, count)
         cure = _CURES["array" if noun == "array" else kind]
@@ -288,7 +266,7 @@ class leaks(Sequence):
 
 def _checksum(value: Any) -> int:
     array = as_array(value)
-    return 0 if array is None else zlib.crc32(np.ascontiguousarray(array))
+    return 0 if array is None else zlib.crc32(np.ascontiguousarray(array).data)
 
 
 def _grad_fn(value: Any) -> Any:

@@ -1,7 +1,5 @@
 """Modules by dotted name or pattern, and names that can be shown. Any object with `named_modules` will do."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable
@@ -29,14 +27,6 @@ def find_modules(model: Any, patterns: str | Iterable[str]) -> dict[str, Any]:
             raise KeyError(f"{type(model).__name__} has no module {pattern!r}. {near(pattern, modules)}")
         selected.update(matches)
     return {name: module for name, module in modules.items() if name in selected}
-
-
-def find_module(model: Any, name: str) -> Any:
-    """The one module of this dotted name; KeyError with the near names if there is none."""
-    modules = named_modules(model)
-    if name not in modules:
-        raise KeyError(f"{type(model).__name__} has no module {name!r}. {near(name, modules)}")
-    return modules[name]
 
 
 def names_of(modules: dict[str, Any]) -> dict[Any, list[str]]:

@@ -1,7 +1,5 @@
 """Which hooks are set on a model, and which tensors can be reached from them: what `leaks` looks at."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import re
@@ -29,17 +27,9 @@ _MODULE_DICTS = {
     "_load_state_dict_pre_hooks": "load_state_dict pre-hook",
     "_load_state_dict_post_hooks": "load_state_dict post-hook",
 }
-_GLOBAL_DICTS = {
-    "_global_forward_pre_hooks": "global forward pre-hook",
-    "_global_forward_hooks": "global forward hook",
-    "_global_backward_pre_hooks": "global full backward pre-hook",
-    "_global_backward_hooks": "global backward hook",
-}
-_TENSOR_DICTS = {
-    "_backward_hooks": "tensor hook",
-    "_post_accumulate_grad_hooks": "post-accumulate-grad hook",
-}
-_TOOLS = ("minicnn.inspect.leaks", "minicnn.inspect.tracing")  # what watches is not among the watched
+_GLOBAL_DICTS = {f"_global{name}": f"global {kind}" for name, kind in _MODULE_DICTS.items()}  # there are four of them
+_TENSOR_DICTS = {"_backward_hooks": "tensor hook", "_post_accumulate_grad_hooks": "post-accumulate-grad hook"}
+_TOOLS = ("minicnn.inspect.calls", "minicnn.inspect.tracing")  # what watches is not among the watched
 _MAX_DEPTH = 8
 _MAX_OBJECTS = 50_000
 
@@ -70,7 +60,7 @@ class Stored:
 
 def hooks_on(model: Any) -> list[Hook]:
     """All hooks on the model's modules and parameters, and the global ones of its library."""
-    found = []
+    found: list[Hook] = []
     for name, module in model.named_modules():
         found += _entries(vars(module), _MODULE_DICTS, name)
     for name, parameter in model.named_parameters():
@@ -125,7 +115,8 @@ def stored_by(model: Any, hooks: list[Hook]) -> list[Stored]:
     walk = _Walk(set(modules.values()), passed)
     found: dict[int, Stored] = {}
     for hook in hooks:
-        for value, where in walk.reach(hook.function):
+        walk.globals = getattr(_innermost(hook.function), "__globals__", {})
+        for value, where in walk.descend(hook.function, "", 0):
             found.setdefault(id(value), Stored(value, where)).hooks.append(hook)
     for name, module in modules.items():
         for attribute, value in vars(module).items():
@@ -150,21 +141,14 @@ class _Walk:
 
     def __init__(self, modules: set, passed: set[int]) -> None:
         self.modules, self.passed = modules, passed
-        self.globals: dict | None = None
+        self.globals: dict = {}  # those of the hook's own file
         self.seen: dict[int, tuple[Any, list]] = {}  # id -> (the object, so that its id stays its own; what lies below)
 
-    def reach(self, function: Any) -> list[tuple[Any, str]]:
-        """(tensor or array, the way to it) for everything that the hook can reach."""
-        self.globals = getattr(_innermost(function), "__globals__", None)
-        return self.descend(function, "", 0)
-
     def descend(self, value: Any, where: str, depth: int) -> list[tuple[Any, str]]:
-        if (
-            isinstance(value, _LEAVES)
-            or id(value) in self.passed
-            or depth > _MAX_DEPTH
-            or len(self.seen) > _MAX_OBJECTS
-        ):
+        """(tensor or array, the way to it) for everything that can be reached from a value."""
+        if isinstance(value, _LEAVES) or id(value) in self.passed:
+            return []
+        if depth > _MAX_DEPTH or len(self.seen) > _MAX_OBJECTS:
             return []
         if isinstance(value, np.ndarray) or is_tensor(value):
             return [(value, where)]
@@ -193,8 +177,8 @@ class _Walk:
                 yield value.__self__, _join(where, f"the {type(value.__self__).__name__} of {value.__name__}")
         elif isinstance(value, functools.partial):
             yield value.func, where
-            for name, argument in (*enumerate(value.args), *value.keywords.items()):
-                yield argument, _join(where, f"argument {name} of the partial")
+            for place, argument in (*enumerate(value.args), *value.keywords.items()):
+                yield argument, _join(where, f"argument {place} of the partial")
         elif isinstance(value, type):
             for name, entry in list(vars(value).items()):
                 if isinstance(entry, (dict, *_SEQUENCES)) or is_tensor(entry):

@@ -1,7 +1,5 @@
 """What a tool may know of a tensor without knowing its library: minicnn's and PyTorch's answer the same questions."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
@@ -61,6 +59,8 @@ def memory_block(value: Any) -> tuple[int, int]:
         except (RuntimeError, NotImplementedError):
             return 0, 0
     array = as_array(value)
+    if array is None:
+        return 0, 0
     while isinstance(array.base, np.ndarray):
         array = array.base
     if is_tensor(array.base):
@@ -78,6 +78,6 @@ def share_memory(a: Any, b: Any) -> bool:
     if ours is None or theirs is None:
         return True
     try:
-        return np.shares_memory(ours, theirs, max_work=100_000)
+        return np.shares_memory(ours, theirs, 100_000)  # type: ignore[arg-type]  # any number of steps; its types know two
     except np.exceptions.TooHardError:
         return True

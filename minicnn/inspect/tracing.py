@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.inspect.calls import WatchedCalls
 from minicnn.inspect.events import Event, TensorRecord, table
 from minicnn.inspect.names import find_modules, named_modules, names_of
 from minicnn.inspect.tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
@@ -77,16 +78,18 @@ class trace(Sequence):
         self._events: list[Event] = []
         self._open: list[_Open] = []
         self._calls: dict[Any, int] = {}
+        self._hooks: WatchedCalls | None = None
         self._handles: list[Any] = []
-        self._last: dict[Any, Any] = {}  # module -> the handle of its forward hook
-        self._watched: dict[int, tuple] = {}  # id of a tensor -> (weak reference, version, who waits for its gradient)
+        self._watched: dict[
+            int, tuple[weakref.ref, int, list]
+        ] = {}  # id of a tensor -> (it, version, who waits for its gradient)
         self._begun: dict[tuple, int] = {}  # (module, number) -> how often a gradient of its output has come
 
     @classmethod
     def from_records(cls, records: Iterable[dict[str, Any]]) -> trace:
         """A trace from what `records` returned, to print or to compare."""
         read = cls.__new__(cls)
-        read._events, read._names, read._handles = [Event(**record) for record in records], {}, []
+        read._events = [Event(**record) for record in records]
         return read
 
     def records(self) -> list[dict[str, Any]]:
@@ -116,14 +119,14 @@ class trace(Sequence):
     # Setting and removing -----------------------------------------------------------------------------------------
 
     def __enter__(self) -> trace:
-        if self._handles:
+        if self._hooks is not None:
             raise RuntimeError("this trace is already in use: make one for each `with`")
-        try:
+        self._hooks = WatchedCalls(self._names, self._called, self._returned)
+        if self._full_backward:
+            grad_output, grad_input = self._gradients("grad_output"), self._gradients("grad_input")
             for module in self._names:
-                self._watch(module)
-        except BaseException:
-            self.remove()
-            raise
+                self._handles.append(module.register_full_backward_pre_hook(grad_output, prepend=True))
+                self._handles.append(module.register_full_backward_hook(lambda m, grads, _: grad_input(m, grads)))
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
@@ -133,49 +136,20 @@ class trace(Sequence):
 
     def remove(self) -> None:
         """Take all hooks off; the events stay."""
-        for handle in (*self._handles, *self._last.values()):
-            handle.remove()
+        for handle in (self._hooks, *self._handles):
+            if handle is not None:
+                handle.remove()
+        self._hooks = None
         self._handles.clear()
-        self._last.clear()
         self._watched.clear()
-
-    def _watch(self, module: Any) -> None:
-        # Plain functions: a deep copy of the model shares them, while it would copy bound methods with all their events.
-        def called(module: Any, args: tuple, kwargs: dict) -> None:
-            if module in self._names:
-                self._called(module, args, kwargs)
-
-        self._handles.append(module.register_forward_pre_hook(called, prepend=True, with_kwargs=True))
-        if self._full_backward:
-            self._handles.append(module.register_full_backward_pre_hook(self._gradients("grad_output"), prepend=True))
-            self._handles.append(
-                module.register_full_backward_hook(lambda m, grad_in, _: self._gradients("grad_input")(m, grad_in))
-            )
-
-    def _watch_return(self, module: Any) -> None:
-        """Set the forward hook anew at every call, so that it comes after those that were set meanwhile."""
-
-        def returned(module: Any, args: tuple, kwargs: dict, output: Any) -> None:
-            if module in self._names:
-                self._returned(module, args, kwargs, output)
-
-        if module in self._last:
-            self._last[module].remove()
-        self._last[module] = module.register_forward_hook(returned, with_kwargs=True, always_call=True)
 
     # Forward ------------------------------------------------------------------------------------------------------
 
     def _called(self, module: Any, args: tuple, kwargs: dict) -> None:
-        self._watch_return(module)
         self._calls[module] = number = self._calls.get(module, 0) + 1
         inputs = _inputs(args, kwargs)
-        call = _Open(
-            module,
-            number,
-            len(self._open),
-            {place: (id(tensor), version(tensor)) for place, tensor in inputs},
-            sys.exc_info()[1],
-        )
+        seen = {place: (id(tensor), version(tensor)) for place, tensor in inputs}
+        call = _Open(module, number, len(self._open), seen, sys.exc_info()[1])
         self._add("call", call, self._describe(inputs))
         self._open.append(call)
         self._wait_for_gradients("grad_input", call, inputs)
@@ -220,14 +194,14 @@ class trace(Sequence):
     def _waiting_for(self, tensor: Any) -> list[tuple]:
         """Who waits for this tensor's gradient. One hook tells them all, the last that came first: what was entered
         last in the forward pass is left first in the backward pass."""
-        reference, at_version, waiting = self._watched.get(id(tensor), (None, None, None))
-        if reference is not None and reference() is tensor and at_version == version(tensor):
-            return waiting
-        waiting = []
+        known = self._watched.get(id(tensor))
+        if known is not None and known[0]() is tensor and known[1] == version(tensor):
+            return known[2]
+        waiting: list[tuple] = []
 
         def hook(grad: Any) -> None:
-            for entry in reversed(waiting):
-                self._gradient(*entry, grad)
+            for kind, call, place, seen in reversed(waiting):
+                self._gradient(kind, call, place, seen, grad)
 
         self._handles.append(tensor.register_hook(hook))
         self._watched[id(tensor)] = weakref.ref(tensor), version(tensor), waiting
@@ -271,12 +245,9 @@ class trace(Sequence):
                 records.append(TensorRecord(place, (), "None", 0, False))
                 continue
             shares = [name for name, other in others if share_memory(tensor, other)]
+            shape, kind, size = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), memory_block(tensor)[1]
             numbers = _fingerprint(tensor) if self._numbers else {}
-            kind = str(tensor.dtype).removeprefix("torch.")
-            size = memory_block(tensor)[1]
-            records.append(
-                TensorRecord(place, tuple(tensor.shape), kind, size, tensor.requires_grad, shares, **numbers)
-            )
+            records.append(TensorRecord(place, shape, kind, size, tensor.requires_grad, shares, **numbers))
         return records
 
 

@@ -3,7 +3,7 @@ torchvision's, by their names, keys and shapes."""
 
 from minicnn.models._meta import ModelMeta
 from minicnn.models._registry import get_model, get_model_weights, get_weight, list_models, weights_path
-from minicnn.models._spec import from_spec, provenance
+from minicnn.models._spec import from_spec, provenance, raised_at
 from minicnn.models._weights import Weights, WeightsEnum
 from minicnn.models.alexnet import AlexNet, AlexNet_Weights, alexnet
 from minicnn.models.resnet import (
@@ -48,7 +48,7 @@ __all__ = [
     "ResNet50_Weights", "SqueezeNet", "SqueezeNet1_0_Weights", "SqueezeNet1_1_Weights", "TinyNet", "VGG",
     "VGG11_BN_Weights", "VGG11_Weights", "VGG13_BN_Weights", "VGG13_Weights", "VGG16_BN_Weights", "VGG16_Weights",
     "VGG19_BN_Weights", "VGG19_Weights", "Weights", "WeightsEnum", "alexnet", "from_spec", "get_model",
-    "get_model_weights", "get_weight", "list_models", "provenance", "resnet18", "resnet34", "resnet50",
+    "get_model_weights", "get_weight", "list_models", "provenance", "raised_at", "resnet18", "resnet34", "resnet50",
     "squeezenet1_0", "squeezenet1_1", "tinynet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn",
     "vgg19", "vgg19_bn", "weights_path",
 ]  # fmt: skip
