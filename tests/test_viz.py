@@ -60,7 +60,7 @@ def test_words_in_figures_are_words(kind, tmp_path):
 
 
 def test_the_numbers_at_logarithmic_axes_stay_powers():
-    figure, _ = new_figure(4, 3, "$", "")
+    figure = new_figure(4, 3, "$", "")
     ax = figure.add_subplot()
     ax.set_yscale("log")
     figure.canvas.draw()

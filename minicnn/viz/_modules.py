@@ -23,19 +23,19 @@ class StopForward(Exception):
 def find_calls(model: Module, patterns: str | Iterable[str]) -> dict[str, tuple[str, int]]:
     """What names or patterns, each with a call's number behind "#" or without, select: {name: (the module's dotted name, number)},
     in the model's order. KeyError with the near names for one that selects nothing."""
-    order = {name: i for i, name in enumerate(named_modules(model))}
+    order = list(named_modules(model))
     found: dict[str, tuple[str, int]] = {}
-    for pattern in dict.fromkeys([patterns] if isinstance(patterns, str) else patterns):
-        name, number = _split(pattern, order)
-        tail = "" if number is None else pattern[len(name) :]
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        name, number = split_call(pattern, order)
+        tail = pattern[len(name) :]
         found |= {module + tail: (module, 1 if number is None else number) for module in find_modules(model, name)}
-    return dict(sorted(found.items(), key=lambda item: (order[item[1][0]], item[1][1])))
+    return dict(sorted(found.items(), key=lambda item: (order.index(item[1][0]), item[1][1])))
 
 
 def find_call(model: Module, name: str) -> tuple[str, int]:
     """(the module's dotted name, number of the call) of "pool" or "pool#2"; KeyError with the near names."""
     modules = named_modules(model)
-    module, number = _split(name, modules)
+    module, number = split_call(name, modules)
     if module not in modules or number == EVERY:
         raise KeyError(f"{type(model).__name__} has no module {name!r}. {near(module, modules)}")
     return module, number or 1
@@ -46,7 +46,7 @@ def find_module(model: Module, name: str) -> Module:
     return named_modules(model)[find_call(model, name)[0]]
 
 
-def _split(name: str, known: Iterable[str]) -> tuple[str, int | None]:
+def split_call(name: str, known: Iterable[str]) -> tuple[str, int | None]:
     """ "pool#2" -> ("pool", 2), "pool#*" -> ("pool", EVERY), "pool" -> ("pool", None). A module may be called "pool#2", too."""
     module, mark, number = name.rpartition("#")
     if not mark or name in known or not (number == "*" or (number.isdecimal() and int(number) > 0)):
@@ -64,26 +64,22 @@ def first_convolution(model: Module) -> tuple[str, Module] | None:
     found = convolutions(model)
     if len(found) < 2:
         return next(iter(found.items()), None)
-    called: list[str] = []
+    called = list(found.values())
 
-    def stop(name: str) -> Any:
-        def hook(module: Module, args: tuple) -> None:
-            called.append(name)
-            raise StopForward
+    def stop(module: Module, args: tuple) -> None:
+        called.insert(0, module)
+        raise StopForward
 
-        return hook
-
-    handles = [module.register_forward_pre_hook(stop(name)) for name, module in found.items()]
+    handles = [module.register_forward_pre_hook(stop) for module in found.values()]
     try:
         with frozen(model), no_grad():
-            model(zeros(1, _inputs(next(iter(found.values()))), 64, 64, dtype=dtype_of(model)))
+            model(zeros(1, _inputs(called[0]), 64, 64, dtype=dtype_of(model)))
     except Exception:  # of the user's forward, before any convolution: then the order of the registration must do
         pass
     finally:
         for handle in handles:
             handle.remove()
-    name = called[0] if called else next(iter(found))
-    return name, found[name]
+    return next((name, module) for name, module in found.items() if module is called[0])
 
 
 def input_channels(model: Module) -> int:
@@ -175,9 +171,7 @@ def frozen(model: Module) -> Iterator[None]:
     training = [(module, module.training) for module in model.modules()]
     requires = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
-        model.eval()
-        for parameter, _ in requires:
-            parameter.requires_grad_(False)
+        model.eval().requires_grad_(False)
         yield
     finally:
         for module, flag in training:

@@ -12,7 +12,8 @@ map says anything about the network is another question: `sanity_check` asks it.
 
 import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from minicnn import Tensor, autograd, enable_grad, kernels, no_grad, tensor
 from minicnn.nn import Module
 from minicnn.nn.modules import pooling
 from minicnn.viz._modules import described, find_call, find_module, frozen, has_positions, named_modules, part_hint, run
-from minicnn.viz.capture import capture
+from minicnn.viz.capture import capture, outputs_of
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.objectives import Unit, Units, logit, parse
 from minicnn.viz.relu import Rule, relu_rule
@@ -109,12 +110,11 @@ def integrated_gradients(
     image = x.detach().numpy()
     start = np.broadcast_to(np.asarray(baseline, image.dtype), image.shape)
     result = np.empty(image.shape, np.float32)
+    shares = ((np.arange(steps) + 0.5) / steps).astype(image.dtype)[:, None, None, None]
     for n, unit in enumerate(units):
-        total = np.zeros(image.shape[1:], np.float64)
-        for shares in np.array_split((np.arange(steps) + 0.5) / steps, -(-steps // batch)):
-            way = start[n] + shares[:, None, None, None].astype(image.dtype) * (image[n] - start[n])
-            total += _gradients(model, tensor(way), [unit] * len(way)).sum(axis=0)
-        result[n] = (image[n] - start[n]) * (total / steps)
+        difference = image[n] - start[n]
+        way = (start[n] + part * difference for part in _batches(shares, batch))
+        result[n] = difference * _mean_gradient(model, unit, way)
     _check_completeness(model, x, tensor(start.copy()), units, result)
     return result
 
@@ -139,11 +139,9 @@ def smooth_grad(
     result = np.empty(image.shape, np.float32)
     for n, unit in enumerate(units):
         deviation = noise * np.ptp(image[n])
-        total = np.zeros(image.shape[1:], np.float64)
-        for count in [len(part) for part in np.array_split(np.arange(samples), -(-samples // batch))]:
-            copies = image[n] + deviation * rng.standard_normal((count, *image.shape[1:]))
-            total += _gradients(model, tensor(copies.astype(image.dtype)), [unit] * count).sum(axis=0)
-        result[n] = total / samples
+        sizes = [(len(part), *image.shape[1:]) for part in _batches(np.arange(samples), batch)]
+        copies = (image[n] + deviation * rng.standard_normal(size) for size in sizes)
+        result[n] = _mean_gradient(model, unit, (part.astype(image.dtype) for part in copies))
     return result
 
 
@@ -210,8 +208,7 @@ def grad_cam(
 def last_maps(model: Module, x: Tensor) -> str:
     """The name of the last call that returns new maps (N, K, h, w) of more than one position: of any module but a pooling, so that
     a sum behind a skip counts where a block returns it. Of modules that return the same maps it is the innermost."""
-    with frozen(model), no_grad(), capture(model, ["", "**#*"]) as outputs:
-        run(model, x[:1])
+    outputs = outputs_of(model, ["", "**#*"], x[:1])
     maps = {name: output.numpy() for name, output in outputs.items() if has_positions(output)}
     poolings = [name for name in maps if isinstance(find_module(model, name), POOLINGS)]
     new: list[str] = []
@@ -265,15 +262,25 @@ def _scores(model: Module, x: Tensor, units: list[Unit]) -> Tensor:
 
 def _gradients(model: Module, x: Tensor, units: list[Unit], rule: str | Rule | None = None) -> np.ndarray:
     image = x.detach().clone().requires_grad_()
-    with frozen(model), enable_grad():
-        if rule is None:
-            (grad,) = autograd.grad(_scores(model, image, units).sum(), [image])
-            return grad.numpy().astype(np.float32)
-        with relu_rule(model, rule) as replaced:
-            (grad,) = autograd.grad(_scores(model, image, units).sum(), [image])
-    if not replaced.count:
+    with frozen(model), enable_grad(), nullcontext() if rule is None else relu_rule(model, rule) as replaced:
+        (grad,) = autograd.grad(_scores(model, image, units).sum(), [image])
+    if replaced is not None and not replaced.count:
         raise ValueError(f"the rule {rule!r} is one for ReLUs, and this network calls none on the way to the target")
     return grad.numpy().astype(np.float32)
+
+
+def _batches(items: np.ndarray, batch: int) -> list[np.ndarray]:
+    """Parts of at most `batch`, of nearly one length."""
+    return np.array_split(items, -(-len(items) // batch))
+
+
+def _mean_gradient(model: Module, unit: Unit, batches: Iterable[np.ndarray]) -> np.ndarray:
+    """The gradient of a unit's score (C, H, W), the mean over all images of the batches."""
+    total, count = 0.0, 0
+    for images in batches:
+        total = total + _gradients(model, tensor(images), [unit] * len(images)).sum(axis=0, dtype=np.float64)
+        count += len(images)
+    return total / count
 
 
 def _maps_and_gradients(model: Module, x: Tensor, units: list[Unit], layer: str) -> tuple[np.ndarray, np.ndarray]:

@@ -11,10 +11,20 @@ changed afterwards by an in-place ReLU (`copy`), the hook left behind (`with`: r
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from minicnn import Tensor
-from minicnn.inspect.names import names_of
+from minicnn import Tensor, no_grad
 from minicnn.nn import Module
-from minicnn.viz._modules import EVERY, StopForward, described, find_call, find_calls, named_modules, near
+from minicnn.viz._modules import (
+    EVERY,
+    StopForward,
+    described,
+    find_call,
+    find_calls,
+    frozen,
+    named_modules,
+    near,
+    run,
+    split_call,
+)
 
 
 class capture(Mapping):
@@ -30,6 +40,8 @@ class capture(Mapping):
             whole graph lives as long as this object.
         stop: end the forward pass as soon as all that is named has been called. The pass raises, so the lines of
             the block after it are skipped; the `with` statement catches the exception.
+        keep: what is stored in place of an output: keep("relu#2", output), called inside of the hook, so that no map need
+            outlive it. `copy` and `detach` then mean nothing.
 
     A module that one forward pass calls several times (one ReLU object used twice): `maps["relu"]` is its first call,
     `maps["relu#2"]` the second. So it is in all of viz. `capture(model, "relu#2")` keeps that one alone, and the pattern
@@ -40,12 +52,19 @@ class capture(Mapping):
     """
 
     def __init__(
-        self, model: Module, names: str | Iterable[str], *, copy: bool = True, detach: bool = True, stop: bool = False
+        self,
+        model: Module,
+        names: str | Iterable[str],
+        *,
+        copy: bool = True,
+        detach: bool = True,
+        stop: bool = False,
+        keep: Callable[[str, Any], Any] | None = None,
     ) -> None:
         self._model = model
         self._watched = find_calls(model, names)
         self._known = named_modules(model)
-        self._keep = _keeper(copy, detach)
+        self._keep = keep or (lambda call, output: _kept(output, copy, detach))
         self._stop = stop
         self._handles: list[Any] = []
         self._depth = self._passes = 0
@@ -56,14 +75,9 @@ class capture(Mapping):
             raise RuntimeError("this capture is already in use: make one for each `with`")
         self._depth = 0
         wanted = {name: self._known[name] for name, _ in self._watched.values()}
-        try:
-            self._handles.append(self._model.register_forward_pre_hook(self._begin))
-            for module, names in names_of(wanted).items():
-                self._handles.append(module.register_forward_hook(self._hook(names)))
-            self._handles.append(self._model.register_forward_hook(self._end, always_call=True))
-        except BaseException:
-            self.remove()
-            raise
+        self._handles.append(self._model.register_forward_pre_hook(self._begin))
+        self._handles += [module.register_forward_hook(self._hook(name)) for name, module in wanted.items()]
+        self._handles.append(self._model.register_forward_hook(self._end, always_call=True))
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
@@ -80,9 +94,7 @@ class capture(Mapping):
         self._latest: dict[tuple[str, int], Any] = {}  # (dotted name, number of the call) of each module's latest pass
         self._history: dict[str, list[Any]] = {}
         if not self._depth:  # in the middle of a pass its calls are counted on
-            self._counts: dict[
-                str, tuple[int, int]
-            ] = {}  # dotted name: (the pass, how often it was called in it so far)
+            self._counts: dict[str, tuple[int, int]] = {}  # dotted name: (the pass, how often it was called in it)
 
     def calls(self, name: str) -> list[Any]:
         """All outputs of this module, in the order of its calls, of all passes."""
@@ -92,13 +104,12 @@ class capture(Mapping):
         return list(self._history[name])
 
     def __getitem__(self, name: str) -> Any:
-        try:
-            call = find_call(self._model, name)
-        except KeyError:
-            raise KeyError(f"the model has no module {name!r}. {near(name, self._known)}") from None
-        if call in self._latest:
-            return self._latest[call]
-        module, number = call
+        module, number = split_call(name, self._known)
+        number = number or 1
+        if (module, number) in self._latest:
+            return self._latest[module, number]
+        if module not in self._known:
+            raise KeyError(f"the model has no module {name!r}. {near(name, self._known)}")
         if not any(self._wants(key, module, number) for key in self._watched):
             raise KeyError(f"{name!r} is not among the watched modules. {near(name, self._watched)}")
         if module not in self._counts:
@@ -140,15 +151,14 @@ class capture(Mapping):
     def _end(self, module: Module, args: tuple, output: Any) -> None:
         self._depth -= 1
 
-    def _hook(self, names: list[str]) -> Callable[..., None]:
+    def _hook(self, name: str) -> Callable[..., None]:
         def hook(module: Module, args: tuple, output: Any) -> None:
-            for name in names:
-                number = self._count(name)
-                if number == 1:
-                    self._latest = {call: kept for call, kept in self._latest.items() if call[0] != name}
-                if any(self._wants(key, name, number) for key in self._watched):
-                    self._latest[name, number] = self._keep(output)
-                    self._history.setdefault(name, []).append(self._latest[name, number])
+            number = self._count(name)
+            if number == 1:
+                self._latest = {call: kept for call, kept in self._latest.items() if call[0] != name}
+            if any(self._wants(key, name, number) for key in self._watched):
+                self._latest[name, number] = self._keep(f"{name}#{number}", output)
+                self._history.setdefault(name, []).append(self._latest[name, number])
             if self._stop and all(self._reached(*call) for call in self._watched.values()):
                 raise StopForward(id(self))
 
@@ -166,19 +176,21 @@ class capture(Mapping):
         return number != EVERY and latest == self._passes and times >= number
 
 
-def _keeper(copy: bool, detach: bool) -> Callable[[Any], Any]:
-    """What is done to an output before it is stored: tensors inside tuples, lists and dicts included."""
+def outputs_of(model: Module, names: str | Iterable[str], x: Tensor) -> capture:
+    """What these modules return for x: a `capture` that one pass filled, in eval mode, up to the last of them."""
+    with frozen(model), no_grad(), capture(model, names, stop=True) as outputs:
+        run(model, x)
+    return outputs
 
-    def keep(output: Any) -> Any:
-        if isinstance(output, Tensor):
-            output = output.detach() if detach else output
-            return output.clone() if copy else output
-        if isinstance(output, dict):
-            return {key: keep(value) for key, value in output.items()}
-        if isinstance(output, tuple) and hasattr(output, "_fields"):
-            return type(output)(*map(keep, output))
-        if isinstance(output, tuple | list):
-            return type(output)(map(keep, output))
-        return output
 
-    return keep
+def _kept(output: Any, copy: bool, detach: bool) -> Any:
+    """An output as it is stored: tensors inside tuples, lists and dicts included."""
+    if isinstance(output, Tensor):
+        output = output.detach() if detach else output
+        return output.clone() if copy else output
+    if isinstance(output, dict):
+        return {key: _kept(value, copy, detach) for key, value in output.items()}
+    if isinstance(output, tuple | list):
+        parts = [_kept(value, copy, detach) for value in output]
+        return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
+    return output

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn import no_grad, tensor, zeros
+from minicnn import tensor, zeros
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import convolutions, dtype_of, find_module, frozen, has_positions, input_channels, run
-from minicnn.viz.capture import capture
+from minicnn.viz._modules import convolutions, dtype_of, find_module, has_positions, input_channels
+from minicnn.viz.capture import capture, outputs_of
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.objectives import Unit, parse
 from minicnn.viz.penalties import Diversity, gram_directions
@@ -99,9 +99,7 @@ def similarity(
     """How alike pictures (N, H, W, C) in [0, 1] are to a layer: (N, N) cosines of the Gram matrices of its maps after a ReLU."""
     x = tensor(np.ascontiguousarray(np.asarray(pictures, np.float32).transpose(0, 3, 1, 2)))
     stats = images.statistics(model, mean, std, channels=x.shape[1])
-    with frozen(model), no_grad(), capture(model, layer, stop=True) as maps:
-        run(model, images.normalize(x, stats, dtype_of(model)))
-    gram = gram_directions(maps[layer])
+    gram = gram_directions(outputs_of(model, layer, images.normalize(x, stats, dtype_of(model)))[layer])
     return (gram @ gram.transpose(0, 1)).numpy()
 
 
@@ -113,9 +111,8 @@ def _layer_of(model: Module, unit: Unit, size: int | tuple[int, int] | None) -> 
     """The unit's own layer if that returns maps, else the last convolution that was called before it."""
     side = images.input_size(model, 64) if size is None else size
     shape = (side, side) if isinstance(side, int) else side
-    every = [f"{name}#*" for name in convolutions(model)]
-    with frozen(model), no_grad(), capture(model, unit.layer, stop=True) as own, capture(model, every) as before:
-        run(model, zeros(1, input_channels(model), *shape, dtype=dtype_of(model)))
+    with capture(model, [f"{name}#*" for name in convolutions(model)]) as before:
+        own = outputs_of(model, unit.layer, zeros(1, input_channels(model), *shape, dtype=dtype_of(model)))
     if has_positions(own[unit.layer]):
         return unit.layer
     if not before:

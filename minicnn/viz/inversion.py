@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn import Tensor, no_grad, stack
+from minicnn import Tensor, stack
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import described, find_module, frozen, input_channels, part_hint, run
-from minicnn.viz.capture import capture
+from minicnn.viz._modules import described, find_module, input_channels, part_hint
+from minicnn.viz.capture import outputs_of
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.penalties import TotalVariation
 
@@ -116,8 +116,7 @@ def invert(
     size = size or images.input_size(model, 64)
     picture = images.to_channels(images.fit(images.load_image(photo, channels), size), channels)
     x = images.preprocess(picture, model, size=picture.shape[:2], mean=mean, std=std)
-    with frozen(model), no_grad(), capture(model, layers, stop=True) as maps:
-        run(model, x)
+    maps = outputs_of(model, layers, x)
     match = Match({layer: _tensor(layer, maps[layer]) for layer in layers})
     result = maximize(
         model, match, count=len(layers), steps=steps, size=picture.shape[:2], channels=channels, transforms=transforms,

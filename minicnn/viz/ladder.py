@@ -46,7 +46,7 @@ def standard_variants(rise: float) -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Ladder:
-    """What `ladder` returns: {variant: `Maximized` with one image}, from the lowest variant to the highest. standard: `standard_variants`."""
+    """What `ladder` returns: {variant: `Maximized` with one image}, in order. standard: `standard_variants`."""
 
     unit: str
     results: dict[str, Maximized]

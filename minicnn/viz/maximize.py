@@ -20,7 +20,7 @@ from minicnn import Tensor, enable_grad, no_grad, optim, tensor, zeros
 from minicnn.inspect.names import printable
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import dtype_of, find_module, frozen, has_positions, input_channels, run
+from minicnn.viz._modules import dtype_of, frozen, has_positions, input_channels, run
 from minicnn.viz.capture import capture
 from minicnn.viz.objectives import Unit, objective
 from minicnn.viz.parametrization import PARAMETRIZATIONS
@@ -150,7 +150,7 @@ def maximize(
     labels = labels if len(labels) == count else [f"{labels[0]} {i}" for i in range(count)]
     part = named(parametrization, PARAMETRIZATIONS)
     changes = [] if transforms is None else named(transforms, TRANSFORMS)
-    costs = _penalties(model, penalties)
+    costs = [named(cost, PENALTIES) for cost in ([penalties] if isinstance(penalties, str) else penalties)]
     channels = channels or input_channels(model)
     height, width = _size(model, score, channels, size)
     stats = images.statistics(model, mean, std, channels=channels)
@@ -160,13 +160,13 @@ def maximize(
     rate = stepper.param_groups[0].get("lr")  # what an optimiser of one's own has
     rng = np.random.default_rng(seed)
 
-    def evaluate(image: Tensor, penalise: Iterable[Any] = ()) -> tuple[Tensor, Tensor | float]:
+    def evaluate(image: Tensor, penalise: Iterable[Any] = ()) -> tuple[Tensor, list[Tensor]]:
         """The score (N,) of images (N, C, H, W) in [0, 1], normalised here, after every random change of them; and what
         their maps are charged for."""
         layers = (*score.layers, *(layer for cost in penalise for layer in cost.layers))
         maps = _run(model, layers, images.normalize(image, stats, dtype_of(model)))
         value = _checked(score(maps), count)
-        return value, sum(cost(maps, value.detach()) for cost in penalise)
+        return value, [cost(maps, value.detach()) for cost in penalise]
 
     on_image = [cost for cost in costs if not hasattr(cost, "layers")]
     on_maps = [cost for cost in costs if hasattr(cost, "layers")]
@@ -180,8 +180,8 @@ def maximize(
                 changed = change(changed, rng)
             with open_relus(model, step < open_dead_relus):
                 value, charged = evaluate(changed, on_maps)
-                loss = sum((cost(image) for cost in on_image), charged - value)
-                stepper.zero_grad()
+                loss = sum([*charged, *(cost(image) for cost in on_image)], -value)
+                parameter.grad = None
                 loss.sum().backward()  # a sum, not a mean: an image's gradient is the same in any batch
             stepper.step()
             with no_grad():
@@ -246,15 +246,6 @@ def activation(
             .numpy()
             .copy()
         )
-
-
-def _penalties(model: Module, penalties: Any) -> list[Any]:
-    """The penalties as functions; KeyError if one reads a layer that the model does not have."""
-    costs = [named(penalty, PENALTIES) for penalty in ([penalties] if isinstance(penalties, str) else penalties)]
-    for cost in costs:
-        for layer in getattr(cost, "layers", ()):
-            find_module(model, layer)
-    return costs
 
 
 def _run(model: Module, layers: Iterable[str], x: Tensor) -> Mapping[str, Tensor]:

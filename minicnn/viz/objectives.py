@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import Tensor, cat
+from minicnn import Tensor, cat, tensor
 from minicnn.nn import Module
 from minicnn.nn import functional as F
-from minicnn.viz._modules import described, find_module, named_modules, near, part_hint
+from minicnn.viz._modules import described, named_modules, near, part_hint
 
 LEAK = 0.01  # slope of a channel's score for positions below zero, see `score_channel`
 
@@ -76,7 +76,6 @@ def parse(model: Module, target: str) -> Unit:
             f"or 'logit:name', for instance 'features.0:12'"
         )
     layer, channel, position = match.groups()
-    find_module(model, layer)
     if position and "," in position:
         y, x = position.split(",")
         return Unit(layer, int(channel), (int(y), int(x)))
@@ -94,21 +93,19 @@ class Units:
         groups: dict[tuple[str, bool], list[int]] = {}
         for i, unit in enumerate(self.units):
             groups.setdefault((unit.layer, unit.position is None), []).append(i)
-        scores = [self._score(maps[layer], whole, rows) for (layer, whole), rows in groups.items()]
+        scores = [self._score(maps[layer], rows) for (layer, _), rows in groups.items()]
         order = np.argsort(np.concatenate(list(groups.values())))
         return scores[0] if len(scores) == 1 else cat(scores)[order]
 
-    def _score(self, output: Tensor, whole: bool, rows: list[int]) -> Tensor:
+    def _score(self, output: Tensor, rows: list[int]) -> Tensor:
         """Scores (len(rows),) of the images `rows` from one layer's output, by one gather for all of them."""
         units = [self.units[i] for i in rows]
-        channels = np.array([unit.channel for unit in units])
         _check(output, units)
-        if output.dim() == 2:
-            return output[np.array(rows), channels]
-        if whole:
-            return score_channel(output[np.array(rows), channels])
-        y, x = np.array([_place(unit, output.shape) for unit in units]).T
-        return output[np.array(rows), channels, y, x]
+        places = [(row, unit.channel, *_place(unit, output.shape)) for row, unit in zip(rows, units, strict=True)]
+        cell = output.shape[len(places[0]) :]  # a whole map, or one number
+        flat = np.ravel_multi_index(np.array(places).T, output.shape[: len(places[0])])
+        picked = output.reshape(-1, *cell).index_select(0, tensor(flat))
+        return score_channel(picked) if cell else picked
 
 
 def score_channel(maps: Tensor) -> Tensor:
@@ -137,8 +134,6 @@ def objective(model: Module, targets: Any, layers: Iterable[str] | None) -> tupl
         layers = getattr(targets, "layers", None) if layers is None else [layers] if isinstance(layers, str) else layers
         if not layers:
             raise ValueError("a function as objective needs layers=[...]: the modules whose outputs it is given")
-        for name in layers:
-            find_module(model, name)
         return Function(targets, layers), [getattr(targets, "__name__", type(targets).__name__)]
     listed = [targets] if isinstance(targets, str | Unit) else list(targets)
     if not listed:
@@ -147,11 +142,13 @@ def objective(model: Module, targets: Any, layers: Iterable[str] | None) -> tupl
     for unit in units:
         if not isinstance(unit, Unit):
             raise TypeError(f"a target is a string, a Unit or a function of the maps, not {type(unit).__name__}")
-        find_module(model, unit.layer)
     return Units(units), [str(unit) for unit in units]
 
 
-def _place(unit: Unit, shape: Sequence[int]) -> tuple[int, int]:
+def _place(unit: Unit, shape: Sequence[int]) -> tuple[int, ...]:
+    """(y, x), or nothing for a whole map or a feature."""
+    if unit.position is None:
+        return ()
     height, width = shape[2:]
     y, x = (height // 2, width // 2) if isinstance(unit.position, str) else unit.position
     if not (0 <= y < height and 0 <= x < width):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minicnn import Tensor, ops, stack, tensor
+from minicnn.nn import functional as F
 from minicnn.viz.spectrum import frequencies, natural_magnitude
 
 # How the colours of photographs vary together: the square root of the covariance of R, G, B (rows) over the 10,000 validation
@@ -134,9 +135,9 @@ class FixedMagnitude:
 
 
 def mix_colours(x: Tensor, columns: np.ndarray) -> Tensor:
-    """(N, 3, H, W) amounts of the three colour directions that are the columns of (3, 3) -> red, green and blue."""
-    n, _, height, width = x.shape
-    return (tensor(columns.astype(np.float32)) @ x.reshape(n, 3, height * width)).reshape(n, 3, height, width)
+    """(N, 3, H, W) amounts of the three colour directions that are the columns of (3, 3) -> red, green and blue: each pixel
+    by itself, which is a convolution with kernels of 1 x 1."""
+    return F.conv2d(x, tensor(columns[:, :, None, None].astype(np.float32)))
 
 
 PARAMETRIZATIONS = {"fourier": Fourier(), "pixels": Pixels(), "fixed magnitude": FixedMagnitude()}

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from minicnn import Tensor, manual_seed, no_grad
 from minicnn.nn import Module
 from minicnn.random import fork_rng
-from minicnn.viz._modules import find_call, find_module, frozen, run
+from minicnn.viz._modules import find_call, find_module
 from minicnn.viz.attribution import METHODS, Target, targets
-from minicnn.viz.capture import capture
+from minicnn.viz.capture import outputs_of
 
 if TYPE_CHECKING:
     from minicnn.viz.figures.plot import Figure
@@ -138,8 +138,7 @@ def layers_from_the_top(model: Module, x: Tensor) -> list[str]:
     own = [name for name, module in model.named_modules() if next(module.parameters(recurse=False), None) is not None]
     if not own:
         raise ValueError("this network has no parameters to randomise")
-    with frozen(model), no_grad(), capture(model, [f"{name}#*" for name in own], copy=False) as outputs:
-        run(model, x[:1])
+    outputs = outputs_of(model, [f"{name}#*" for name in own], x[:1])
     return list(dict.fromkeys(find_call(model, call)[0] for call in reversed(list(outputs))))
 
 

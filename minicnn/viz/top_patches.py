@@ -23,7 +23,6 @@ from minicnn.nn import Module
 from minicnn.viz import image as images_
 from minicnn.viz._folder import MAX_PIXELS, Skipped, SkippedList, count_files, pictures
 from minicnn.viz._modules import (
-    StopForward,
     described,
     find_call,
     find_module,
@@ -33,6 +32,7 @@ from minicnn.viz._modules import (
     part_hint,
     run,
 )
+from minicnn.viz.capture import capture
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.objectives import parse
 from minicnn.viz.running_histogram import Histogram, Histograms
@@ -228,33 +228,18 @@ def _show(
 ) -> None:
     """One batch through the network. Each layer's answer is looked at inside of its hook, so that no map outlives it and
     an in-place ReLU that follows comes too late to change it."""
-    missing, handles = set(collectors), []
+    calls = {layer: "{}#{}".format(*find_call(model, layer)) for layer in collectors}
 
-    def watch(collector: "_Layer") -> None:
-        (name, number), calls = find_call(model, collector.name), itertools.count(1)
+    def look(call: str, output: Any) -> None:
+        for layer in collectors:
+            if calls[layer] == call:
+                collectors[layer].update(output, group, skipped)
 
-        def hook(module: Module, args: tuple, output: Any) -> None:
-            if next(calls) == number:
-                collector.update(output, group, skipped)
-                missing.remove(collector.name)
-            if not missing:
-                raise StopForward(id(group))
-
-        handles.append(named_modules(model)[name].register_forward_hook(hook))
-
-    try:
-        for collector in collectors.values():
-            watch(collector)
-        try:
-            run(model, x)
-        except StopForward as stop:
-            if stop.args != (id(group),):
-                raise
-    finally:
-        for handle in handles:
-            handle.remove()
+    with capture(model, calls.values(), keep=look, stop=True) as seen:
+        run(model, x)
+    missing = [layer for layer, call in calls.items() if call not in seen]
     if missing:
-        raise ValueError(f"{min(missing)!r} was not called by the network")
+        raise ValueError(f"{missing[0]!r} was not called by the network")
 
 
 class _Layer:

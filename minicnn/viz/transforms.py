@@ -42,11 +42,10 @@ class Jitter:
         return f"a cut shifted by up to {self.pixels}"
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        height, width = (side - self.pixels for side in x.shape[2:])
-        if min(height, width) < 1:
+        if min(x.shape[2:]) <= self.pixels:
             raise ValueError(f"Jitter({self.pixels}) leaves nothing of an image of {tuple(x.shape[2:])}")
-        y, x0 = rng.integers(0, self.pixels + 1, 2)
-        return x[:, :, y : y + height, x0 : x0 + width]
+        top, left = rng.integers(0, self.pixels + 1, 2)
+        return F.pad(x, (-left, left - self.pixels, -top, top - self.pixels))
 
 
 @dataclass(frozen=True)

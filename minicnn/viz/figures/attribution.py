@@ -54,7 +54,7 @@ def draw_attribution(
         [f"Each map by itself: its strongest colour is the {TOP:g}th percentile of its magnitudes."]
         + [words for style, words in RULES.items() if style in {_colours(shown[name], chosen[name]) for name in shown}]
     )
-    figure, _ = new_figure(columns * (side + gap) + 0.95, rows * (side + label) + 0.15, title, rule)
+    figure = new_figure(columns * (side + gap) + 0.95, rows * (side + label) + 0.15, title, rule)
     used: set[str | None] = set()
     for i, caption in enumerate(["image", *shown]):
         row, column = divmod(i, columns)
@@ -139,7 +139,7 @@ def draw_sanity(
         "network's map itself. A map that stays as it is does not show what was learned."
     )
     across = len(stages) + (photo is not None)
-    figure, _ = new_figure(left + across * (side + gap) + 0.1, height + 0.35 + below, title, rule)
+    figure = new_figure(left + across * (side + gap) + 0.1, height + 0.35 + below, title, rule)
     for row, check in enumerate(checks):
         bottom = below + height - (row + 1) * (side + gap)
         name = axes(figure, 0.12, bottom, left - 0.2, side)

@@ -35,7 +35,7 @@ def draw_explanation(explanation: Any, tables: int, most: int) -> "Figure":
             else ""
         )
     )
-    figure, _ = new_figure(1.2 + 3 * (tile_w + gap) + right, height + 0.5, "One number, taken apart", rule)
+    figure = new_figure(1.2 + 3 * (tile_w + gap) + right, height + 0.5, "One number, taken apart", rule)
     parts = explanation.left, explanation.right, explanation.products
     inside = np.broadcast_to(explanation.inside, explanation.left.shape)
     tops = [np.abs(part[shown]).max() or 1.0 for part in parts]

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn import no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import frozen, input_channels, run
-from minicnn.viz.capture import capture
+from minicnn.viz._modules import input_channels
+from minicnn.viz.capture import outputs_of
 from minicnn.viz.feature_maps import maps_of, rank_maps, silent
 from minicnn.viz.figures.plot import DIVERGING, SEQUENTIAL, Grid, axes, colour_bar, cross, new_figure, relative_bar
 from minicnn.viz.geometry import receptive_fields
@@ -56,7 +55,7 @@ def draw_maps(
         rule += f" Crossed: the same value everywhere on this image ({off.sum()})."
     if isinstance(order, str) and order != "index":
         rule += f" By {order}, the largest first."
-    figure, _ = new_figure(grid.width * inches + 1.4, grid.height * inches + 0.3, title, rule)
+    figure = new_figure(grid.width * inches + 1.4, grid.height * inches + 0.3, title, rule)
     ax = axes(figure, 0.15, 0.15, grid.width * inches, grid.height * inches)
     drawn = grid.draw(ax, shown, labels=labels, cmap=cmap, limits=limits, crossed=off, fontsize=6.5)
     bar = grid.width * inches + 0.3, 0.2, min(2.0, grid.height * inches * 0.7)
@@ -106,7 +105,7 @@ def draw_strip(
     places = [max(part["width"] * inches, 0.068 * max(map(len, part["title"].split("\n")))) for part in parts]
     width = sum(places) + spacing * len(parts) + 0.3
     width += photo.shape[1] * inches + spacing if photo is not None else 0
-    figure, _ = new_figure(width, full * inches + 0.75, title, rule)
+    figure = new_figure(width, full * inches + 0.75, title, rule)
     left = 0.15
     if photo is not None:
         ax = axes(figure, left, 0.2, photo.shape[1] * inches, full * inches)
@@ -143,9 +142,7 @@ def draw_overlay(
     layer, _, channel = target.rpartition(":")
     picture = images.fit(images.load_image(photo, input_channels(model)), size)
     x = images.preprocess(picture, model, size=picture.shape[:2], mean=mean, std=std)
-    with frozen(model), no_grad(), capture(model, layer, stop=True) as captured:
-        run(model, x)
-    shown = maps_of(captured[layer])[int(channel)]
+    shown = maps_of(outputs_of(model, layer, x)[layer])[int(channel)]
     field = receptive_fields(model, layer, x.shape)[layer]
     if field.everything:
         raise ValueError(f"{layer!r} sees the whole image: there is no place to lay its map")
@@ -158,7 +155,7 @@ def draw_overlay(
         f"({field.y.size} × {field.x.size} pixels). Colour and opacity grow with |activation|, {low:.3g} to {high:.3g}; "
         f"{between}."
     )
-    figure, _ = new_figure(2 * width * inches + 1.5, height * inches + 0.35, title or target, what)
+    figure = new_figure(2 * width * inches + 1.5, height * inches + 0.35, title or target, what)
     for i in range(2):
         ax = axes(figure, 0.15 + i * (width * inches + 0.15), 0.2, width * inches, height * inches)
         ax.imshow(picture if i == 0 and picture.shape[2] == 3 else in_grey(picture))

@@ -33,7 +33,7 @@ def draw_report(report: Any, title: str | None = None) -> "Figure":
     )
     chosen = _spread(report, 14)
     strip = 2.05 if len(chosen) else 0.0
-    figure, _ = new_figure(12.0, 2.75 + strip, title, rule)
+    figure = new_figure(12.0, 2.75 + strip, title, rule)
     panels = [axes(figure, 0.6 + 3.0 * i, strip + 0.5, 2.3, 1.95) for i in range(4)]
     for ax in panels:
         ax.set_axis_on()
@@ -105,7 +105,7 @@ def draw_fits(
         rule += (
             f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({report.dead[chosen].sum()})."
         )
-    figure, _ = new_figure(grid.width * inches + 0.95, grid.height * inches + 0.25, title, rule)
+    figure = new_figure(grid.width * inches + 0.95, grid.height * inches + 0.25, title, rule)
     ax = axes(figure, 0.15, 0.1, grid.width * inches, grid.height * inches)
     _draw_pairs(ax, grid, tiles, report, chosen, upright=False)
     _bar(figure, report, 0.35 + grid.width * inches, 0.2, min(1.5, grid.height * inches))

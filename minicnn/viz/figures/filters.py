@@ -45,7 +45,7 @@ def draw_filters(
     inches = min(0.62, 9.5 / columns)
     grid = Grid(len(tiles), columns, tiles.shape[1] / tiles.shape[2], gap=0.08, label=0.2 if labels else 0)
     title = title or f"{len(tiles)} filters of {weight.shape[1]} × {weight.shape[2]} × {weight.shape[3]} weights"
-    figure, _ = new_figure(
+    figure = new_figure(
         grid.width * inches + 1.5, grid.height * inches + 0.25, title, _rule(weight, scale, dead, order)
     )
     ax = axes(figure, 0.15, 0.15, grid.width * inches, grid.height * inches)
@@ -101,7 +101,7 @@ def draw_kernels(
     )
     if dead.any():
         rule += f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({dead.sum()})."
-    figure, _ = new_figure(width + 1.6, height + 0.65, title, rule)
+    figure = new_figure(width + 1.6, height + 0.65, title, rule)
     ax = axes(figure, 0.6, 0.5, width, height)
     image = ax.imshow(picture, cmap=DIVERGING, vmin=-top, vmax=top, interpolation="nearest")
     _label_matrix(ax, picture.shape, row_index, column_index, weight.shape[2:], dead)

@@ -28,7 +28,7 @@ def draw_growth(growth: Any, chosen: np.ndarray, frames: np.ndarray, title: str 
         f"spaced by how much the filters turned. Below: all {growth.filters.shape[1]} filters over the steps (logarithmic; "
         "the start stands at 0.7), dots at the moments shown."
     )
-    figure, _ = new_figure(
+    figure = new_figure(
         grid.width * inches + 1.5, grid.height * inches + 0.45 + below, title, _with_colours(rule, growth.filters.shape[2])
     )  # fmt: skip
     ax = axes(figure, 0.75, below + 0.1, grid.width * inches, grid.height * inches)
@@ -57,7 +57,7 @@ def draw_film(growth: Any, moments: int, hold: float, fps: float, title: str) ->
     height, width = sheets[0].shape[:2]
     inches = min(4.6 / width, 4.6 / height)
     rule = _with_colours("Each filter on its own scale in each frame, m its largest |weight|.", growth.filters.shape[2])
-    figure, _ = new_figure(max(4.6, width * inches + 0.3), height * inches + 1.75, title, rule)
+    figure = new_figure(max(4.6, width * inches + 0.3), height * inches + 1.75, title, rule)
     ax = axes(figure, 0.15, 1.6, width * inches, height * inches)
     picture = ax.imshow(sheets[0], cmap=DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
     curve = axes(figure, 0.7, 0.5, figure.get_size_inches()[0] - 0.95, 0.85)

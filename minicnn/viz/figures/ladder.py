@@ -36,7 +36,7 @@ def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
         "the mean of photographs; in per cent: the share of the variance above 0.25 cycles a pixel (dotted line)."
     )
     width, height = LEFT + len(variants) * (TILE + GAP) + 0.1, len(ladders) * (tile + ROW) + 0.2 + below
-    figure, _ = new_figure(width, height, f"{ladders[0].unit}: one improvement at a time", rule)
+    figure = new_figure(width, height, f"{ladders[0].unit}: one improvement at a time", rule)
     for row, (each, caption) in enumerate(zip(ladders, captions, strict=False)):
         bottom = below + (len(ladders) - 1 - row) * (tile + ROW)
         words = axes(figure, 0.12, bottom, LEFT - 0.2, tile)

@@ -19,7 +19,7 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
     inches = min(1.6, 11 / grid.columns)
     below = 1.7 if curves else 0.0
     rule = f"Above each image: the unit, and its activation on the clean image before → after {result.recipe}."
-    figure, _ = new_figure(
+    figure = new_figure(
         grid.width * inches + 0.3, grid.height * inches + 0.3 + below, "Images that maximise a unit", rule
     )
     ax = axes(figure, 0.15, 0.15 + below, grid.width * inches, grid.height * inches)

@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 
 SEQUENTIAL = "magma"  # from nothing to much
 DIVERGING = "RdBu_r"  # about zero: blue below, white zero, red above
-FONT = 9.0  # points
-TITLE = {"fontsize": 13, "fontweight": "bold", "ha": "left", "va": "top", "color": "#111111"}
-RULE = {"fontsize": 9, "ha": "left", "va": "top", "color": "#555555", "linespacing": 1.35}
+TITLE: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "ha": "left", "va": "top", "color": "#111111"}
+RULE: dict[str, Any] = {"fontsize": 9, "ha": "left", "va": "top", "color": "#555555", "linespacing": 1.35}
 
 
-def new_figure(width: float, height: float, title: str, rule: str) -> "tuple[Figure, float]":
-    """An empty figure with its title and the rule below it; (figure, y where the free space below them begins).
+def new_figure(width: float, height: float, title: str, rule: str) -> "Figure":
+    """An empty figure with its title, and the rule below it that says what the colours and numbers mean.
 
     width, height: inches of the free space; the head is added on top.
     """
@@ -37,7 +36,7 @@ def new_figure(width: float, height: float, title: str, rule: str) -> "tuple[Fig
     total = height + head
     figure.text(0.15 / width, 1 - 0.12 / total, title, **TITLE)
     figure.text(0.15 / width, 1 - 0.42 / total, "\n".join(lines), **RULE)
-    return figure, height / total
+    return figure
 
 
 @cache
@@ -73,6 +72,25 @@ def axes(figure: "Figure", left: float, bottom: float, width: float, height: flo
     return ax
 
 
+def panel(
+    figure: "Figure", left: float, bottom: float, width: float, height: float, title: str = "", x: str = "", y: str = ""
+) -> "Axes":
+    """Axes for curves and bars, at a place in inches; title, x, y: what stands above, below and beside them."""
+    ax = axes(figure, left, bottom, width, height)
+    ax.set_axis_on()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=7, length=2)
+    ax.set_title(title, fontsize=8.5, pad=4)
+    ax.set_xlabel(x, fontsize=8)
+    ax.set_ylabel(y, fontsize=8)
+    return ax
+
+
+def caption(figure: "Figure", left: float, bottom: float, height: float, text: str, **style: Any) -> None:
+    """Words beside a row of pictures, in the middle of its height."""
+    axes(figure, left, bottom, 1, height).text(0, 0.5, text, **{"fontsize": 8.5, "va": "center", **style})
+
+
 class Grid:
     """Tiles in rows and columns on axes whose unit is one tile's width. All lengths below are in that unit.
 
@@ -98,11 +116,10 @@ class Grid:
         *,
         labels: Sequence[str] = (),
         cmap: str | None = None,
-        limits: Sequence[tuple[float, float]] | tuple[float, float] | None = None,
+        limits: Any = None,
         crossed: Sequence[bool] = (),
         colours: Sequence[str] = (),
         fontsize: float = 7.0,
-        interpolation: str = "nearest",
     ) -> Any:
         """Draw the tiles and return the last tile's image. limits: (low, high), or one such pair for each tile."""
         drawn = None
@@ -112,22 +129,14 @@ class Grid:
             if len(crossed) and crossed[i]:
                 cross(ax, x, y, 1, self.aspect)
             elif tile.ndim == 3:
-                ax.imshow(tile, extent=extent, interpolation=interpolation)
+                ax.imshow(tile, extent=extent, interpolation="nearest")
             else:
                 low, high = limits[i] if isinstance(limits, list) else limits
-                drawn = ax.imshow(tile, extent=extent, cmap=cmap, vmin=low, vmax=high, interpolation=interpolation)
+                drawn = ax.imshow(tile, extent=extent, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
             if len(labels):
                 colour = colours[i] if len(colours) else "#222222"
-                ax.text(
-                    x + 0.5,
-                    y - 0.03,
-                    labels[i],
-                    fontsize=fontsize,
-                    ha="center",
-                    va="bottom",
-                    color=colour,
-                    linespacing=1.1,
-                )
+                words = {"fontsize": fontsize, "ha": "center", "va": "bottom", "linespacing": 1.1}
+                ax.text(x + 0.5, y - 0.03, labels[i], color=colour, **words)
         ax.set_xlim(-0.01, self.width + 0.01)
         ax.set_ylim(self.height + 0.01, -0.01)
         ax.set_aspect("equal")
@@ -145,10 +154,9 @@ def cross(ax: "Axes", x: float, y: float, width: float, height: float) -> None:
 
 def colour_bar(figure: "Figure", image: Any, left: float, bottom: float, height: float, label: str) -> None:
     """A vertical colour bar for a drawn image, at a place in inches."""
-    ax = axes(figure, left, bottom, 0.14, height)
-    ax.set_axis_on()
-    bar = figure.colorbar(image, cax=ax)
-    bar.set_label(label, fontsize=FONT)
+    bar = figure.colorbar(image, cax=axes(figure, left, bottom, 0.14, height))
+    bar.ax.set_axis_on()
+    bar.set_label(label, fontsize=9)
     bar.ax.tick_params(labelsize=8, length=2)
     bar.outline.set_linewidth(0.5)
 
@@ -158,12 +166,8 @@ def relative_bar(figure: "Figure", cmap: str, left: float, bottom: float, height
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    ax = axes(figure, left, bottom, 0.14, height)
-    ax.set_axis_on()
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), cmap), cax=ax, ticks=np.linspace(0, 1, len(ticks)))
-    bar.ax.set_yticklabels(ticks, fontsize=8)
-    bar.ax.tick_params(length=2)
-    bar.outline.set_linewidth(0.5)
+    colour_bar(figure, ScalarMappable(Normalize(0, 1), cmap), left, bottom, height, "")
+    figure.axes[-1].set_yticks(np.linspace(0, 1, len(ticks)), ticks)
 
 
 def figure_path(name: str | os.PathLike[str]) -> Path:
@@ -202,24 +206,23 @@ def coloured(values: np.ndarray, signed: bool) -> np.ndarray:
 def draw_rows(
     rows: Sequence[tuple[str, Sequence[np.ndarray], Sequence[str]]], title: str, rule: str, inches: float = 1.4
 ) -> "Figure":
-    """Rows of pictures: (caption at the left, pictures (H, W, C) in [0, 1], a label above each; no labels: []).
+    """Rows of pictures: (words at the left, pictures (H, W, C) in [0, 1], a label above each; no labels: []).
 
     rule: what the labels say and how the pictures were made. inches: a picture's width.
     """
     columns = max(len(pictures) for _, pictures, _ in rows)
-    left = 0.25 + 0.068 * max(len(line) for caption, _, _ in rows for line in caption.split("\n"))
+    left = 0.25 + 0.068 * max(len(line) for words, _, _ in rows for line in words.split("\n"))
     gap = 0.08
     heights = [inches * pictures[0].shape[0] / pictures[0].shape[1] for _, pictures, _ in rows]
     heads = [0.12 + 0.13 * max((label.count("\n") + 1 for label in labels), default=0) for _, _, labels in rows]
-    figure, _ = new_figure(left + columns * (inches + gap) + 0.1, sum(heights) + sum(heads) + 0.1, title, rule)
     bottom = sum(heights) + sum(heads) + 0.1
-    for (caption, pictures, labels), height, head in zip(rows, heights, heads, strict=True):
+    figure = new_figure(left + columns * (inches + gap) + 0.1, bottom, title, rule)
+    for (words, pictures, labels), height, head in zip(rows, heights, heads, strict=True):
         bottom -= height + head
-        words = axes(figure, 0.12, bottom, left - 0.2, height)
-        words.text(0, 0.5, caption, fontsize=8.5, va="center", ha="left")
+        caption(figure, 0.12, bottom, height, words)
         for i, picture in enumerate(pictures):
             ax = axes(figure, left + i * (inches + gap), bottom, inches, height)
-            ax.imshow(as_rgb(picture), interpolation="bilinear")
+            ax.imshow(as_rgb(picture), interpolation="nearest" if len(picture) < 32 else "bilinear")
             if len(labels):
                 ax.set_title(labels[i], fontsize=7.5, pad=3)
     return figure
@@ -229,5 +232,4 @@ def sample_photo() -> np.ndarray:
     """The photograph of Grace Hopper that matplotlib installs (public domain, James S. Davis 1984): uint8 (600, 512, 3)."""
     from matplotlib import cbook
 
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        return load_image(file)
+    return load_image(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn import no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import frozen, input_channels, run
-from minicnn.viz.capture import capture
+from minicnn.viz._modules import input_channels
+from minicnn.viz.capture import outputs_of
 from minicnn.viz.figures.plot import Grid, axes, cross, new_figure
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.tiles import in_grey
@@ -32,7 +31,7 @@ def draw_patches(result: Any, units: Sequence[Any], title: str | None = None) ->
         "grey beyond the border. At the right all activations, counted on a log scale; the marks below: the patches."
     )
     height = len(units) * (inch + gap)
-    figure, _ = new_figure(
+    figure = new_figure(
         left + k * inch + (k - 1) * 0.06 + right, height + 0.15, title or "What excites a unit most", rule
     )
     for row, unit in enumerate(units):
@@ -113,8 +112,7 @@ def draw_receptive_fields(
     height, width = picture.shape[:2]
     at = (height / 2, width / 2) if at is None else at
     fields = receptive_fields(model, layers, (1, channels, height, width))
-    with frozen(model), no_grad(), capture(model, list(fields), stop=True) as maps:
-        run(model, images.preprocess(picture, model, size=(height, width)))
+    maps = outputs_of(model, fields, images.preprocess(picture, model, size=(height, width)))
     boxes = {name: _box_at(field, at, maps[name].shape[2:], picture.shape[:2]) for name, field in fields.items()}
     picture = picture if picture.shape[2] == 3 else in_grey(picture)
     columns = min(len(boxes), 4)
@@ -124,7 +122,7 @@ def draw_receptive_fields(
     top, left = (min(0, *(box[i] for box in boxes.values())) for i in (0, 1))
     bottom, right = (max(edge, *(box[i] for box in boxes.values())) for i, edge in ((2, height), (3, width)))
     scale = side / max(bottom - top, right - left)
-    figure, _ = new_figure(
+    figure = new_figure(
         (right - left) * scale + 0.5 + columns * (tile + 0.12), side + 0.1, title or "What one unit sees",
         "Frames: the pixels that can reach one unit of each layer, computed from kernel sizes, strides, paddings and dilations. "
         "At the right the same parts, each enlarged to one size; grey is outside of the photograph, where the network sees padding.",
