@@ -1087,7 +1087,7 @@ class Tensor:
 
     def _inplace(self, function: Callable, *args: Any, **kwargs: Any) -> Tensor:
         inplace.check(self)
-        return inplace.assign(self, function(self, *args, **kwargs))
+        return inplace.assign(self, function(inplace.before_write(self), *args, **kwargs))
 
     def _reseat(self, function: Callable, *args: Any) -> Tensor:
         """Another shape for this very tensor: `unsqueeze_`, `squeeze_`, `t_` ..."""
@@ -1211,12 +1211,14 @@ class Tensor:
 
     def fill_(self, value: Any) -> Tensor:
         """One number everywhere, or that of a 0-d tensor."""
-        if isinstance(value, type(self)) and value.array.ndim:
+        from_tensor = isinstance(value, Tensor)
+        if from_tensor and value.array.ndim:
             raise RuntimeError(
                 f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
             )
         inplace.check(self)
-        return inplace.assign(self, ops.copying.Fill.apply(self, value), constant=True)
+        fill = ops.copying.FillTensor if from_tensor else ops.copying.Fill
+        return inplace.assign(self, fill.apply(self, value), constant=True)
 
     def zero_(self) -> Tensor:
         inplace.check(self)

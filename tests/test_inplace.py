@@ -27,6 +27,16 @@ def indices(lib: ModuleType, t: Any) -> Any:
     return lib.zeros(t.shape[0], dtype=lib.int64)
 
 
+def with_pack_hooks(write: Callable) -> Callable:
+    """What is kept is kept as it is before the write, also by a hook that keeps it itself."""
+
+    def scenario(lib: ModuleType, t: Any) -> None:
+        with lib.autograd.graph.saved_tensors_hooks(lambda kept: kept, lambda kept: kept):
+            write(t)
+
+    return scenario
+
+
 # A method: what is written, as a function of the library and the target; random numbers are multiplied with 0 at once.
 METHODS: dict[str, Callable] = {
     **{
@@ -87,6 +97,14 @@ OTHERS: dict[str, Callable] = {
     "no_grad unsqueeze_": lambda lib, t: lib.no_grad()(lambda: t.unsqueeze_(0))(),
     "data mul_": lambda lib, t: t.data.mul_(2),
     "detach mul_": lambda lib, t: t.detach().mul_(2),
+    "mul_ by its own memory": lambda lib, t: t.mul_(t.detach()),
+    "div_ by its own memory": lambda lib, t: t.div_(t.detach()),
+    "addcmul_ of itself": lambda lib, t: t.addcmul_(t, lib.ones(t.shape, requires_grad=True)),
+    "addcdiv_ of itself": lambda lib, t: t.addcdiv_(t, lib.ones(t.shape, requires_grad=True)),
+    "masked_fill_ by what was made of it": lambda lib, t: t.masked_fill_(mask(lib, t), t.sum()),
+    "fill_ by what was made of it": lambda lib, t: t.fill_(t.sum()),
+    "sin_ with pack hooks": with_pack_hooks(lambda t: t.sin_()),
+    "mul_ with pack hooks": with_pack_hooks(lambda t: t.mul_(t)),
 }
 
 # What is written, and what is looked at afterwards, both made from the leaf.
@@ -152,6 +170,7 @@ def is_comparable(name: str, target: str) -> bool:
     """Where several elements are one place in memory PyTorch warns of what is refused here; and it fills such a tensor,
     but cannot go back. An index into nothing has another text."""
     filling = ("masked_fill_", "index_put_", "set item by a list", "set item by a mask", "fill_", "zero_")
+    name = name.removesuffix(" by what was made of it")
     return not (target == "expanded" and name in filling) and (name, target) != ("set item by a list", "empty")
 
 

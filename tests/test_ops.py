@@ -25,6 +25,7 @@ from compare import (
     normal,
     numbers,
     run,
+    same,
     same_error,
 )
 
@@ -260,6 +261,24 @@ def test_creation(make):
     assert str(ours.dtype) == str(theirs.dtype)
     assert_close(numbers(ours), numbers(theirs), "numbers")
     assert (ours.requires_grad, ours.is_leaf) == (False, True)
+
+
+@pytest.mark.parametrize("kernel", ["fast", "reference"])
+@pytest.mark.parametrize(
+    "operation", ["relu", "relu_", "round", "neg", "cumsum", "cumsum_", "sum", "mean", "prod", "amax"]
+)
+def test_the_sign_of_zero(operation, kernel):
+    """What is divided by it later is infinite, on one side or the other."""
+
+    def reciprocal(lib):
+        x = lib.tensor([[-0.0, -0.0], [0.0, -0.0], [-0.0, 1.0]], dtype=lib.float64)
+        with np.errstate(divide="ignore"):
+            return (
+                1 / getattr(x, operation)(*((0,) if operation not in ("relu", "relu_", "round", "neg") else ()))
+            ).tolist()
+
+    with kernels.use(kernel):
+        same(reciprocal)
 
 
 def test_tensor_copies_and_from_numpy_does_not():

@@ -51,6 +51,41 @@ def test_a_pass_follows_edges_through_several_views_of_one_base():
     assert_same(scenario)
 
 
+SAVED_FOR_ANOTHER = {  # the one operand with an edge needs nothing, or there is none
+    "view * c": lambda lib, x, view, c: view * c,
+    "view * 2": lambda lib, x, view, c: view * 2,
+    "view / c": lambda lib, x, view, c: view / c,
+    "addcmul": lambda lib, x, view, c: lib.addcmul(view, c, view),
+    "addcdiv": lambda lib, x, view, c: lib.addcdiv(view, view, c),
+    "mm": lambda lib, x, view, c: lib.mm(view, c),
+    "bmm": lambda lib, x, view, c: lib.bmm(c[None], view[None]),
+    "mv": lambda lib, x, view, c: lib.mv(view, c[0]),
+    "dot": lambda lib, x, view, c: lib.dot(c[0], view[0]),
+    "linear with frozen weight": lambda lib, x, view, c: lib.nn.functional.linear(c, c, x[0]),
+    "linear": lambda lib, x, view, c: lib.nn.functional.linear(c, c, view[0]),
+    "maximum": lambda lib, x, view, c: lib.maximum(view, c),
+    "view ** c": lambda lib, x, view, c: view**c,
+    "conv2d": lambda lib, x, view, c: lib.nn.functional.conv2d(view[None, None], c[None, None]),
+}
+
+
+@pytest.mark.parametrize("name", SAVED_FOR_ANOTHER)
+def test_a_second_pass_is_refused_where_something_was_saved(name):
+    """A view of a leaf made under no_grad has no edge: nothing is saved for it."""
+
+    def scenario(lib, log):
+        x = (lib.arange(4.0) + 1).reshape(2, 2).clone().requires_grad_()
+        with lib.no_grad():
+            view = x[:]
+        y = SAVED_FOR_ANOTHER[name](lib, x, view, lib.ones(2, 2) * 3)
+        log(y, y.requires_grad)
+        y.sum().backward()
+        log(x.grad)
+        y.sum().backward()
+
+    assert_same(scenario)
+
+
 # --- threads --------------------------------------------------------------------------------------------------------------
 
 

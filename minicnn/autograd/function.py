@@ -156,6 +156,8 @@ class Function:
         ctx.needs_input_grad = tuple([isinstance(arg, Tensor) and arg.requires_grad for arg in args])
         mode = grad_mode.mode
         recorded = mode.enabled and True in ctx.needs_input_grad
+        if recorded:
+            cls._join(ctx, args)
         enabled, mode.enabled = mode.enabled, False
         try:
             with np.errstate(**cls.errstate):
@@ -186,17 +188,21 @@ class Function:
         return tuple(outputs) if several else outputs[0]
 
     @classmethod
-    def _record(cls, ctx: FunctionCtx, args: tuple, outputs: list[Tensor | None]) -> None:
-        """Join the node to those of its inputs. Done before the outputs get their place in the graph: one of them may be
-        an input that was written in place."""
+    def _join(cls, ctx: FunctionCtx, args: tuple) -> None:
+        """Join the node to those of its inputs. Done before `forward`, which may write into one of them, and which saves
+        what the gradients that have an edge need."""
         ctx._slots, ctx._n_args = cls.tensor_slots(args), len(args)
         ctx.next_functions = tuple(
             [args[i].gradient_edge() if isinstance(args[i], Tensor) else (None, 0) for i in ctx._slots]
         )
         if cls.built_in:
             for i, (node, _) in zip(ctx._slots, ctx.next_functions, strict=True):
-                if node is None and i < len(args) and ctx.needs_input_grad[i]:  # a view made under no_grad
+                if node is None and ctx.needs_input_grad[i]:  # a view made under no_grad
                     ctx.needs_input_grad = (*ctx.needs_input_grad[:i], False, *ctx.needs_input_grad[i + 1 :])
+
+    @classmethod
+    def _record(cls, ctx: FunctionCtx, args: tuple, outputs: list[Tensor | None]) -> None:
+        """Note what the outputs are like, and keep what `forward` has saved."""
         ctx.input_metadata = [
             ((), None) if out is None else (out.array.shape, out.array.dtype) for out in cls.gradient_outputs(outputs)
         ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from minicnn._types import CATEGORY
 from minicnn.autograd import grad_mode
-from minicnn.autograd.node import FREED, Node, strip_backward
+from minicnn.autograd.node import FREED, Node, saved_hooks, strip_backward
 
 Tensor = Any  # `minicnn.Tensor` stands above this file
 
@@ -189,6 +189,15 @@ def _overlaps(array: np.ndarray) -> bool:
     )
 
 
+def before_write(tensor: Tensor) -> Tensor:
+    """What an operation reads that is about to write into `tensor`: itself, or a copy that a pack hook can keep."""
+    if not saved_hooks.stack:
+        return tensor
+    copy = tensor.wrap(tensor.array.copy("K"))
+    copy._grad_fn, copy._output_nr = tensor.gradient_edge()
+    return copy
+
+
 def assign(tensor: Tensor, result: Tensor, constant: bool = False) -> Tensor:
     """Write into `tensor` what an operation made of it, and take over the operation's place in the graph.
 
@@ -211,15 +220,15 @@ def assign(tensor: Tensor, result: Tensor, constant: bool = False) -> Tensor:
     node = result._grad_fn
     if node is not None and tensor._view_origin is not None:
         check(tensor, recorded=True)
-    saved = [kept for kept in getattr(node, "_saved", None) or () if kept is not None]
-    # The operation may need its first argument for the backward pass, as it was before this write.
-    before = next((kept for kept in saved if not kept.is_output and kept._array is to), None)
-    if before is not None:
-        before.keep_copy()
+    saved = getattr(node, "_saved", None) or ()
+    # What an operation needs of its first argument it saves first, and it needs it as it was before this write. The same
+    # memory as another argument must not be written, which is noticed in the backward pass.
+    if saved and saved[0] is not None and not saved[0].is_output and saved[0]._array is to:
+        saved[0].keep_copy()
     if new is not to:
         np.copyto(to, new, casting="unsafe")
     written(tensor, node, result._output_nr)
     for kept in saved:
-        if kept.is_output and kept._array is new:
+        if kept is not None and kept.is_output and kept._array is new:
             kept.moved_to(tensor)
     return tensor

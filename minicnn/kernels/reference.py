@@ -306,13 +306,10 @@ def add_up(x: np.ndarray, axes: Shape) -> np.ndarray:
 
 
 def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
-    """max(x, 0), any shape; NaN stays NaN. `in_place`: written into x, which has to be contiguous, and x is returned.
-
-    x where it is positive, else 0; NaN stays NaN.
-    """
+    """max(x, 0), any shape; NaN and -0 stay. `in_place`: written into x, which has to be contiguous, and x is returned."""
     out = x if in_place else np.empty(x.shape, x.dtype)
     for place in np.ndindex(x.shape):
-        out[place] = 0 if x[place] <= 0 else x[place]
+        out[place] = 0 if x[place] < 0 else x[place]
     return out
 
 

@@ -83,14 +83,15 @@ class Mul(Op):
         # Each factor is needed for the gradient of the other one only.
         keep_a = a if isinstance(a, Tensor) and ctx.needs_input_grad[1] else None
         keep_b = b if isinstance(b, Tensor) and ctx.needs_input_grad[0] else None
-        ctx.save_for_backward(keep_a, keep_b)
+        if True in ctx.needs_input_grad[:2]:
+            ctx.save_for_backward(keep_a, keep_b)
         ctx.number = None if isinstance(b, Tensor) else b
         x, y = _factors(a, b, kind)
         return (x * y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = ctx.saved_tensors
+        a, b = ctx.saved_tensors or (None, None)
         g = grad.array
         to_a = to_b = None
         if ctx.needs_input_grad[0]:
@@ -227,14 +228,14 @@ class Addcmul(Op):
     @staticmethod
     def forward(ctx, a, b, c, value, kind):
         if True in ctx.needs_input_grad[1:]:
-            ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
+            ctx.save_for_backward(None, b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
         ctx.value = value
         x, (y, z) = single(operand(a, kind)), operands(b, c, kind)
         return (x + operand(value, x.dtype) * y * z).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        b, c = ctx.saved_tensors or (None, None)
+        _, b, c = ctx.saved_tensors or (None, None, None)
         scaled = grad.array * grad.array.dtype.type(ctx.value)
         return grad, None if c is None else scaled * c.array, None if b is None else scaled * b.array
 
@@ -246,14 +247,14 @@ class Addcdiv(Op):
 
     @staticmethod
     def forward(ctx, a, b, c, value, kind):
-        ctx.save_for_backward(b if ctx.needs_input_grad[2] else None, c)
+        ctx.save_for_backward(None, b if ctx.needs_input_grad[2] else None, c)
         ctx.value = value
         x, (y, z) = single(operand(a, kind)), operands(b, c, kind)
         return (x + operand(value, x.dtype) * y / z).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        b, c = ctx.saved_tensors
+        _, b, c = ctx.saved_tensors
         to_b = grad.array * grad.array.dtype.type(ctx.value) / c.array
         return grad, to_b, None if b is None else -to_b * b.array / c.array
 

@@ -84,14 +84,21 @@ class MaskedFill(Op):
     """a, and the number where the mask is true"""
 
     @staticmethod
-    def forward(ctx, a, mask, number):
+    def forward(ctx, a, number, mask):
         ctx.save_for_backward(mask)
         return np.where(mask.array, fitting(number, a.array.dtype), a.array)
 
     @staticmethod
     def backward(ctx, grad):
         (mask,) = ctx.saved_tensors
-        return np.where(mask.array, grad.array.dtype.type(0), grad.array)
+        g, zero = grad.array, grad.array.dtype.type(0)
+        return np.where(mask.array, zero, g), np.where(mask.array, g, zero) if ctx.needs_input_grad[1] else None
+
+
+class MaskedFillTensor(MaskedFill, node_name="MaskedFillBackward1"):
+    """The number is a 0-d tensor, which gets what arrives at its places."""
+
+    slots = 2
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
@@ -129,10 +136,16 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """input, and the number `value` (or a tensor of one element) where the mask is true. RuntimeError for another mask."""
+    """input, and the number `value`, or that of a 0-d tensor, where the mask is true. RuntimeError for another mask or tensor."""
     if mask.array.dtype.kind != "b":
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
-    return MaskedFill.apply(input, mask, value)
+    if not isinstance(value, Tensor):
+        return MaskedFill.apply(input, value, mask)
+    if value.array.ndim:
+        raise RuntimeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
+        )
+    return MaskedFillTensor.apply(input, value, mask)
 
 
 def _compare(name: str, compare: np.ufunc, a: Any, b: Any) -> Tensor:

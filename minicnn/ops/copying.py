@@ -46,7 +46,7 @@ class Copy(Op, node_name="CopyBackwards"):
 
 
 class Fill(Op, node_name="FillBackward2"):
-    """A constant in place of the old values: no gradient goes to them."""
+    """A number in place of the old values: no gradient goes to them."""
 
     @staticmethod
     def forward(ctx, a, value):
@@ -54,7 +54,13 @@ class Fill(Op, node_name="FillBackward2"):
 
     @staticmethod
     def backward(ctx, grad):
-        return np.zeros_like(grad.array)
+        return np.zeros_like(grad.array), grad
+
+
+class FillTensor(Fill, node_name="FillBackward3"):
+    """The number is a 0-d tensor, which gets all that arrives."""
+
+    slots = 2
 
 
 class Zero(Fill, node_name="ZeroBackward0"):

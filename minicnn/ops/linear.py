@@ -52,7 +52,7 @@ class Mv(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        a, v = ctx.saved_tensors
+        a, v = ctx.saved_tensors or (None, None)
         to_a = np.outer(grad.array, v.array) if ctx.needs_input_grad[0] else None
         return to_a, _product(grad.array[None], a.array)[0] if ctx.needs_input_grad[1] else None
 
@@ -69,7 +69,7 @@ class Dot(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = ctx.saved_tensors
+        a, b = ctx.saved_tensors or (None, None)
         to_a = grad.array * b.array if ctx.needs_input_grad[0] else None
         return to_a, grad.array * a.array if ctx.needs_input_grad[1] else None
 
@@ -92,14 +92,15 @@ class Addmm(Op):
 def _keep_factors(ctx: Any, a: Tensor, b: Tensor, needs_a: bool, needs_b: bool) -> None:
     """Each factor is needed for the gradient of the other one only."""
     ctx.turned = b.array.ndim == 2 and b.array.T.flags.c_contiguous
-    ctx.save_for_backward(a if needs_b else None, b if needs_a else None)
+    if needs_a or needs_b:
+        ctx.save_for_backward(a if needs_b else None, b if needs_a else None)
 
 
 def _to_factors(
     ctx: Any, grad: np.ndarray, needs_a: bool, needs_b: bool
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The gradients of a @ b. That to b lies in memory as b does: that of a transposed weight is the weight's, transposed."""
-    a, b = (None if t is None else t.array for t in ctx.saved_tensors)
+    a, b = (None if t is None else t.array for t in ctx.saved_tensors or (None, None))
     to_a = _product(grad, b.swapaxes(-1, -2)) if needs_a else None
     if not needs_b:
         return to_a, None

@@ -28,9 +28,11 @@ class Cumsum(Op):
 
 
 def _running(array: np.ndarray, dim: int) -> np.ndarray:
-    """Running sums, of integers in int64."""
+    """Running sums that begin at 0, of which -0 is +0; of integers in int64."""
     kind = wide(array.dtype)
-    return np.cumsum(array, axis=dim, dtype=kind).astype(kind if kind.kind == "i" else array.dtype, copy=False)
+    return (np.cumsum(array, axis=dim, dtype=kind) + kind.type(0)).astype(
+        kind if kind.kind == "i" else array.dtype, copy=False
+    )
 
 
 class Sort(Op):

@@ -27,12 +27,14 @@ Arrays = list[np.ndarray | None]
 
 
 class Case(NamedTuple):
-    """call(lib, *tensors) is compared, forward and backward; `linear`: a sum of products, whose error its terms bound."""
+    """call(lib, *tensors) is compared, forward and backward; `linear`: a sum of products, whose error its terms bound, each
+    its own, unless the algorithm `mixes` neighbours (Winograd's, in the result and in the gradient of the first tensor)."""
 
     text: str
     call: Callable[..., Any]
     arrays: Arrays
     linear: bool = False
+    mixes: bool = False
     asks_torch: bool = True
     wide: bool = True  # PyTorch computes in float64
     finite: bool = False  # no NaN, no infinity
@@ -115,13 +117,17 @@ def _bounds(case: Case, wide: Arrays, grad_seed: int, special: bool, kernel: str
         ]
         return [a + b / np.finfo(np.float32).eps + size[0] for a, b in zip(size, spread, strict=True)]
     sizes = [None if a is None else np.nan_to_num(np.abs(a), nan=0, posinf=0) for a in wide]
-    if dtype == np.float32 and kernel in ("fast", "winograd") and sizes[0].size:  # its error goes by the largest pixel
-        sizes = [None if a is None else np.maximum(a, np.finfo(dtype).tiny) for a in sizes]
-        sizes[0] = np.broadcast_to(sizes[0].max(), sizes[0].shape).copy()
     found = _outcome(torch, case.call, sizes, grad_seed, False, absolute=True)
-    if isinstance(found, list) and kernel in ("fast", "winograd"):
-        found = [np.broadcast_to(f.max(initial=0), f.shape) for f in found]
-    return None if isinstance(found, Exception) else found
+    if isinstance(found, Exception):
+        return None
+    if (
+        case.mixes and dtype == np.float32 and kernel in ("fast", "winograd") and sizes[0].size
+    ):  # goes by the largest pixel
+        even = [None if a is None else np.maximum(a, np.finfo(dtype).tiny) for a in sizes]
+        even[0] = np.full_like(even[0], even[0].max())
+        largest = _outcome(torch, case.call, even, grad_seed, False, absolute=True)
+        found[:2] = [np.full_like(f, f.max(initial=0)) for f in largest[:2]]
+    return found
 
 
 def _differ(where: str, ours: Any, theirs: Any, bounds: Any, dtype: type) -> str | None:
@@ -206,6 +212,11 @@ def _pair(rng: np.random.Generator, low: int, high: int) -> tuple[int, int]:
     return (a, a) if rng.random() < 0.5 else (a, b)
 
 
+def _mixes(kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int) -> bool:
+    """Whether Winograd's algorithm may compute a convolution of single precision."""
+    return kernel in ((3, 3), (5, 5)) and stride == dilation == (1, 1) and groups == 1 and max(padding) < kernel[0]
+
+
 def _convolution(rng: np.random.Generator) -> Case:
     groups = int(rng.choice([1, 1, 1, 2, 3]))
     C, O = (int(n) for n in rng.choice([1, 2, 3, 5, 8, 17], 2))
@@ -218,6 +229,7 @@ def _convolution(rng: np.random.Generator) -> Case:
     return Case(
         f"conv2d stride {stride} padding {padding} dilation {dilation} groups {groups}",
         lambda lib, *t: lib.nn.functional.conv2d(*t, stride, padding, dilation, groups), arrays, True,
+        _mixes(kernel, stride, padding, dilation, groups),
     )  # fmt: skip
 
 
@@ -232,6 +244,7 @@ def _transposed(rng: np.random.Generator) -> Case:
     return Case(
         f"conv_transpose2d stride {stride} padding {padding} output_padding {extra} groups {groups} dilation {dilation}",
         lambda lib, *t: lib.nn.functional.conv_transpose2d(*t, stride, padding, extra, groups, dilation), arrays, True,
+        _mixes(kernel, stride, padding, dilation, groups),
     )  # fmt: skip
 
 

@@ -202,6 +202,8 @@ class Program:
             return True
         if kind == "write" and 0 in written.stride():  # PyTorch warns of what minicnn refuses
             return True
+        if kind == "write" and u in self.world.names and overlap(written, self.world.names[u]):
+            u = f"ramp({t})"  # PyTorch refuses some such operands, and reads others when it has written over them
         if re.search(r"\.(detach|t|transpose|swapaxes|squeeze|unsqueeze)_\(", template):
             before = ""  # with gradients off, `detach_` does nothing in PyTorch, and a leaf no longer fits its gradient
         choice = template.format(t=t, u=u, i=i)
@@ -231,6 +233,12 @@ class Program:
         else:
             inputs = f", inputs=[{to}]" if way == "inputs" else ""
             self.add(f"torch.autograd.backward([{roots}], [{seeds}], retain_graph={keep}{inputs})")
+
+
+def overlap(written: torch.Tensor, read: torch.Tensor) -> bool:
+    """Whether an element is written that is read for another one."""
+    places = [(t.data_ptr(), t.shape, t.stride()) for t in (written, read)]
+    return places[0] != places[1] and np.shares_memory(*(t.detach().numpy() for t in (written, read)))
 
 
 def _asked(question: Any) -> bool:

@@ -39,7 +39,7 @@ def _positive(x, out, start, stop):
     source, target = x[start * BLOCK : stop * BLOCK], out[start * BLOCK : stop * BLOCK]
     for i in range(len(target)):
         value = source[i]
-        target[i] = out.dtype.type(0) if value <= 0 else value
+        target[i] = out.dtype.type(0) if value < 0 else value
 
 
 @jit
@@ -47,7 +47,7 @@ def _positive_in_place(x, start, stop):  # with one array for both, the loop abo
     target = x[start * BLOCK : stop * BLOCK]
     for i in range(len(target)):
         value = target[i]
-        target[i] = x.dtype.type(0) if value <= 0 else value
+        target[i] = x.dtype.type(0) if value < 0 else value
 
 
 @jit
