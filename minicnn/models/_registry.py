@@ -131,12 +131,11 @@ def build(
         model = architecture(**kwargs)
         model.meta = meta
         return model
-    official = isinstance(source, WeightsEnum)
-    loaded = source.get_state_dict(progress=progress) if official else load(source)
+    loaded = source.get_state_dict(progress=progress) if isinstance(source, WeightsEnum) else load(source)
     state, how = state_dict_in(loaded, skip_init(architecture, **kwargs), source)
     last = state.get(f"{output}.weight")
     outputs = len(last) if isinstance(last, Tensor) and last.dim() else None
-    if official:
+    if isinstance(source, WeightsEnum):
         meta = _official_meta(meta, source)
     else:
         if outputs == 1000 and default is IMAGENET:

@@ -5,11 +5,12 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 from minicnn.models._meta import IMAGENET, ModelMeta
 from minicnn.models._registry import BUNDLED, fill_from_file, find_model
@@ -115,12 +116,13 @@ def _is_changed(name: str, module: object, before: dict) -> bool:
     return before.get(name) is not module and _is_own(getattr(module, "__file__", None) or "<built in>")
 
 
-def _definition(path: Path, name: str):
+def _definition(path: Path, name: str) -> Callable[..., Any]:
     """The class or function `name` of the file, which is run once as a module of its own."""
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path} (a network of your own is written FILE.py:NAME)")
     module_name = f"minicnn_user_{path.stem}"
     found = importlib.util.spec_from_file_location(module_name, path)
+    assert found is not None and found.loader is not None, "its name ends in .py"
     module = importlib.util.module_from_spec(found)
     sys.modules[module_name] = module  # dataclasses and pickle look there
     sys.path.insert(0, str(path.parent.resolve()))  # what lies beside the file can be imported, as when it is run

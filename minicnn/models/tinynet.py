@@ -1,5 +1,7 @@
 """TinyNet: the bundled network. Five convolutions, trained on Tiny ImageNet-200; `weights/README.md` is its card."""
 
+from typing import Any
+
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import ModelMeta
@@ -55,5 +57,5 @@ def tinynet(weights: WeightsArgument = None, *, num_classes: int | None = None) 
     gradients follow what people see. A path loads weights of your own for this architecture; None gives an untrained
     network. `model.meta` (ModelMeta) is what the file says about itself: class names, mean, std, input size, accuracy.
     """
-    outputs = {} if num_classes is None else {"num_classes": num_classes}
+    outputs: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     return build("tinynet", TinyNet, weights, output="classifier", default=META, **outputs)

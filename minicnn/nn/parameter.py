@@ -41,10 +41,10 @@ class Parameter(Tensor):
             memo[id(self)] = type(self)(self.data.clone(), self.requires_grad)
         return memo[id(self)]
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # type: ignore[override]
         return "Parameter containing:\n" + super().__repr__()
 
-    def __reduce_ex__(self, protocol: int) -> tuple:
+    def __reduce_ex__(self, protocol: Any) -> tuple:
         # Hooks are dropped without a warning, unlike those of other tensors.
         state = {name: value for name, value in self.__dict__.items() if not name.startswith("_") and name != "array"}
         return _rebuild_parameter, (type(self), self.data, self.requires_grad, state)
@@ -95,7 +95,7 @@ def _empty() -> Tensor:
 def _sharing_memory(cls: type, data: Tensor) -> Any:
     """A leaf of class `cls` with the memory and the version counter of `data`."""
     source = data.detach()
-    tensor = object.__new__(cls)
+    tensor: Any = object.__new__(cls)
     tensor.array, tensor._version_counter = source.array, source._version_counter
     return tensor
 

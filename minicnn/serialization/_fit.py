@@ -95,7 +95,7 @@ def _places(loaded: Any, own: Iterable[str], place: Place = ()) -> Iterator[tupl
     if not isinstance(loaded, Mapping):
         return
     tensors = any(isinstance(value, Tensor) for value in loaded.values())
-    if all(isinstance(name, str) for name in loaded) and (tensors or loaded.keys() <= own):
+    if all(isinstance(name, str) for name in loaded) and (tensors or loaded.keys() <= set(own)):
         yield place, loaded
     if len(place) < 2:
         for name in NESTED_UNDER:
@@ -140,7 +140,7 @@ def _closeness(names: Names, own: Iterable[str]) -> tuple[bool, int]:
 
 def _renamed(state: Mapping[str, Tensor], names: Names) -> "OrderedDict[str, Tensor]":
     """By the model's names, with the versions of the modules that `state_dict` keeps beside the tensors."""
-    renamed = OrderedDict((new, state[old]) for old, new in names.items())
+    renamed: Any = OrderedDict((new, state[old]) for old, new in names.items())
     if hasattr(state, "_metadata"):
         renamed._metadata = {_module(new): state._metadata.get(_module(old), {}) for old, new in names.items()}
     return renamed

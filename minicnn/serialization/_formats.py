@@ -32,7 +32,7 @@ _ONNX = (
     "an .onnx model. With onnx: numpy.savez(out, **{t.name: onnx.numpy_helper.to_array(t) for t in "
     "onnx.load(path).graph.initializer})"
 )
-METADATA_OF = {"safetensors": safetensors_metadata, "npz": npz_metadata}
+METADATA_OF: dict[str, Callable[..., dict[str, str]]] = {"safetensors": safetensors_metadata, "npz": npz_metadata}
 
 
 @contextmanager

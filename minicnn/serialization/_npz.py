@@ -101,7 +101,7 @@ def _npy_header(file: Any, archive: Archive) -> tuple[tuple, bool, np.dtype]:
         raise WeightsError(f"it has the shape {short(shape)}: NumPy has at most {MAX_DIMENSIONS} dimensions")
     if not all(type(length) is int and 0 <= length < 2**62 for length in shape):
         raise WeightsError(f"it has the shape {short(shape)}")
-    return shape, fortran, np.lib.format.descr_to_dtype(kind)
+    return shape, fortran, np.lib.format.descr_to_dtype(kind)  # type: ignore[arg-type]
 
 
 def write_npz(arrays: dict[str, np.ndarray], file: BinaryIO, metadata: dict[str, str] | None) -> None:

@@ -117,7 +117,7 @@ def write_safetensors(arrays: dict[str, np.ndarray], file: BinaryIO, metadata: d
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text)
     for name in ordered:
-        file.write(arrays[name].astype(arrays[name].dtype.newbyteorder("<"), copy=False))
+        file.write(arrays[name].astype(arrays[name].dtype.newbyteorder("<"), copy=False).data)
 
 
 def _code(kind: np.dtype) -> str:

@@ -9,6 +9,7 @@ small file cannot fill the memory or take for ever.
 import pickle
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import IO, Any
 
 from minicnn.serialization._errors import ForbiddenError, WeightsError, short
@@ -117,6 +118,9 @@ class Machine(Reader):
             raise WeightsError(f"its pickle is damaged, or has a number of {length} bytes")
         return int.from_bytes(self.take(length), "little", signed=True)
 
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
     def pop(self) -> Any:
         value = self.stack.pop()
         if value is _MARK:
@@ -205,37 +209,37 @@ INSTRUCTIONS: dict[bytes, Callable[[Machine], Any]] = {
     pickle.LONG_BINPUT: lambda m: m.put(m.number(4)),
     pickle.PUT: lambda m: m.put(m.digits()),
     pickle.MEMOIZE: lambda m: m.put(len(m.memo)),
-    pickle.BINGET: lambda m: m.stack.append(m.memo[m.number(1)]),
-    pickle.LONG_BINGET: lambda m: m.stack.append(m.memo[m.number(4)]),
-    pickle.GET: lambda m: m.stack.append(m.memo[m.digits()]),
+    pickle.BINGET: lambda m: m.push(m.memo[m.number(1)]),
+    pickle.LONG_BINGET: lambda m: m.push(m.memo[m.number(4)]),
+    pickle.GET: lambda m: m.push(m.memo[m.digits()]),
     # numbers, text and bytes
-    **{code: lambda m, value=value: m.stack.append(value) for code, value in _PUSH.items()},
-    pickle.BININT1: lambda m: m.stack.append(m.number(1)),
-    pickle.BININT2: lambda m: m.stack.append(m.number(2)),
-    pickle.BININT: lambda m: m.stack.append(_INT(m.read(4))[0]),
-    pickle.BINFLOAT: lambda m: m.stack.append(_FLOAT(m.read(8))[0]),
-    pickle.LONG1: lambda m: m.stack.append(m.integer(m.number(1))),
-    pickle.LONG4: lambda m: m.stack.append(m.integer(m.number(4))),
-    pickle.INT: lambda m: m.stack.append(m.digits()),
-    pickle.LONG: lambda m: m.stack.append(m.digits()),
-    pickle.FLOAT: lambda m: m.stack.append(float(m.line())),
-    pickle.BINUNICODE: lambda m: m.stack.append(str(m.take(m.number(4)), "utf-8", "surrogatepass")),
-    pickle.SHORT_BINUNICODE: lambda m: m.stack.append(str(m.take(m.number(1)), "utf-8", "surrogatepass")),
-    pickle.BINUNICODE8: lambda m: m.stack.append(str(m.take(m.number(8)), "utf-8", "surrogatepass")),
-    pickle.SHORT_BINSTRING: lambda m: m.stack.append(str(m.take(m.number(1)), "utf-8")),  # what Python 2 wrote
-    pickle.BINSTRING: lambda m: m.stack.append(str(m.take(m.number(4)), "utf-8")),
-    pickle.BINBYTES: lambda m: m.stack.append(m.take(m.number(4))),
-    pickle.SHORT_BINBYTES: lambda m: m.stack.append(m.take(m.number(1))),
-    pickle.BINBYTES8: lambda m: m.stack.append(m.take(m.number(8))),
-    pickle.BYTEARRAY8: lambda m: m.stack.append(bytearray(m.take(m.number(8)))),
+    **{code: partial(Machine.push, value=value) for code, value in _PUSH.items()},
+    pickle.BININT1: lambda m: m.push(m.number(1)),
+    pickle.BININT2: lambda m: m.push(m.number(2)),
+    pickle.BININT: lambda m: m.push(_INT(m.read(4))[0]),
+    pickle.BINFLOAT: lambda m: m.push(_FLOAT(m.read(8))[0]),
+    pickle.LONG1: lambda m: m.push(m.integer(m.number(1))),
+    pickle.LONG4: lambda m: m.push(m.integer(m.number(4))),
+    pickle.INT: lambda m: m.push(m.digits()),
+    pickle.LONG: lambda m: m.push(m.digits()),
+    pickle.FLOAT: lambda m: m.push(float(m.line())),
+    pickle.BINUNICODE: lambda m: m.push(str(m.take(m.number(4)), "utf-8", "surrogatepass")),
+    pickle.SHORT_BINUNICODE: lambda m: m.push(str(m.take(m.number(1)), "utf-8", "surrogatepass")),
+    pickle.BINUNICODE8: lambda m: m.push(str(m.take(m.number(8)), "utf-8", "surrogatepass")),
+    pickle.SHORT_BINSTRING: lambda m: m.push(str(m.take(m.number(1)), "utf-8")),  # what Python 2 wrote
+    pickle.BINSTRING: lambda m: m.push(str(m.take(m.number(4)), "utf-8")),
+    pickle.BINBYTES: lambda m: m.push(m.take(m.number(4))),
+    pickle.SHORT_BINBYTES: lambda m: m.push(m.take(m.number(1))),
+    pickle.BINBYTES8: lambda m: m.push(m.take(m.number(8))),
+    pickle.BYTEARRAY8: lambda m: m.push(bytearray(m.take(m.number(8)))),
     # what holds others
     pickle.EMPTY_DICT: lambda m: m.make({}),
     pickle.EMPTY_LIST: lambda m: m.make([]),
     pickle.EMPTY_SET: lambda m: m.make(set()),
-    pickle.TUPLE1: lambda m: m.stack.append((m.pop(),)),
-    pickle.TUPLE2: lambda m: m.stack.append((m.pop(), m.pop())[::-1]),
-    pickle.TUPLE3: lambda m: m.stack.append((m.pop(), m.pop(), m.pop())[::-1]),
-    pickle.TUPLE: lambda m: m.stack.append(tuple(m.pop_to_mark())),
+    pickle.TUPLE1: lambda m: m.push((m.pop(),)),
+    pickle.TUPLE2: lambda m: m.push((m.pop(), m.pop())[::-1]),
+    pickle.TUPLE3: lambda m: m.push((m.pop(), m.pop(), m.pop())[::-1]),
+    pickle.TUPLE: lambda m: m.push(tuple(m.pop_to_mark())),
     pickle.LIST: lambda m: m.make(m.pop_to_mark()),
     pickle.DICT: lambda m: m.dictionary(m.pop_to_mark()),
     pickle.APPEND: lambda m: m.extend([m.pop()]),
@@ -250,7 +254,7 @@ INSTRUCTIONS: dict[bytes, Callable[[Machine], Any]] = {
     pickle.REDUCE: Machine.call,
     pickle.NEWOBJ: Machine.call,
     pickle.BUILD: Machine.build,
-    pickle.BINPERSID: lambda m: m.stack.append(m.persistent_load(m.pop())),
+    pickle.BINPERSID: lambda m: m.push(m.persistent_load(m.pop())),
 }
 
 

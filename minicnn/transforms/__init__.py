@@ -167,8 +167,8 @@ class ImageClassification(Module):
         self.mean, self.std, self.interpolation = list(mean), list(std), interpolation
 
     def forward(self, img: Image.Image) -> Tensor:
-        img = F.center_crop(F.resize(img, self.resize_size, self.interpolation), self.crop_size)
-        return F.normalize(F.convert_image_dtype(F.pil_to_tensor(img)), self.mean, self.std)
+        cropped: Any = F.center_crop(F.resize(img, self.resize_size, self.interpolation), self.crop_size)
+        return F.normalize(F.convert_image_dtype(F.pil_to_tensor(cropped)), self.mean, self.std)
 
     def __repr__(self) -> str:
         names = ("crop_size", "resize_size", "mean", "std", "interpolation")

@@ -163,7 +163,7 @@ def convert_image_dtype(image: Tensor, dtype: _types.dtype = _types.float32) -> 
     if not dtype.is_floating_point:
         raise TypeError(f"pixels become floats here, not {dtype}: use to_pil_image for 8-bit pixels")
     pixels = image.to(dtype)
-    return pixels if image.is_floating_point() else pixels / int(np.iinfo(image.dtype.numpy).max)
+    return pixels if image.is_floating_point() else pixels / int(np.iinfo(image.dtype.name).max)
 
 
 def normalize(tensor: Tensor, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> Tensor:

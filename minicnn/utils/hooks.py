@@ -46,9 +46,9 @@ class BackwardHook:
         self.user_hooks = user_hooks
         self.user_pre_hooks = user_pre_hooks
         # Where the tensors stand among the positional arguments; None if they did not go through an identity function.
-        self.input_tensors_index: list[int] | None = None
+        self.input_tensors_index: Any = None
         self.n_inputs = -1
-        self.output_tensors_index: list[int] | None = None
+        self.output_tensors_index: Any = None
         self.n_outputs = -1
         # Set on the output side, cleared when the hooks have run: None tells the input side that the gradient did not
         # come through the module's output.

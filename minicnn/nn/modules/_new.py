@@ -22,7 +22,7 @@ class _Weighted(Module):
     """A layer with a weight and, if it is wanted, a bias."""
 
     weight: Parameter
-    bias: Parameter | None
+    bias: Any  # a Parameter, or None
 
     def _new_parameters(self, shape: tuple[int, ...], outputs: int | None, device: Any, dtype: Any) -> None:
         """A weight of this shape, and a bias of `outputs` numbers, or none."""

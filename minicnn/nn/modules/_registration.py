@@ -67,7 +67,7 @@ def _after_hooks(hooks: Hooks, module: Any, name: str, part: Any) -> Any:
 def typename(obj: Any) -> str:
     """The name of an object's type as error messages give it: 'torch.FloatTensor', 'int', 'package.module.Class'."""
     if isinstance(obj, Tensor):
-        return obj.type()
+        return str(obj.type())
     module, name = type(obj).__module__, type(obj).__qualname__
     if hasattr(obj, "__qualname__"):
         module, name = getattr(obj, "__module__", ""), obj.__qualname__
@@ -80,6 +80,11 @@ class Registration:
     They look like attributes, but they do not live in the instance's `__dict__`: `__getattr__` finds them there, and
     `__setattr__` sorts each new attribute by its type.
     """
+
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Any]
+    _non_persistent_buffers_set: set[str]
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter under `name`. None reserves the name: a layer without bias has `bias = None`.

@@ -151,11 +151,11 @@ class StateDict(Registration):
         error_msgs: list[str] = []
 
         metadata = getattr(state_dict, "_metadata", None)
-        state_dict = OrderedDict(state_dict)  # hooks that rename keys must not reach the caller's dictionary
+        entries: Any = OrderedDict(state_dict)  # hooks that rename keys must not reach the caller's dictionary
         if metadata is not None:
-            state_dict._metadata = metadata
+            entries._metadata = metadata
 
-        self._load_tree(state_dict, "", metadata, assign, (missing_keys, unexpected_keys, error_msgs))
+        self._load_tree(entries, "", metadata, assign, (missing_keys, unexpected_keys, error_msgs))
         if strict:
             error_msgs[:0] = [
                 f"{kind} key(s) in state_dict: {', '.join(f'{chr(34)}{key}{chr(34)}' for key in keys)}. "
@@ -163,7 +163,7 @@ class StateDict(Registration):
                 if keys
             ]
         if error_msgs:
-            error_msgs += _hints(state_dict, missing_keys)
+            error_msgs += _hints(entries, missing_keys)
             messages = "\n\t".join(error_msgs)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{messages}")
         return _IncompatibleKeys(missing_keys, unexpected_keys)
@@ -262,7 +262,7 @@ class StateDict(Registration):
         """Call `hook(module, prefix, keep_vars)` in `state_dict`, before this module's entries are saved."""
         return _add_hook(self._state_dict_pre_hooks, hook)
 
-    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+    def register_state_dict_post_hook(self, hook: Any) -> RemovableHandle:
         """Call `hook(module, state_dict, prefix, local_metadata)` after this module and its children are saved.
 
         The hook may change the dictionary, but must return None. The mark that tells it from a private hook is set on

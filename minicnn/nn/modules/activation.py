@@ -49,7 +49,7 @@ class ReLU(_Inplace):
 class Hardtanh(_Inplace):
     """x clipped to [min_val, max_val]."""
 
-    _shown = ("min_val", "max_val")
+    _shown: tuple[str, ...] = ("min_val", "max_val")
 
     def __init__(
         self,

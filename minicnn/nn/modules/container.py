@@ -29,6 +29,14 @@ class _Numbered(Module):
     def _key(self, idx: int) -> str:
         return list(self._modules)[_checked_index(idx, len(self))]
 
+    def __getitem__(self, idx: int | slice) -> Any:
+        if isinstance(idx, slice):
+            return self._slice(list(self._modules.items())[idx])
+        return self._modules[self._key(idx)]
+
+    def _slice(self, parts: list[tuple[str, Module]]) -> Any:
+        return type(self)(OrderedDict(parts))
+
     def __setitem__(self, idx: int, module: Module) -> None:
         setattr(self, self._key(idx), module)
 
@@ -80,11 +88,6 @@ class Sequential(_Numbered):
         for module in self:
             input = module(input)
         return input
-
-    def __getitem__(self, idx: int | slice) -> Any:
-        if isinstance(idx, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[idx]))
-        return self._modules[self._key(idx)]
 
     def __add__(self, other: Any) -> Sequential:
         return Sequential(*self, *_only_sequential(other))
@@ -140,10 +143,8 @@ class ModuleList(_Numbered):
         if modules is not None:
             self.extend(modules)
 
-    def __getitem__(self, idx: int | slice) -> Any:
-        if isinstance(idx, slice):
-            return type(self)(list(self._modules.values())[idx])
-        return self._modules[self._key(idx)]
+    def _slice(self, parts: list[tuple[str, Module]]) -> ModuleList:
+        return type(self)(module for _, module in parts)
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:
         return ModuleList([*self, *other])
@@ -181,10 +182,10 @@ class ModuleList(_Numbered):
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _pairs(source: Iterable, name: str) -> Iterator[tuple[str, Any]]:
+def _pairs(source: Iterable[Any], name: str) -> Iterator[tuple[str, Any]]:
     """(key, value) pairs out of an iterable of pairs. Errors begin with `name`."""
     for i, pair in enumerate(source):
-        if not isinstance(pair, Iterable):
+        if not hasattr(pair, "__iter__"):
             raise TypeError(f"{name} update sequence element #{i} should be Iterable; is{type(pair).__name__}")
         if len(pair) != 2:
             raise ValueError(f"{name} update sequence element #{i} has length {len(pair)}; 2 is required")
@@ -241,8 +242,8 @@ class ModuleDict(Module):
                 "ModuleDict.update should be called with an iterable of key/value pairs, but got "
                 + type(modules).__name__
             )
-        is_mapping = isinstance(modules, (ModuleDict, Mapping))
-        for key, module in modules.items() if is_mapping else _pairs(modules, "ModuleDict"):
+        pairs = modules.items() if isinstance(modules, (ModuleDict, Mapping)) else _pairs(modules, "ModuleDict")
+        for key, module in pairs:
             self[key] = module
 
 
@@ -255,7 +256,7 @@ def _describe(name: Any, value: Any, type_of: Any) -> str:
     if not isinstance(value, Tensor):
         return f"  ({name}): Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
-    return f"  ({name}): {kind} containing: [{type_of(value)} of size {'x'.join(map(str, value.size()))}]"
+    return f"  ({name}): {kind} containing: [{type_of(value)} of size {'x'.join(map(str, value.shape))}]"
 
 
 class ParameterList(Module):

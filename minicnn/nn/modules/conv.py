@@ -203,7 +203,7 @@ class ConvTranspose2d(_ConvNd):
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """`output_size`, the height and width of the result, decides where several sizes are possible."""
-        output_padding = self.output_padding
+        output_padding: Sequence[int] = self.output_padding
         if output_size is not None:
             output_padding = self._output_padding_for(input, output_size)
         return F.conv_transpose2d(
@@ -225,6 +225,6 @@ class ConvTranspose2d(_ConvNd):
         if not all(low <= size <= high for low, size, high in zip(smallest, output_size, largest, strict=True)):
             raise ValueError(
                 f"requested an output size of {output_size}, but valid sizes range from {smallest} to {largest} "
-                f"(for an input of {input.size()[2:]})"
+                f"(for an input of {input.shape[2:]})"
             )
         return [size - low for size, low in zip(output_size, smallest, strict=True)]

@@ -15,7 +15,7 @@ One call of a module with hooks goes through the phases of `_HookedCall.run`, to
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from minicnn._tensor import Tensor
@@ -140,7 +140,9 @@ class _HookedCall:
     def collect_backward_hooks(self) -> None:
         """Copy the lists of backward hooks: for this call's graph they are final from here on."""
         module = self.module
-        self.backward_pre_hooks = self.full_hooks = self.legacy_hooks = ()
+        self.backward_pre_hooks: Sequence[Callable] = ()
+        self.full_hooks: Sequence[Callable] = ()
+        self.legacy_hooks: Sequence[Callable] = ()
         if module._backward_pre_hooks or _global_backward_pre_hooks:
             self.backward_pre_hooks = module._get_backward_pre_hooks()
         if module._backward_hooks or _global_backward_hooks:
@@ -293,6 +295,11 @@ class Module(StateDict):
     """
 
     training: bool
+    _is_full_backward_hook: bool | None  # of which kind its backward hooks are; None before the first
+    _forward_hooks: Hooks
+    _forward_pre_hooks: Hooks
+    _backward_hooks: Hooks
+    _backward_pre_hooks: Hooks
     _shown: tuple[str, ...] = ()  # the attributes that `extra_repr` prints
     call_super_init: bool = False  # True passes __init__'s arguments on to the next class in the order of resolution
 
@@ -597,7 +604,7 @@ class Module(StateDict):
         """Drop the gradient of every parameter, or with `set_to_none=False` fill it with zeros."""
         zero_gradients(self.parameters(), set_to_none)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Module:
+    def _apply(self, fn: Callable[[Tensor], Any], recurse: bool = True) -> Module:
         """Replace the data of every parameter, gradient and buffer by `fn` of it. Parameters stay the same objects."""
         if recurse:
             for module in self.children():
