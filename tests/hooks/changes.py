@@ -164,7 +164,7 @@ CHANGES = (
         mirrored=True,
     ),
     Change(
-        "2.8",
+        "2.7",
         "name",
         "`set_submodule(strict=)`; the state of AdamW has `decoupled_weight_decay`, that of a schedule no `verbose`.",
         ("test_module.set_submodule", "test_optim_settings.saved_state", "test_optim_settings.scheduler_state"),
