@@ -258,6 +258,16 @@ def rule_buffer(torch, log):
     log(b, b.persistent, isinstance(b, torch.nn.Buffer), isinstance(known(torch, 1), torch.nn.Buffer), b.requires_grad)
 
 
+def rule_a_buffer_is_a_marked_tensor(torch, log):
+    b = torch.nn.Buffer(known(torch, 2))
+    log(type(b) is torch.Tensor, torch.nn.Buffer().shape, torch.nn.Buffer(known(torch, 1), persistent=False).persistent)
+    log(
+        isinstance(torch.nn.Parameter(known(torch, 1)), torch.nn.Buffer),
+        repr(b),
+        torch.nn.Buffer(known(torch, 1, requires_grad=True)),
+    )
+
+
 def rule_user_forward_may_take_anything(torch, log):
     class Free(torch.nn.Module):
         def forward(self, *args, key=None, **kwargs):

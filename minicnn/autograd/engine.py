@@ -11,7 +11,7 @@ import contextvars
 import itertools
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,13 @@ from minicnn import _tensor, kernels
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd import grad_mode
-from minicnn.autograd.node import AccumulateGrad, Node, checked, saved_hooks, shared
+from minicnn.autograd.node import AccumulateGrad, GradientEdge, Node, checked, saved_hooks, shared
 
 __all__ = ["backward", "grad", "current_task"]
 
 Grads = list  # of Tensor | None, one for each output of a node
 Edges = list[tuple[Any, int]]  # (node, number of its input)
+Inputs = Tensor | GradientEdge | Sequence[Tensor | GradientEdge] | dict[str, Tensor]  # what gradients are asked for
 
 _running = threading.local()
 _task_ids = itertools.count()
@@ -47,7 +48,7 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Tensor | Sequence[Tensor] | None = None,
+    inputs: Inputs | None = None,
 ) -> None:
     """Add the gradients of `tensors` (weighted with `grad_tensors`; 1 for a scalar) to the leaves' `.grad`.
 
@@ -57,20 +58,21 @@ def backward(
     """
     tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
     if inputs is not None:
-        inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+        inputs = _inputs(inputs, "backward")
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     _refuse_create_graph(create_graph)
     seeds = _seeds(tensors, grad_tensors)
+    edges: Edges | None = None if inputs is None else _edges(inputs)
     for tensor in inputs or ():
-        tensor.retain_grad()
-    edges: Edges | None = [tensor.gradient_edge() for tensor in inputs] if inputs is not None else None
+        if isinstance(tensor, Tensor):
+            tensor.retain_grad()
     Task(bool(retain_graph)).execute(tensors, seeds, edges, capture=False)
 
 
 def grad(
     outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    inputs: Inputs,
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -78,14 +80,17 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor | None, ...] | dict[str, Tensor | None]:
     """The gradients of `outputs` with respect to `inputs`, of their shapes; no `.grad` of a leaf is touched.
+
+    With a dict of inputs, such as `dict(model.named_parameters())`, a dict with the same keys.
 
     RuntimeError for an input that does not require grad, or that is not part of the graph (None with
     `allow_unused=True`, zeros with `materialize_grads=True`).
     """
     outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    keys = tuple(inputs) if isinstance(inputs, dict) else None
+    inputs = _inputs(inputs, "grad")
     if not inputs:
         if not since(2, 13):
             raise ValueError("grad requires non-empty inputs.")
@@ -100,9 +105,9 @@ def grad(
         )
     _refuse_create_graph(create_graph)
     seeds = _seeds(outputs, grad_outputs)
-    if not all(tensor.requires_grad for tensor in inputs):
+    edges = _edges(inputs)
+    if any(isinstance(tensor, Tensor) and not tensor.requires_grad for tensor in inputs):
         raise RuntimeError("One of the differentiated Tensors does not require grad")
-    edges: Edges = [tensor.gradient_edge() for tensor in inputs]
     found = Task(bool(retain_graph)).execute(outputs, seeds, edges, capture=True)
     for i, value in enumerate(found):
         if value is None and not allow_unused:
@@ -111,8 +116,30 @@ def grad(
                 f"{which} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
             )
         if value is None and materialize_grads:
+            if not isinstance(inputs[i], Tensor):
+                raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
             found[i] = Tensor.wrap(np.zeros_like(inputs[i].array))
-    return tuple(found)
+    return tuple(found) if keys is None else dict(zip(keys, found, strict=True))
+
+
+def _inputs(inputs: Inputs, function: str) -> tuple:
+    """The tensors and edges that are asked for, in a tuple."""
+    if isinstance(inputs, (Tensor, GradientEdge)):
+        return (inputs,)
+    if isinstance(inputs, Mapping) and type(inputs) is not dict:
+        raise TypeError(
+            f"`inputs` argument to `{function}()` must be a dict, not {type(inputs).__name__}. Other Mapping types are not "
+            "supported."
+        )
+    return tuple(inputs.values()) if isinstance(inputs, dict) else tuple(inputs)
+
+
+def _edges(inputs: tuple) -> Edges:
+    """Where the gradient of each enters the graph."""
+    for value in inputs:
+        if not isinstance(value, (Tensor, GradientEdge)):
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(value).__name__}")
+    return [value.gradient_edge() if isinstance(value, Tensor) else tuple(value) for value in inputs]
 
 
 def _refuse_create_graph(create_graph: bool) -> None:

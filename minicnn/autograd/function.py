@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd import grad_mode, inplace
-from minicnn.autograd.node import FREED, Node, SavedTensor
+from minicnn.autograd.node import FREED, Node, SavedTensor, saved_hooks
 
 
 class FunctionCtx(Node):
@@ -31,6 +32,10 @@ class FunctionCtx(Node):
 
     def name(self) -> str:
         return self.function.name_prefix + type(self).__name__
+
+    def __repr__(self) -> str:
+        module = "" if self.function.built_in else f"{type(self).__module__}."
+        return f"<{module}{type(self).__name__} object at {id(self):#x}>"
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs of `forward` for `backward`, where `ctx.saved_tensors` gives them back."""
@@ -61,6 +66,12 @@ class FunctionCtx(Node):
             for kept in self._saved or ():
                 if kept is not None and kept.is_output and kept._array is tensor.array:
                     kept.moved_to(tensor)
+
+    def pack_outputs(self, outputs: list[Tensor | None]) -> None:
+        """Give the saved outputs to the pack hook: the very tensors that the caller receives."""
+        for tensor, kept in zip(self._to_save, self._saved or (), strict=False):
+            if kept is not None and kept.is_output:
+                kept.pack(next(out for out in outputs if out is not None and out.array is tensor.array))
 
     def release_saved(self) -> None:
         if self._saved:
@@ -150,8 +161,17 @@ class Function:
         return [i for i, arg in enumerate(args) if isinstance(arg, Tensor)]
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Compute forward; if a gradient may be wanted, leave a node behind: the outputs' `grad_fn`."""
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Compute forward; if a gradient may be wanted, leave a node behind: the outputs' `grad_fn`.
+
+        Keyword arguments are put in their positions: they count as arguments of `backward` too. A `forward` without ctx
+        has its defaults filled in, so `setup_context` sees all.
+        """
+        separate = cls.setup_context is not Function.setup_context
+        if separate:
+            args, kwargs = _with_defaults(cls.forward, args, kwargs)
+        if kwargs:
+            args = _in_positions(cls.forward, args, kwargs, 0 if separate else 1)
         ctx = cls._node_class()
         ctx.needs_input_grad = tuple([isinstance(arg, Tensor) and arg.requires_grad for arg in args])
         mode = grad_mode.mode
@@ -161,11 +181,11 @@ class Function:
         enabled, mode.enabled = mode.enabled, False
         try:
             with np.errstate(**cls.errstate):
-                if cls.setup_context is Function.setup_context:
-                    result = cls.forward(ctx, *args)
-                else:
+                if separate:
                     result = cls.forward(*args)
                     cls.setup_context(ctx, args, result)
+                else:
+                    result = cls.forward(ctx, *args)
         finally:
             mode.enabled = enabled
         several = isinstance(result, tuple)
@@ -182,8 +202,10 @@ class Function:
         for nr, out in enumerate(outputs):
             if out is not None:
                 outputs[nr] = cls._place(ctx, out, nr, args, recorded and differentiable[nr], origin)
-        if ctx._dirty and recorded:
+        if recorded and ctx._dirty:
             ctx.follow_writes()
+        if recorded and saved_hooks.stack:
+            ctx.pack_outputs(outputs)
         ctx._to_save = ctx._dirty = ctx._non_differentiable = ()  # held by the node they would make a cycle
         return tuple(outputs) if several else outputs[0]
 
@@ -264,6 +286,27 @@ class Function:
                     "corresponding forward input was not a Variable"
                 )
         return tuple(_as_tensor(result[i], ctx, i) for i in ctx._slots)
+
+
+def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    bound = inspect.signature(forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args, bound.kwargs
+
+
+def _in_positions(forward: Callable, args: tuple, kwargs: dict, skip: int) -> tuple:
+    """The keyword arguments behind the positional ones; TypeError if a parameter before the last of them is not given."""
+    names = forward.__code__.co_varnames[skip : forward.__code__.co_argcount]
+    for name in kwargs:
+        if name not in names:
+            raise TypeError(f"forward() got an unexpected keyword argument '{name}'")
+        if name in names[: len(args)]:
+            raise TypeError(f"forward() got multiple values for argument '{name}'")
+    last = max(names.index(name) for name in kwargs)
+    for position in range(len(args), last):
+        if names[position] not in kwargs:
+            raise TypeError(f"forward() missing required argument: '{names[position]}' (position {position})")
+    return args + tuple(kwargs[name] for name in names[len(args) : last + 1])
 
 
 def _in(tensor: Tensor, several: Sequence) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd import engine
 from minicnn.autograd.handles import RemovableHandle
-from minicnn.autograd.node import Node, disable_saved_tensors_hooks, save_on_cpu, saved_tensors_hooks
+from minicnn.autograd.node import GradientEdge, Node, disable_saved_tensors_hooks, save_on_cpu, saved_tensors_hooks
 
 __all__ = [
     "GradientEdge",
@@ -21,13 +20,6 @@ __all__ = [
     "save_on_cpu",
     "saved_tensors_hooks",
 ]
-
-
-class GradientEdge(NamedTuple):
-    """Where the gradient of a tensor enters the graph: input number `output_nr` of `node`."""
-
-    node: Node | None
-    output_nr: int
 
 
 class _MultiHandle(RemovableHandle):
@@ -71,7 +63,7 @@ def _register_all(tensors: tuple[Tensor, ...], fn: Callable) -> RemovableHandle:
     expected: dict[int, int] = {}
     buffers: dict[int, list] = {}
     nodes = [tensor.gradient_edge()[0] for tensor in tensors]
-    if since(2, 6):  # before, `register_hook` below refused a tensor that does not require grad
+    if since(2, 5):  # before, `register_hook` below refused a tensor that does not require grad
         assert all(node is not None for node in nodes), "Expected gradient function to be set"
 
     def inner_hook(index: int) -> Callable:

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import contextmanager
 from sys import getrefcount
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -107,6 +107,13 @@ class Node:
         return f"<{type(self).__name__} object at {id(self):#x}>"
 
 
+class GradientEdge(NamedTuple):
+    """Where the gradient of a tensor enters the graph: input number `output_nr` of `node`."""
+
+    node: Node | None
+    output_nr: int
+
+
 def _register(hooks: OrderedDict, hook: Callable) -> RemovableHandle:
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
@@ -190,11 +197,21 @@ def is_tensor(value: Any) -> bool:
     return hasattr(value, "_version_counter")
 
 
+def _type_name(value: Any) -> str:
+    """As C code sees it: `list`, a class of one's own `Mine`, but `numpy.ndarray`, which is a class made in C."""
+    kind, made_in_python = type(value), 1 << 9
+    return (
+        kind.__name__
+        if kind.__flags__ & made_in_python or kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__name__}"
+    )
+
+
 def checked(hook: Any, result: Any, original: Tensor | None) -> Tensor:
     """What a hook returned in the place of `original`: a tensor of its dtype and shape, or an error with its name."""
     name = getattr(hook, "__name__", "<unknown>")
     if not is_tensor(result):
-        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+        raise TypeError(f"expected Variable, but hook returned '{_type_name(result)}'")
     if original is None:
         raise RuntimeError("can't replace a None gradient with a non-None value")
     if result.array.dtype != original.array.dtype:
@@ -252,7 +269,7 @@ class save_on_cpu(saved_tensors_hooks):
     """Keeps what is saved in the memory of the CPU, where it is already: the tensors themselves are kept."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cpu") -> None:
-        super().__init__(lambda tensor: tensor, lambda packed: packed)
+        super().__init__(lambda tensor: tensor.alias(), lambda packed: packed)  # an output would hold its own node
 
 
 class SavedTensor:
@@ -267,6 +284,7 @@ class SavedTensor:
         "_edge",
         "_leaf",
         "_output_nr",
+        "_pack",
         "_packed",
         "_unpack",
         "_version",
@@ -293,16 +311,16 @@ class SavedTensor:
         self._edge = None if is_output else tensor.grad_fn
         self._view = tensor._base is not None
         self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
+        self._array = tensor.array
         if saved_hooks.stack:
-            pack, self._unpack = saved_hooks.stack[-1]
-            self._pack(pack, tensor)
-        else:
-            self._array = tensor.array
+            self._pack, self._unpack = saved_hooks.stack[-1]
+            if not is_output:  # an output is packed when it has its place in the graph
+                self.pack(tensor)
 
-    def _pack(self, pack: Callable, tensor: Tensor) -> None:
-        given = tensor.alias() if self.is_output else tensor
+    def pack(self, tensor: Tensor) -> None:
+        """Let the pack hook have the tensor. RuntimeError if that has written it."""
         with grad_mode.no_grad():
-            self._packed = pack(given)
+            self._packed = self._pack(tensor)
         self._array = self._leaf = None
         if self._counter.value != self._version:
             raise RuntimeError(

@@ -50,8 +50,15 @@ class Parameter(Tensor):
         return _rebuild_parameter, (type(self), self.data, self.requires_grad, state)
 
 
-class Buffer(Tensor):
+class _BufferType(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor) and getattr(instance, "_is_buffer", False)
+
+
+class Buffer(Tensor, metaclass=_BufferType):
     """A tensor that is state of a module, not learned. It shares the memory of `data`.
+
+    It is a plain `Tensor` with a mark, as in PyTorch: `isinstance(b, Buffer)` asks for the mark.
 
     Args:
         data: a tensor. Without it, an empty tensor.
@@ -60,16 +67,12 @@ class Buffer(Tensor):
 
     persistent: bool
 
-    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Tensor:
         if data is None:
             data = _empty()
-        buffer = _sharing_memory(cls, data)
-        buffer.requires_grad = data.requires_grad
-        buffer.persistent = persistent
+        buffer = data.detach().requires_grad_(data.requires_grad)
+        buffer.persistent, buffer._is_buffer = persistent, True
         return buffer
-
-    def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
-        pass  # all is done in __new__
 
 
 def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:

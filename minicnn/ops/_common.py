@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import CATEGORY, dtype, short_name
 
@@ -136,6 +137,11 @@ def fitting(value: Any, kind: np.dtype) -> np.ndarray:
             f"value cannot be converted to type {name.get(kind.name, f'{kind.name}_t')} without overflow"
         )
     return operand(number, kind)
+
+
+def unsupported(text: str) -> RuntimeError:
+    """The error for element types that an operation refuses by itself: NotImplementedError since 2.14."""
+    return NotImplementedError(text) if since(2, 14) else RuntimeError(text)
 
 
 def implemented(name: str, kind: np.dtype, kinds: str = "fc") -> None:

@@ -12,7 +12,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
-from minicnn.ops._common import floating, implemented, operand, single, wrap_dim
+from minicnn.ops._common import floating, implemented, operand, single, unsupported, wrap_dim
 
 __all__ = ["erf", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
 
@@ -51,7 +51,7 @@ class Threshold(Op):
     @staticmethod
     def backward(ctx, grad):
         (a,) = ctx.saved_tensors
-        return grad.array * (a.array > ctx.threshold)
+        return np.where(a.array <= ctx.threshold, grad.array.dtype.type(0), grad.array)
 
 
 class LeakyRelu(Op):
@@ -100,7 +100,7 @@ class Elu(Op):
     def backward(ctx, grad):
         (a,) = ctx.saved_tensors
         x = a.array
-        slope = ctx.scale * np.where(x > 0, 1, ctx.alpha * np.exp(np.minimum(x, 0)))
+        slope = ctx.scale * np.where(x <= 0, ctx.alpha * np.exp(np.minimum(x, 0)), 1)
         return (grad.array * slope).astype(x.dtype, copy=False)
 
 
@@ -207,7 +207,7 @@ class Hardtanh(Op):
     @staticmethod
     def backward(ctx, grad):
         (a,) = ctx.saved_tensors
-        return grad.array * ((a.array > ctx.low) & (a.array < ctx.high))
+        return np.where((a.array <= ctx.low) | (a.array >= ctx.high), grad.array.dtype.type(0), grad.array)
 
 
 class Hardsigmoid(Op):
@@ -333,7 +333,7 @@ class LogSoftmax(Op):
 
 def _no_booleans(input: Tensor, text: str) -> None:
     if input.array.dtype.kind == "b":
-        raise RuntimeError(text)
+        raise unsupported(text)
 
 
 def _apply(op: type[Op], inplace: bool, input: Tensor, *args: Any) -> Tensor:

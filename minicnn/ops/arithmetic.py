@@ -20,6 +20,7 @@ from minicnn.ops._common import (
     operands,
     result_type,
     single,
+    unsupported,
 )
 from minicnn.ops.elementwise import reciprocal
 
@@ -328,12 +329,12 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 def _difference_type(input: Any, other: Any) -> np.dtype:
     booleans = [result_type(x).kind == "b" for x in (input, other)]
     if all(booleans):
-        raise RuntimeError(
+        raise unsupported(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
             "operator instead."
         )
     if any(booleans):
-        raise RuntimeError(
+        raise unsupported(
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
             "the `~` or `logical_not()` operator instead."
         )
@@ -394,7 +395,7 @@ def remainder(input: Any, other: Any) -> Tensor:
 def neg(input: Tensor) -> Tensor:
     """-input, of its shape and type. RuntimeError for booleans."""
     if input.array.dtype.kind == "b":
-        raise RuntimeError(
+        raise unsupported(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
             "or `logical_not()` operator instead."
         )

@@ -44,8 +44,9 @@ class _Choice(Op):
     def backward(cls, ctx, grad):
         a, b = (t.array for t in ctx.saved_tensors)
         g = grad.array
-        half, won = g / 2, cls.wins(a, b)
-        to_a, to_b = (np.where(a == b, half, np.where(mine, g, 0)) for mine in (won, ~won))
+        half = g / 2
+        # Where one is NaN neither loses, and both have the whole gradient, as in PyTorch.
+        to_a, to_b = (np.where(a == b, half, np.where(lost, 0, g)) for lost in (cls.wins(b, a), cls.wins(a, b)))
         return to_a.astype(g.dtype, copy=False), to_b.astype(g.dtype, copy=False)
 
 

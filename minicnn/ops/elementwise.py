@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
 from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, need_tensor, operand, result_type
@@ -21,7 +22,7 @@ def _float_array(a: Tensor) -> np.ndarray:
 
 
 class Clamp(Op, node_name="ClampBackward1"):
-    """min(max(a, low), high); the gradient passes where low <= a <= high, the bounds included"""
+    """min(max(a, low), high); the gradient passes where low <= a <= high, since 2.14 without the bounds"""
 
     @staticmethod
     def forward(ctx, a, low, high, kind):
@@ -36,10 +37,11 @@ class Clamp(Op, node_name="ClampBackward1"):
     def backward(ctx, grad):
         (a,) = ctx.saved_tensors
         inside = np.ones(a.array.shape, bool)
+        above, below = (np.greater, np.less) if since(2, 14) else (np.greater_equal, np.less_equal)
         if ctx.low is not None:
-            inside &= a.array >= ctx.low
+            inside &= above(a.array, ctx.low)
         if ctx.high is not None:
-            inside &= a.array <= ctx.high
+            inside &= below(a.array, ctx.high)
         return np.where(inside, grad.array, grad.array.dtype.type(0))
 
 
@@ -52,7 +54,8 @@ class ClampMax(Clamp):
 
 
 class ClampTensor(Op, node_name="ClampBackward0"):
-    """min(max(a, low), high) of tensors, or None; a bound that is in force gets the gradient, at equality a does"""
+    """min(max(a, low), high) of tensors, or None; a bound that is in force gets the gradient; at equality a does, since
+    2.14 each of them half of it"""
 
     slots = 3
 
@@ -68,11 +71,23 @@ class ClampTensor(Op, node_name="ClampBackward0"):
     def backward(ctx, grad):
         x, low, high = (t if t is None else t.array for t in ctx.saved_tensors)
         g, nothing = grad.array, grad.array.dtype.type(0)
+        if since(2, 14):
+            return tuple(g * share.astype(g.dtype) for share in _shares(x, low, high))
         low, high = -np.inf if low is None else low, np.inf if high is None else high
         inside = (low <= x) & (x <= high)
         to_low = (x < low) & (low < high)
         to_high = (x > high) | (high < low)
         return tuple(np.where(chosen, g, nothing) for chosen in (inside, to_low, to_high))
+
+
+def _shares(x: np.ndarray, low: np.ndarray | None, high: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """Which part of the gradient goes to x, low and high, since 2.14. For NaN x has it, and with it a bound that is alone."""
+    nan_to_low, nan_to_high = high is None and np.isnan(x), low is None and np.isnan(x)
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    at_low, at_high = (0.5 * ((x == bound) & (low < high)) for bound in (low, high))
+    to_low = ((x < low) & (low <= high)) | nan_to_low
+    to_high = (x > high) | (high < low) | nan_to_high
+    return ~((x < low) | (x > high)) - at_low - at_high, to_low + at_low, to_high + at_high
 
 
 class ClampMinTensor(ClampTensor, node_name="ClampMinBackward1"):
@@ -110,8 +125,13 @@ class _UnaryByResult(_Unary):
         return out
 
 
+def _exp(x: np.ndarray) -> np.ndarray:
+    """Of float32 by way of float64: NumPy's own is often off by one in the last place, PyTorch's seldom."""
+    return np.exp(x, dtype=np.float64).astype(np.float32) if x.dtype == np.float32 else np.exp(x)
+
+
 class Exp(_UnaryByResult):
-    value = np.exp
+    value = staticmethod(_exp)
     slope = staticmethod(lambda out: out)
 
 

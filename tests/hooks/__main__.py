@@ -35,12 +35,14 @@ def show(scenario: Scenario, width: int, version: str | None) -> bool:
 
     import minicnn
 
-    ours = run(scenario.function, minicnn)
     if version is None:
         import torch
 
+        with minicnn.utils.hooks.mirror(torch.__version__):
+            ours = run(scenario.function, minicnn)
         theirs, name = run(scenario.function, torch), torch.__version__
     else:
+        ours = run(scenario.function, minicnn)
         theirs, name = recorded.log(scenario, version), f"{version} (recorded)"
     print_head(scenario, width)
     if theirs is None:

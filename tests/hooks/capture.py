@@ -154,3 +154,49 @@ def rule_what_is_refused_of_inputs(torch, log):
     attempt(log, torch.autograd.grad, product, [])
     attempt(log, torch.autograd.grad, product, [constant])
     attempt(log, torch.autograd.grad, product, torch.ones(2, requires_grad=True))
+
+
+def rule_inputs_in_a_dict(torch, log):
+    """`autograd.grad` of a dict of tensors gives a dict with its keys; `backward(inputs=dict)` takes its values. A plain
+    dict only. Anything in it that is neither a tensor nor an edge is refused."""
+    from collections import OrderedDict
+
+    module = linear(torch)
+    parameters = dict(module.named_parameters())
+    x = known(torch, 1, 3)
+
+    def loss():
+        return module(x).sum()
+
+    def unused():
+        return known(torch, 1, requires_grad=True)
+
+    grad = torch.autograd.grad
+    log(grad(loss(), parameters))
+    log(grad(loss(), {1: module.weight}), grad(loss(), {"w": module.weight, "u": unused()}, allow_unused=True))
+    log(grad(loss(), {"w": module.weight, "u": unused()}, materialize_grads=True))
+    attempt(log, grad, loss(), {"w": module.weight, "u": unused()})
+    for inputs in ({}, OrderedDict(parameters), {"w": 3}, [3], [module.weight, None]):
+        attempt(log, grad, loss(), inputs)
+        attempt(log, loss().backward, inputs=inputs)
+        attempt(log, torch.autograd.backward, loss(), inputs=inputs)
+    loss().backward(inputs={"w": module.weight})
+    log(module.weight.grad, module.bias.grad)
+    torch.autograd.backward(loss(), inputs=parameters)
+    log(module.weight.grad, module.bias.grad)
+
+
+def rule_an_edge_as_an_input(torch, log):
+    """`get_gradient_edge(tensor)` stands for the tensor among the inputs; zeros cannot be made for one that is unused."""
+    module = linear(torch)
+    loss = module(known(torch, 1, 3)).sum()
+    edge = torch.autograd.graph.get_gradient_edge(module.weight)
+    log(
+        torch.autograd.grad(loss, edge, retain_graph=True),
+        torch.autograd.grad(loss, [edge, module.bias], retain_graph=True),
+    )
+    unused = torch.autograd.graph.get_gradient_edge(known(torch, 1, requires_grad=True))
+    attempt(log, torch.autograd.grad, loss, unused, retain_graph=True, materialize_grads=True)
+    attempt(log, torch.autograd.grad, loss, unused, retain_graph=True, allow_unused=True)
+    loss.backward(inputs=edge)
+    log(module.weight.grad, module.bias.grad)

@@ -25,6 +25,8 @@ GROUPS = (
     "tensor",
     "leaf",
     "node",
+    "function",
+    "special_points",
     "engine",
     "capture",
     "saved",

@@ -23,16 +23,21 @@ class Change:
     since: str  # the first minor release that has it
     kind: str  # one of KINDS
     text: str
-    rules: tuple[str, ...]  # that show it: a group with its dot, or a rule, with all its cases
+    rules: tuple[str, ...]  # that show it: see `covers`
     mirrored: bool = False
 
     def concerns(self, scenario: Scenario) -> bool:
-        name = str(scenario)
-        return any(name.startswith(rule) if rule.endswith(".") else name.split("[")[0] == rule for rule in self.rules)
+        return any(covers(rule, scenario) for rule in self.rules)
 
     def between(self, older: str, newer: str) -> bool:
         """Whether it came after the one version and not after the other."""
         return minor(older) < minor(self.since) <= minor(newer)
+
+
+def covers(rule: str, scenario: Scenario) -> bool:
+    """Whether the scenario is of this group ("leaf."), this rule with all its cases, or this case ("rule[case]")."""
+    name = str(scenario)
+    return name.startswith(rule) if rule.endswith(".") else rule in (name, name.split("[")[0])
 
 
 def minor(version: str) -> tuple[int, int]:
@@ -43,13 +48,29 @@ def minor(version: str) -> tuple[int, int]:
 CHANGES = (
     Change(
         "2.14",
+        "behaviour",
+        "The gradient of clamp, clip, clamp_min and clamp_max exactly at a bound that is a number is 0, before 1. At a bound "
+        "that is a tensor input and bound get half of it each, before the input all. For NaN it is 1 with a tensor, before 0.",
+        ("special_points.clamp_at_a_bound", "special_points.clamp_at_a_tensor_bound"),
+        mirrored=True,
+    ),
+    Change(
+        "2.14",
+        "behaviour",
+        "Minus with bool tensors raises NotImplementedError, a RuntimeError as before; `Softmax(dim=)` and `LogSoftmax(dim=)` "
+        "refuse what is neither None nor an int, and a bool.",
+        ("special_points.minus_with_booleans", "special_points.the_dim_of_a_softmax_layer"),
+        mirrored=True,
+    ),
+    Change(
+        "2.14",
         "warning",
         "The warning of full backward hooks without an input gradient comes only if a full backward hook is set, its own or a "
         "global one. Before, a pre-hook alone was enough for it.",
         ("backward_silent.only_a_pre_hook_warns_too",),
         mirrored=True,
     ),
-    Change("2.14", "name", "`autograd.graph.node_creation_hook`.", ("names.import_paths",)),
+    Change("2.14", "name", "`autograd.graph.node_creation_hook`.", ("names.import_paths[autograd.graph]",)),
     Change(
         "2.13",
         "behaviour",
@@ -177,34 +198,41 @@ CHANGES = (
     ),
     Change(
         "2.6",
+        "name",
+        "`register_module_forward_hook(with_kwargs=)`; names of parameters in optimisers; `mse_loss(weight=)`.",
+        (
+            "forward.global_forward_hook_with_kwargs",
+            "always_call.rescue_calls_global_kwargs_hook_without_kwargs",
+            "handles.global_kwargs_flag_stays",
+            "names.the_global_dictionaries",
+            "names.signatures",
+            "test_functional.distance_losses",
+            "test_optim_settings.groups",
+        ),
+    ),
+    Change(
+        "2.5",
         "behaviour",
         "A multi-grad hook on a tensor that does not require grad raises AssertionError, before RuntimeError.",
         ("multi_grad.tensors_that_do_not_require_grad",),
     ),
     Change(
-        "2.6",
+        "2.5",
         "name",
-        "`Module.register_state_dict_post_hook` and `register_load_state_dict_pre_hook` without an underscore; "
-        "`register_module_forward_hook(with_kwargs=)`; `nn.Buffer`; `Module.set_submodule`; names of parameters in "
-        "optimisers; `mse_loss(weight=)`.",
+        "`Module.register_state_dict_post_hook` and `register_load_state_dict_pre_hook` without an underscore; `nn.Buffer`; "
+        "`Module.set_submodule`.",
         (
-            "forward.global_forward_hook_with_kwargs",
-            "always_call.rescue_calls_global_kwargs_hook_without_kwargs",
             "state_dict.",
             "load_state_dict.",
-            "handles.global_kwargs_flag_stays",
             "handles.every_register_function_returns_one",
             "copying.state_dict_hooks_are_copied",
-            "names.the_global_dictionaries",
             "names.signatures",
-            "test_functional.distance_losses",
             "test_module.set_submodule",
             "test_module.buffer",
-            "test_optim_settings.groups",
         ),
     ),
     Change(
-        "2.6",
+        "2.5",
         "text",
         "Errors of a buffer of another type, of a learning rate of several elements and of `one_hot`.",
         (

@@ -120,7 +120,7 @@ KINDS = (
     Kind(
         "`Module.register_state_dict_post_hook(hook)`",
         "The public form of the first; it must return None.",
-        "2.6",
+        "2.5",
         "state_dict.public_post_hook_must_return_none",
     ),
     Kind(
@@ -132,7 +132,7 @@ KINDS = (
     Kind(
         "`Module.register_load_state_dict_pre_hook(hook)`",
         "Before it, with the dictionary that may be changed.",
-        "2.6",
+        "2.5",
         "load_state_dict.the_child_sees_full_keys",
     ),
     Kind(

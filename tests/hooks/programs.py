@@ -467,6 +467,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", action="store_true", help="print each program and its two logs")
     args = parser.parse_args()
+    minicnn.utils.hooks.mirror(torch.__version__)
     sys.exit(long_run(args.programs, args.seed, args.show) > 0)
 
 

@@ -145,7 +145,7 @@ def _decoded(value: dict[str, Any]) -> Any:
 
 
 class _Stub(types.ModuleType):
-    """A module of minicnn when PyTorch alone is asked: its names are empty classes."""
+    """A module of minicnn when PyTorch alone is asked: its names are empty classes, and modules like this."""
 
     __path__: list[str] = []
     __all__: list[str] = []
@@ -153,7 +153,8 @@ class _Stub(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        made = sys.modules.get(f"{self.__name__}.{name}") or type(name, (), {})
+        full = f"{self.__name__}.{name}"
+        made = sys.modules.get(full) or (_Stub(full) if name.islower() else type(name, (), {}))
         setattr(self, name, made)
         return made
 

@@ -273,3 +273,37 @@ def rule_unpack_without_a_gradient(torch, log):
     root.backward()
     attempt(log, root.backward)
     gradients(log, x)
+
+
+@cases({name: name for name in ("exp", "tanh", "sigmoid", "sqrt", "relu", "reciprocal", "rsqrt", "sin", "abs")})
+def rule_the_packed_tensor_is_the_users_own(torch, log, case):
+    """An input is packed as the tensor that the caller holds, and so is an output: with its place in the graph."""
+    x = double_leaf(torch)
+    packed = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: packed.append(t), lambda t: None):
+        y = getattr(x, case)()
+    (tensor,) = packed
+    log(tensor is x, tensor is y, tensor.requires_grad, tensor.grad_fn is y.grad_fn, tensor._version)
+
+
+def rule_what_a_function_packs(torch, log):
+    """The same for what a Function of one's own saves."""
+
+    class Exp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x.exp()
+            ctx.save_for_backward(x, y)
+            return y
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * ctx.saved_tensors[1]
+
+    x = double_leaf(torch)
+    packed = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: packed.append(t) or t, lambda t: t):
+        y = Exp.apply(x)
+    log([(t is x, t is y, t.requires_grad) for t in packed])
+    y.sum().backward()
+    gradients(log, x)

@@ -389,3 +389,35 @@ def rule_hooks_of_a_parameter_in_two_graphs(torch, log):
     a.backward()
     b.backward()
     gradients(log, x)
+
+
+def rule_what_comes_from_c_has_its_module_in_the_error(torch, log):
+    """A hook that returns no tensor: a class made in C is named with its module, one of Python's own or the user's without."""
+    import collections
+    import decimal
+
+    import numpy as np
+
+    class Mine:
+        pass
+
+    for value in (
+        np.ones(2),
+        np.float32(1),
+        3,
+        [1],
+        Mine(),
+        collections.OrderedDict(),
+        collections.deque(),
+        decimal.Decimal(1),
+    ):
+        y = double_leaf(torch) * 1
+        y.register_hook(lambda grad, value=value: value)
+        attempt(log, y.sum().backward)
+
+
+def rule_requires_grad_is_a_bool(torch, log):
+    """Nothing else is taken for one."""
+    x = double_leaf(torch)
+    for value in (1, 0, None, "yes", torch.tensor(True)):
+        attempt(log, setattr, x, "requires_grad", value)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from both import assert_same
 
+from . import recorded
 from .__main__ import main
 from .catalogue import GROUPS, scenarios
+from .changes import CHANGES, minor
 
 
 @pytest.mark.parametrize("scenario", scenarios(), ids=str)
 def test_rule(scenario):
-    assert_same(scenario.function)
+    """Under another judge than 2.13.0 but for what `changes.py` lists as not mirrored, which has to differ."""
+    between = sorted((recorded.BASE, torch.__version__), key=minor)
+    if any(change.concerns(scenario) and change.between(*between) for change in CHANGES if not change.mirrored):
+        with pytest.raises(AssertionError):
+            assert_same(scenario.function)
+    else:
+        assert_same(scenario.function)
 
 
 def test_there_are_many_and_each_states_its_rule():

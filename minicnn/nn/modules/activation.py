@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import minicnn.nn.functional as F
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_deprecated
 from minicnn.nn import init as initial
@@ -33,9 +34,12 @@ class _AlongDim(Module):
     """An activation that looks at all numbers along one dimension."""
 
     _shown = ("dim",)
+    _checks_dim = True
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
+        if self._checks_dim and since(2, 14) and type(dim) not in (int, type(None)):
+            raise TypeError(f"dim must be an int or None, got {type(dim)}")
         self.dim = dim
 
 
@@ -264,6 +268,8 @@ class Softmax(_AlongDim):
 
 class Softmin(_AlongDim):
     """softmax(-x) along `dim`."""
+
+    _checks_dim = False  # as in PyTorch
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmin(input, self.dim)
