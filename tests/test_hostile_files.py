@@ -286,6 +286,9 @@ def test_a_stream_that_promises_too_much(tmp_path):
     for count, text in ((2**50, "the file is too small"), (4, "the list of its storages")):
         (tmp_path / "a.pth").write_bytes(head + tensor(count=count) + b"\x80\x02]." + bytes(100))
         refused(tmp_path / "a.pth", text)
+    for code in (b"X", b"B", b"T"):  # a text or bytes of 64 MB, for which a file would make room
+        (tmp_path / "a.pth").write_bytes(head + b"\x80\x02" + code + struct.pack("<I", 2**26 - 1) + b"x.")
+        refused(tmp_path / "a.pth", "cut short")
     whole = head + tensor() + b"\x80\x02]X\x01\x00\x00\x000a."
     (tmp_path / "a.pth").write_bytes(whole + struct.pack("<q", 4) + np.arange(4, dtype="f4").tobytes())
     assert minicnn.load(tmp_path / "a.pth").tolist() == [0, 1, 2, 3]

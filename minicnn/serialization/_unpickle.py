@@ -95,9 +95,14 @@ class Machine(Reader):
         self.bytes += count
         if not 0 <= count <= self.bytes <= MAX_BYTES:
             raise WeightsError(f"its pickle is damaged, or longer than {MAX_BYTES:,} bytes")
-        data = self.read(count)
-        if len(data) < count:
-            raise ValueError("it is cut short")
+        data = self.read(min(count, 1 << 16))
+        while (
+            len(data) < count
+        ):  # a file makes room for what it is asked for, and it may not be there: as much again each time
+            more = self.read(min(count - len(data), len(data)))
+            if not more:
+                raise ValueError("it is cut short")
+            data += more
         return data
 
     def line(self) -> bytes:
