@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn import ops
 from minicnn import random as _random
-from minicnn._tensor import Tensor, _numbers
+from minicnn._tensor import Tensor, _drawn, _numbers
 from minicnn._types import check_device, dtype, float32, int64, uint8
 
 __all__ = [
@@ -49,8 +49,6 @@ def _array(data: Any) -> np.ndarray:
         return array.astype(ops.default_dtype())
     if array.dtype.kind == "c":
         return array.astype(np.result_type(ops.default_dtype(), np.complex64))
-    if array.size == 0 and array.dtype.kind == "f":
-        return array.astype(ops.default_dtype())
     return array
 
 
@@ -64,7 +62,7 @@ def _ragged(data: Any, depth: int) -> str:
 
 
 def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A copy of the data: numbers, nested lists, a NumPy array."""
+    """A copy of numbers, nested lists, an array or a tensor, of their shape. ValueError for lists of different lengths."""
     return _finish(np.array(_array(data)), dtype, device, requires_grad)
 
 
@@ -93,6 +91,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 
 
 def is_tensor(obj: Any) -> bool:
+    """Whether it is a Tensor, or of a class made from it."""
     return isinstance(obj, Tensor)
 
 
@@ -113,29 +112,32 @@ def _shape(size: tuple, name: str) -> tuple:
 
 
 def zeros(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of this shape. RuntimeError for a negative length."""
     return _finish(np.zeros(_shape(size, "zeros"), _float(dtype)), None, device, requires_grad)
 
 
 def ones(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of this shape. RuntimeError for a negative length."""
     return _finish(np.ones(_shape(size, "ones"), _float(dtype)), None, device, requires_grad)
 
 
 def empty(
     *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
-    """Undefined content."""
+    """Undefined content of this shape. RuntimeError for a negative length."""
     return _finish(np.empty(_shape(size, "empty"), _float(dtype)), None, device, requires_grad)
 
 
 def full(
     size: Any, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """One number everywhere; its type decides unless `dtype` is given."""
+    """One number everywhere, of shape `size`; its type decides unless `dtype` is given. RuntimeError if that does not hold it."""
     value = _array(fill_value) if dtype is None else ops._common.fitting(fill_value, dtype.numpy)
     return _finish(np.full(size, value), None, device, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
+    """(n, m), or (n, n): ones on the diagonal, else zeros."""
     return _finish(np.eye(n, m, dtype=_float(dtype)), None, None, requires_grad)
 
 
@@ -148,7 +150,7 @@ def arange(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """start, start + step, ... below end: int64 if all three are integers."""
+    """start, start + step, ... below end: a vector, of int64 if all three are integers. RuntimeError if end is never reached."""
     if end is None:
         start, end = 0, start
     start, end, step = (n.item() if isinstance(n, Tensor) else n for n in (start, end, step))
@@ -164,16 +166,17 @@ def arange(
 def linspace(
     start: float, end: float, steps: int, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """`steps` numbers from start to end, both included."""
+    """`steps` numbers from start to end, both included, equally far apart: (steps,)."""
     return _finish(np.linspace(start, end, steps).astype(_float(dtype)), None, device, requires_grad)
 
 
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: dtype | None = None) -> Tensor:
+    """`steps` numbers from base^start to base^end, both included, each the same multiple of the one before: (steps,)."""
     return _finish(np.logspace(start, end, steps, base=base).astype(_float(dtype)), None, None, False)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """The coordinates of a grid: one tensor for each vector; "xy" exchanges the first two dimensions."""
+    """(n,), (m,), ... -> as many of (n, m, ...): the coordinates of a grid; "xy" exchanges the first two dimensions."""
     vectors = _numbers(tensors)
     lengths = [t.array.size for t in vectors]
     order = [1, 0, *range(2, len(vectors))] if indexing == "xy" and len(vectors) > 1 else list(range(len(vectors)))
@@ -189,37 +192,33 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 # --- random numbers ---------------------------------------------------------------------------------------------------
 
 
-def _draw_type(kind: np.dtype) -> type:
-    return np.float64 if kind == np.float64 else np.float32
-
-
 def rand(
     *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
-    """Uniform in [0, 1)."""
+    """Uniform in [0, 1), of this shape."""
     kind = _float(dtype)
-    drawn = _random.generator(generator).random(_numbers(size), _draw_type(kind))
+    drawn = _random.generator(generator).random(_numbers(size), _drawn(kind))
     return _finish(drawn.astype(kind, copy=False), None, device, requires_grad)
 
 
 def randn(
     *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
-    """Normal, mean 0 and standard deviation 1."""
+    """Normal, mean 0 and standard deviation 1, of this shape."""
     kind = _float(dtype)
-    drawn = _random.generator(generator).standard_normal(_numbers(size), _draw_type(kind))
+    drawn = _random.generator(generator).standard_normal(_numbers(size), _drawn(kind))
     return _finish(np.asarray(drawn, kind), None, device, requires_grad)
 
 
 def randint(low: int, high: Any = None, size: Any = None, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
-    """Integers in [low, high); `randint(high, size)` starts at 0."""
+    """Integers in [low, high), of shape `size`; `randint(high, size)` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
     return _finish(_random.generator(generator).integers(low, high, size), dtype, None, False)
 
 
 def randperm(n: int, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
-    """The numbers 0 ... n - 1 in random order."""
+    """The numbers 0 ... n - 1 in random order: (n,)."""
     return _finish(_random.generator(generator).permutation(n), dtype, None, False)
 
 
@@ -230,12 +229,12 @@ def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> T
 
 
 def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
-    """1 with the probability that each element gives, else 0."""
-    drawn = _random.generator(generator).random(input.array.shape) < input.array
-    return Tensor.wrap(drawn.astype(input.array.dtype))
+    """1 with the probability that each element gives, else 0, of input's shape and type."""
+    return input.bernoulli(generator=generator)
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False) -> Tensor:
+    """Indices drawn with probabilities proportional to the vector `input`: (num_samples,), int64."""
     return input.multinomial(num_samples, replacement)
 
 
@@ -243,29 +242,35 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False) -> T
 
 
 def zeros_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of input's shape and type."""
     return _finish(np.zeros_like(input.array), dtype, device, requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of input's shape and type."""
     return _finish(np.ones_like(input.array), dtype, device, requires_grad)
 
 
 def empty_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Undefined content of input's shape and type."""
     return _finish(np.empty_like(input.array), dtype, device, requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
+    """One number everywhere, of input's shape and type. RuntimeError if the type does not hold it."""
     kind = dtype.numpy if dtype else input.array.dtype
     return _finish(np.full(input.array.shape, ops._common.fitting(fill_value, kind)), None, device, requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Uniform in [0, 1), of input's shape and type."""
     return rand(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Normal, mean 0 and standard deviation 1, of input's shape and type."""
     return randn(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
@@ -278,8 +283,10 @@ def FloatTensor(*data: Any) -> Tensor:
 
 
 def ByteTensor(*data: Any) -> Tensor:
+    """`tensor(data, dtype=uint8)`, or undefined content of a shape; an old name."""
     return tensor(data[0], dtype=uint8) if len(data) == 1 and not isinstance(data[0], int) else Tensor(*data).to(uint8)
 
 
 def LongTensor(*data: Any) -> Tensor:
+    """`tensor(data, dtype=int64)`, or undefined content of a shape; an old name."""
     return tensor(data[0], dtype=int64) if len(data) == 1 and not isinstance(data[0], int) else Tensor(*data).to(int64)

@@ -90,11 +90,7 @@ def tensor_repr(tensor, prefix: str = "tensor(") -> str:
             suffixes.append(f"dtype={tensor.dtype}")
         summarize = array.size > THRESHOLD
         shown = _summary(array) if summarize else array
-        if array.dtype.kind == "c":
-            number = _Complex(shown)
-        else:
-            number = _Formatter(shown)
-        body = _body(array, indent, summarize, number)
+        body = _body(array, indent, summarize, _Complex(shown) if array.dtype.kind == "c" else _Formatter(shown))
     try:
         node = tensor.grad_fn and tensor.grad_fn.name()
     except RuntimeError:  # a view made without gradients whose base was written: it may not be used, but looked at

@@ -38,6 +38,13 @@ from minicnn.autograd.node import AccumulateGrad, Node, shared
 ops: Any = None  # `minicnn.ops`
 engine: Any = None  # `minicnn.autograd.engine`
 
+# In the class `int`, `dtype` ... are methods and properties: its annotations take the types under these names.
+_bool = bool
+_device = device
+_dtype = dtype
+_float = float
+_int = int
+
 Dims = int | Sequence[int] | None
 Number = (bool, int, float, complex, np.number, np.bool_)
 
@@ -121,7 +128,7 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self.array.ndim == 0 else object.__format__(self, spec)
 
-    def __len__(self) -> int:
+    def __len__(self) -> _int:
         if self.array.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
         return len(self.array)
@@ -131,13 +138,13 @@ class Tensor:
             raise TypeError("iteration over a 0-d tensor")
         return iter(ops.unbind(self))
 
-    def __contains__(self, element: Any) -> bool:
+    def __contains__(self, element: Any) -> _bool:
         return bool((self == element).array.any())
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> _int:
         return id(self)
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> _bool:
         if self.array.size > 1:
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
         if self.array.size == 0:
@@ -149,86 +156,101 @@ class Tensor:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return self.array.reshape(())
 
-    def __float__(self) -> float:
+    def __float__(self) -> _float:
         return float(self._only())
 
-    def __int__(self) -> int:
+    def __int__(self) -> _int:
         return int(self._only())
 
-    def __index__(self) -> int:
+    def __index__(self) -> _int:
         if self.array.size != 1 or self.array.dtype.kind not in "biu":
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self._only())
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: _bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype, copy=copy)
 
-    def item(self) -> int | float | bool | complex:
+    def item(self) -> _int | _float | _bool | complex:
         """The one number in this tensor. RuntimeError if there are more."""
         if self.array.size != 1:
             raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
         return self.array.item()
 
     def tolist(self) -> Any:
+        """The numbers as nested lists; one number for a 0-d tensor."""
         return self.array.tolist()
 
-    def numpy(self, *, force: bool = False) -> np.ndarray:
+    def numpy(self, *, force: _bool = False) -> np.ndarray:
         """The array behind the tensor: shared memory. RuntimeError if it requires grad, unless under `no_grad`."""
         if grad_mode.mode.enabled and self.requires_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self.array
 
-    def size(self, dim: int | None = None) -> Size | int:
+    def size(self, dim: _int | None = None) -> Size | _int:
+        """The shape, or the length of dimension `dim`. IndexError if there is no such dimension."""
         return self.shape if dim is None else self.shape[ops._common.wrap_dim(dim, self.array.ndim)]
 
-    def dim(self) -> int:
+    def dim(self) -> _int:
+        """The number of dimensions."""
         return self.array.ndim
 
     ndimension = dim
 
-    def numel(self) -> int:
+    def numel(self) -> _int:
+        """The number of elements."""
         return self.array.size
 
     nelement = numel
 
-    def stride(self, dim: int | None = None) -> tuple[int, ...] | int:
+    def stride(self, dim: _int | None = None) -> tuple[_int, ...] | _int:
+        """How many elements apart neighbours along each dimension lie in memory, or along `dim`."""
         strides = tuple(s // self.array.itemsize for s in self.array.strides)
         return strides if dim is None else strides[dim]
 
-    def storage_offset(self) -> int:
+    def storage_offset(self) -> _int:
+        """How many elements lie in the memory before the first one."""
         return (self.data_ptr() - _owner(self.array).__array_interface__["data"][0]) // self.array.itemsize
 
-    def data_ptr(self) -> int:
+    def data_ptr(self) -> _int:
+        """The address of the first element."""
         return self.array.__array_interface__["data"][0]
 
-    def element_size(self) -> int:
+    def element_size(self) -> _int:
+        """Bytes of one element."""
         return self.array.itemsize
 
     @property
-    def nbytes(self) -> int:
+    def nbytes(self) -> _int:
+        """Bytes of all elements."""
         return self.array.nbytes
 
     @property
-    def itemsize(self) -> int:
+    def itemsize(self) -> _int:
+        """Bytes of one element."""
         return self.array.itemsize
 
-    def is_contiguous(self) -> bool:
+    def is_contiguous(self) -> _bool:
+        """Whether the elements lie one after the other, the last dimension's closest together."""
         return self.array.flags.c_contiguous
 
-    def is_floating_point(self) -> bool:
+    def is_floating_point(self) -> _bool:
+        """Whether the element type is a floating-point one."""
         return self.dtype.is_floating_point
 
-    def is_complex(self) -> bool:
+    def is_complex(self) -> _bool:
+        """Whether the element type is a complex one."""
         return self.dtype.is_complex
 
     @property
-    def device(self) -> device:
+    def device(self) -> _device:
+        """Where the memory is: always the CPU."""
         return device("cpu")
 
     is_cuda = False
 
     @property
     def T(self) -> Tensor:
+        """The dimensions in reverse order; a view."""
         return (
             ops.permute(self, tuple(reversed(range(self.array.ndim))))
             if self.array.ndim != 2
@@ -237,6 +259,7 @@ class Tensor:
 
     @property
     def mT(self) -> Tensor:
+        """The last two dimensions exchanged, (..., n, m) -> (..., m, n); a view."""
         return ops.transpose(self, -2, -1)
 
     # --- place in the graph -------------------------------------------------------------------------------------------
@@ -258,18 +281,19 @@ class Tensor:
         return self._grad_fn
 
     @property
-    def is_leaf(self) -> bool:
+    def is_leaf(self) -> _bool:
+        """Whether no operation made it: what `backward` gives a `.grad`, if it requires grad."""
         return self.grad_fn is None
 
     @property
-    def requires_grad(self) -> bool:
+    def requires_grad(self) -> _bool:
         """Whether a gradient may be wanted. A view asks its base, even one made under `no_grad` (as in PyTorch)."""
         if self._requires_grad or self._grad_fn is not None:
             return True
         return self._base is not None and self._base.requires_grad
 
     @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
+    def requires_grad(self, value: _bool) -> None:
         if not isinstance(value, bool):
             raise RuntimeError("requires_grad must be a bool")
         if not value and not self.is_leaf:
@@ -284,11 +308,12 @@ class Tensor:
         if self._grad_fn is None:
             self._requires_grad = bool(value)
 
-    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+    def requires_grad_(self, requires_grad: _bool = True) -> Tensor:
+        """Say whether a gradient may be wanted; returns the tensor. RuntimeError for integers, and for what is no leaf."""
         self.requires_grad = requires_grad
         return self
 
-    def gradient_edge(self) -> tuple[Node | None, int]:
+    def gradient_edge(self) -> tuple[Node | None, _int]:
         """(node, input number) that this tensor's gradient goes to; (None, 0) if it needs none."""
         node = self.grad_fn
         if node is not None:
@@ -307,20 +332,21 @@ class Tensor:
             return accumulator
 
     @property
-    def output_nr(self) -> int:
+    def output_nr(self) -> _int:
+        """Which of its node's outputs it is."""
         return self._output_nr
 
     @property
-    def _version(self) -> int:
+    def _version(self) -> _int:
         if self._version_counter.inference:
             raise RuntimeError("Inference tensors do not track version counter.")
         return self._version_counter.value
 
-    def is_inference(self) -> bool:
+    def is_inference(self) -> _bool:
         """Whether it was made under `inference_mode`: it can then not be written, nor kept for a backward pass, outside."""
         return self._version_counter.inference
 
-    def _is_view(self) -> bool:
+    def _is_view(self) -> _bool:
         return self._base is not None
 
     # --- gradient -----------------------------------------------------------------------------------------------------
@@ -368,7 +394,8 @@ class Tensor:
         self._grad = None
 
     @property
-    def retains_grad(self) -> bool:
+    def retains_grad(self) -> _bool:
+        """Whether `retain_grad` was called on a tensor that is no leaf."""
         return self._retained_by is not None
 
     def retain_grad(self) -> None:
@@ -413,8 +440,8 @@ class Tensor:
     def backward(
         self,
         gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
+        retain_graph: _bool | None = None,
+        create_graph: _bool = False,
         inputs: Any = None,
     ) -> None:
         """Add this tensor's gradients to the leaves it was computed from; see `minicnn.autograd.backward`."""
@@ -443,14 +470,17 @@ class Tensor:
 
     @property
     def shape(self) -> Size:
+        """The length of each dimension."""
         return Size(self.array.shape)
 
     @property
-    def dtype(self) -> dtype:
+    def dtype(self) -> _dtype:
+        """The type of the elements."""
         return dtype.of(self.array.dtype)
 
     @property
-    def ndim(self) -> int:
+    def ndim(self) -> _int:
+        """The number of dimensions."""
         return self.array.ndim
 
     def detach(self) -> Tensor:
@@ -458,6 +488,7 @@ class Tensor:
         return self.alias()
 
     def detach_(self) -> Tensor:
+        """Leave the graph: this tensor becomes a leaf that requires no grad. RuntimeError for a view."""
         if self._base is not None:
             raise RuntimeError(
                 "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
@@ -488,7 +519,7 @@ class Tensor:
             self._accumulator = None  # the next graph gets a node of the new shape and type
         self.array = value.array
 
-    def __reduce_ex__(self, protocol: int) -> Any:
+    def __reduce_ex__(self, protocol: Any) -> Any:
         state = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
         state.pop("array")
         warn_if_has_hooks(self)
@@ -510,7 +541,8 @@ class Tensor:
         result = self if kind is None else ops.to_dtype(self, kind.numpy)
         return result.clone() if force and result is self else result
 
-    def type(self, kind: dtype | str | None = None, non_blocking: bool = False) -> Tensor | str:
+    def type(self, kind: _dtype | str | None = None, non_blocking: _bool = False) -> Tensor | str:
+        """The type's old name, `torch.FloatTensor`; or with a type or such a name, the tensor in that type."""
         if kind is None:
             return f"torch.{self.dtype.tensor_type}"
         if isinstance(kind, str):
@@ -518,64 +550,84 @@ class Tensor:
         return self.to(kind)
 
     def type_as(self, other: Tensor) -> Tensor:
+        """In the type of the other tensor; itself if it has it already."""
         return self.to(other.dtype)
 
     def float(self) -> Tensor:
+        """In float32; itself if it is."""
         return self.to(float32)
 
     def double(self) -> Tensor:
+        """In float64; itself if it is."""
         return self.to(float64)
 
     def half(self) -> Tensor:
+        """In float16; itself if it is."""
         return self.to(float16)
 
     def int(self) -> Tensor:
+        """In int32, cut off towards 0; itself if it is."""
         return self.to(int32)
 
     def long(self) -> Tensor:
+        """In int64, cut off towards 0; itself if it is."""
         return self.to(int64)
 
     def byte(self) -> Tensor:
+        """In uint8, wrapped around at 256; itself if it is."""
         return self.to(uint8)
 
     def bool(self) -> Tensor:
+        """Which elements are not 0; itself if it is boolean."""
         return self.to(bool_)
 
     def cpu(self) -> Tensor:
+        """Itself: it is on the CPU."""
         return self
 
     def cuda(self, *args: Any, **kwargs: Any) -> Tensor:
+        """RuntimeError: there is no other device than the CPU."""
         check_device("cuda")
         return self
 
-    def _new(self, array: np.ndarray, kind: dtype | None, requires_grad: bool) -> Tensor:
+    def _new(self, array: np.ndarray, kind: _dtype | None, requires_grad: _bool) -> Tensor:
         tensor = self.wrap(array.astype(kind.numpy if kind else self.array.dtype, copy=False))
         return tensor.requires_grad_(requires_grad)
 
     def new_zeros(
-        self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+        self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
+        """Zeros of this shape, in this tensor's type unless `dtype` says otherwise."""
         return self._new(np.zeros(_numbers(size)), dtype, requires_grad)
 
     def new_ones(
-        self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+        self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
+        """Ones of this shape, in this tensor's type unless `dtype` says otherwise."""
         return self._new(np.ones(_numbers(size)), dtype, requires_grad)
 
     def new_full(
-        self, size: tuple, fill_value: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+        self,
+        size: tuple,
+        fill_value: Any,
+        dtype: _dtype | None = None,
+        device: Any = None,
+        requires_grad: _bool = False,
     ) -> Tensor:
+        """One number everywhere, of shape `size`, in this tensor's type unless `dtype` says otherwise."""
         value = ops._common.fitting(fill_value, (dtype or self.dtype).numpy)
         return self._new(np.full(size, value), dtype, requires_grad)
 
     def new_empty(
-        self, *size: int, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+        self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
+        """Undefined content of this shape, in this tensor's type unless `dtype` says otherwise."""
         return self._new(np.empty(_numbers(size)), dtype, requires_grad)
 
     def new_tensor(
-        self, data: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+        self, data: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
+        """A copy of the data, in this tensor's type unless `dtype` says otherwise."""
         return self._new(np.array(data), dtype, requires_grad)
 
     # --- operators ----------------------------------------------------------------------------------------------------
@@ -681,344 +733,455 @@ class Tensor:
     # --- functions of `ops` under their own names -----------------------------------------------------------------------
 
     def add(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """self + alpha * other, of their common shape. RuntimeError if the shapes do not broadcast."""
         return ops.add(self, other, alpha=alpha)
 
     def sub(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """self - alpha * other, of their common shape. RuntimeError for booleans, or if the shapes do not broadcast."""
         return ops.sub(self, other, alpha=alpha)
 
     def mul(self, other: Any) -> Tensor:
+        """self * other, of their common shape. RuntimeError if the shapes do not broadcast."""
         return ops.mul(self, other)
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        """self / other, of their common shape: a true division, also for integers, or rounded: "trunc", "floor"."""
         return ops.div(self, other, rounding_mode=rounding_mode)
 
     def floor_divide(self, other: Any) -> Tensor:
+        """self / other rounded down, of their common shape. RuntimeError for an integer divided by 0."""
         return ops.floor_divide(self, other)
 
     def remainder(self, other: Any) -> Tensor:
+        """self modulo other, with the sign of other, of their common shape. RuntimeError for an integer and 0."""
         return ops.remainder(self, other)
 
     def reciprocal(self) -> Tensor:
+        """1 / self, of the same shape."""
         return ops.reciprocal(self)
 
     def neg(self) -> Tensor:
+        """-self, of its shape and type. RuntimeError for booleans."""
         return ops.neg(self)
 
     def pow(self, exponent: Any) -> Tensor:
+        """self ** exponent, of their common shape. RuntimeError for integers and a negative number as the exponent."""
         return ops.pow(self, exponent)
 
     def square(self) -> Tensor:
+        """self * self, of its shape."""
         return ops.square(self)
 
     def maximum(self, other: Tensor) -> Tensor:
+        """The larger of both, element by element, of their common shape. TypeError unless both are tensors."""
         return ops.maximum(self, other)
 
     def minimum(self, other: Tensor) -> Tensor:
+        """The smaller of both, element by element, of their common shape. TypeError unless both are tensors."""
         return ops.minimum(self, other)
 
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
+        """self, and the number `value` where the mask is true, of the common shape. RuntimeError for a mask that is not boolean."""
         return ops.masked_fill(self, mask, value)
 
-    def lerp(self, end: Tensor, weight: float) -> Tensor:
+    def lerp(self, end: Tensor, weight: _float) -> Tensor:
+        """self + weight * (end - self), of the common shape; `weight` a number or a tensor. RuntimeError if the types differ."""
         return ops.lerp(self, end, weight)
 
-    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: _float = 1) -> Tensor:
+        """self + value * tensor1 * tensor2, of the common shape. NotImplementedError for booleans."""
         return ops.addcmul(self, tensor1, tensor2, value=value)
 
-    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: _float = 1) -> Tensor:
+        """self + value * tensor1 / tensor2, of the common shape. RuntimeError for integers."""
         return ops.addcdiv(self, tensor1, tensor2, value=value)
 
     def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+        """min(max(self, min), max): values cut off at bounds that are numbers or tensors, of the common shape."""
         return ops.clamp(self, min, max)
 
     def clamp_min(self, min: Any) -> Tensor:
+        """The larger of this tensor and `min`, a number or a tensor, of their common shape."""
         return ops.clamp_min(self, min)
 
     def clamp_max(self, max: Any) -> Tensor:
+        """The smaller of this tensor and `max`, a number or a tensor, of their common shape."""
         return ops.clamp_max(self, max)
 
     def exp(self) -> Tensor:
+        """e to the power of each element, of the same shape; of integers in float32."""
         return ops.exp(self)
 
     def log(self) -> Tensor:
+        """The natural logarithm of each element, of the same shape: -inf of 0, NaN of a negative number."""
         return ops.log(self)
 
     def log2(self) -> Tensor:
+        """The logarithm to base 2 of each element, of the same shape."""
         return ops.log2(self)
 
     def log1p(self) -> Tensor:
+        """log(1 + self), exact near 0, of the same shape."""
         return ops.log1p(self)
 
     def sqrt(self) -> Tensor:
+        """The square root of each element, of the same shape: NaN of a negative number."""
         return ops.sqrt(self)
 
     def rsqrt(self) -> Tensor:
+        """1 / sqrt(self), of the same shape."""
         return ops.rsqrt(self)
 
     def sin(self) -> Tensor:
+        """The sine of each element, in radians, of the same shape."""
         return ops.sin(self)
 
     def cos(self) -> Tensor:
+        """The cosine of each element, in radians, of the same shape."""
         return ops.cos(self)
 
     def tan(self) -> Tensor:
+        """The tangent of each element, in radians, of the same shape."""
         return ops.tan(self)
 
     def abs(self) -> Tensor:
+        """The size of each element without its sign, of the same shape. NotImplementedError for booleans."""
         return ops.abs(self)
 
     def sign(self) -> Tensor:
+        """-1, 0 or 1, of the same shape and type; 0 for NaN."""
         return ops.sign(self)
 
     def round(self) -> Tensor:
+        """The nearest integer, halves to the even one, of the same shape and type. NotImplementedError for booleans."""
         return ops.round(self)
 
     def floor(self) -> Tensor:
+        """The integer below, of the same shape and type. NotImplementedError for booleans."""
         return ops.floor(self)
 
     def ceil(self) -> Tensor:
+        """The integer above, of the same shape and type. NotImplementedError for booleans."""
         return ops.ceil(self)
 
     def eq(self, other: Any) -> Tensor:
+        """self == other: booleans of their common shape. RuntimeError if the shapes do not broadcast."""
         return ops.eq(self, other)
 
     def ne(self, other: Any) -> Tensor:
+        """self != other: booleans of their common shape. RuntimeError if the shapes do not broadcast."""
         return ops.ne(self, other)
 
     def lt(self, other: Any) -> Tensor:
+        """self < other: booleans of their common shape. NotImplementedError for complex numbers."""
         return ops.lt(self, other)
 
     def le(self, other: Any) -> Tensor:
+        """self <= other: booleans of their common shape. NotImplementedError for complex numbers."""
         return ops.le(self, other)
 
     def gt(self, other: Any) -> Tensor:
+        """self > other: booleans of their common shape. NotImplementedError for complex numbers."""
         return ops.gt(self, other)
 
     def ge(self, other: Any) -> Tensor:
+        """self >= other: booleans of their common shape. NotImplementedError for complex numbers."""
         return ops.ge(self, other)
 
     def isnan(self) -> Tensor:
+        """Which elements are NaN: booleans of the same shape."""
         return ops.isnan(self)
 
     def isinf(self) -> Tensor:
+        """Which elements are infinite: booleans of the same shape."""
         return ops.isinf(self)
 
     def isfinite(self) -> Tensor:
+        """Which elements are neither infinite nor NaN: booleans of the same shape."""
         return ops.isfinite(self)
 
-    def equal(self, other: Tensor) -> bool:
+    def equal(self, other: Tensor) -> _bool:
+        """Whether both have the same shape and values."""
         return ops.equal(self, other)
 
-    def allclose(self, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    def allclose(self, other: Tensor, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False) -> _bool:
+        """Whether all are as near as `isclose` asks, as one boolean. RuntimeError if the types differ."""
         return ops.allclose(self, other, rtol, atol, equal_nan)
 
-    def isclose(self, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+    def isclose(self, other: Tensor, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False) -> Tensor:
+        """|self - other| <= atol + rtol |other|: booleans of their common shape. RuntimeError if the types differ."""
         return ops.isclose(self, other, rtol, atol, equal_nan)
 
     def logical_and(self, other: Tensor) -> Tensor:
+        """Where both are not 0: booleans of their common shape. TypeError unless both are tensors."""
         return ops.logical_and(self, other)
 
     def logical_or(self, other: Tensor) -> Tensor:
+        """Where one of both is not 0: booleans of their common shape. TypeError unless both are tensors."""
         return ops.logical_or(self, other)
 
     def logical_not(self) -> Tensor:
+        """Which elements are 0: booleans of the same shape."""
         return ops.logical_not(self)
 
-    def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    def sum(self, dim: Dims = None, keepdim: _bool = False, *, dtype: Any = None) -> Tensor:
+        """Sum over the dimensions `dim`, or over all: the shape without them, or with 1 for `keepdim`; of integers int64."""
         return ops.sum(self, dim, keepdim, dtype=dtype)
 
-    def nansum(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    def nansum(self, dim: Dims = None, keepdim: _bool = False) -> Tensor:
+        """Sum over the dimensions `dim`, or over all, with NaN counted as 0: the shape without them, or with 1 for `keepdim`."""
         return ops.nansum(self, dim, keepdim)
 
-    def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    def mean(self, dim: Dims = None, keepdim: _bool = False, *, dtype: Any = None) -> Tensor:
+        """Mean over the dimensions `dim`, or over all: the shape without them, or with 1 for `keepdim`. RuntimeError for integers."""
         return ops.mean(self, dim, keepdim, dtype=dtype)
 
-    def prod(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def prod(self, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
+        """Product over the dimension `dim`, or over all: the shape without it, or with 1 for `keepdim`; of integers int64."""
         return ops.prod(self, dim, keepdim)
 
-    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
+    def max(self, dim: Any = None, keepdim: _bool = False) -> Any:
+        """The largest element; with `dim`, (values, indices) along it; with a tensor, the larger of both."""
         return ops.max(self, dim, keepdim)
 
-    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
+    def min(self, dim: Any = None, keepdim: _bool = False) -> Any:
+        """The smallest element; with `dim`, (values, indices) along it; with a tensor, the smaller of both."""
         return ops.min(self, dim, keepdim)
 
-    def median(self, dim: int | None = None, keepdim: bool = False) -> Any:
+    def median(self, dim: _int | None = None, keepdim: _bool = False) -> Any:
+        """The lower median of all elements; with `dim`, (values, indices) along it."""
         return ops.median(self, dim, keepdim)
 
-    def amax(self, dim: Dims = (), keepdim: bool = False) -> Tensor:
+    def amax(self, dim: Dims = (), keepdim: _bool = False) -> Tensor:
+        """The largest over the dimensions `dim`, or over all; equal ones share the gradient. IndexError if there is none."""
         return ops.amax(self, dim, keepdim)
 
-    def amin(self, dim: Dims = (), keepdim: bool = False) -> Tensor:
+    def amin(self, dim: Dims = (), keepdim: _bool = False) -> Tensor:
+        """The smallest over the dimensions `dim`, or over all; equal ones share the gradient. IndexError if there is none."""
         return ops.amin(self, dim, keepdim)
 
-    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def argmax(self, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
+        """The index of the largest, the first of several; without `dim` in the flattened tensor."""
         return ops.argmax(self, dim, keepdim)
 
-    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def argmin(self, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
+        """The index of the smallest, the first of several; without `dim` in the flattened tensor."""
         return ops.argmin(self, dim, keepdim)
 
     def var(
-        self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+        self, dim: Any = None, unbiased: _bool = True, keepdim: _bool = False, *, correction: _float | None = None
     ) -> Tensor:
+        """Variance over `dim`, or over all; the denominator is n - 1, or n - correction. RuntimeError for integers."""
         return ops.var(self, dim, unbiased, keepdim, correction=correction)
 
     def std(
-        self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+        self, dim: Any = None, unbiased: _bool = True, keepdim: _bool = False, *, correction: _float | None = None
     ) -> Tensor:
+        """Square root of the variance over `dim`, or over all. RuntimeError for integers."""
         return ops.std(self, dim, unbiased, keepdim, correction=correction)
 
-    def norm(self, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    def norm(
+        self, p: _float | str | None = "fro", dim: Dims = None, keepdim: _bool = False, dtype: Any = None
+    ) -> Tensor:
+        """(sum |self|^p)^(1/p) over all elements, or over `dim`; "fro" and None are p = 2. RuntimeError for integers."""
         return ops.norm(self, p, dim, keepdim, dtype)
 
-    def logsumexp(self, dim: Dims, keepdim: bool = False) -> Tensor:
+    def logsumexp(self, dim: Dims, keepdim: _bool = False) -> Tensor:
+        """log(sum of exp(self)) over `dim`, without overflow."""
         return ops.logsumexp(self, dim, keepdim)
 
-    def cumsum(self, dim: int) -> Tensor:
+    def cumsum(self, dim: _int) -> Tensor:
+        """Running sums along `dim`, of the same shape; integers in int64."""
         return ops.cumsum(self, dim)
 
-    def sort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    def sort(self, dim: _int = -1, descending: _bool = False, stable: _bool = True) -> Any:
+        """(values, indices) in order along `dim`, both of the same shape; equal elements keep their order."""
         return ops.sort(self, dim, descending, stable)
 
-    def argsort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    def argsort(self, dim: _int = -1, descending: _bool = False, stable: _bool = True) -> Tensor:
+        """The indices that put the elements in order along `dim`, of the same shape; equal elements keep their order."""
         return ops.argsort(self, dim, descending, stable)
 
-    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    def topk(self, k: _int, dim: _int = -1, largest: _bool = True, sorted: _bool = True) -> Any:
+        """(values, indices) of the k largest along `dim`, the largest first. RuntimeError if there are fewer."""
         return ops.topk(self, k, dim, largest, sorted)
 
-    def any(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    def any(self, dim: Dims = None, keepdim: _bool = False) -> Tensor:
+        """Whether one element, or one over `dim`, is not 0: booleans; of uint8 uint8, as in PyTorch."""
         return ops.any(self, dim, keepdim)
 
-    def all(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    def all(self, dim: Dims = None, keepdim: _bool = False) -> Tensor:
+        """Whether no element, or none over `dim`, is 0: booleans; of uint8 uint8, as in PyTorch."""
         return ops.all(self, dim, keepdim)
 
     def count_nonzero(self, dim: Dims = None) -> Tensor:
+        """How many elements are not 0, in all or over `dim`: int64, the shape without `dim`."""
         return ops.count_nonzero(self, dim)
 
     def unique(self) -> Tensor:
+        """The different values, in order: (count,)."""
         return ops.unique(self)
 
-    def bincount(self, minlength: int = 0) -> Tensor:
+    def bincount(self, minlength: _int = 0) -> Tensor:
+        """How often each number from 0 on is there: (max + 1,), or (minlength,) if that is more. RuntimeError for negative ones."""
         return ops.bincount(self, minlength)
 
-    def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    def histc(self, bins: _int = 100, min: _float = 0, max: _float = 0) -> Tensor:
+        """Counts in equal bins from min to max (the data's range if both are 0): (bins,), in the same type."""
         return ops.histc(self, bins, min, max)
 
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    def flatten(self, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
+        """(a, b, c, ...) -> (a * b * c * ...): the dimensions from start_dim to end_dim as one; a view where possible."""
         return ops.flatten(self, start_dim, end_dim)
 
-    def unflatten(self, dim: int, sizes: Sequence[int]) -> Tensor:
+    def unflatten(self, dim: _int, sizes: Sequence[_int]) -> Tensor:
+        """One dimension as several, of these sizes, one -1 worked out; a view. RuntimeError if they do not fit."""
         return ops.unflatten(self, dim, sizes)
 
-    def movedim(self, source: int, destination: int) -> Tensor:
+    def movedim(self, source: _int, destination: _int) -> Tensor:
+        """One dimension moved to another place, the others in their order; a view. IndexError if there is no such dimension."""
         return ops.movedim(self, source, destination)
 
-    def transpose(self, dim0: int, dim1: int) -> Tensor:
+    def transpose(self, dim0: _int, dim1: _int) -> Tensor:
+        """Two dimensions exchanged, without a copy. IndexError if there is no such dimension."""
         return ops.transpose(self, dim0, dim1)
 
     swapaxes = swapdims = transpose
 
     def t(self) -> Tensor:
+        """(n, m) -> (m, n), a view; a vector stays as it is. RuntimeError for more dimensions."""
         return ops.t(self)
 
-    def squeeze(self, dim: int | Sequence[int] | None = None) -> Tensor:
+    def squeeze(self, dim: _int | Sequence[_int] | None = None) -> Tensor:
+        """Without the dimensions of length 1: all of them, or those named; a view."""
         return ops.squeeze(self, dim)
 
-    def unsqueeze(self, dim: int) -> Tensor:
+    def unsqueeze(self, dim: _int) -> Tensor:
+        """With one more dimension, of length 1, at `dim`; a view."""
         return ops.unsqueeze(self, dim)
 
-    def select(self, dim: int, index: int) -> Tensor:
+    def select(self, dim: _int, index: _int) -> Tensor:
+        """One index of a dimension, which goes away; a view. IndexError if it is out of range."""
         return ops.select(self, dim, index)
 
-    def narrow(self, dim: int, start: int, length: int) -> Tensor:
+    def narrow(self, dim: _int, start: _int, length: _int) -> Tensor:
+        """`length` indices of a dimension from `start`; a view. IndexError or RuntimeError if they are out of range."""
         return ops.narrow(self, dim, start, length)
 
-    def split(self, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    def split(self, split_size_or_sections: _int | Sequence[_int], dim: _int = 0) -> tuple[Tensor, ...]:
+        """Pieces along `dim` of the given length (the last may be shorter), or of the given lengths; views."""
         return ops.split(self, split_size_or_sections, dim)
 
-    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    def chunk(self, chunks: _int, dim: _int = 0) -> tuple[Tensor, ...]:
+        """At most `chunks` pieces of equal length along `dim` (the last may be shorter); views. RuntimeError below one."""
         return ops.chunk(self, chunks, dim)
 
-    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
+    def unbind(self, dim: _int = 0) -> tuple[Tensor, ...]:
+        """The slices along a dimension, as many as it is long, each without it; views."""
         return ops.unbind(self, dim)
 
-    def unfold(self, dimension: int, size: int, step: int) -> Tensor:
+    def unfold(self, dimension: _int, size: _int, step: _int) -> Tensor:
+        """Windows of `size` along a dimension, `step` apart, as a new last dimension; a view."""
         return ops.unfold(self, dimension, size, step)
 
-    def roll(self, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
+    def roll(self, shifts: _int | Sequence[_int], dims: _int | Sequence[_int] | None = None) -> Tensor:
+        """Shifted along the dimensions, of the same shape; what leaves at one end comes in at the other."""
         return ops.roll(self, shifts, dims)
 
-    def rot90(self, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    def rot90(self, k: _int = 1, dims: Sequence[_int] = (0, 1)) -> Tensor:
+        """Turned by k quarters in the plane of two dimensions, from the first towards the second; the others keep their length."""
         return ops.rot90(self, k, dims)
 
-    def tril(self, diagonal: int = 0) -> Tensor:
+    def tril(self, diagonal: _int = 0) -> Tensor:
+        """Zeros above the diagonal of the last two dimensions, of the same shape; diagonal 1 keeps one more."""
         return ops.tril(self, diagonal)
 
-    def triu(self, diagonal: int = 0) -> Tensor:
+    def triu(self, diagonal: _int = 0) -> Tensor:
+        """Zeros below the diagonal of the last two dimensions, of the same shape; diagonal 1 drops one more."""
         return ops.triu(self, diagonal)
 
-    def index_select(self, dim: int, index: Tensor) -> Tensor:
+    def index_select(self, dim: _int, index: Tensor) -> Tensor:
+        """The slices of a dimension that the vector `index` names, in its order. IndexError for a negative or too large one."""
         return ops.index_select(self, dim, index)
 
-    def gather(self, dim: int, index: Tensor) -> Tensor:
+    def gather(self, dim: _int, index: Tensor) -> Tensor:
+        """out[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so on; of index's shape."""
         return ops.gather(self, dim, index)
 
     def mm(self, mat2: Tensor) -> Tensor:
+        """Matrix product of two matrices: (n, k), (k, m) -> (n, m)."""
         return ops.mm(self, mat2)
 
     def bmm(self, mat2: Tensor) -> Tensor:
+        """Matrix products of a batch: (N, n, k), (N, k, m) -> (N, n, m)."""
         return ops.bmm(self, mat2)
 
     def matmul(self, other: Tensor) -> Tensor:
+        """The product of vectors, matrices or batches of matrices (leading dimensions broadcast), by their dimensions."""
         return ops.matmul(self, other)
 
     def relu(self) -> Tensor:
+        """max(self, 0), of the same shape and type. RuntimeError for booleans."""
         return ops.relu(self)
 
     def prelu(self, weight: Tensor) -> Tensor:
+        """self where positive, weight * self elsewhere, of the same shape; one weight, or one for each channel."""
         return ops.prelu(self, weight)
 
     def sigmoid(self) -> Tensor:
+        """1 / (1 + exp(-self)), of the same shape; of integers in float32."""
         return ops.sigmoid(self)
 
     def tanh(self) -> Tensor:
+        """The hyperbolic tangent of each element, of the same shape; of integers in float32."""
         return ops.tanh(self)
 
     def erf(self) -> Tensor:
+        """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to each element, of the same shape."""
         return ops.erf(self)
 
     def atan(self) -> Tensor:
+        """The angle between -pi / 2 and pi / 2 with this tangent, of the same shape."""
         return ops.atan(self)
 
     def absolute(self) -> Tensor:
+        """Another name of `abs`: the size of each element without its sign, of the same shape."""
         return ops.abs(self)
 
     def view(self, *shape: Any) -> Tensor:
         """The same memory in another shape."""
         return ops.view(self, _numbers(shape))
 
-    def reshape(self, *shape: int) -> Tensor:
+    def reshape(self, *shape: Any) -> Tensor:
         """Another shape: a view where that is possible, else a copy."""
         return ops.reshape(self, _numbers(shape))
 
     def view_as(self, other: Tensor) -> Tensor:
+        """The same memory in the shape of another tensor. RuntimeError if that needs a copy."""
         return ops.view(self, other.shape)
 
     def reshape_as(self, other: Tensor) -> Tensor:
+        """The same elements in the shape of another tensor: a view where that is possible, else a copy."""
         return ops.reshape(self, other.shape)
 
-    def permute(self, *dims: int) -> Tensor:
+    def permute(self, *dims: Any) -> Tensor:
+        """The dimensions in another order, without a copy. RuntimeError unless `dims` names each once."""
         return ops.permute(self, _numbers(dims))
 
-    def expand(self, *shape: int) -> Tensor:
+    def expand(self, *shape: Any) -> Tensor:
+        """Dimensions of length 1 repeated to `shape` without a copy; -1 keeps a length. RuntimeError if another one differs."""
         return ops.expand(self, _numbers(shape))
 
     def expand_as(self, other: Tensor) -> Tensor:
+        """Dimensions of length 1 repeated to the shape of another tensor, without a copy."""
         return ops.expand(self, other.shape)
 
-    def repeat(self, *repeats: int) -> Tensor:
+    def repeat(self, *repeats: Any) -> Tensor:
+        """Copies laid side by side, as often as `repeats` says for each dimension; more numbers make new leading ones."""
         return ops.repeat(self, _numbers(repeats))
 
-    def flip(self, *dims: int) -> Tensor:
+    def flip(self, *dims: Any) -> Tensor:
+        """The elements in reverse order along the dimensions, a copy of the same shape. IndexError for a missing dimension."""
         return ops.flip(self, _numbers(dims))
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
@@ -1030,56 +1193,69 @@ class Tensor:
         return ops.clone(self)
 
     def where(self, condition: Tensor, other: Any) -> Tensor:
+        """self where the condition holds, else other, of the common shape. RuntimeError for a condition that is not boolean."""
         return ops.where(condition, self, other)
 
-    def nonzero(self, *, as_tuple: bool = False) -> Any:
+    def nonzero(self, *, as_tuple: _bool = False) -> Any:
         """The indices of the elements that are not 0: (count, ndim), or one tensor for each dimension."""
         return ops.nonzero(self, as_tuple=as_tuple)
 
     def masked_select(self, mask: Tensor) -> Tensor:
+        """The elements where the mask is true: (count,). RuntimeError for a mask that is not boolean or does not broadcast."""
         return ops.masked_select(self, mask)
 
-    def scatter(self, dim: int, index: Tensor, src: Any) -> Tensor:
+    def scatter(self, dim: _int, index: Tensor, src: Any) -> Tensor:
+        """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor or a number."""
         return ops.scatter(self, dim, index, src)
 
     def mv(self, vec: Tensor) -> Tensor:
+        """Matrix times vector: (n, k), (k,) -> (n,)."""
         return ops.mv(self, vec)
 
     def dot(self, other: Tensor) -> Tensor:
+        """The inner product of two vectors: (k,), (k,) -> ()."""
         return ops.dot(self, other)
 
     def outer(self, vec2: Tensor) -> Tensor:
+        """All products of two vectors: (n,), (m,) -> (n, m)."""
         return ops.outer(self, vec2)
 
     def log10(self) -> Tensor:
+        """The logarithm to base 10 of each element, of the same shape."""
         return ops.log10(self)
 
     def expm1(self) -> Tensor:
+        """exp(self) - 1, exact near 0, of the same shape."""
         return ops.expm1(self)
 
-    def tile(self, *dims: int) -> Tensor:
+    def tile(self, *dims: Any) -> Tensor:
+        """Copies laid side by side: like `repeat`, but missing leading numbers count as 1."""
         return ops.tile(self, _numbers(dims))
 
-    def broadcast_to(self, shape: Sequence[int]) -> Tensor:
+    def broadcast_to(self, shape: Sequence[_int]) -> Tensor:
+        """Dimensions of length 1 repeated to `shape`, without a copy; another name of `expand`."""
         return ops.broadcast_to(self, shape)
 
-    def softmax(self, dim: int, dtype: dtype | None = None) -> Tensor:
+    def softmax(self, dim: _int, dtype: _dtype | None = None) -> Tensor:
+        """exp(self) / sum of exp(self) along `dim`, of the same shape: positive numbers that sum to 1; with `dtype`, in that type."""
         return ops.softmax(self if dtype is None else self.to(dtype), dim)
 
-    def log_softmax(self, dim: int, dtype: dtype | None = None) -> Tensor:
+    def log_softmax(self, dim: _int, dtype: _dtype | None = None) -> Tensor:
+        """log(softmax(self)) along `dim`, without overflow, of the same shape; with `dtype`, in that type."""
         return ops.log_softmax(self if dtype is None else self.to(dtype), dim)
 
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Another name of `clamp`: values cut off at bounds that are numbers or tensors, of the common shape."""
         return ops.clamp(self, min, max)
 
-    def multinomial(self, num_samples: int, replacement: bool = False) -> Tensor:
+    def multinomial(self, num_samples: _int, replacement: _bool = False) -> Tensor:
         """Indices drawn with probabilities proportional to this vector."""
         p = self.array.astype(np.float64)
         return self.wrap(_random.generator().choice(len(p), num_samples, replacement, p / p.sum()))
 
-    def bernoulli(self) -> Tensor:
+    def bernoulli(self, *, generator: Any = None) -> Tensor:
         """1 with the probability that each element gives, else 0."""
-        drawn = _random.generator().random(self.array.shape) < self.array
+        drawn = _random.generator(generator).random(self.array.shape) < self.array
         return self.wrap(drawn.astype(self.array.dtype))
 
     # --- in place -------------------------------------------------------------------------------------------------------
@@ -1097,99 +1273,131 @@ class Tensor:
         return inplace.reseat(self, function(self, *args))
 
     def exp_(self) -> Tensor:
+        """In place: e to the power of each element."""
         return self._inplace(ops.exp)
 
     def log_(self) -> Tensor:
+        """In place: the natural logarithm of each element: -inf of 0, NaN of a negative number."""
         return self._inplace(ops.log)
 
     def sqrt_(self) -> Tensor:
+        """In place: the square root of each element: NaN of a negative number."""
         return self._inplace(ops.sqrt)
 
     def rsqrt_(self) -> Tensor:
+        """In place: 1 / sqrt(self)."""
         return self._inplace(ops.rsqrt)
 
     def abs_(self) -> Tensor:
+        """In place: the size of each element without its sign. NotImplementedError for booleans."""
         return self._inplace(ops.abs)
 
     def neg_(self) -> Tensor:
+        """In place: -self. RuntimeError for booleans."""
         return self._inplace(ops.neg)
 
     def sign_(self) -> Tensor:
+        """In place: -1, 0 or 1; 0 for NaN."""
         return self._inplace(ops.sign)
 
     def sin_(self) -> Tensor:
+        """In place: the sine of each element, in radians."""
         return self._inplace(ops.sin)
 
     def cos_(self) -> Tensor:
+        """In place: the cosine of each element, in radians."""
         return self._inplace(ops.cos)
 
     def tan_(self) -> Tensor:
+        """In place: the tangent of each element, in radians."""
         return self._inplace(ops.tan)
 
     def atan_(self) -> Tensor:
+        """In place: the angle between -pi / 2 and pi / 2 with this tangent."""
         return self._inplace(ops.atan)
 
     def reciprocal_(self) -> Tensor:
+        """In place: 1 / self."""
         return self._inplace(ops.reciprocal)
 
     def round_(self) -> Tensor:
+        """In place: the nearest integer, halves to the even one. NotImplementedError for booleans."""
         return self._inplace(ops.round)
 
     def floor_(self) -> Tensor:
+        """In place: the integer below. NotImplementedError for booleans."""
         return self._inplace(ops.floor)
 
     def ceil_(self) -> Tensor:
+        """In place: the integer above. NotImplementedError for booleans."""
         return self._inplace(ops.ceil)
 
     def square_(self) -> Tensor:
+        """In place: self * self."""
         return self._inplace(ops.square)
 
     def relu_(self) -> Tensor:
+        """In place: max(self, 0). RuntimeError for booleans."""
         return ops.relu(self, inplace=True)
 
     def sigmoid_(self) -> Tensor:
+        """In place: 1 / (1 + exp(-self))."""
         return self._inplace(ops.sigmoid)
 
     def tanh_(self) -> Tensor:
+        """In place: the hyperbolic tangent of each element."""
         return self._inplace(ops.tanh)
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """In place: self + alpha * other. RuntimeError if the shapes do not broadcast, or for an alpha of a higher type."""
         return self._inplace(ops.add, other, alpha=alpha)
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """In place: self - alpha * other. RuntimeError for booleans, or if the shapes do not broadcast."""
         return self._inplace(ops.sub, other, alpha=alpha)
 
     def mul_(self, other: Any) -> Tensor:
+        """In place: self * other. RuntimeError if the shapes do not broadcast."""
         return self._inplace(ops.mul, other)
 
     def div_(self, other: Any) -> Tensor:
+        """In place: self / other. RuntimeError for integers, and if the shapes do not broadcast."""
         return self._inplace(ops.div, other)
 
     def pow_(self, exponent: Any) -> Tensor:
+        """In place: self ** exponent. RuntimeError for integers and a negative number as the exponent."""
         return self._inplace(ops.pow, exponent)
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
+        """In place: min(max(self, min), max): values cut off at bounds that are numbers or tensors."""
         return self._inplace(ops.clamp, min, max)
 
     def clamp_min_(self, min: Any) -> Tensor:
+        """In place: the larger of this tensor and `min`, a number or a tensor."""
         return self._inplace(ops.clamp_min, min)
 
     def clamp_max_(self, max: Any) -> Tensor:
+        """In place: the smaller of this tensor and `max`, a number or a tensor."""
         return self._inplace(ops.clamp_max, max)
 
     def masked_fill_(self, mask: Any, value: Any) -> Tensor:
+        """In place: the number `value` where the mask is true. RuntimeError for a mask that is not boolean."""
         return self._inplace(ops.masked_fill, mask, value)
 
-    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: _float = 1) -> Tensor:
+        """In place: self + value * tensor1 * tensor2. NotImplementedError for booleans."""
         return self._inplace(ops.addcmul, tensor1, tensor2, value=value)
 
-    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: _float = 1) -> Tensor:
+        """In place: self + value * tensor1 / tensor2. RuntimeError for integers."""
         return self._inplace(ops.addcdiv, tensor1, tensor2, value=value)
 
-    def lerp_(self, end: Any, weight: float) -> Tensor:
+    def lerp_(self, end: Any, weight: _float) -> Tensor:
+        """In place: self + weight * (end - self); `weight` a number or a tensor. RuntimeError if the types differ."""
         return self._inplace(ops.lerp, end, weight)
 
-    def cumsum_(self, dim: int) -> Tensor:
+    def cumsum_(self, dim: _int) -> Tensor:
+        """In place: running sums along `dim`; integers in int64."""
         return self._inplace(ops.cumsum, dim)
 
     def __iadd__(self, other: Any) -> Tensor:
@@ -1207,7 +1415,7 @@ class Tensor:
     def __ipow__(self, other: Any) -> Tensor:
         return self.pow_(other)
 
-    def copy_(self, src: Any, non_blocking: bool = False) -> Tensor:
+    def copy_(self, src: Any, non_blocking: _bool = False) -> Tensor:
         """The values of `src`, broadcast and converted to this tensor's shape and type."""
         return self._inplace(ops.copying.Copy.apply, src)
 
@@ -1223,30 +1431,35 @@ class Tensor:
         return inplace.assign(self, fill.apply(self, value), constant=True)
 
     def zero_(self) -> Tensor:
+        """0 everywhere; returns the tensor."""
         inplace.check(self)
         return inplace.assign(self, ops.copying.Zero.apply(self, 0), constant=True)
 
-    def index_put_(self, indices: tuple, values: Any, accumulate: bool = False) -> Tensor:
+    def index_put_(self, indices: tuple, values: Any, accumulate: _bool = False) -> Tensor:
         """self[indices] = values, or +=; None stands for all of a dimension."""
         key = tuple(slice(None) if index is None else index for index in indices)
         return ops.index_put_(self, key, values, accumulate)
 
-    def scatter_(self, dim: int, index: Any, src: Any) -> Tensor:
+    def scatter_(self, dim: _int, index: Any, src: Any) -> Tensor:
         """self[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` a tensor of index's shape or a number."""
         return self._inplace(ops.scatter, dim, index, src)
 
-    def normal_(self, mean: float = 0, std: float = 1, *, generator: Any = None) -> Tensor:
+    def normal_(self, mean: _float = 0, std: _float = 1, *, generator: Any = None) -> Tensor:
+        """Filled with normal numbers of this mean and standard deviation; returns the tensor."""
         rng = _random.generator(generator)
         return self._random(rng.standard_normal(self.array.shape, _drawn(self.array.dtype)) * std + mean)
 
-    def uniform_(self, a: float = 0, b: float = 1, *, generator: Any = None) -> Tensor:
+    def uniform_(self, a: _float = 0, b: _float = 1, *, generator: Any = None) -> Tensor:
+        """Filled with uniform numbers in [a, b); returns the tensor."""
         rng = _random.generator(generator)
         return self._random(rng.random(self.array.shape, _drawn(self.array.dtype)) * (b - a) + a)
 
-    def bernoulli_(self, p: float = 0.5, *, generator: Any = None) -> Tensor:
+    def bernoulli_(self, p: _float = 0.5, *, generator: Any = None) -> Tensor:
+        """Filled with 1 with probability p, else 0; returns the tensor."""
         return self._random(_random.generator(generator).random(self.array.shape) < p)
 
-    def random_(self, low: int = 0, high: int | None = None, *, generator: Any = None) -> Tensor:
+    def random_(self, low: _int = 0, high: _int | None = None, *, generator: Any = None) -> Tensor:
+        """Filled with integers in [low, high), with one number in [0, low); returns the tensor."""
         if high is None:
             low, high = 0, low or 2**24
         return self._random(_random.generator(generator).integers(low, high, self.array.shape))
@@ -1256,18 +1469,22 @@ class Tensor:
         with grad_mode.no_grad():
             return self._inplace(ops.copying.Copy.apply, self.wrap(np.asarray(values)))
 
-    def unsqueeze_(self, dim: int) -> Tensor:
+    def unsqueeze_(self, dim: _int) -> Tensor:
+        """This very tensor gets one more dimension, of length 1, at `dim`; returns it."""
         return self._reseat(ops.unsqueeze, dim)
 
     def squeeze_(self, dim: Any = None) -> Tensor:
+        """This very tensor loses its dimensions of length 1, or those named; returns it."""
         return self._reseat(ops.squeeze, dim)
 
-    def transpose_(self, dim0: int, dim1: int) -> Tensor:
+    def transpose_(self, dim0: _int, dim1: _int) -> Tensor:
+        """This very tensor gets two dimensions exchanged; returns it."""
         return self._reseat(ops.transpose, dim0, dim1)
 
     swapaxes_ = swapdims_ = transpose_
 
     def t_(self) -> Tensor:
+        """This very tensor (n, m) becomes (m, n); returns it. RuntimeError for more dimensions."""
         return self._reseat(ops.t)
 
 
@@ -1278,9 +1495,11 @@ def _numbers(args: tuple) -> tuple:
 
 def _owner(array: np.ndarray) -> np.ndarray:
     """The array that a view shows a part of; what NumPy's `as_strided` made has it one step further away."""
-    while isinstance(array.base, np.ndarray) or isinstance(getattr(array.base, "base", None), np.ndarray):
-        array = array.base if isinstance(array.base, np.ndarray) else array.base.base
-    return array
+    while True:
+        base = array.base if isinstance(array.base, np.ndarray) else getattr(array.base, "base", None)
+        if not isinstance(base, np.ndarray):
+            return array
+        array = base
 
 
 def _copied(array: np.ndarray, memo: dict) -> tuple[np.ndarray, VersionCounter]:
@@ -1303,6 +1522,7 @@ def _operator(function: Callable, a: Tensor, b: Any) -> Any:
 
 
 def _drawn(kind: np.dtype) -> Any:
+    """The type in which NumPy draws random numbers that will be of this type."""
     return np.float64 if kind == np.float64 else np.float32
 
 

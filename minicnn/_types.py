@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -36,20 +37,23 @@ class dtype:
 
     @property
     def is_floating_point(self) -> bool:
+        """Whether it is float16, float32 or float64."""
         return self.numpy.kind == "f"
 
     @property
     def is_complex(self) -> bool:
+        """Whether it is complex64 or complex128."""
         return self.numpy.kind == "c"
 
     @property
     def itemsize(self) -> int:
+        """Bytes of one element."""
         return self.numpy.itemsize
 
     def __repr__(self) -> str:
         return f"torch.{self.name}"
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> str | tuple:
         return (
             "bool_" if self.name == "bool" else self.name
         )  # a module-level name: pickling and copying give the same object back
@@ -82,6 +86,7 @@ class UnheldDtype(dtype):
 
     @property
     def numpy(self) -> np.dtype:  # type: ignore[override]
+        """TypeError: NumPy has no such type."""
         raise TypeError(f"no tensor here is of type {self}: NumPy does not have it")
 
     def __reduce__(self) -> tuple:
@@ -110,27 +115,25 @@ class Size(tuple):
         return f"torch.Size([{', '.join(map(str, self))}])"
 
     def numel(self) -> int:
-        count = 1
-        for length in self:
-            count *= length
-        return count
+        """The number of elements of a tensor of this shape."""
+        return math.prod(self)
 
     def __getitem__(self, index):  # a slice of a Size is a Size
         result = super().__getitem__(index)
         return Size(result) if isinstance(index, slice) else result
 
-    def __add__(self, other: Iterable[int]) -> Size:
+    def __add__(self, other: Iterable[int]) -> Size:  # type: ignore[override]
         return Size(super().__add__(tuple(other)))
 
 
 class device:
     """Where a tensor lives: `cpu` is the only place there is."""
 
+    type: str
     _known = ("cpu", "cuda", "mps", "xpu", "meta")
 
     def __init__(self, type: str | device = "cpu", index: int | None = None) -> None:
-        name = type.type if isinstance(type, device) else type
-        kind, _, number = str(name).partition(":")
+        kind, _, number = str(type.type if isinstance(type, device) else type).partition(":")
         if kind not in self._known:
             raise RuntimeError(
                 f"Expected one of {', '.join(self._known)} device type at start of device string: {kind}"

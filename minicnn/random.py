@@ -16,11 +16,13 @@ class Generator:
         self.manual_seed(np.random.SeedSequence().generate_state(1)[0])
 
     def manual_seed(self, seed: int) -> Generator:
+        """Start over: the same seed gives the same numbers. Returns the generator."""
         self._seed = int(seed)
         self.numpy = np.random.default_rng(self._seed % 2**64)
         return self
 
     def initial_seed(self) -> int:
+        """The seed that it started from."""
         return self._seed
 
     def get_state(self) -> dict:
@@ -28,6 +30,7 @@ class Generator:
         return {"seed": self._seed, "numpy": self.numpy.bit_generator.state}
 
     def set_state(self, state: dict) -> None:
+        """Go on from where `get_state` was called."""
         self._seed, self.numpy.bit_generator.state = state["seed"], state["numpy"]
 
 

@@ -405,15 +405,16 @@ def neg(input: Tensor) -> Tensor:
 def pow(input: Any, exponent: Any) -> Tensor:
     """input ** exponent, of their common shape. RuntimeError for integers and a negative number as the exponent."""
     kind = result_type(input, exponent)
-    if not isinstance(exponent, Number):
+    if isinstance(exponent, Tensor):
         implemented("pow", kind, "uifc")
-    if isinstance(input, Number):
-        return PowOfNumber.apply(exponent, input, kind)
-    if isinstance(exponent, Number):
-        if kind.kind in "iu" and exponent < 0:  # type: ignore[operator]  (of integers: not complex)
-            raise RuntimeError("Integers to negative integer powers are not allowed.")
-        return Pow.apply(input, exponent, kind)
-    return PowTensor.apply(input, exponent, kind)
+        return (
+            PowTensor.apply(input, exponent, kind)
+            if isinstance(input, Tensor)
+            else PowOfNumber.apply(exponent, input, kind)
+        )
+    if kind.kind in "iu" and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return Pow.apply(input, exponent, kind)
 
 
 def square(input: Tensor) -> Tensor:

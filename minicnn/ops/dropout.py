@@ -47,6 +47,5 @@ def _drop(input: Tensor, p: float, training: bool, inplace: bool, noise_shape: t
     if not training or p == 0 or input.numel() == 0:
         return input
     kept = _random.generator().random(noise_shape, np.float32) >= p
-    noise = np.where(kept, 1 / (1 - p) if p < 1 else 0, 0).astype(input.array.dtype)
-    noise = Tensor.wrap(noise)
+    noise = Tensor.wrap(np.where(kept, 1 / (1 - p) if p < 1 else 0, 0).astype(input.array.dtype))
     return input.mul_(noise) if inplace else input * noise

@@ -110,9 +110,7 @@ class ProdAll(Prod, node_name="ProdBackward0"):
 class _Pick(Op):
     """One element of each line along a dimension, with its index; the gradient goes to that element."""
 
-    @staticmethod
-    def choose(array: np.ndarray, dim: int) -> np.ndarray:
-        raise NotImplementedError
+    choose: Any  # (array, dim) -> the index of each line's element
 
     @classmethod
     def forward(cls, ctx, a, dim, keepdim):
@@ -183,9 +181,7 @@ class Nansum(Op):
 class _Extreme(Op):
     """The extreme values over dims; equal ones share the gradient."""
 
-    @staticmethod
-    def extreme(array: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:
-        raise NotImplementedError
+    extreme: Any  # (array, dims, keepdim) -> the values
 
     @classmethod
     def forward(cls, ctx, a, dims, keepdim):

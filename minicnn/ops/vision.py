@@ -102,19 +102,17 @@ def interpolate(
     output_size, scales = _target(input, size, scale_factor)
     if recompute_scale_factor and size is not None:
         raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
-    if output_size is None:
-        output_size = [math.floor(length * scale) for length, scale in zip(input.shape[2:], scales, strict=True)]
-    if recompute_scale_factor or scales is None or mode == "area":
-        scales = (None,) * len(output_size)
+    if recompute_scale_factor or mode == "area":
+        scales = None
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.dim() == 4):
         raise ValueError(
             "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
         )
-    return _resize(input, tuple(output_size), tuple(scales), mode, bool(align_corners), antialias)
+    return _resize(input, output_size, scales or (None,) * len(output_size), mode, bool(align_corners), antialias)
 
 
-def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int] | None, list[float] | None]:
-    """(output size, None) or (None, scale factors), one for each spatial dimension."""
+def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[tuple[int, ...], tuple | None]:
+    """(output size, scale factors or None), one for each spatial dimension."""
     spatial = list(input.shape[2:])
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
@@ -122,14 +120,15 @@ def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int] | No
         raise ValueError("either size or scale_factor should be defined")
     if size is None:
         if not isinstance(scale_factor, (tuple, list)):
-            return None, [float(scale_factor)] * len(spatial)
+            scale_factor = [scale_factor] * len(spatial)
         if len(scale_factor) != len(spatial):
             raise ValueError(
                 "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
                 f"dimensions of {spatial} and scale_factor of shape {scale_factor}. Please provide input tensor in "
                 "(N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
             )
-        return None, [float(scale) for scale in scale_factor]
+        scales = tuple(map(float, scale_factor))
+        return tuple(math.floor(n * scale) for n, scale in zip(spatial, scales, strict=True)), scales
     if not isinstance(size, (tuple, list)):
         size = [size] * len(spatial)
     if len(size) != len(spatial):
@@ -143,7 +142,7 @@ def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int] | No
             "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size "
             f"with types {[type(length) for length in size]}"
         )
-    return [int(length) for length in size], None
+    return tuple(map(int, size)), None
 
 
 def _resize(
