@@ -127,6 +127,8 @@ class Div(Op):
 
 
 class Neg(Op):
+    """-a"""
+
     @staticmethod
     def forward(ctx, a):
         return -a.array

@@ -131,17 +131,21 @@ def _exp(x: np.ndarray) -> np.ndarray:
 
 
 class Exp(_UnaryByResult):
+    """e^a; the slope is the result"""
+
     value = staticmethod(_exp)
     slope = staticmethod(lambda out: out)
 
 
 class Expm1(_UnaryByResult):
+    """e^a - 1"""
+
     value = np.expm1
     slope = staticmethod(lambda out: out + 1)
 
 
 class Sqrt(_UnaryByResult):
-    """The slope is infinite at 0."""
+    """sqrt(a); the slope is infinite at 0"""
 
     value = np.sqrt
 
@@ -152,51 +156,71 @@ class Sqrt(_UnaryByResult):
 
 
 class Rsqrt(_UnaryByResult):
+    """1 / sqrt(a)"""
+
     value = staticmethod(lambda x: 1 / np.sqrt(x))
     slope = staticmethod(lambda out: out.dtype.type(-0.5) * out**3)
 
 
 class Reciprocal(_UnaryByResult):
+    """1 / a"""
+
     value = staticmethod(lambda x: 1 / x)
     slope = staticmethod(lambda out: -out * out)
 
 
 class Tan(_UnaryByResult):
+    """tan a"""
+
     value = np.tan
     slope = staticmethod(lambda out: 1 + out * out)
 
 
 class Log(_Unary):
+    """log a"""
+
     value = np.log
     slope = staticmethod(lambda x: 1 / x)
 
 
 class Log10(_Unary):
+    """log a to base 10"""
+
     value = np.log10
     slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(10))))
 
 
 class Log2(_Unary):
+    """log a to base 2"""
+
     value = np.log2
     slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(2))))
 
 
 class Log1P(_Unary):
+    """log(1 + a)"""
+
     value = np.log1p
     slope = staticmethod(lambda x: 1 / (1 + x))
 
 
 class Sin(_Unary):
+    """sin a"""
+
     value = np.sin
     slope = np.cos
 
 
 class Cos(_Unary):
+    """cos a"""
+
     value = np.cos
     slope = staticmethod(lambda x: -np.sin(x))
 
 
 class Atan(_Unary):
+    """The angle whose tangent is a"""
+
     value = np.arctan
     slope = staticmethod(lambda x: 1 / (1 + x * x))
 
@@ -235,18 +259,26 @@ class _Step(Op):
 
 
 class Sign(_Step):
+    """-1, 0 or 1"""
+
     value = staticmethod(sign_array)
 
 
 class Round(_Step):
+    """The nearest integer, halves to the even one"""
+
     value = staticmethod(np.round)
 
 
 class Floor(_Step):
+    """The integer below"""
+
     value = np.floor
 
 
 class Ceil(_Step):
+    """The integer above"""
+
     value = np.ceil
 
 
