@@ -131,7 +131,7 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 1890, "atlas": 1140, "autograd": 1500, "inspect": 820, "kernels": 2300, "models": 925, "nn": 3700, "ops": 3840,
+    ".": 1890, "atlas": 1140, "autograd": 1500, "inspect": 820, "kernels": 2300, "models": 925, "nn": 3700, "ops": 3870,
     "optim": 800, "serialization": 1520, "transforms": 300, "utils": 250, "viz": 4620,
 }  # fmt: skip
 
