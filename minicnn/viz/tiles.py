@@ -11,13 +11,14 @@ def limits_of(values: np.ndarray, top: float | None = None) -> tuple[float, floa
     return (-top if values.min() < 0 else 0.0, top or 1.0)
 
 
-def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
-    """(rows, columns, h, w) -> one array with NaN lines `gap` wide between the tiles: quick for thousands of small ones."""
-    rows, columns, height, width = tiles.shape
-    out = np.full((rows, columns, height + gap, width + gap), np.nan, np.float32)
-    out[:, :, :height, :width] = tiles
-    out = out.transpose(0, 2, 1, 3).reshape(rows * (height + gap), columns * (width + gap))
-    return out[: -gap or None, : -gap or None]
+def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
+    """Tiles (N, h, w) or (N, h, w, 3), so many a row, as one array with NaN lines `gap` wide between: quick for thousands."""
+    count, height, width, *colours = tiles.shape
+    rows = -(-count // columns)
+    out = np.full((rows * columns, height + gap, width + gap, *colours), np.nan, np.float32)
+    out[:count, :height, :width] = tiles
+    out = out.reshape(rows, columns, *out.shape[1:]).swapaxes(1, 2)
+    return out.reshape(rows * (height + gap), columns * (width + gap), *colours)[: -gap or None, : -gap or None]
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:

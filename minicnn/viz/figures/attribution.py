@@ -1,5 +1,6 @@
 """Figures of why this answer: maps beside the photograph, and the sanity check of a method."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.viz import image as images
-from minicnn.viz.figures.plot import DIVERGING, SEQUENTIAL, axes, cross, new_figure, relative_bar
-from minicnn.viz.tiles import in_grey
+from minicnn.viz.figures.plot import (
+    DIVERGING,
+    SEQUENTIAL,
+    Grid,
+    caption,
+    cross,
+    draw_map,
+    new_figure,
+    overlay,
+    panel,
+    relative_bar,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,24 +58,18 @@ def draw_attribution(
     size = max((values.shape[-2:] for values in shown.values()), key=lambda shape: shape[0] * shape[1])
     picture = images.fit(images.load_image(photo), size)
     chosen = {caption: _style(styles, caption, values) for caption, values in shown.items()}
-    columns = min(columns, len(shown) + 1)
-    rows = -(-(len(shown) + 1) // columns)
-    side, gap, label = 2.35, 0.1, 0.3
+    grid = Grid(len(shown) + 1, columns, 1.0, 2.35, gap=0.04, label=0.1)
     rule = " ".join(
         [f"Each map by itself: its strongest colour is the {TOP:g}th percentile of its magnitudes."]
         + [words for style, words in RULES.items() if style in {_colours(shown[name], chosen[name]) for name in shown}]
     )
-    figure = new_figure(columns * (side + gap) + 0.95, rows * (side + label) + 0.15, title, rule)
-    used: set[str | None] = set()
-    for i, caption in enumerate(["image", *shown]):
-        row, column = divmod(i, columns)
-        ax = axes(figure, 0.15 + column * (side + gap), 0.1 + (rows - row - 1) * (side + label), side, side)
-        if caption == "image" and i == 0:
-            ax.imshow(picture)
-        else:
-            used.add(_draw(ax, shown[caption], chosen[caption], picture))
-        ax.set_title(caption, fontsize=9, pad=3)
-    left = 0.15 + columns * (side + gap)
+    figure = new_figure(grid.wide + 1.05, grid.high + 0.15, title, rule)
+    places = grid.axes(figure, 0.15, 0.1)
+    places[0].imshow(picture)
+    used = {_draw(ax, shown[name], chosen[name], picture) for ax, name in zip(places[1:], shown, strict=True)}
+    for ax, name in zip(places, ["image", *shown], strict=True):
+        ax.set_title(name, fontsize=9, pad=3)
+    left = 0.25 + grid.wide
     bars = [(DIVERGING, ["against", "0", "for"]), (SEQUENTIAL, ["0", "top"])]
     for i, (cmap, ends) in enumerate(bar for bar in bars if bar[0] in used):
         relative_bar(figure, cmap, left, 0.15 + 1.1 * i, 0.9, ends)
@@ -99,16 +104,8 @@ def _draw(ax: Any, values: np.ndarray, style: str, picture: np.ndarray) -> str |
     if np.ptp(values) == 0 or not np.isfinite(values).all():
         cross(ax, 0, 0, 1, 1)
         return None
-    top, signed = _top(values), values.min() < 0
-    cmap, low = (DIVERGING, -top) if signed else (SEQUENTIAL, 0.0)
-    if style == "overlay":
-        ax.imshow(in_grey(picture))
-        alpha = np.clip(np.abs(values) / top, 0, 1) * 0.75 + 0.1
-        height, width = picture.shape[:2]
-        ax.imshow(values, cmap=cmap, vmin=low, vmax=top, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
-    else:
-        ax.imshow(values, cmap=cmap, vmin=low, vmax=top, interpolation="nearest")
-    return cmap
+    drawn = overlay(ax, picture, values, _top(values)) if style == "overlay" else draw_map(ax, values, _top(values))
+    return drawn.get_cmap().name
 
 
 def _top(values: np.ndarray) -> float:
@@ -131,29 +128,25 @@ def draw_sanity(
     stages = checks[0].stages
     if any(check.stages != stages for check in checks):
         raise ValueError("the checks have different stages: they are of different networks or layers")
-    side, gap, below, left = 1.15, 0.08, 2.5, 1.35
-    height = len(checks) * (side + gap)
+    below, left = 2.5, 1.35
+    across = len(stages) + (photo is not None)
+    grid = Grid(len(checks) * across, across, 1.0, 1.15, gap=0.07, widest=math.inf)
     rule = (
         f"From left to right {checks[0].order} Magnitudes of the maps, each by itself from "
         f"0 (black) to its {TOP:g}th percentile; crossed: one value everywhere. Below, means over all images: 1 is the trained "
         "network's map itself. A map that stays as it is does not show what was learned."
     )
-    across = len(stages) + (photo is not None)
-    figure = new_figure(left + across * (side + gap) + 0.1, height + 0.35 + below, title, rule)
+    figure = new_figure(left + grid.wide + 0.2, grid.high + 0.35 + below, title, rule)
+    places = np.array(grid.axes(figure, left, below)).reshape(len(checks), across)
+    if photo is not None:
+        places[0, 0].imshow(images.fit(images.load_image(photo), checks[0].maps.shape[2:]))
     for row, check in enumerate(checks):
-        bottom = below + height - (row + 1) * (side + gap)
-        name = axes(figure, 0.12, bottom, left - 0.2, side)
         words = textwrap.fill(check.name.replace("_", " "), 14)
-        name.text(0, 0.5, words, fontsize=8.5, va="center", color=LINES[row % len(LINES)], fontweight="bold")
-        if photo is not None and row == 0:
-            ax = axes(figure, left, bottom, side, side)
-            ax.imshow(images.fit(images.load_image(photo), check.maps.shape[2:]))
-            ax.set_title("image", fontsize=7, pad=3)
-        for i, stage in enumerate(stages):
-            ax = axes(figure, left + (i + (photo is not None)) * (side + gap), bottom, side, side)
-            _draw(ax, check.maps[i, n], "max", np.zeros(0))
-            if row == 0:
-                ax.set_title(stage, fontsize=7, pad=3)
+        caption(figure, 0.12, *grid.row(row, below), words, color=LINES[row % len(LINES)], fontweight="bold")
+        for ax, values in zip(places[row, -len(stages) :], check.maps[:, n], strict=True):
+            _draw(ax, values, "max", np.zeros(0))
+    for ax, name in zip(places[0], ["image", *stages][-across:], strict=True):
+        ax.set_title(name, fontsize=7, pad=3)
     _curves(figure, checks, stages, left, below)
     return figure
 
@@ -161,16 +154,12 @@ def draw_sanity(
 def _curves(figure: "Figure", checks: Sequence[Any], stages: list[str], left: float, below: float) -> None:
     width = figure.get_size_inches()[0] - left - 0.2
     panels = ("absolute_rank_correlation", "rank correlation of magnitudes"), ("ssim", "SSIM")
-    for i, (number, caption) in enumerate(panels):
-        ax = axes(figure, left + i * width / 2, 0.85, width / 2 - 0.6, below - 1.25)
-        ax.set_axis_on()
+    for i, (number, title) in enumerate(panels):
+        x = "layers with random weights: from the last to this one"
+        place = left + i * width / 2, 0.85, width / 2 - 0.6, below - 1.25
+        ax = panel(figure, *place, title, x=x, y="with the trained map")
         for line, check in enumerate(checks):
             ax.plot(check.means[number], "o-", color=LINES[line % len(LINES)], markersize=3, linewidth=1.2)
         ax.axhline(0, color="#999999", linewidth=0.7)
         ax.set_ylim(min(-0.1, ax.get_ylim()[0]), 1.05)
         ax.set_xticks(range(len(stages)), stages, fontsize=6.5, rotation=30, ha="right")
-        ax.set_title(caption, fontsize=8.5, pad=4)
-        ax.set_ylabel("with the trained map", fontsize=7.5)
-        ax.set_xlabel("layers with random weights: from the last to this one", fontsize=7.5)
-        ax.tick_params(axis="y", labelsize=7)
-        ax.spines[["top", "right"]].set_visible(False)

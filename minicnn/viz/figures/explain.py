@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.viz.figures.plot import DIVERGING, axes, new_figure
+from minicnn.viz.figures.plot import DIVERGING, axes, caption, new_figure, panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,8 +42,7 @@ def draw_explanation(explanation: Any, tables: int, most: int) -> "Figure":
     numbers = high * wide <= most
     for row, k in enumerate(shown):
         bottom = height - (row + 1) * (tile_h + label) + 0.35
-        name = axes(figure, 0.12, bottom, 1.0, tile_h)
-        name.text(0, 0.5, explanation.tables[k], fontsize=9, va="center")
+        caption(figure, 0.12, bottom, tile_h, explanation.tables[k], fontsize=9)
         for column, (part, top) in enumerate(zip(parts, tops, strict=True)):
             ax = axes(figure, 1.15 + column * (tile_w + gap), bottom, tile_w, tile_h)
             ax.imshow(part[k], cmap=DIVERGING, vmin=-1.35 * top, vmax=1.35 * top)
@@ -54,7 +53,7 @@ def draw_explanation(explanation: Any, tables: int, most: int) -> "Figure":
             sign = "×=→"[column]
             ax.text(1 + gap / tile_w / 2, 0.5, sign, transform=ax.transAxes, ha="center", va="center", fontsize=13)
     left = 1.15 + 3 * (tile_w + gap) + 0.55
-    _steps(axes(figure, left, 0.85, right - 0.75, height - 0.75), explanation, shown)
+    _steps(panel(figure, left, 0.85, right - 0.75, height - 0.75, "the subtotals, added up"), explanation, shown)
     return figure
 
 
@@ -82,27 +81,15 @@ def _steps(ax: Any, explanation: Any, shown: list[int]) -> None:
     if explanation.bias is not None:
         steps.append(("bias", explanation.bias))
     ends = np.cumsum([value for _, value in steps])
-    ax.set_axis_on()
+    above = {"textcoords": "offset points", "ha": "center"}
     for i, ((_, value), end) in enumerate(zip(steps, ends, strict=True)):
         ax.bar(i, value, bottom=end - value, color=UP if value > 0 else DOWN, width=0.65)
         ax.plot([i - 0.33, i + 1.33], [end, end], color="#888888", linewidth=0.7)
-        ax.annotate(
-            f"{value:+.3g}",
-            (i, max(end, end - value)),
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
+        ax.annotate(f"{value:+.3g}", (i, max(end, end - value)), xytext=(0, 2), fontsize=8, **above)
     ax.bar(len(steps), explanation.value, color=TOTAL, width=0.65)
-    ax.annotate(
-        f"{explanation.value:.4g}", (len(steps), max(explanation.value, 0)), xytext=(0, 9), textcoords="offset points",
-        ha="center", fontsize=9, fontweight="bold",
-    )  # fmt: skip
+    top = len(steps), max(explanation.value, 0)
+    ax.annotate(f"{explanation.value:.4g}", top, xytext=(0, 9), fontsize=9, fontweight="bold", **above)
     ax.axhline(0, color="black", linewidth=0.8)
     ax.use_sticky_edges = False  # room for the numbers above and below the bars
     ax.margins(y=0.14)
     ax.set_xticks(range(len(steps) + 1), [*(name for name, _ in steps), "sum"], fontsize=7.5, rotation=30, ha="right")
-    ax.tick_params(axis="y", labelsize=7)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.set_title("the subtotals, added up", fontsize=9)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.viz.figures.plot import DIVERGING, Grid, axes, new_figure, relative_bar
-from minicnn.viz.filters import DEAD, filter_tiles
+from minicnn.viz.figures.filters import crossed_rule
+from minicnn.viz.figures.plot import DIVERGING, Grid, new_figure, panel, relative_bar
+from minicnn.viz.filters import filter_tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,11 +35,7 @@ def draw_report(report: Any, title: str | None = None) -> "Figure":
     chosen = _spread(report, 14)
     strip = 2.05 if len(chosen) else 0.0
     figure = new_figure(12.0, 2.75 + strip, title, rule)
-    panels = [axes(figure, 0.6 + 3.0 * i, strip + 0.5, 2.3, 1.95) for i in range(4)]
-    for ax in panels:
-        ax.set_axis_on()
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=7.5)
+    panels = [panel(figure, 0.6 + 3.0 * i, strip + 0.5, 2.3, 1.95) for i in range(4)]
     _histogram(panels[0], report.gabor.r2, report.noise_r2, np.linspace(0, 1, 26), "R² of the Gabor fit", "all filters")
     if len(report.noise_r2):
         panels[0].axvline(np.percentile(report.noise_r2, 95), color="black", linestyle=":", linewidth=1)
@@ -79,11 +76,10 @@ def _strip(figure: "Figure", report: Any, chosen: np.ndarray, top: float) -> Non
     width, height = figure.get_size_inches()
     figure.text(0.6 / width, (top + 0.02) / height, rule, fontsize=8.5, va="top", color="#333333")
     tiles = _pairs(report, chosen, upright=True)
-    grid = Grid(len(chosen), len(chosen), tiles[0].shape[0] / tiles[0].shape[1], gap=0.12, label=0.42)
-    inches = min(10.8 / grid.width, 1.75 / grid.height)
-    ax = axes(figure, 0.6, 0.05, grid.width * inches, grid.height * inches)
-    _draw_pairs(ax, grid, tiles, report, chosen, upright=True)
-    _bar(figure, report, 0.8 + grid.width * inches, 0.3)
+    aspect = tiles[0].shape[0] / tiles[0].shape[1]
+    grid = Grid(len(chosen), len(chosen), aspect, 2.0, gap=0.12, label=0.42, widest=10.8, highest=1.75)
+    _draw_pairs(figure, 0.05, 0.6, grid, tiles, report, chosen, upright=True)
+    _bar(figure, report, 0.8 + grid.wide, 0.3)
 
 
 def draw_fits(
@@ -92,8 +88,7 @@ def draw_fits(
     """See `FilterReport.draw_fits`."""
     chosen = np.arange(len(report.weight)) if filters is None else np.asarray(filters, int)
     tiles = _pairs(report, chosen, upright=False)
-    grid = Grid(len(chosen), columns, tiles[0].shape[0] / tiles[0].shape[1], gap=0.1, label=0.12)
-    inches = min(1.35, 11.5 / grid.columns)
+    grid = Grid(len(chosen), columns, tiles[0].shape[0] / tiles[0].shape[1], 1.35, gap=0.1, label=0.12)
     kind = "Filter" if report.weight.shape[1] in (1, 3) else "Principal kernel"
     title = title or f"{report.layer or 'Filters'}, each with its Gabor beside it"
     rule = (
@@ -101,23 +96,15 @@ def draw_fits(
         f"{_in_colour(report)}. Above: number and R²; pale: below the 95th percentile of noise of this kernel size, with the share of "
         f"the noise that is fitted less well (seed {report.seed})."
     )
-    if report.dead[chosen].any():
-        rule += (
-            f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({report.dead[chosen].sum()})."
-        )
-    figure = new_figure(grid.width * inches + 0.95, grid.height * inches + 0.25, title, rule)
-    ax = axes(figure, 0.15, 0.1, grid.width * inches, grid.height * inches)
-    _draw_pairs(ax, grid, tiles, report, chosen, upright=False)
-    _bar(figure, report, 0.35 + grid.width * inches, 0.2, min(1.5, grid.height * inches))
+    figure = new_figure(grid.wide + 0.95, grid.high + 0.25, title, rule + crossed_rule(report.dead[chosen]))
+    _draw_pairs(figure, 0.1, 0.15, grid, tiles, report, chosen, upright=False)
+    _bar(figure, report, 0.35 + grid.wide, 0.2, min(1.5, grid.high))
     return figure
 
 
 def _in_colour(report: Any) -> str:
-    return (
-        ": red, green, blue = 0.5 + weight / 2m, so mid-grey is 0"
-        if report.weight.shape[1] == 3
-        else ", symmetric about 0"
-    )
+    in_colour = report.weight.shape[1] == 3
+    return ": red, green, blue = 0.5 + weight / 2m, so mid-grey is 0" if in_colour else ", symmetric about 0"
 
 
 def _bar(figure: "Figure", report: Any, left: float, bottom: float, height: float = 1.1) -> None:
@@ -135,7 +122,14 @@ def _pairs(report: Any, chosen: np.ndarray, upright: bool) -> list[np.ndarray]:
 
 
 def _draw_pairs(
-    ax: "Axes", grid: Grid, tiles: list[np.ndarray], report: Any, chosen: np.ndarray, upright: bool
+    figure: "Figure",
+    bottom: float,
+    left: float,
+    grid: Grid,
+    tiles: list,
+    report: Any,
+    chosen: np.ndarray,
+    upright: bool,
 ) -> None:
     labels = []
     for i in chosen:
@@ -144,10 +138,8 @@ def _draw_pairs(
             numbers.append(f"{report.percentile[i]:.0f} %")
         labels.append(("\n" if upright else "   ").join(numbers))
     colours = ["#222222" if report.beyond_noise[i] else "#8a8a8a" for i in chosen]
-    crossed = report.dead[chosen]
-    grid.draw(
-        ax, tiles, labels=labels, cmap=DIVERGING, limits=(-1.0, 1.0), crossed=crossed, colours=colours, fontsize=7
-    )
+    style = {"cmap": DIVERGING, "limits": (-1.0, 1.0), "labels": labels, "colours": colours}
+    grid.draw(figure, left, bottom, tiles, crossed=report.dead[chosen], **style)
 
 
 def _pictures(report: Any, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

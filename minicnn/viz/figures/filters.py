@@ -7,7 +7,7 @@ import numpy as np
 
 from minicnn.viz.figures.plot import DIVERGING, Grid, axes, colour_bar, cross, new_figure, relative_bar
 from minicnn.viz.filters import DEAD, dead_filters, filter_tiles, ranking, weight_of
-from minicnn.viz.tiles import mosaic
+from minicnn.viz.tiles import as_rgb, mosaic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,19 +42,14 @@ def draw_filters(
     dead = dead_filters(weight)[chosen]
     tiles = filter_tiles(weight, scale)[chosen]
     columns = columns or (8 if len(tiles) == 64 else max(4, round(np.sqrt(len(tiles) * 1.3))))
-    inches = min(0.62, 9.5 / columns)
-    grid = Grid(len(tiles), columns, tiles.shape[1] / tiles.shape[2], gap=0.08, label=0.2 if labels else 0)
+    aspect, label = tiles.shape[1] / tiles.shape[2], 0.2 if labels else 0
+    grid = Grid(len(tiles), columns, aspect, 0.62, gap=0.08, label=label, widest=10)
     title = title or f"{len(tiles)} filters of {weight.shape[1]} × {weight.shape[2]} × {weight.shape[3]} weights"
-    figure = new_figure(
-        grid.width * inches + 1.5, grid.height * inches + 0.25, title, _rule(weight, scale, dead, order)
-    )
-    ax = axes(figure, 0.15, 0.15, grid.width * inches, grid.height * inches)
-    pictures = [np.repeat(tile, 3, axis=2) if tile.shape[2] == 1 else tile for tile in tiles]
-    names = range(len(weight)) if labels is True else labels or ()
-    grid.draw(ax, pictures, labels=[str(names[i]) for i in chosen] if labels else (), crossed=dead, fontsize=6.5)
+    figure = new_figure(grid.wide + 1.5, grid.high + 0.25, title, _rule(weight, scale, dead, order))
+    names = [str(i if labels is True else labels[i]) for i in chosen] if labels else ()
+    grid.draw(figure, 0.15, 0.15, [as_rgb(tile) for tile in tiles], labels=names, crossed=dead, fontsize=6.5)
     m = "m" if scale == "each" else f"{np.abs(weight).max():.3g}"
-    height = min(1.6, grid.height * inches * 0.6)
-    relative_bar(figure, "gray", grid.width * inches + 0.35, 0.2, height, [f"-{m}", "0", f"+{m}"])
+    relative_bar(figure, "gray", grid.wide + 0.35, 0.2, min(1.6, grid.high * 0.6), [f"-{m}", "0", f"+{m}"])
     return figure
 
 
@@ -89,7 +84,7 @@ def draw_kernels(
     dead = dead_filters(weight)[row_index]
     shown[dead] = np.nan
     values, top, rule = _scaled(shown, scale)
-    picture = mosaic(values)
+    picture = mosaic(values.reshape(-1, *values.shape[2:]), values.shape[1])
     inches = min(9.5 / picture.shape[1], 7.5 / picture.shape[0], 0.45 / weight.shape[3])
     width, height = picture.shape[1] * inches, picture.shape[0] * inches
     title = title or f"{len(row_index)} of {total_rows} filters × {len(column_index)} of {total_columns} input channels"
@@ -97,10 +92,8 @@ def draw_kernels(
     sorted_rows, sorted_columns = (by if isinstance(chosen, int) else "" for chosen in (rows, columns))
     rule = (
         f"Each cell: one {weight.shape[2]} × {weight.shape[3]} kernel. {rule} "
-        f"Rows: filters{sorted_rows}; columns: input channels{sorted_columns}."
+        f"Rows: filters{sorted_rows}; columns: input channels{sorted_columns}.{crossed_rule(dead)}"
     )
-    if dead.any():
-        rule += f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({dead.sum()})."
     figure = new_figure(width + 1.6, height + 0.65, title, rule)
     ax = axes(figure, 0.6, 0.5, width, height)
     image = ax.imshow(picture, cmap=DIVERGING, vmin=-top, vmax=top, interpolation="nearest")
@@ -123,11 +116,8 @@ def _scaled(shown: np.ndarray, scale: str) -> tuple[np.ndarray, float, str]:
         raise ValueError(f"scale is 'shared', 'row' or 'each', not {scale!r}")
     own = magnitude.max(axis=(1, 2, 3) if scale == "row" else (2, 3), keepdims=True)
     whose = "filter" if scale == "row" else "kernel"
-    return (
-        shown / np.where(own > 0, own, 1),
-        1.0,
-        f"Each {whose} by itself: symmetric about 0, m its own largest |weight|.",
-    )
+    rule = f"Each {whose} by itself: symmetric about 0, m its own largest |weight|."
+    return shown / np.where(own > 0, own, 1), 1.0, rule
 
 
 def _label_matrix(
@@ -158,6 +148,13 @@ def _rule(weight: np.ndarray, scale: str, dead: np.ndarray, order: str | Sequenc
     rule = f"{colour.capitalize()} = 0.5 + weight / 2m, so mid-grey is 0; {whose} largest |weight|."
     if isinstance(order, str) and order != "index":
         rule += f" By {order}, the largest first."
-    if dead.any():
-        rule += f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({dead.sum()})."
-    return rule
+    return rule + crossed_rule(dead)
+
+
+def crossed_rule(dead: np.ndarray) -> str:
+    """What a cross means, for a caption; "" if there is none."""
+    return (
+        f" Crossed: dead, largest |weight| at most {DEAD:g} of the layer's largest ({dead.sum()})."
+        if dead.any()
+        else ""
+    )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from minicnn.viz.figures.plot import Grid, axes, new_figure
+from minicnn.viz.figures.plot import Grid, new_figure, panel
 from minicnn.viz.tiles import as_rgb
 
 if TYPE_CHECKING:
@@ -15,28 +15,20 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
     count = len(result.images)
     pictures = [as_rgb(image) for image in result.images]
     labels = [f"{label}\n{rise}" for label, rise in zip(result.labels, rise_labels(result), strict=True)]
-    grid = Grid(count, columns or min(count, 8), pictures[0].shape[0] / pictures[0].shape[1], label=0.24)
-    inches = min(1.6, 11 / grid.columns)
+    grid = Grid(count, columns or min(count, 8), pictures[0].shape[0] / pictures[0].shape[1], 1.6, label=0.24)
     below = 1.7 if curves else 0.0
     rule = f"Above each image: the unit, and its activation on the clean image before → after {result.recipe}."
-    figure = new_figure(
-        grid.width * inches + 0.3, grid.height * inches + 0.3 + below, "Images that maximise a unit", rule
-    )
-    ax = axes(figure, 0.15, 0.15 + below, grid.width * inches, grid.height * inches)
+    figure = new_figure(grid.wide + 0.3, grid.high + 0.3 + below, "Images that maximise a unit", rule)
     colours = ["#222222" if rose else "#b00020" for rose in result.rose]
-    grid.draw(ax, pictures, labels=labels, colours=colours, fontsize=7)
+    grid.draw(figure, 0.15, 0.15 + below, pictures, labels=labels, colours=colours)
     if curves:
         width = figure.get_size_inches()[0]
         named = count <= 10  # as many colours as there are
-        ax = axes(figure, 0.9, 0.45, width - 1.15 - named * 1.3, below - 0.6)
-        ax.set_axis_on()
+        y = "score on the\nchanged image" if result.settings.get("transforms") else "score"
+        ax = panel(figure, 0.9, 0.45, width - 1.15 - named * 1.3, below - 0.6, x="step", y=y)
         lines = ax.plot(result.scores, linewidth=0.9, color=None if named else "#777777")
         if named:
             ax.legend(lines, result.labels, frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-        ax.set_xlabel("step", fontsize=8)
-        ax.set_ylabel("score on the\nchanged image" if result.settings.get("transforms") else "score", fontsize=8)
-        ax.tick_params(labelsize=7)
-        ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 

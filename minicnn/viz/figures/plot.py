@@ -1,5 +1,6 @@
 """What every figure is made of: the head with its title and rule, axes in inches, grids of tiles, colour bars, rows of pictures."""
 
+import math
 import os
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 
 from minicnn.inspect.names import printable
 from minicnn.viz.image import load_image
-from minicnn.viz.tiles import as_rgb
+from minicnn.viz.tiles import as_rgb, in_grey, limits_of
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation  # noqa: F401
@@ -91,27 +92,68 @@ def caption(figure: "Figure", left: float, bottom: float, height: float, text: s
     axes(figure, left, bottom, 1, height).text(0, 0.5, text, **{"fontsize": 8.5, "va": "center", **style})
 
 
-class Grid:
-    """Tiles in rows and columns on axes whose unit is one tile's width. All lengths below are in that unit.
+def draw_map(ax: "Axes", values: np.ndarray, top: float | None = None, **options: Any) -> Any:
+    """A map (H, W) up to its largest magnitude, or `top`: 0 is black, or white if values are negative. The drawn image."""
+    low, high = limits_of(values, top)
+    options = {
+        "cmap": DIVERGING if low < 0 else SEQUENTIAL,
+        "vmin": low,
+        "vmax": high,
+        "interpolation": "nearest",
+    } | options
+    return ax.imshow(values, **options)
 
-    tiles: (h, w) values or (h, w, 3 or 4) colours, of one shape. gap between tiles; label: height left above each.
+
+def overlay(ax: "Axes", picture: np.ndarray, values: np.ndarray, top: float | None = None, **options: Any) -> Any:
+    """A map laid over a photograph in grey: colour and opacity grow with its magnitude. `draw_map`'s image."""
+    height, width = picture.shape[:2]
+    ax.imshow(in_grey(picture))
+    alpha = np.clip(np.abs(values) / limits_of(values, top)[1], 0, 1) * 0.75 + 0.1
+    drawn = draw_map(ax, values, top, alpha=alpha, **{"extent": (-0.5, width - 0.5, height - 0.5, -0.5), **options})
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    return drawn
+
+
+class Grid:
+    """Tiles in rows and columns. The unit of all lengths but `wide` and `high`, the inches of the whole, is a tile's width.
+
+    tile: its inches, fewer where the whole would be wider than `widest` inches or higher than `highest`. aspect: height of a
+    tile; gap between tiles; label: height left above each.
     """
 
-    def __init__(self, count: int, columns: int, aspect: float = 1.0, gap: float = 0.06, label: float = 0.0) -> None:
-        self.columns = max(1, min(columns, count))
+    def __init__(
+        self, count: int, columns: int, aspect: float, tile: float, *, gap: float = 0.06, label: float = 0.0,
+        widest: float = 12.0, highest: float = math.inf,
+    ) -> None:  # fmt: skip
+        self.count, self.columns = count, max(1, min(columns, count))
         self.rows = -(-count // self.columns)
         self.aspect, self.gap, self.label = aspect, gap, label
         self.width = self.columns * (1 + gap) - gap
         self.height = self.rows * (aspect + gap + label) - gap
+        tile = min(tile, widest / self.width, highest / self.height)
+        self.wide, self.high = self.width * tile, self.height * tile
 
     def place(self, i: int) -> tuple[float, float]:
         """(x, y) of the upper left corner of tile i; y grows downwards."""
         row, column = divmod(i, self.columns)
         return column * (1 + self.gap), row * (self.aspect + self.gap + self.label) + self.label
 
+    def row(self, i: int, bottom: float = 0.0) -> tuple[float, float]:
+        """(inches from the figure's lower edge, height in inches) of the tiles of a row, for a grid that begins at `bottom`."""
+        tile = self.wide / self.width
+        return bottom + self.high - (self.place(i * self.columns)[1] + self.aspect) * tile, self.aspect * tile
+
+    def axes(self, figure: "Figure", left: float, bottom: float) -> list["Axes"]:
+        """Axes for each tile, for a grid at a place in inches."""
+        tile = self.wide / self.width
+        rows = (self.row(i // self.columns, bottom) for i in range(self.count))
+        return [axes(figure, left + self.place(i)[0] * tile, y, tile, high) for i, (y, high) in enumerate(rows)]
+
     def draw(
         self,
-        ax: "Axes",
+        figure: "Figure",
+        left: float,
+        bottom: float,
         tiles: Sequence[np.ndarray],
         *,
         labels: Sequence[str] = (),
@@ -120,9 +162,12 @@ class Grid:
         crossed: Sequence[bool] = (),
         colours: Sequence[str] = (),
         fontsize: float = 7.0,
-    ) -> Any:
-        """Draw the tiles and return the last tile's image. limits: (low, high), or one such pair for each tile."""
-        drawn = None
+    ) -> "Axes":
+        """Draw the tiles, (h, w) values or (h, w, 3 or 4) colours of one shape, at a place in inches; the axes.
+
+        limits: of the colour map, (low, high), or one such pair for each tile.
+        """
+        ax = axes(figure, left, bottom, self.wide, self.high)
         for i, tile in enumerate(tiles):
             x, y = self.place(i)
             extent = (x, x + 1, y + self.aspect, y)
@@ -132,15 +177,13 @@ class Grid:
                 ax.imshow(tile, extent=extent, interpolation="nearest")
             else:
                 low, high = limits[i] if isinstance(limits, list) else limits
-                drawn = ax.imshow(tile, extent=extent, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
+                ax.imshow(tile, extent=extent, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
             if len(labels):
                 colour = colours[i] if len(colours) else "#222222"
                 words = {"fontsize": fontsize, "ha": "center", "va": "bottom", "linespacing": 1.1}
                 ax.text(x + 0.5, y - 0.03, labels[i], color=colour, **words)
-        ax.set_xlim(-0.01, self.width + 0.01)
-        ax.set_ylim(self.height + 0.01, -0.01)
-        ax.set_aspect("equal")
-        return drawn
+        ax.set(xlim=(-0.01, self.width + 0.01), ylim=(self.height + 0.01, -0.01), aspect="equal")
+        return ax
 
 
 def cross(ax: "Axes", x: float, y: float, width: float, height: float) -> None:

@@ -1,5 +1,7 @@
 """Figures of where a unit looks: the patches that excite it with its histogram, and receptive fields on a photograph."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz._modules import input_channels
 from minicnn.viz.capture import outputs_of
-from minicnn.viz.figures.plot import Grid, axes, cross, new_figure
+from minicnn.viz.figures.plot import Grid, axes, caption, cross, new_figure, panel
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.tiles import in_grey
 
@@ -25,69 +27,49 @@ def draw_patches(result: Any, units: Sequence[Any], title: str | None = None) ->
     if not units:
         raise ValueError("no units to draw")
     k = max(1, result.settings["k"])
-    inch, gap, left, right = 0.95, 0.3, 1.35, 2.3
+    left, right = 1.35, 2.3
+    grid = Grid(len(units) * k, k, 1.0, 0.95, gap=0.06, label=0.25, widest=math.inf)
     rule = (
         f"The {k} of {result.images} images with the largest activation, the number above each; the part that the unit sees, "
         "grey beyond the border. At the right all activations, counted on a log scale; the marks below: the patches."
     )
-    height = len(units) * (inch + gap)
-    figure = new_figure(
-        left + k * inch + (k - 1) * 0.06 + right, height + 0.15, title or "What excites a unit most", rule
-    )
+    figure = new_figure(left + grid.wide + right, grid.high + 0.2, title or "What excites a unit most", rule)
+    places = grid.axes(figure, left, 0.15)
     for row, unit in enumerate(units):
-        bottom = height - (row + 1) * (inch + gap) + 0.15
-        name = axes(figure, 0.12, bottom, left - 0.2, inch)
+        bottom, high = grid.row(row, 0.15)
         field = result.fields[unit.layer]
         seen = "everything" if field.everything else f"{field.y.size} × {field.x.size} pixels"
-        name.text(0, 0.75, unit.label, fontsize=8, va="top", fontweight="bold")
-        name.text(0, 0.55, f"sees {seen}\nactive {unit.histogram.active:.1%}", fontsize=7, va="top", linespacing=1.5)
-        ax = axes(figure, left, bottom, k * inch + (k - 1) * 0.06, inch + gap)
-        _draw_row(ax, unit, k, inch, gap)
-        bars = axes(figure, left + k * (inch + 0.06) + 0.35, bottom + 0.12, right - 0.65, inch - 0.15)
-        _draw_histogram(bars, unit)
+        words = f"sees {seen}\nactive {unit.histogram.active:.1%}"
+        caption(figure, 0.12, bottom, high, unit.label, fontsize=8, va="bottom", fontweight="bold")
+        caption(figure, 0.12, bottom - 0.05, high, words, fontsize=7, va="top", linespacing=1.5)
+        _draw_patches(places[row * k : (row + 1) * k], unit.patches)
+        _draw_histogram(panel(figure, left + grid.wide + 0.35, bottom + 0.12, right - 0.65, high - 0.15), unit)
     return figure
 
 
-def _draw_row(ax: Any, unit: Any, k: int, inch: float, gap: float) -> None:
-    grid = Grid(k, k, gap=0.06 / inch, label=gap / inch)
-    for i in range(k):
-        x, y = grid.place(i)
-        if i >= len(unit.patches):
-            cross(ax, x, y, 1, 1)
+def _draw_patches(places: Sequence[Any], patches: Sequence[Any]) -> None:
+    """A unit's patches; a place that is left over is crossed."""
+    for ax, patch in itertools.zip_longest(places, patches):
+        if patch is None:
+            cross(ax, 0, 0, 1, 1)
             continue
-        patch = unit.patches[i]
         tile = patch.tile()
-        longest = max(tile.shape[:2])
-        high, wide = tile.shape[0] / longest, tile.shape[1] / longest
-        ax.imshow(
-            tile if tile.shape[2] == 3 else in_grey(tile), extent=(x, x + wide, y + high, y), interpolation="nearest"
-        )
-        ax.text(x + 0.5, y - 0.04, f"{patch.value:.3g}", fontsize=7, ha="center", va="bottom")
-    ax.set_xlim(0, grid.width)
-    ax.set_ylim(1 + gap / inch, 0)
-    ax.set_aspect("auto")
+        ax.imshow(tile if tile.shape[2] == 3 else in_grey(tile), interpolation="nearest")
+        ax.set_anchor("SW")
+        ax.set_title(f"{patch.value:.3g}", fontsize=7, pad=2)
 
 
 def _draw_histogram(ax: Any, unit: Any) -> None:
     histogram = unit.histogram
-    ax.set_axis_on()
     ax.stairs(histogram.counts, histogram.edges, fill=True, color=BAR)
     ax.set_yscale("log")
     margin = 0.03 * (histogram.maximum - histogram.minimum) or 1.0
     ax.set_xlim(histogram.minimum - margin, histogram.maximum + margin)
     values = [patch.value for patch in unit.patches]
-    ax.plot(
-        values,
-        np.full(len(values), -0.04),
-        "^",
-        color=MARK,
-        markersize=3.5,
-        clip_on=False,
-        transform=ax.get_xaxis_transform(),
-    )
-    ax.tick_params(labelsize=6, length=2)
-    ax.tick_params(axis="y", which="minor", left=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    below = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+    ax.plot(values, np.full(len(values), -0.04), "^", color=MARK, markersize=3.5, **below)
+    ax.tick_params(labelsize=6)
+    ax.tick_params(axis="y", which="minor", left=False, labelleft=False)
 
 
 def draw_receptive_fields(
@@ -118,25 +100,23 @@ def draw_receptive_fields(
     columns = min(len(boxes), 4)
     rows = -(-len(boxes) // columns)
     side = 4.6
-    tile = (side - 0.3 * rows) / max(rows, 2)
+    grid = Grid(len(boxes), columns, 1.0, (side - 0.3 * rows) / max(rows, 2), gap=0.08, label=0.2, highest=side)
     top, left = (min(0, *(box[i] for box in boxes.values())) for i in (0, 1))
     bottom, right = (max(edge, *(box[i] for box in boxes.values())) for i, edge in ((2, height), (3, width)))
     scale = side / max(bottom - top, right - left)
+    wide, high = (right - left) * scale, (bottom - top) * scale
     figure = new_figure(
-        (right - left) * scale + 0.5 + columns * (tile + 0.12), side + 0.1, title or "What one unit sees",
+        wide + 0.6 + grid.wide, side + 0.1, title or "What one unit sees",
         "Frames: the pixels that can reach one unit of each layer, computed from kernel sizes, strides, paddings and dilations. "
         "At the right the same parts, each enlarged to one size; grey is outside of the photograph, where the network sees padding.",
     )  # fmt: skip
-    ax = axes(figure, 0.15, 0.1 + side - (bottom - top) * scale, (right - left) * scale, (bottom - top) * scale)
+    ax = axes(figure, 0.15, 0.1 + side - high, wide, high)
     ax.imshow(picture, extent=(0, width, height, 0))
-    ax.set_xlim(left, right)
-    ax.set_ylim(bottom, top)
-    for i, (name, box) in enumerate(boxes.items()):
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+    parts = grid.axes(figure, wide + 0.4, 0.1 + side - grid.high)
+    for i, (part, (name, box)) in enumerate(zip(parts, boxes.items(), strict=True)):
         colour = _colour(i, len(boxes))
         _frame(ax, box, colour)
-        row, column = divmod(i, columns)
-        place = (right - left) * scale + 0.4 + column * (tile + 0.12), 0.1 + side - (row + 1) * (tile + 0.3)
-        part = axes(figure, *place, tile, tile)
         part.imshow(_part(picture, box), extent=(0, box[3] - box[1], box[2] - box[0], 0))
         _frame(part, (0, 0, box[2] - box[0], box[3] - box[1]), colour)
         seen = f"{box[2] - box[0]} × {box[3] - box[1]}" if not fields[name].everything else "everything"
@@ -171,7 +151,7 @@ def _frame(ax: Any, box: tuple[int, int, int, int], colour: Any) -> None:
     from matplotlib.patches import Rectangle
 
     top, left, bottom, right = box
-    corner = {"width": right - left, "height": bottom - top, "fill": False, "clip_on": False}
+    corner: dict[str, Any] = {"width": right - left, "height": bottom - top, "fill": False, "clip_on": False}
     ax.add_patch(Rectangle((left, top), edgecolor="white", linewidth=3.0, **corner))
     ax.add_patch(Rectangle((left, top), edgecolor=colour, linewidth=1.6, **corner))
 
