@@ -284,7 +284,6 @@ class SavedTensor:
         "_edge",
         "_leaf",
         "_output_nr",
-        "_pack",
         "_packed",
         "_unpack",
         "_version",
@@ -313,14 +312,13 @@ class SavedTensor:
         self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
         self._array = tensor.array
         if saved_hooks.stack:
-            self._pack, self._unpack = saved_hooks.stack[-1]
-            if not is_output:  # an output is packed when it has its place in the graph
-                self.pack(tensor)
+            pack, self._unpack = saved_hooks.stack[-1]
+            self._pack(pack, tensor)
 
-    def pack(self, tensor: Tensor) -> None:
+    def _pack(self, pack: Callable, tensor: Tensor) -> None:
         """Let the pack hook have the tensor. RuntimeError if that has written it."""
         with grad_mode.no_grad():
-            self._packed = self._pack(tensor)
+            self._packed = pack(tensor)
         self._array = self._leaf = None
         if self._counter.value != self._version:
             raise RuntimeError(

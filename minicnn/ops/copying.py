@@ -67,19 +67,10 @@ class Zero(Fill, node_name="ZeroBackward0"):
     """What `zero_` leaves."""
 
 
-class _OfList(Op):
-    """An operation on a list of tensors, which follow its one number."""
+class Cat(Op):
+    """Tensors joined along an existing dimension."""
 
     takes_a_list = True
-
-    @classmethod
-    def tensor_slots(cls, args: tuple) -> list[int]:
-        """All but the first."""
-        return list(range(1, len(args)))
-
-
-class Cat(_OfList):
-    """Tensors joined along an existing dimension."""
 
     @staticmethod
     def forward(ctx, dim, *tensors):
@@ -92,8 +83,10 @@ class Cat(_OfList):
         return (None, *np.split(grad.array, ctx.ends, axis=ctx.dim))
 
 
-class Stack(_OfList):
+class Stack(Op):
     """Tensors joined along a new dimension."""
+
+    takes_a_list = True
 
     @staticmethod
     def forward(ctx, dim, *tensors):
