@@ -171,9 +171,10 @@ class Registration:
 
     def __getattr__(self, name: str) -> Any:
         """Find a parameter, buffer or submodule as an attribute: Python asks here for what it has not found elsewhere."""
+        state = self.__dict__
         for kind in ("_parameters", "_buffers", "_modules"):
-            if name in self.__dict__.get(kind, ()):
-                return self.__dict__[kind][name]
+            if name in state.get(kind, ()):
+                return state[kind][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:

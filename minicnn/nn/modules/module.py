@@ -110,18 +110,26 @@ class _HookedCall:
     __slots__ = (
         "module", "forward", "args", "kwargs", "result", "started", "backward_pre_hooks", "full_hooks", "legacy_hooks"
     )  # fmt: skip
+    # The backward hooks, global before own, are copied when the call begins: for this call's graph they are final.
+    backward_pre_hooks: Sequence[Callable]
+    full_hooks: Sequence[Callable]
+    legacy_hooks: Sequence[Callable]
 
     def __init__(self, module: Module, args: tuple, kwargs: dict[str, Any]) -> None:
-        self.module = module
-        self.forward = module.forward  # looked up now: a pre-hook that replaces it changes the next call
-        self.args = args
-        self.kwargs = kwargs
+        """Remember the call as it came in, so that hooks can change it and, after an error, be told of it."""
+        self.module, self.args, self.kwargs = module, args, kwargs
         self.result: Any = None
-        self.started: set[int] = set()  # the always_call hooks that have been called, even if they raised
+        self.backward_pre_hooks = self.full_hooks = self.legacy_hooks = ()
+        self.forward = module.forward  # looked up now: a pre-hook that replaces it changes the next call
+        self.started: tuple[int, ...] = ()  # the always_call hooks that have been called, even if they raised
 
     def run(self) -> Any:
+        """The phases of a call, in the order in which PyTorch goes through them."""
         module = self.module
-        self.collect_backward_hooks()
+        if module._backward_pre_hooks or _global_backward_pre_hooks:
+            self.backward_pre_hooks = module._get_backward_pre_hooks()
+        if module._backward_hooks or _global_backward_hooks:
+            self.full_hooks, self.legacy_hooks = module._get_backward_hooks()
         if _global_forward_pre_hooks or module._forward_pre_hooks:
             self.run_forward_pre_hooks()
         edges = None
@@ -137,18 +145,8 @@ class _HookedCall:
             self.attach_legacy_hooks()
         return self.result
 
-    def collect_backward_hooks(self) -> None:
-        """Copy the lists of backward hooks: for this call's graph they are final from here on."""
-        module = self.module
-        self.backward_pre_hooks: Sequence[Callable] = ()
-        self.full_hooks: Sequence[Callable] = ()
-        self.legacy_hooks: Sequence[Callable] = ()
-        if module._backward_pre_hooks or _global_backward_pre_hooks:
-            self.backward_pre_hooks = module._get_backward_pre_hooks()
-        if module._backward_hooks or _global_backward_hooks:
-            self.full_hooks, self.legacy_hooks = module._get_backward_hooks()
-
     def run_forward_pre_hooks(self) -> None:
+        """Let each forward pre-hook change the arguments."""
         # The tuple is a snapshot: hooks added or removed by a hook of this phase change the next call.
         module = self.module
         for hook_id, hook in (*_global_forward_pre_hooks.items(), *module._forward_pre_hooks.items()):
@@ -167,10 +165,11 @@ class _HookedCall:
                     self.args = changed if isinstance(changed, tuple) else (changed,)
 
     def run_forward_hooks(self) -> None:
+        """Let each forward hook see the result, and replace it if it returns something."""
         module = self.module
         for hook_id, hook in (*_global_forward_hooks.items(), *module._forward_hooks.items()):
             if hook_id in module._forward_hooks_always_called or hook_id in _global_forward_hooks_always_called:
-                self.started.add(hook_id)
+                self.started += (hook_id,)
             # The flag is looked up now, not in the snapshot: a hook with kwargs that an earlier hook of this phase has
             # removed is still called, but without kwargs. PyTorch 2.13.0 does the same.
             if hook_id in module._forward_hooks_with_kwargs or hook_id in _global_forward_hooks_with_kwargs:
@@ -329,16 +328,11 @@ class Module(StateDict):
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
-        if not (
-            self._backward_hooks
-            or self._backward_pre_hooks
-            or self._forward_hooks
-            or self._forward_pre_hooks
-            or _global_backward_pre_hooks
-            or _global_backward_hooks
-            or _global_forward_hooks
-            or _global_forward_pre_hooks
-        ):
+        """Every call of a module comes here: `forward` at once if there are no hooks, else with the hooks around it."""
+        hooks = self._backward_hooks or self._backward_pre_hooks or self._forward_hooks or self._forward_pre_hooks
+        hooks = hooks or _global_backward_pre_hooks or _global_backward_hooks
+        hooks = hooks or _global_forward_hooks or _global_forward_pre_hooks
+        if not hooks:
             return self.forward(*args, **kwargs)
         call = _HookedCall(self, args, kwargs)
         try:
