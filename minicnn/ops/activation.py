@@ -12,7 +12,8 @@ from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
-from minicnn.ops._common import floating, implemented, operand, single, unsupported, wrap_dim
+from minicnn.ops._common import implemented, single, unsupported, wrap_dim
+from minicnn.ops.elementwise import Unary, UnaryByResult
 
 __all__ = ["erf", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
 
@@ -110,60 +111,78 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
-class Sigmoid(Op):
-    @staticmethod
-    def forward(ctx, a):
-        out = Tensor.wrap(_sigmoid(operand(a, floating(a.array.dtype))))
-        ctx.save_for_backward(out)
-        return out
+class Sigmoid(UnaryByResult):
+    """1 / (1 + exp(-a))"""
 
-    @staticmethod
-    def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return grad.array * (1 - out.array) * out.array
+    value = staticmethod(_sigmoid)
+    slope = staticmethod(lambda out: (1 - out) * out)
 
 
-class Tanh(Op):
-    @staticmethod
-    def forward(ctx, a):
-        out = Tensor.wrap(np.tanh(operand(a, floating(a.array.dtype))))
-        ctx.save_for_backward(out)
-        return out
+class Tanh(UnaryByResult):
+    """tanh a"""
 
-    @staticmethod
-    def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return grad.array * (1 - out.array * out.array)
+    value = np.tanh
+    slope = staticmethod(lambda out: 1 - out * out)
 
 
-class Silu(Op):
+class Silu(Unary):
     """a sigmoid(a)"""
 
-    @staticmethod
-    def forward(ctx, a):
-        ctx.save_for_backward(a)
-        return a.array * _sigmoid(a.array)
+    value = staticmethod(lambda x: x * _sigmoid(x))
 
     @staticmethod
-    def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        s = _sigmoid(a.array)
-        return grad.array * (s * (1 + a.array * (1 - s)))
+    def slope(x):
+        s = _sigmoid(x)
+        return s * (1 + x * (1 - s))
 
 
-class Mish(Op):
+class Mish(Unary):
     """a tanh(softplus(a))"""
 
-    @staticmethod
-    def forward(ctx, a):
-        ctx.save_for_backward(a)
-        return a.array * np.tanh(np.logaddexp(a.array, 0))
+    value = staticmethod(lambda x: x * np.tanh(np.logaddexp(x, 0)))
 
     @staticmethod
-    def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        t = np.tanh(np.logaddexp(a.array, 0))
-        return grad.array * (t + a.array * (1 - t * t) * _sigmoid(a.array))
+    def slope(x):
+        t = np.tanh(np.logaddexp(x, 0))
+        return t + x * (1 - t * t) * _sigmoid(x)
+
+
+class LogSigmoid(Unary):
+    """log(sigmoid(a))"""
+
+    value = staticmethod(lambda x: -np.logaddexp(-x, 0))
+    slope = staticmethod(lambda x: _sigmoid(-x))
+
+
+class Hardsigmoid(Unary):
+    """min(max(a + 3, 0), 6) / 6"""
+
+    value = staticmethod(lambda x: np.clip(x + 3, 0, 6) / 6)
+    slope = staticmethod(lambda x: ((x > -3) & (x < 3)) / x.dtype.type(6))
+
+
+class Hardswish(Unary):
+    """a min(max(a + 3, 0), 6) / 6"""
+
+    value = staticmethod(lambda x: x * np.clip(x + 3, 0, 6) / 6)
+
+    @staticmethod
+    def slope(x):
+        return np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1)).astype(x.dtype, copy=False)
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf_array(x: np.ndarray) -> np.ndarray:
+    return np.asarray(_erf(x.astype(np.float64)), np.float64).astype(x.dtype)
+
+
+class Erf(Unary):
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to a"""
+
+    value = staticmethod(_erf_array)
+    slope = staticmethod(lambda x: x.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-x * x))
 
 
 class Softplus(Op):
@@ -183,18 +202,6 @@ class Softplus(Op):
         return np.where(scaled > ctx.threshold, grad.array, grad.array * _sigmoid(scaled))
 
 
-class LogSigmoid(Op):
-    @staticmethod
-    def forward(ctx, a):
-        ctx.save_for_backward(a)
-        return -np.logaddexp(-a.array, 0)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        return grad.array * _sigmoid(-a.array)
-
-
 class Hardtanh(Op):
     """a cut off at low and high; no gradient at the bounds themselves"""
 
@@ -208,55 +215,6 @@ class Hardtanh(Op):
     def backward(ctx, grad):
         (a,) = ctx.saved_tensors
         return np.where((a.array <= ctx.low) | (a.array >= ctx.high), grad.array.dtype.type(0), grad.array)
-
-
-class Hardsigmoid(Op):
-    """min(max(a + 3, 0), 6) / 6"""
-
-    @staticmethod
-    def forward(ctx, a):
-        ctx.save_for_backward(a)
-        return np.clip(a.array + 3, 0, 6) / 6
-
-    @staticmethod
-    def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        return grad.array * ((a.array > -3) & (a.array < 3)) / 6
-
-
-class Hardswish(Op):
-    """a min(max(a + 3, 0), 6) / 6"""
-
-    @staticmethod
-    def forward(ctx, a):
-        ctx.save_for_backward(a)
-        return a.array * np.clip(a.array + 3, 0, 6) / 6
-
-    @staticmethod
-    def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        x = a.array
-        slope = np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1)).astype(x.dtype, copy=False)
-        return grad.array * slope
-
-
-_erf = np.frompyfunc(math.erf, 1, 1)
-
-
-def _erf_array(x: np.ndarray) -> np.ndarray:
-    return np.asarray(_erf(x.astype(np.float64)), np.float64).astype(x.dtype)
-
-
-class Erf(Op):
-    @staticmethod
-    def forward(ctx, a):
-        ctx.save_for_backward(a)
-        return _erf_array(operand(a, floating(a.array.dtype)))
-
-    @staticmethod
-    def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        return grad.array * (a.array.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-a.array * a.array))
 
 
 class Gelu(Op):

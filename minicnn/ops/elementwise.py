@@ -80,7 +80,7 @@ class ClampTensor(Op, node_name="ClampBackward0"):
         return tuple(np.where(chosen, g, nothing) for chosen in (inside, to_low, to_high))
 
 
-def _shares(x: np.ndarray, low: np.ndarray | None, high: np.ndarray | None) -> tuple[np.ndarray, ...]:
+def _shares(x: np.ndarray, low: Any, high: Any) -> tuple[np.ndarray, ...]:
     """Which part of the gradient goes to x, low and high, since 2.14. For NaN x has it, and with it a bound that is alone."""
     nan_to_low, nan_to_high = high is None and np.isnan(x), low is None and np.isnan(x)
     low, high = -np.inf if low is None else low, np.inf if high is None else high
@@ -98,7 +98,7 @@ class ClampMaxTensor(ClampTensor, node_name="ClampMaxBackward1"):
     """min(a, high) of tensors"""
 
 
-class _Unary(Op):
+class Unary(Op):
     """`value` of one argument; its gradient is g times `slope`. Each subclass gives these two functions of an array."""
 
     value: Any
@@ -115,7 +115,7 @@ class _Unary(Op):
         return (grad.array * cls.slope(a.array)).astype(grad.array.dtype, copy=False)
 
 
-class _UnaryByResult(_Unary):
+class UnaryByResult(Unary):
     """The same, with the slope as a function of the result."""
 
     @classmethod
@@ -130,21 +130,21 @@ def _exp(x: np.ndarray) -> np.ndarray:
     return np.exp(x, dtype=np.float64).astype(np.float32) if x.dtype == np.float32 else np.exp(x)
 
 
-class Exp(_UnaryByResult):
+class Exp(UnaryByResult):
     """e^a; the slope is the result"""
 
     value = staticmethod(_exp)
     slope = staticmethod(lambda out: out)
 
 
-class Expm1(_UnaryByResult):
+class Expm1(UnaryByResult):
     """e^a - 1"""
 
     value = np.expm1
     slope = staticmethod(lambda out: out + 1)
 
 
-class Sqrt(_UnaryByResult):
+class Sqrt(UnaryByResult):
     """sqrt(a); the slope is infinite at 0"""
 
     value = np.sqrt
@@ -155,70 +155,70 @@ class Sqrt(_UnaryByResult):
         return grad.array / (2 * out.array)
 
 
-class Rsqrt(_UnaryByResult):
+class Rsqrt(UnaryByResult):
     """1 / sqrt(a)"""
 
     value = staticmethod(lambda x: 1 / np.sqrt(x))
     slope = staticmethod(lambda out: out.dtype.type(-0.5) * out**3)
 
 
-class Reciprocal(_UnaryByResult):
+class Reciprocal(UnaryByResult):
     """1 / a"""
 
     value = staticmethod(lambda x: 1 / x)
     slope = staticmethod(lambda out: -out * out)
 
 
-class Tan(_UnaryByResult):
+class Tan(UnaryByResult):
     """tan a"""
 
     value = np.tan
     slope = staticmethod(lambda out: 1 + out * out)
 
 
-class Log(_Unary):
+class Log(Unary):
     """log a"""
 
     value = np.log
     slope = staticmethod(lambda x: 1 / x)
 
 
-class Log10(_Unary):
+class Log10(Unary):
     """log a to base 10"""
 
     value = np.log10
     slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(10))))
 
 
-class Log2(_Unary):
+class Log2(Unary):
     """log a to base 2"""
 
     value = np.log2
     slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(2))))
 
 
-class Log1P(_Unary):
+class Log1P(Unary):
     """log(1 + a)"""
 
     value = np.log1p
     slope = staticmethod(lambda x: 1 / (1 + x))
 
 
-class Sin(_Unary):
+class Sin(Unary):
     """sin a"""
 
     value = np.sin
     slope = np.cos
 
 
-class Cos(_Unary):
+class Cos(Unary):
     """cos a"""
 
     value = np.cos
     slope = staticmethod(lambda x: -np.sin(x))
 
 
-class Atan(_Unary):
+class Atan(Unary):
     """The angle whose tangent is a"""
 
     value = np.arctan

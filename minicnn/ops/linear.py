@@ -100,11 +100,13 @@ def _to_factors(
     ctx: Any, grad: np.ndarray, needs_a: bool, needs_b: bool
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The gradients of a @ b. That to b lies in memory as b does: that of a transposed weight is the weight's, transposed."""
-    a, b = (None if t is None else t.array for t in ctx.saved_tensors or (None, None))
-    to_a = _product(grad, b.swapaxes(-1, -2)) if needs_a else None
+    if not (needs_a or needs_b):
+        return None, None
+    a, b = ctx.saved_tensors
+    to_a = _product(grad, b.array.swapaxes(-1, -2)) if needs_a else None
     if not needs_b:
         return to_a, None
-    return to_a, _product(grad.T, a).T if ctx.turned else _product(a.swapaxes(-1, -2), grad)
+    return to_a, _product(grad.T, a.array).T if ctx.turned else _product(a.array.swapaxes(-1, -2), grad)
 
 
 def _same_dtype(a: Tensor, b: Tensor) -> None:

@@ -96,6 +96,7 @@ def batch_norm(
             if running is not None:
                 running.array[...] = (1 - momentum) * running.array + momentum * new
     else:
+        assert running_mean is not None and running_var is not None  # seen to above
         mean, var = running_mean.array.copy(), running_var.array
     inverse_std = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)
     mean = mean.astype(x.dtype, copy=False)
@@ -144,7 +145,7 @@ def instance_norm(
         eps,
     )
     for running, moved in ((running_mean, means), (running_var, variances)):
-        if running is not None and use_input_stats:
+        if running is not None and moved is not None and use_input_stats:
             with no_grad():
                 running.copy_(moved.view(batch, channels).mean(0))
     return output.view(shape)
