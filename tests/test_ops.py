@@ -370,11 +370,11 @@ def test_fourier_to_image():
 
 ELSEWHERE = {
     "default_dtype, set_default_dtype, result_type, to_dtype": "rules of types, seen in the rows of promotion and of x.to()",
-    "bernoulli, multinomial, rand_like, feature_dropout": "random: no numbers to compare, see the tests of distributions",
+    "bernoulli, multinomial, rand_like": "random: no numbers to compare, see the tests of distributions",
     "empty_like, empty": "undefined content",
     "is_tensor, numel, is_grad_enabled, is_inference_mode_enabled": "no tensor comes out: test_tensor.py, test_autograd.py",
     "save, load": "test_serialization.py",
-    "upsample_nearest2d, upsample_bilinear2d, im2col, col2im, bce_with_logits, fourier_to_image": "parts of nn.functional",
+    "fourier_to_image": "a part of viz.parametrization: test_fourier_to_image",
     "concatenate, absolute, arctan, multiply, subtract, true_divide, swapaxes": "second names, see below",
     "Module, ModuleList, ModuleDict, ParameterList, ParameterDict": "containers: test_module.py",
 }

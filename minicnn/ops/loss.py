@@ -328,11 +328,14 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """(input - target)^2. With `weight`, of the input's shape, the mean is the weighted one."""
+    """(input - target)^2: (), or input's shape for "none". With `weight`, of input's shape, the mean is the weighted one.
+
+    ValueError for a weight of another shape; a warning if input and target are of different shapes.
+    """
     input, target = _alike(input, target, "mse_loss")
     reduction = reduction_name(size_average, reduce, reduction)
     if weight is not None:
-        return _weighted((input - target) ** 2, input, weight, reduction)
+        return _reduce((input - target) ** 2, reduction, weight)
     _check_reduction(reduction)
     return MseLoss.apply(input, target, reduction)
 
@@ -345,13 +348,13 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """|input - target|. With `weight`, of the input's shape, the mean is the weighted one."""
+    """|input - target|: (), or input's shape for "none". With `weight`, of input's shape, the mean is the weighted one.
+
+    ValueError for a weight of another shape; a warning if input and target are of different shapes.
+    """
     input, target = _alike(input, target, "l1_loss")
     reduction = reduction_name(size_average, reduce, reduction)
-    if weight is not None:
-        return _weighted((input - target).abs(), input, weight, reduction)
-    _check_reduction(reduction)
-    return _reduce((input - target).abs(), reduction)
+    return _reduce((input - target).abs(), reduction, weight)
 
 
 def smooth_l1_loss(
@@ -362,19 +365,25 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """d^2 / (2 beta) where d = |input - target| is below beta, d - beta / 2 elsewhere."""
+    """d^2 / (2 beta) where d = |input - target| is below beta, d - beta / 2 elsewhere: (), or input's shape for "none".
+
+    RuntimeError for a negative beta.
+    """
     input, target = _alike(input, target, "smooth_l1_loss")
     reduction = reduction_name(size_average, reduce, reduction)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    _check_reduction(reduction)
     if beta == 0:
         return _reduce((input - target).abs(), reduction)
+    _check_reduction(reduction)
     return SmoothL1Loss.apply(input, target, reduction, beta)
 
 
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """d^2 / 2 where d = |input - target| is below delta, delta (d - delta / 2) elsewhere."""
+    """d^2 / 2 where d = |input - target| is below delta, delta (d - delta / 2) elsewhere: (), or input's shape for "none".
+
+    RuntimeError unless delta is positive.
+    """
     input, target = _alike(input, target, "huber_loss")
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -396,18 +405,14 @@ def _alike(input: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
     return input.expand(shape), target.expand(shape)
 
 
-def _weighted(losses: Tensor, input: Tensor, weight: Tensor, reduction: str) -> Tensor:
-    if weight.shape != input.shape:
+def _reduce(losses: Tensor, how: str, weight: Tensor | None = None) -> Tensor:
+    """The losses by themselves, their sum or their mean; the weighted mean if there are weights, of their shape."""
+    if weight is None:
+        _check_reduction(how)
+        return losses if how == "none" else losses.mean() if how == "mean" else losses.sum()
+    if weight.shape != losses.shape:
         raise ValueError("Weights and input must have the same size.")
+    if how not in ("none", "sum", "mean"):
+        raise ValueError(f"Invalid reduction mode: {how}. Expected one of 'none', 'mean', 'sum'.")
     losses = losses * weight
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    if reduction == "mean":
-        return losses.sum() / weight.sum()
-    raise ValueError(f"Invalid reduction mode: {reduction}. Expected one of 'none', 'mean', 'sum'.")
-
-
-def _reduce(losses: Tensor, how: str) -> Tensor:
-    return losses if how == "none" else losses.mean() if how == "mean" else losses.sum()
+    return losses if how == "none" else losses.sum() / weight.sum() if how == "mean" else losses.sum()
