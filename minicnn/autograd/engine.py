@@ -425,7 +425,8 @@ def _fitting(value: Any, metadata: tuple[tuple[int, ...], np.dtype], whence: str
     """The gradient in this shape and type: summed where the tensor was broadcast."""
     shape, dtype = metadata
     try:
-        array = sum_to(value.array, shape).astype(dtype, copy=False)
+        with np.errstate(all="ignore"):
+            array = sum_to(value.array, shape).astype(dtype, copy=False)
     except ValueError:
         raise RuntimeError(
             f"{whence} an invalid gradient at index {i} - got {list(value.array.shape)} but expected shape compatible with "

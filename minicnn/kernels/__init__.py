@@ -143,13 +143,16 @@ def add_up(
     x: np.ndarray, axes: int | shapes.Shape | None = None, keepdims: bool = False, dtype: np.dtype | type | None = None
 ) -> np.ndarray:
     """The sum over these axes, over all if None, as `dtype`, x's if None (int64 for integers). float64 adds up: see `sums.py`."""
-    axes = tuple(range(x.ndim)) if axes is None else tuple(axis % x.ndim for axis in np.atleast_1d(axes).tolist())
-    if x.dtype.kind in "biu":
-        return np.asarray(x.sum(axis=axes, keepdims=keepdims, dtype=dtype or np.int64))
-    with np.errstate(all="ignore"):
-        if x.dtype.kind == "c":
-            parts = (add_up(part, axes, keepdims, np.float64) for part in (x.real, x.imag))
-            return (next(parts) + 1j * next(parts)).astype(dtype or x.dtype)
-        kernel = reference.add_up if current() == "reference" else sums.add_up
-        out = kernel(x, axes).astype(dtype or x.dtype, copy=False)
-        return out if keepdims else out.squeeze(axes)
+    axes = range(x.ndim) if axes is None else (axes,) if isinstance(axes, int) else axes
+    axes, kind, loops = tuple([axis % x.ndim for axis in axes]), x.dtype.kind, current() == "reference"
+    if kind in "biu" or (x.size <= sums.SMALL and not loops):
+        wide = {"f": np.float64, "c": np.complex128}.get(kind, np.int64)
+        total = np.asarray(x.sum(axis=axes, keepdims=keepdims, dtype=wide))
+        return total.astype(dtype or (x.dtype if kind in "fc" else wide), copy=False)
+    if kind == "c":
+        real, imag = (add_up(part, axes, keepdims, np.float64) for part in (x.real, x.imag))
+        out = np.empty(real.shape, np.complex128)
+        out.real, out.imag = real, imag
+        return out.astype(dtype or x.dtype, copy=False)
+    out = (reference.add_up if loops else sums.add_up)(x, axes).astype(dtype or x.dtype, copy=False)
+    return out if keepdims else out.squeeze(axes)

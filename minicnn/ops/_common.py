@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,7 +80,7 @@ def floating(kind: np.dtype) -> np.dtype:
 
 def count(array: np.ndarray, dims: tuple[int, ...]) -> int:
     """How many numbers a reduction over dims makes one of."""
-    return int(np.prod([array.shape[d] for d in dims], dtype=np.int64))
+    return math.prod([array.shape[d] for d in dims])
 
 
 def wide(kind: np.dtype) -> np.dtype:
@@ -89,9 +90,8 @@ def wide(kind: np.dtype) -> np.dtype:
 
 def mean_of(array: np.ndarray, dims: tuple[int, ...], keepdim: bool, kind: np.dtype | None = None) -> np.ndarray:
     """The mean over dims in double precision, or as `kind`; NaN of nothing."""
-    with np.errstate(all="ignore"):
-        mean = kernels.add_up(array, dims, keepdim, wide(array.dtype)) / np.float64(count(array, dims))
-        return np.asarray(mean, kind)
+    mean = kernels.add_up(array, dims, keepdim, wide(array.dtype)) / np.float64(count(array, dims))
+    return np.asarray(mean, kind)
 
 
 def product_of(array: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:

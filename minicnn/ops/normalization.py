@@ -87,19 +87,20 @@ def batch_norm(
             raise RuntimeError(f"{name} should contain {C} elements not {t.array.size}")
     if any(t is not None and t.array.dtype != x.dtype for t in (running_mean, running_var, weight, bias)):
         raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
-    if training:
-        axes = (0, *range(2, x.ndim))
-        mean = mean_of(x, axes, False)
-        near = mean.astype(x.dtype)
-        var = mean_of(np.square(x - _by_channel(near, x)), axes, False) - np.square(mean - near)
-        for running, new in ((running_mean, mean), (running_var, var * (n / max(n - 1, 1)))):
-            if running is not None:
-                running.array[...] = (1 - momentum) * running.array + momentum * new
-    else:
-        assert running_mean is not None and running_var is not None  # seen to above
-        mean, var = running_mean.array.copy(), running_var.array
-    inverse_std = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)
-    mean = mean.astype(x.dtype, copy=False)
+    with np.errstate(all="ignore"):
+        if training:
+            axes = (0, *range(2, x.ndim))
+            mean = mean_of(x, axes, False)
+            near = mean.astype(x.dtype)
+            var = mean_of(np.square(x - _by_channel(near, x)), axes, False) - np.square(mean - near)
+            for running, new in ((running_mean, mean), (running_var, var * (n / max(n - 1, 1)))):
+                if running is not None:
+                    running.array[...] = (1 - momentum) * running.array + momentum * new
+        else:
+            assert running_mean is not None and running_var is not None  # seen to above
+            mean, var = running_mean.array.copy(), running_var.array
+        inverse_std = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)
+        mean = mean.astype(x.dtype, copy=False)
     return NativeBatchNorm.apply(input, weight, bias, mean, inverse_std, (running_mean, running_var), training)
 
 

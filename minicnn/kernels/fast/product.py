@@ -23,8 +23,7 @@ COLUMNS = 2048  # of b in a unit of work where a has few rows
 def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     (M, K), N = a.shape[-2:], b.shape[-1]
     if M * K * N <= SMALL or a.dtype != b.dtype or a.dtype not in (np.float32, np.float64):
-        with np.errstate(all="ignore"):
-            return np.ascontiguousarray(np.matmul(a, b, out=out))
+        return np.ascontiguousarray(np.matmul(a, b, out=out))
     if out is None:
         out = np.empty((*a.shape[:-1], N), a.dtype)
     for batch in np.ndindex(a.shape[:-2]):

@@ -7,6 +7,8 @@ far. NumPy adds in pairs along the axis that lies closest in memory, and one by 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,23 +21,40 @@ COLUMNS = 1024  # numbers of a row in a unit of work
 SIDE_BY_SIDE = 64  # sums that are kept apart at least, by taking several short rows at once
 
 
+class Plan(NamedTuple):
+    """How an array is summed: as it lies in memory, one run of neighbouring axes after the other, the longest first."""
+
+    once: tuple[slice, ...]  # without what comes again and again, as `expand` makes it
+    times: int  # how often that comes
+    order: tuple[int, ...]  # the axes as they lie in memory
+    runs: tuple[tuple[int, int, int], ...]  # (before the run, in it, behind it)
+    back: tuple[int, ...]  # the axes in order again
+    shape: tuple[int, ...]  # of the result, in the order of memory
+
+
 def add_up(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    if x.size <= SMALL:
-        return x.sum(axis=axes, dtype=np.float64, keepdims=True)
-    again = [axis for axis in axes if x.strides[axis] == 0]  # the same numbers again and again, as `expand` makes them
-    times = math.prod(x.shape[axis] for axis in again)
-    x = x[tuple(slice(1) if axis in again else slice(None) for axis in range(x.ndim))]
-    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))  # as the numbers lie in memory
-    sizes = [x.shape[axis] for axis in order]
-    rest = np.ascontiguousarray(x.transpose(order), np.float32 if x.dtype == np.float16 else None)
-    groups = _groups([axis in axes for axis in order], sizes)
+    plan = _plan(x.shape, x.strides, axes)
+    rest = np.ascontiguousarray(x[plan.once].transpose(plan.order), np.float32 if x.dtype == np.float16 else None)
+    for shape in plan.runs:
+        rest = _along(rest.reshape(shape))
+    rest = rest.reshape(plan.shape).transpose(plan.back)
+    return rest if plan.times == 1 else rest * np.float64(plan.times)
+
+
+@lru_cache(maxsize=1024)  # it takes longer than a sum of thousands
+def _plan(shape: tuple[int, ...], strides: tuple[int, ...], axes: tuple[int, ...]) -> Plan:
+    again = [axis for axis in axes if strides[axis] == 0]
+    once = tuple(slice(1) if axis in again else slice(None) for axis in range(len(shape)))
+    order = sorted(range(len(shape)), key=lambda axis: -abs(strides[axis]))
+    sizes = [1 if axis in again else shape[axis] for axis in order]
+    runs = []
     for first, last in sorted(
-        groups, key=lambda group: -math.prod(sizes[slice(*group)])
-    ):  # what is left is smallest so
-        n = math.prod(sizes[first:last])
-        rest = _along(rest.reshape(math.prod(sizes[:first]), n, math.prod(sizes[last:])))
+        _groups([axis in axes for axis in order], sizes), key=lambda g: -math.prod(sizes[slice(*g)])
+    ):
+        runs.append((math.prod(sizes[:first]), math.prod(sizes[first:last]), math.prod(sizes[last:])))
         sizes[first:last] = [1] * (last - first)
-    return rest.reshape(sizes).transpose(np.argsort(order)) * np.float64(times)
+    times = math.prod(shape[axis] for axis in again)
+    return Plan(once, times, tuple(order), tuple(runs), tuple(np.argsort(order).tolist()), tuple(sizes))
 
 
 def _groups(summed: list[bool], sizes: list[int]) -> list[tuple[int, int]]:
@@ -54,7 +73,7 @@ def _along(x: np.ndarray) -> np.ndarray:
     rows = max(ROWS, RUN // inner)
     blocks = -(-n // rows)
     out = np.empty((outer, blocks, inner))
-    run(_add_rows, outer * blocks * -(-inner // COLUMNS), x.size // 8, x, out, rows)
+    run(_add_rows, outer * blocks * -(-inner // COLUMNS), x.size // 64, x, out, rows)
     return out if blocks == 1 else _along(out)
 
 
