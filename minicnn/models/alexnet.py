@@ -52,6 +52,8 @@ class AlexNet(nn.Module):
 
 
 class AlexNet_Weights(WeightsEnum):
+    """torchvision's weights of `alexnet`."""
+
     IMAGENET1K_V1 = imagenet("alexnet-owt-7be5be79", 63, 61_100_840, 56.522, 79.066)
     DEFAULT = IMAGENET1K_V1
 

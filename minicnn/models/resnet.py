@@ -188,16 +188,22 @@ class ResNet(nn.Module):
 
 
 class ResNet18_Weights(WeightsEnum):
+    """torchvision's weights of `resnet18`."""
+
     IMAGENET1K_V1 = imagenet("resnet18-f37072fd", 1, 11_689_512, 69.758, 89.078)
     DEFAULT = IMAGENET1K_V1
 
 
 class ResNet34_Weights(WeightsEnum):
+    """torchvision's weights of `resnet34`."""
+
     IMAGENET1K_V1 = imagenet("resnet34-b627a593", 1, 21_797_672, 73.314, 91.42)
     DEFAULT = IMAGENET1K_V1
 
 
 class ResNet50_Weights(WeightsEnum):
+    """torchvision's weights of `resnet50`."""
+
     IMAGENET1K_V1 = imagenet("resnet50-0676ba61", 1, 25_557_032, 76.13, 92.862)
     IMAGENET1K_V2 = imagenet("resnet50-11ad3fa6", 1, 25_557_032, 80.858, 95.434, resize_size=232)
     DEFAULT = IMAGENET1K_V2

@@ -87,11 +87,15 @@ class SqueezeNet(nn.Module):
 
 
 class SqueezeNet1_0_Weights(WeightsEnum):
+    """torchvision's weights of `squeezenet1_0`."""
+
     IMAGENET1K_V1 = imagenet("squeezenet1_0-b66bff10", 21, 1_248_424, 58.092, 80.42)
     DEFAULT = IMAGENET1K_V1
 
 
 class SqueezeNet1_1_Weights(WeightsEnum):
+    """torchvision's weights of `squeezenet1_1`."""
+
     IMAGENET1K_V1 = imagenet("squeezenet1_1-b8a52dc0", 17, 1_235_496, 58.178, 80.624)
     DEFAULT = IMAGENET1K_V1
 

@@ -89,41 +89,57 @@ def _vgg(
 
 
 class VGG11_Weights(WeightsEnum):
+    """torchvision's weights of `vgg11`."""
+
     IMAGENET1K_V1 = imagenet("vgg11-8a719046", 32, 132_863_336, 69.02, 88.628)
     DEFAULT = IMAGENET1K_V1
 
 
 class VGG11_BN_Weights(WeightsEnum):
+    """torchvision's weights of `vgg11_bn`."""
+
     IMAGENET1K_V1 = imagenet("vgg11_bn-6002323d", 32, 132_868_840, 70.37, 89.81)
     DEFAULT = IMAGENET1K_V1
 
 
 class VGG13_Weights(WeightsEnum):
+    """torchvision's weights of `vgg13`."""
+
     IMAGENET1K_V1 = imagenet("vgg13-19584684", 32, 133_047_848, 69.928, 89.246)
     DEFAULT = IMAGENET1K_V1
 
 
 class VGG13_BN_Weights(WeightsEnum):
+    """torchvision's weights of `vgg13_bn`."""
+
     IMAGENET1K_V1 = imagenet("vgg13_bn-abd245e5", 32, 133_053_736, 71.586, 90.374)
     DEFAULT = IMAGENET1K_V1
 
 
 class VGG16_Weights(WeightsEnum):
+    """torchvision's weights of `vgg16`."""
+
     IMAGENET1K_V1 = imagenet("vgg16-397923af", 32, 138_357_544, 71.592, 90.382)
     DEFAULT = IMAGENET1K_V1
 
 
 class VGG16_BN_Weights(WeightsEnum):
+    """torchvision's weights of `vgg16_bn`."""
+
     IMAGENET1K_V1 = imagenet("vgg16_bn-6c64b313", 32, 138_365_992, 73.36, 91.516)
     DEFAULT = IMAGENET1K_V1
 
 
 class VGG19_Weights(WeightsEnum):
+    """torchvision's weights of `vgg19`."""
+
     IMAGENET1K_V1 = imagenet("vgg19-dcbb9e9d", 32, 143_667_240, 72.376, 90.876)
     DEFAULT = IMAGENET1K_V1
 
 
 class VGG19_BN_Weights(WeightsEnum):
+    """torchvision's weights of `vgg19_bn`."""
+
     IMAGENET1K_V1 = imagenet("vgg19_bn-c79401a0", 32, 143_678_248, 74.218, 91.842)
     DEFAULT = IMAGENET1K_V1
 

@@ -34,6 +34,7 @@ def read_npz(archive: Archive) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def npz_metadata(archive: Archive) -> dict[str, str]:
+    """The text beside the arrays, {name: text}; WeightsError if it cannot be read."""
     info = archive.members.get(f"{METADATA}.npy")
     if info is None:
         return {}
@@ -105,6 +106,7 @@ def _npy_header(file: Any, archive: Archive) -> tuple[tuple, bool, np.dtype]:
 
 
 def write_npz(arrays: dict[str, np.ndarray], file: BinaryIO, metadata: dict[str, str] | None) -> None:
+    """Arrays by name, and text beside them, without compression."""
     if metadata:
         arrays = {**arrays, METADATA: np.array(json.dumps(metadata))}
     # not np.savez: its keyword arguments forbid an array that is called "file"

@@ -50,6 +50,7 @@ def read_safetensors(file: BinaryIO, size: int) -> Iterator[tuple[str, np.ndarra
 
 
 def safetensors_metadata(file: BinaryIO, size: int) -> dict[str, str]:
+    """The text in the header, {name: text}; WeightsError if it is something else."""
     metadata = _header(file, size)[0].get("__metadata__")
     if metadata is None:
         return {}

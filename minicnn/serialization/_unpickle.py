@@ -71,6 +71,7 @@ class Machine(Reader):
         self.bytes = self.objects = self.copied = 0
 
     def run(self, limit: int) -> Any:
+        """The object that at most `limit` instructions make."""
         read, instructions = self.read, INSTRUCTIONS
         for _ in range(limit):
             code = read(1)
@@ -106,6 +107,7 @@ class Machine(Reader):
         return data
 
     def line(self) -> bytes:
+        """The bytes up to the end of the line."""
         line = self.readline(4096)
         if not line.endswith(b"\n"):
             raise ValueError("a line without an end")
@@ -119,20 +121,24 @@ class Machine(Reader):
         return line == b"01" if line in (b"00", b"01") else int(line.removesuffix(b"L"))
 
     def integer(self, length: int) -> int:
+        """A number with a sign, in `length` bytes."""
         if length > MAX_NUMBER:
             raise WeightsError(f"its pickle is damaged, or has a number of {length} bytes")
         return int.from_bytes(self.take(length), "little", signed=True)
 
     def push(self, value: Any) -> None:
+        """Put a value on the stack."""
         self.stack.append(value)
 
     def pop(self) -> Any:
+        """Take the value on top of the stack."""
         value = self.stack.pop()
         if value is _MARK:
             raise ValueError("a mark where a value should be")
         return value
 
     def pop_to_mark(self) -> list[Any]:
+        """Take all values above the last mark, and the mark."""
         stack = self.stack
         for k in range(len(stack) - 1, -1, -1):
             if stack[k] is _MARK:
@@ -142,34 +148,41 @@ class Machine(Reader):
         raise ValueError("no mark on the stack")
 
     def top(self, kind: type) -> Any:
+        """The value on top of the stack, which must be of this kind."""
         if not isinstance(self.stack[-1], kind):
             raise ValueError(f"{type(self.stack[-1]).__name__} in place of {kind.__name__}")
         return self.stack[-1]
 
     def make(self, value: Any) -> None:
+        """Put a new object on the stack, and count it."""
         self.objects += 1
         if self.objects > MAX_OBJECTS:
             raise WeightsError(f"its pickle makes more than {MAX_OBJECTS:,} objects")
         self.stack.append(value)
 
     def put(self, index: int) -> None:
+        """Let the value on top of the stack be named by this number."""
         if not 0 <= index <= 2 * len(self.memo) + 1000:  # they are numbered in a row; see `key`
             raise ValueError(f"object {short(index)} of the memo after {len(self.memo)} others")
         self.memo[index] = self.stack[-1]
 
     def extend(self, values: list[Any]) -> None:
+        """Append to the list on top of the stack."""
         self.top(list).extend(values)
 
     def add_items(self, values: list[Any]) -> None:
+        """Add to the set on top of the stack."""
         target = self.top(set)
         for value in values:
             target.add(self.key(value, target))
 
     def dictionary(self, values: list[Any]) -> None:
+        """A new dictionary of keys and values in turn."""
         self.make({})
         self.set_items(values)
 
     def set_items(self, values: list[Any]) -> None:
+        """Set keys and values in turn in the dictionary on top of the stack."""
         if len(values) % 2:
             raise ValueError("a key without a value")
         target = self.top(dict)
@@ -193,11 +206,13 @@ class Machine(Reader):
             raise WeightsError("its pickle copies the same things again and again")
 
     def build(self) -> None:
+        """Give the object on top of the stack its state."""
         state = self.pop()
         self.count(state, *(state.values() if isinstance(state, dict) else ()))
         set_state(self.stack[-1], state)
 
     def named(self, module: Any, name: Any) -> None:
+        """Put on the stack what a name of the list stands for."""
         if not (isinstance(module, str) and isinstance(name, str)):
             raise ValueError("a name that is no text")
         self.stack.append(find_global(module, name))

@@ -50,6 +50,7 @@ class Archive:
 
     @staticmethod
     def compare(info: zipfile.ZipInfo, checksum: int) -> None:
+        """WeightsError unless the CRC-32 of a member is the one in the table of contents."""
         if info.CRC not in (0, checksum):  # 0: torch.serialization.set_crc32_options(False)
             raise WeightsError(f"its member {info.filename!r:.80} is damaged: the checksum is another")
 

@@ -170,5 +170,7 @@ class DataLoader:
         return count // size if self.drop_last else -(-count // size)
 
 
-class sampler:  # `torch.utils.data.sampler.Sampler`
+class sampler:
+    """For `torch.utils.data.sampler.Sampler`."""
+
     Sampler, SequentialSampler, RandomSampler = Sampler, SequentialSampler, RandomSampler

@@ -144,6 +144,7 @@ class BackwardHookFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, *args: Any) -> tuple:
+        """The gradients as they come: it is the hooks on the node that see and change them."""
         return args
 
 

@@ -227,12 +227,15 @@ class ModuleDict(Module):
         return self._modules.pop(key)
 
     def keys(self) -> Any:
+        """The names, in order."""
         return self._modules.keys()
 
     def items(self) -> Any:
+        """(name, module) pairs, in order."""
         return self._modules.items()
 
     def values(self) -> Any:
+        """The modules, in order."""
         return self._modules.values()
 
     def update(self, modules: Any) -> None:
@@ -339,18 +342,23 @@ class ParameterDict(Module):
         return key in self._keys
 
     def keys(self) -> Any:
+        """The names, in order."""
         return self._keys.keys()
 
     def items(self) -> Iterable[tuple[str, Any]]:
+        """(name, value) pairs, in order."""
         return ((key, self[key]) for key in self._keys)
 
     def values(self) -> Iterable[Any]:
+        """The values, in order."""
         return (self[key] for key in self._keys)
 
     def get(self, key: str, default: Any = None) -> Any:
+        """The value under a name, `default` if there is none."""
         return self[key] if key in self._keys else default
 
     def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value under a name, which is `default` from now on if there was none."""
         if key not in self:
             self[key] = default
         return self[key]
