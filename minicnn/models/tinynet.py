@@ -1,18 +1,14 @@
 """TinyNet: the bundled network. Five convolutions, trained on Tiny ImageNet-200; `weights/README.md` is its card."""
 
+from dataclasses import replace
 from typing import Any
 
 from minicnn import nn
 from minicnn._tensor import Tensor
-from minicnn.models._meta import ModelMeta
+from minicnn.models._meta import IMAGENET, ModelMeta
 from minicnn.models._registry import WeightsArgument, build, register_model
 
-META = ModelMeta(
-    architecture="tinynet",
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
-    input_size=(3, 64, 64),
-)
+META = replace(IMAGENET, architecture="tinynet", input_size=(3, 64, 64), resize_size=None)
 
 
 class TinyNet(nn.Module):

@@ -83,11 +83,10 @@ def _entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
     kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in STORED:
         raise WeightsError(f"{short(name)} is of type {short(kind)}, which NumPy does not have")
-    if not isinstance(shape, list) or not isinstance(offsets, list) or len(offsets) != 2:
-        raise WeightsError(f"it is damaged: {short(name)} has the shape {short(shape)} at {short(offsets)}")
-    if len(shape) > MAX_DIMENSIONS:
+    lists = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
+    if lists and len(shape) > MAX_DIMENSIONS:
         raise WeightsError(f"{short(name)} has {len(shape)} dimensions: NumPy has at most {MAX_DIMENSIONS}")
-    if not all(type(number) is int and 0 <= number < 2**62 for number in (*shape, *offsets)):
+    if not lists or not all(type(number) is int and 0 <= number < 2**62 for number in (*shape, *offsets)):
         raise WeightsError(f"it is damaged: {short(name)} has the shape {short(shape)} at {short(offsets)}")
     stored, (first, last) = STORED[kind], offsets
     if math.prod(shape) * raw_type(stored).itemsize != last - first:
@@ -108,9 +107,8 @@ def write_safetensors(arrays: dict[str, np.ndarray], file: BinaryIO, metadata: d
     """Arrays in C order. Not by the `safetensors` package, which hides the system's errors (a full disk) behind its own."""
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     end = 0
-    ordered = sorted(
-        arrays, key=lambda name: (-arrays[name].itemsize, name)
-    )  # so each begins at a multiple of its size
+    # Sorted so that each begins at a multiple of its size.
+    ordered = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
     for name in ordered:
         start, end = end, end + arrays[name].nbytes
         header[name] = {"dtype": _code(arrays[name].dtype), "shape": arrays[name].shape, "data_offsets": (start, end)}

@@ -18,9 +18,8 @@ from minicnn.serialization._storages import owner
 ALIGNMENT = 64  # where the numbers of a storage begin, as in PyTorch's files, so that they can be mapped into memory
 DATE = (1980, 1, 1, 0, 0, 0)  # the same contents give the same file
 STORAGE_NAMES = {np.dtype(stored): f"{name}Storage" for name, stored in STORED.items() if stored != "bfloat16"}
-UNTYPED = {
-    kind.numpy: kind for kind in (uint16, uint32, uint64)
-}  # their storages are of bytes, and the tensor has the type
+# Of these the storages are of bytes, and the tensor has the type.
+UNTYPED = {kind.numpy: kind for kind in (uint16, uint32, uint64)}
 
 
 def write_torch(obj: Any, file: BinaryIO) -> None:
