@@ -29,6 +29,7 @@ def is_grad_enabled() -> bool:
 
 
 def is_inference_mode_enabled() -> bool:
+    """Whether this thread is inside of `inference_mode`."""
     return mode.inference
 
 

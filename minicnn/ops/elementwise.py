@@ -300,7 +300,7 @@ class ToCopy(Op):
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """min(max(input, min), max): values cut off at bounds that are numbers or tensors, of the common shape.
 
-    RuntimeError if both bounds are None, or if the shapes do not broadcast; NotImplementedError for booleans.
+    RuntimeError if both bounds are None, or if the shapes do not broadcast; NotImplementedError if all are booleans.
     """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
