@@ -270,7 +270,7 @@ def test_a_pickle_may_have_so_many_instructions(tmp_path, monkeypatch):
     refused(path, "more than 10,000 instructions")
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_torchscript_and_other_archives(tmp_path):
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "script.pt"))
     refused(tmp_path / "script.pt", "TorchScript archive")
