@@ -529,17 +529,9 @@ class Tensor:
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
         """In another type: `x.to(minicnn.float64)`, `x.to(other)`; the only device is the CPU."""
-        kind, force = kwargs.get("dtype"), kwargs.get("copy", False)
-        check_device(kwargs.get("device"))
-        for arg in args:
-            if isinstance(arg, dtype):
-                kind = arg
-            elif isinstance(arg, Tensor):
-                kind = arg.dtype
-            elif isinstance(arg, (str, device)):
-                check_device(arg)
+        kind = type_asked(*args, **kwargs)
         result = self if kind is None else ops.to_dtype(self, kind.numpy)
-        return result.clone() if force and result is self else result
+        return result.clone() if kwargs.get("copy") and result is self else result
 
     def type(self, kind: _dtype | str | None = None, non_blocking: _bool = False) -> Tensor | str:
         """The type's old name, `torch.FloatTensor`; or with a type or such a name, the tensor in that type."""
@@ -1533,3 +1525,23 @@ def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool, state: d
     tensor._backward_hooks = OrderedDict()  # as PyTorch leaves it: no hook is pickled
     tensor.__dict__.update(state)
     return tensor
+
+
+def type_asked(*args: Any, **kwargs: Any) -> dtype | None:
+    """The type among the arguments of a tensor's or a module's `to`, None if there is none; the device is the CPU.
+
+    Raises TypeError for a keyword that `to` does not have.
+    """
+    unknown = kwargs.keys() - {"device", "dtype", "non_blocking", "copy", "memory_format"}
+    if unknown:
+        raise TypeError(f"to() received an invalid combination of arguments - got {', '.join(sorted(unknown))}")
+    kind = kwargs.get("dtype")
+    check_device(kwargs.get("device"))
+    for arg in args:
+        if isinstance(arg, dtype):
+            kind = arg
+        elif isinstance(arg, Tensor):
+            kind = arg.dtype
+        elif isinstance(arg, (str, device)):
+            check_device(arg)
+    return kind

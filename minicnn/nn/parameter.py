@@ -29,7 +29,8 @@ class Parameter(Tensor):
             data = _empty()
         if requires_grad and not data.detach().is_floating_point():
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-        parameter = _sharing_memory(cls, data)
+        source, parameter = data.detach(), object.__new__(cls)
+        parameter.array, parameter._version_counter = source.array, source._version_counter
         parameter.requires_grad = requires_grad
         return parameter
 
@@ -67,10 +68,10 @@ class Buffer(Tensor, metaclass=_BufferType):
 
     persistent: bool
 
-    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Tensor:
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
         if data is None:
             data = _empty()
-        buffer = data.detach().requires_grad_(data.requires_grad)
+        buffer: Any = data.detach().requires_grad_(data.requires_grad)
         buffer.persistent, buffer._is_buffer = persistent, True
         return buffer
 
@@ -93,14 +94,6 @@ def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
 
 def _empty() -> Tensor:
     return Tensor.wrap(np.empty(0, np.float32))
-
-
-def _sharing_memory(cls: type, data: Tensor) -> Any:
-    """A leaf of class `cls` with the memory and the version counter of `data`."""
-    source = data.detach()
-    tensor: Any = object.__new__(cls)
-    tensor.array, tensor._version_counter = source.array, source._version_counter
-    return tensor
 
 
 def _rebuild_parameter(cls: type, data: Tensor, requires_grad: bool, state: dict) -> Parameter:

@@ -18,8 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from minicnn._tensor import Tensor
-from minicnn._types import dtype as dtype_type
+from minicnn._tensor import Tensor, type_asked
 from minicnn._warnings import warn_deprecated, warn_user
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.nn.modules._registration import (  # some of it only because people look for it here
@@ -624,12 +623,12 @@ class Module(StateDict):
         Raises:
             TypeError: a dtype that is not floating point.
         """
-        device, dtype = _parse_to(*args, **kwargs)
+        dtype = type_asked(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
             )
-        return self._apply(lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None))
+        return self._apply(lambda t: t.to(dtype=dtype if t.is_floating_point() else None))
 
     def type(self, dst_type: Any) -> Module:
         """Convert all parameters and buffers, integers too, to this dtype."""
@@ -695,21 +694,3 @@ def _indent(text: str) -> str:
     """Indent all lines but the first by two places; leave blank lines empty."""
     first, *rest = text.split("\n")
     return "\n".join([first, *("  " + line if line.strip() else "" for line in rest)])
-
-
-def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Device and dtype from the arguments of `Module.to`."""
-    device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
-    kwargs.pop("non_blocking", None)  # a copy to the CPU is always finished when the call returns
-    if kwargs:
-        raise TypeError(f"to() received an invalid combination of arguments - got {', '.join(kwargs)}")
-    for arg in args:
-        if isinstance(arg, Tensor):
-            device, dtype = arg.device, arg.dtype
-        elif isinstance(arg, dtype_type):
-            dtype = arg
-        elif isinstance(arg, bool):
-            continue  # non_blocking
-        else:
-            device = arg
-    return device, dtype
