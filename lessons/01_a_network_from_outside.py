@@ -14,7 +14,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
@@ -25,6 +24,7 @@ out = Path(os.environ.get("LESSON_OUT", here / "out"))
 out.mkdir(parents=True, exist_ok=True)
 if "get_ipython" in globals():  # in a notebook: figures appear below their cells
     get_ipython().run_line_magic("matplotlib", "inline")
+Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
 # "tinynet" is the bundled network. Others: python -m lessons 1 --model alexnet --weights FILE.pth
 spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
@@ -49,7 +49,7 @@ side = small.shape[0]
 figure = Figure(figsize=(8, 4.6), layout="constrained")
 left, right = figure.subplots(1, 2)
 left.imshow(photo)
-figure.suptitle(network)
+figure.suptitle(network, wrap=True)
 left.set_title(f"the photograph: {photo.shape[1]} x {photo.shape[0]} pixels")
 right.imshow(small, interpolation="nearest")
 right.set_title(f"what the network gets: {side} x {side} pixels")
@@ -90,7 +90,8 @@ print(f"sum of the {len(probabilities)} probabilities: {probabilities.sum():.6f}
 assert abs(probabilities.sum().item() - 1) < 1e-5
 
 names = model.meta.categories or [f"class {k}" for k in range(len(probabilities))]  # a file may not name its classes
-values, classes = probabilities.topk(5)
+most = min(5, len(names))
+values, classes = probabilities.topk(most)
 for value, index in zip(values.tolist(), classes.tolist(), strict=True):
     print(f"  {value:6.1%}  {names[index]}")
 
@@ -124,14 +125,14 @@ assert not bundled or times > 5
 
 # %%
 def draw_answer(axes, picture, probabilities, title):
-    """A picture above the bars of its five most probable classes."""
+    """A picture above the bars of its most probable classes."""
     top, bars = axes
     top.imshow(picture, interpolation="nearest")
     top.set_title(title)
     top.set_axis_off()
-    values, classes = probabilities.topk(5)
-    bars.barh(range(5), values.tolist(), color="#3b6ea5")
-    bars.set_yticks(range(5), [names[i] for i in classes.tolist()])
+    values, classes = probabilities.topk(most)
+    bars.barh(range(most), values.tolist(), color="#3b6ea5")
+    bars.set_yticks(range(most), [names[i] for i in classes.tolist()])
     bars.invert_yaxis()
     bars.set_xlim(0, 1)
     bars.set_xlabel("probability")
@@ -144,49 +145,51 @@ figure = Figure(figsize=(9, 5.2), layout="constrained")
 axes = figure.subplots(2, 2, height_ratios=[2, 1])
 draw_answer(axes[:, 0], small, probabilities, "the photograph")
 draw_answer(axes[:, 1], noise, noise_probabilities, "pure noise")
-figure.suptitle(f"{network}: every image gets an answer, also one that shows none of the {len(names)} classes")
+figure.suptitle(
+    f"{network}: every image gets an answer, also one that shows none of the {len(names)} classes", wrap=True
+)
 figure.savefig(out / "01_a_network_from_outside_answer.png", dpi=110)
 figure
 
 # %% [markdown]
 # ## Layer by layer
 #
-# A network is a chain of functions. We call them one after another, and look at the shape of what comes out:
+# A network is a chain of functions, each of which reads what the one before it made. We look at the shape of what comes out:
 # `(N, C, H, W)` is `N` images with `C` channels of `H` x `W` numbers. For each layer we count
 #
 # - its **weights**: the numbers that training has found;
 # - its **multiplications**: a convolution uses each of its weights once for every position of its output.
 
 # %%
-layers = []  # (name, layer)
+layers = {}  # name: layer
 for name, child in model.named_children():
     parts = child.named_children() if isinstance(child, nn.Sequential) else [("", child)]
-    layers += [(f"{name}.{part}".rstrip("."), layer) for part, layer in parts]
-last = next((k for k, (_, layer) in enumerate(layers) if isinstance(layer, nn.Linear)), len(layers))
-layers.insert(last, ("flatten", nn.Flatten()))  # from maps to one row of numbers
+    layers |= {f"{name}.{part}".rstrip("."): layer for part, layer in parts}
+
+with minicnn.no_grad(), viz.capture(model, "**") as seen:  # keeps what every module returns; how, is lesson 3
+    model(x)
 
 
-def multiplications(layer, x):
+def multiplications(name, layer):
     """For one image: the weights of each convolution and linear layer in `layer` times the positions of its output."""
-    parts = {name: part for name, part in layer.named_modules() if isinstance(part, (nn.Conv2d, nn.Linear))}
-    with viz.capture(layer, list(parts)) as seen:  # keeps what they return; how, is lesson 3
-        layer(x)
-    return sum(part.weight.numel() * int(np.prod(seen[name].shape[2:])) for name, part in parts.items())
+    parts = {f"{name}.{inner}".rstrip("."): part for inner, part in layer.named_modules()}
+    return sum(
+        part.weight.numel() * int(np.prod(seen[place].shape[2:]))
+        for place, part in parts.items()
+        if isinstance(part, (nn.Conv2d, nn.Linear))
+    )
 
 
 rows = []  # (name, shape of the output without N, weights, multiplications)
-h = x
 print(f"{'layer':<12} {'kind':<18} {'output':<18} {'numbers':>8} {'weights':>9} {'multiplications':>16}")
-for name, layer in layers:
-    with minicnn.no_grad():
-        products = multiplications(layer, h)
-        h = layer(h)
+for name, layer in layers.items():
+    h, products = seen[name], multiplications(name, layer)
     weights = sum(parameter.numel() for parameter in layer.parameters())
     rows.append((name, tuple(h.shape[1:]), weights, products))
     kind = type(layer).__name__
     print(f"{name:<12} {kind:<18} {tuple(h.shape)!s:<18} {h.numel():>8,} {weights:>9,} {products:>16,}")
 
-print(f"largest difference between this walk and model(x): {(h - logits).abs().max():.1g}")
+print(f"largest difference between the last of them and the logits: {(h - logits).abs().max():.1g}")
 assert (h == logits).all()
 
 # %% [markdown]
@@ -235,7 +238,7 @@ for ax, (title, values, colour) in zip(figure.subplots(1, 3, sharey=True), colum
         ax.text(value + max(values) * 0.02, i, f"{value:,}", va="center", fontsize=9)
 figure.get_axes()[0].invert_yaxis()
 title = "the first layers make many numbers out of few weights; the last ones hold the weights"
-figure.suptitle(f"{network}: {title if bundled else 'what its layers make, hold and do'}")
+figure.suptitle(f"{network}: {title if bundled else 'what its layers make, hold and do'}", wrap=True)
 figure.savefig(out / "01_a_network_from_outside_layers.png", dpi=110)
 figure
 

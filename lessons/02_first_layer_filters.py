@@ -15,7 +15,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
@@ -26,6 +25,7 @@ out = Path(os.environ.get("LESSON_OUT", here / "out"))
 out.mkdir(parents=True, exist_ok=True)
 if "get_ipython" in globals():  # in a notebook: figures appear below their cells
     get_ipython().run_line_magic("matplotlib", "inline")
+Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
 # %% [markdown]
 # ## From the tensor to one number
@@ -47,12 +47,13 @@ count, colours, height, width = weight.shape
 middle = height // 2
 
 print(f"the weight tensor:  {tuple(weight.shape)}  all filters of the layer")
-print(f"weight[5]:          {tuple(weight[5].shape)}      one filter: {height} x {width} pixels in {colours} colours")
+k = min(5, count - 1)  # one of the filters
+print(f"weight[{k}]:          {tuple(weight[k].shape)}      one filter: {height} x {width} pixels in {colours} colours")
 print(
-    f"weight[5, 0]:       {tuple(weight[5, 0].shape)}         one kernel: what it does with red (0), green (1), blue (2)"
+    f"weight[{k}, 0]:       {tuple(weight[k, 0].shape)}         one kernel: what it does with red (0), green (1), blue (2)"
 )
 print(
-    f"weight[5, 0, {middle}, {middle}]: {weight[5, 0, middle, middle].item():+.4f}        one number: the weight of the red pixel "
+    f"weight[{k}, 0, {middle}, {middle}]: {weight[k, 0, middle, middle].item():+.4f}        one number: the weight of the red pixel "
     "in the middle"
 )
 print(f"{count} x {colours} x {height} x {width} = {weight.numel()} numbers")
@@ -85,7 +86,7 @@ axes[3].set_title(f"weight[{strongest}] in colour: all three", fontsize=10)
 for ax in axes:
     ax.set_axis_off()
 figure.colorbar(shown, ax=axes[:3], shrink=0.7, label="weight")
-figure.suptitle(f"{network}: one filter, as numbers (hundredths) and as a picture")
+figure.suptitle(f"{network}: one filter, as numbers (hundredths) and as a picture", wrap=True)
 figure.savefig(out / "02_first_layer_filters_one.png", dpi=120)
 figure
 
@@ -167,7 +168,8 @@ print("its filters with the smallest share:", ", ".join(f"{i} ({share[i]:.2f})" 
 # %%
 figure = Figure(figsize=(12, 3.9), layout="constrained")
 left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.5])
-for ax, filters, name in ((left, weight, state), (middle, untrained, "untrained")):
+given = "trained" if bundled else "as given"
+for ax, filters, name in ((left, weight, given), (middle, untrained, "untrained")):
     power = power_spectrum(filters)
     mean = (power / power.sum(axis=(1, 2), keepdims=True)).mean(axis=0)
     edge = height / 2
@@ -179,14 +181,14 @@ left.set_ylabel("periods down the kernel")
 figure.colorbar(shown, ax=[left, middle], shrink=0.75, label="share of the power")
 bins = np.linspace(0, 1, 26)
 right.hist(untrained_share, bins, color="#999999", label="untrained", alpha=0.9)
-right.hist(share, bins, color="#d95f02", label=state, alpha=0.7)
+right.hist(share, bins, color="#d95f02", label=given, alpha=0.7)
 right.axvline(of_noise, color="black", linestyle=":", label="expected of noise")
 right.set_xlabel("share of the 9 coarsest waves (white frame)")
 right.set_ylabel("filters")
 right.legend(frameon=False)
 right.spines[["top", "right"]].set_visible(False)
 title = "Trained filters have their power in the coarse waves; noise has it everywhere"
-figure.suptitle(title if bundled else f"{network}: the power of its filters in waves, beside noise")
+figure.suptitle(title if bundled else f"{network}: the power of its filters in waves, beside noise", wrap=True)
 figure.savefig(out / "02_first_layer_filters_spectrum.png", dpi=120)
 figure
 
@@ -241,7 +243,7 @@ curve.set_xlabel("training steps (the first point is the start)")
 curve.set_ylabel("coarse share, mean of 64")
 curve.legend(frameon=False)
 curve.spines[["top", "right"]].set_visible(False)
-figure.suptitle("The bundled network: four filters while they grow, each picture on its own scale")
+figure.suptitle("The bundled network: four filters while they grow, each picture on its own scale", wrap=True)
 figure.savefig(out / "02_first_layer_filters_growing.png", dpi=110)
 figure
 

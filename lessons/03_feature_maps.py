@@ -16,7 +16,6 @@ import weakref
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
@@ -27,6 +26,7 @@ out = Path(os.environ.get("LESSON_OUT", here / "out"))
 out.mkdir(parents=True, exist_ok=True)
 if "get_ipython" in globals():  # in a notebook: figures appear below their cells
     get_ipython().run_line_magic("matplotlib", "inline")
+Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
 # "tinynet" is the bundled network. Others: python -m lessons 3 --model alexnet --weights FILE.pth
 spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
@@ -271,7 +271,7 @@ for ax in (curves, bars):
     ax.set_ylabel("distance (1: as foreign as another thing)")
     ax.spines[["top", "right"]].set_visible(False)
 title = "Forgetting where a thing is comes with the architecture; knowing it in another light comes with training"
-figure.suptitle(title if sample else f"{network}: how foreign a changed thing is, beside another thing")
+figure.suptitle(title if sample else f"{network}: how foreign a changed thing is, beside another thing", wrap=True)
 figure.savefig(out / "03_feature_maps_where_and_what.png", dpi=110)
 figure
 

@@ -13,7 +13,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 
 import minicnn
@@ -25,6 +24,7 @@ out = Path(os.environ.get("LESSON_OUT", here / "out"))
 out.mkdir(parents=True, exist_ok=True)
 if "get_ipython" in globals():  # in a notebook: figures appear below their cells
     get_ipython().run_line_magic("matplotlib", "inline")
+Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
 # "tinynet" is the bundled network. Others: python -m lessons 4 --model alexnet --weights FILE.pth (and more patience)
 spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
@@ -36,7 +36,7 @@ robust = from_spec("tinynet:robust")
 
 convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
 chosen = np.unique(np.linspace(0, len(convolutions) - 1, 5).round().astype(int))  # five, the first and the last too
-deep = convolutions[chosen[-2]]  # the fourth of the five
+deep = convolutions[chosen[-2:][0]]  # the fourth of the five
 print("convolutions:", ", ".join(convolutions[k] for k in chosen))
 
 # %% [markdown]
@@ -60,6 +60,7 @@ figure
 # before its ReLU: after it, a channel that is off everywhere would have no gradient and nothing would move.
 
 # %%
+channel = min(12, model.get_submodule(deep).out_channels - 1)
 stats = viz.statistics(model)
 rng = np.random.default_rng(0)
 pixels = minicnn.tensor(0.5 + 0.05 * rng.standard_normal((1, 3, 64, 64)), dtype=minicnn.float32)
@@ -68,13 +69,13 @@ answers = []
 for _ in range(40):
     with viz.capture(model, deep, copy=False, detach=False, stop=True) as maps:
         model((pixels - minicnn.tensor(stats.mean).view(3, 1, 1)) / minicnn.tensor(stats.std).view(3, 1, 1))
-    answer = maps[deep][0, 12].mean()
+    answer = maps[deep][0, channel].mean()
     (gradient,) = minicnn.autograd.grad(answer, pixels)
     with minicnn.no_grad():
         pixels += 0.5 * gradient / gradient.std() / 255 * 4
         pixels.clamp_(0, 1)
     answers.append(answer.item())
-print(f"channel 12 of {deep} by hand: {answers[0]:.3f} at the start, {answers[-1]:.3f} after 40 steps")
+print(f"channel {channel} of {deep} by hand: {answers[0]:.3f} at the start, {answers[-1]:.3f} after 40 steps")
 assert answers[-1] > answers[0] + (1 if bundled else 0)
 
 # %% [markdown]
@@ -85,7 +86,7 @@ assert answers[-1] > answers[0] + (1 if bundled else 0)
 # whose answer did not rise shows nothing. Lesson 12 takes the way between these three pictures in eight steps.
 
 # %%
-unit = f"{deep}:12"
+unit = f"{deep}:{channel}"
 recipes = {
     "pixels": dict(parametrization="pixels", transforms="none"),
     "+ jitter, zoom, turn": dict(parametrization="pixels", transforms="standard"),
@@ -105,7 +106,7 @@ for column, (name, parts) in enumerate(recipes.items()):
     axes[1, column].set_xlabel("step", fontsize=8)
     axes[1, column].tick_params(labelsize=7)
 axes[1, 0].set_ylabel("score on the\nchanged image", fontsize=8)
-figure.suptitle(f"{network}, {unit}: the activation of the clean image, before → after", fontsize=10)
+figure.suptitle(f"{network}, {unit}: the activation of the clean image, before → after", fontsize=10, wrap=True)
 figure.savefig(out / "04_gradient_ascent_recipes.png", dpi=110)
 figure
 
@@ -121,10 +122,10 @@ figure
 strongest = np.argsort(-viz.weight_of(model).var(axis=(1, 2, 3)))[:8]
 rows = {"conv 1 (one position)": [f"{convolutions[0]}:{c}@centre" for c in strongest]}
 for place, k in enumerate(chosen[1:], 1):
-    begin = 4 if place < 3 else 8
-    rows[f"conv {k + 1}"] = [f"{convolutions[k]}:{c}" for c in range(begin, begin + 8)]
+    end = min(12 if place < 3 else 16, model.get_submodule(convolutions[k]).out_channels)
+    rows[f"conv {k + 1}"] = [f"{convolutions[k]}:{c}" for c in range(max(0, end - 8), end)]
 maximized = []
-weights = viz.weight_of(model)[strongest]  # (8, 3, height, width)
+weights = viz.weight_of(model)[strongest]  # (8 or fewer, 3, height, width)
 sizes = {"conv 1 (one position)": max(12, 2 * weights.shape[2]), "conv 2": 64}
 charges = np.abs(weights).max(axis=(1, 2, 3)) / min(stats.std) * 3 * sizes["conv 1 (one position)"] ** 2 / 0.9
 linear = dict(transforms="none", parametrization="pixels", penalties=[viz.L2(minicnn.tensor(charges))])
@@ -139,8 +140,8 @@ for caption, units in rows.items():
 
 images = maximized[0][1].images.transpose(0, 3, 1, 2) - 0.5  # of each the unit sees one place
 sides = weights.shape[2:]
-places = sliding_window_view(images, (3, *sides), axis=(1, 2, 3))[:, 0].reshape(8, -1, weights[0].size)
-best = (places * weights.reshape(8, 1, -1)).sum(2).argmax(1)
+places = sliding_window_view(images, (3, *sides), axis=(1, 2, 3))[:, 0].reshape(len(weights), -1, weights[0].size)
+best = (places * weights.reshape(len(weights), 1, -1)).sum(2).argmax(1)
 alike = [np.corrcoef(places[i, best[i]], weights[i].ravel())[0, 1] for i in range(len(weights))]
 print(f"correlation of the images with the filters: from {min(alike):.3f} to {max(alike):.3f}")
 assert not bundled or min(alike) > 0.97
@@ -148,8 +149,9 @@ assert not bundled or min(alike) > 0.97
 # %%
 names = ["goldfish", "jellyfish", "king penguin", "ladybug", "monarch", "lighthouse", "school bus", "pizza"]
 robust_targets = [f"logit:{name}" for name in names]
+outputs = model(minicnn.zeros(1, 3, 64, 64)).shape[1]
 known = {name: f"logit:{name}" for name in names if name in model.meta.categories}  # ImageNet calls a lighthouse beacon
-classes = list(known.values()) or [f"logit:{k}" for k in range(8)]
+classes = list(known.values()) or [f"logit:{k}" for k in range(min(8, outputs))]
 standard_classes = viz.maximize(
     model, classes, steps=96, rate=0.08, size=64 if bundled else 128, seed=0, progress=False
 )
@@ -161,11 +163,12 @@ print(
 )
 assert not bundled or standard_classes.rose.all()
 assert robust_classes.rose.all()
+shown = [convolutions[k] for k in np.unique(chosen[[0, int(len(chosen) > 1), -1]])]  # early, middle, last
 figure = viz.draw_overview(
     model,
     viz.sample_photo(),
     maximized,
-    layers=["features.1", "features.4", "features.11"] if bundled else [convolutions[k] for k in chosen[[0, 1, -1]]],
+    layers=["features.1", "features.4", "features.11"] if bundled else shown,
     title=f"{network}, from the inside",
 )
 figure.savefig(out / "04_gradient_ascent_overview.png")

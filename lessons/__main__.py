@@ -71,7 +71,17 @@ def one(path: str) -> None:
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
             raise
+        if isinstance(error, BrokenPipeError):
+            nobody_reads()
         sys.exit(f"    {said(error)}")
+
+
+def nobody_reads() -> None:
+    """The reader of our output has gone, as with `| head`: leave without a word."""
+    from minicnn.cli import drop_output
+
+    drop_output()
+    sys.exit(1)
 
 
 def check(chosen: dict[str, str]) -> None:
@@ -83,8 +93,14 @@ def check(chosen: dict[str, str]) -> None:
             load_image(chosen["LESSON_PHOTO"])
         if {"LESSON_MODEL", "LESSON_WEIGHTS"} & chosen.keys():
             from minicnn.models import from_spec
+            from minicnn.viz._modules import input_channels
 
-            from_spec(chosen.get("LESSON_MODEL", "tinynet"), chosen.get("LESSON_WEIGHTS"))
+            model = from_spec(chosen.get("LESSON_MODEL", "tinynet"), chosen.get("LESSON_WEIGHTS"))
+            if (channels := input_channels(model)) != 3:
+                raise ValueError(
+                    f"the lessons are about networks of colour photographs, with 3 input channels; this one takes {channels} "
+                    "(`minicnn filters`, `maps`, `maximize` and `atlas` take any)"
+                )
     except BaseException as error:
         sys.exit(said(error.with_traceback(error.__traceback__.tb_next)))  # this function is not where it went wrong
 
@@ -171,4 +187,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:
+        nobody_reads()

@@ -67,13 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("minicnn: interrupted")
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 1
     except BaseException as error:  # a network of the user's own may raise anything
         if options.debug:
             raise
         _say(f"minicnn: {reason(error)}")
         return 1
+
+
+def drop_output() -> None:
+    """What is still printed goes nowhere, so that Python does not complain at its end that nobody reads it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 Result = tuple[dict[str, Any], str]  # what --json prints, and what is printed without it

@@ -104,6 +104,50 @@ def test_lessons_take_a_network_of_ones_own(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mine_Net_mine"]
 
 
+SMALL = """
+from minicnn import nn
+from minicnn.models import ModelMeta
+
+
+class Net(nn.Module):
+    def __init__(self, channels=3):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(channels, 4, 5), nn.Linear(4, 3)
+        self.meta = ModelMeta("small$", (0.5,) * channels, (0.5,) * channels, (channels, 32, 32), ("a$b_c$", "$x^2", "c"))
+
+    def forward(self, x):
+        return self.last(self.first(x).relu().mean((2, 3)))
+
+
+def grey():
+    return Net(1)
+"""
+
+
+def test_lessons_take_a_network_that_is_no_chain_of_few_filters_and_few_classes(tmp_path):
+    (tmp_path / "mine.py").write_text(SMALL)
+    done = run_lessons("1", "2", "--model", f"{tmp_path}/mine.py:Net", out=tmp_path / "out")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "weight[3, 0]:" in done.stdout and "a$b_c$" in done.stdout
+
+
+def test_the_runner_refuses_a_network_that_takes_no_colours(tmp_path):
+    (tmp_path / "mine.py").write_text(SMALL)
+    done = run_lessons("1", "--model", f"{tmp_path}/mine.py:grey", out=tmp_path / "out")
+    assert done.returncode != 0 and not (tmp_path / "out").exists()
+    assert "with 3 input channels; this one takes 1" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    environment = {**os.environ, "LESSON_OUT": str(tmp_path)}
+    command = [sys.executable, "-u", "-m", "lessons", "6"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read().decode() == ""
+    assert process.wait() == 1
+
+
 def test_claims_are_asserted_only_of_the_sample_photograph_and_the_bundled_network(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "dark.png")
     ran = []

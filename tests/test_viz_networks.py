@@ -249,7 +249,6 @@ def test_the_default_size_is_half_as_much_again_for_what_has_maps():
 # --- outputs ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:.*Its patches are whole pictures")  # said before the error
 @pytest.mark.parametrize(("form", "key"), [("tuple", 0), ("dict", "maps")])
 def test_an_output_that_is_no_tensor_is_named_with_the_remedy(form, key, tmp_path):
     model, x = Net(form=form).eval(), viz.preprocess(PHOTO)

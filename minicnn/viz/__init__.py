@@ -30,7 +30,7 @@ from minicnn.viz.figures.attribution import draw_attribution, draw_sanity
 from minicnn.viz.figures.feature_maps import draw_maps, draw_overlay, draw_strip
 from minicnn.viz.figures.filters import draw_filters, draw_kernels
 from minicnn.viz.figures.overview import draw_overview
-from minicnn.viz.figures.plot import draw_rows, sample_photo
+from minicnn.viz.figures.plot import draw_rows, plain_figure, sample_photo
 from minicnn.viz.figures.top_patches import draw_receptive_fields
 from minicnn.viz.filter_report import FilterReport, filter_report
 from minicnn.viz.filters import dead_filters, filter_tiles, weight_of
@@ -62,7 +62,7 @@ __all__ = [
     "explain_input_gradient", "explain_pixel", "explain_weight_gradient", "filter_growth", "filter_report", "filter_tiles",
     "fine_share", "fit", "fit_gabor", "frame", "grad_cam", "gradient", "guided_backprop", "integrated_gradients", "invert",
     "ladder", "linearized", "load_image", "logit", "maps_of", "maximize", "mean_magnitude", "natural_magnitude", "noise_r2",
-    "occlusion", "open_relus", "patch_components", "preprocess", "principal_kernels", "radial_spectrum", "rank_correlation",
+    "occlusion", "open_relus", "patch_components", "plain_figure", "preprocess", "principal_kernels", "radial_spectrum", "rank_correlation",
     "receptive_fields", "relu_rule", "saliency", "sample_photo", "sanity_check", "score", "similarity", "smooth_grad", "ssim",
     "standard_variants", "statistics", "to_pixels", "top_patches", "weight_of",
 ]  # fmt: skip

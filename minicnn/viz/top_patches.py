@@ -190,7 +190,7 @@ def top_patches(
     shape = (side, side) if isinstance(side, int) else (int(side[0]), int(side[1]))
     channels = input_channels(model)
     stats = images_.statistics(model, mean, std, channels=channels)
-    fields = _fields(model, wanted, (1, channels, *shape))
+    fields, unknown = _fields(model, wanted, (1, channels, *shape))
     collectors = {layer: _Layer(layer, chosen, k, bins, fields[layer], crop_size) for layer, chosen in wanted.items()}
     skipped, started, seen = SkippedList(), time.perf_counter(), 0
     stream = itertools.islice(pictures(images, max_pixels, skipped, channels), limit)
@@ -209,6 +209,8 @@ def top_patches(
         raise ValueError(
             f"no picture among the images{', ' + str(skipped.count) + ' files skipped: ' + why if why else ''}"
         )
+    for reason in unknown:
+        warnings.warn(f"{reason}. Its patches are whole pictures.", stacklevel=2)
     categories = getattr(getattr(model, "meta", None), "categories", None) or ()
     settings = {"k": k, "size": shape, "statistics": stats, "batch": batch}
     return TopPatches(
@@ -339,12 +341,13 @@ def _wanted(model: Module, layers: Any, units: Any) -> dict[str, np.ndarray | No
     return {layer: None if chosen is None else np.unique(np.asarray(chosen, int)) for layer, chosen in wanted.items()}
 
 
-def _fields(model: Module, layers: Iterable[str], shape: tuple[int, ...]) -> dict[str, Field]:
-    fields = {}
+def _fields(model: Module, layers: Iterable[str], shape: tuple[int, ...]) -> tuple[dict[str, Field], list[str]]:
+    """{layer: where its units look}, and why that cannot be said of some, which then count as seeing everything."""
+    fields, unknown = {}, []
     for layer in layers:
         try:
             fields[layer] = receptive_fields(model, layer, shape)[layer]
         except ValueError as error:
-            warnings.warn(f"{layer or 'the output'}: {error}. Its patches are whole pictures.", stacklevel=3)
+            unknown.append(f"{layer or 'the output'}: {error}")
             fields[layer] = Field(everything=True)
-    return fields
+    return fields, unknown

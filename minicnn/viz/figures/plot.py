@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SEQUENTIAL = "magma"  # from nothing to much
+WIDEST = 16.0  # inches that a title alone may ask for
 DIVERGING = "RdBu_r"  # about zero: blue below, white zero, red above
 TITLE: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "ha": "left", "va": "top", "color": "#111111"}
 RULE: dict[str, Any] = {"fontsize": 9, "ha": "left", "va": "top", "color": "#555555", "linespacing": 1.35}
@@ -28,29 +29,38 @@ RULE: dict[str, Any] = {"fontsize": 9, "ha": "left", "va": "top", "color": "#555
 def new_figure(width: float, height: float, title: str, rule: str) -> "Figure":
     """An empty figure with its title, and the rule below it that says what the colours and numbers mean.
 
-    width, height: inches of the free space; the head is added on top.
+    width, height: inches of the free space; the head is added on top. A title widens the figure, up to WIDEST; a longer one wraps.
     """
-    width = max(width, 4.5, 0.115 * max(map(len, title.split("\n"))) + 0.3)  # inches of a letter in bold
+    letter, margin = 0.115, 0.3  # inches, of the title's bold
+    width = max(width, 4.5, min(WIDEST, letter * max(map(len, title.split("\n"))) + margin))
+    title = textwrap.fill(title, int((width - margin) / letter + 0.5), replace_whitespace=False)
     lines = textwrap.wrap(rule, int(width * 14.5))
-    head = 0.42 + 0.17 * len(lines) + 0.1
+    below = 0.42 + 0.22 * title.count("\n")
+    head = below + 0.17 * len(lines) + 0.1
     figure = plain_figure()(figsize=(width, height + head), dpi=130, facecolor="white")
     total = height + head
     figure.text(0.15 / width, 1 - 0.12 / total, title, **TITLE)
-    figure.text(0.15 / width, 1 - 0.42 / total, "\n".join(lines), **RULE)
+    figure.text(0.15 / width, 1 - below / total, "\n".join(lines), **RULE)
     return figure
 
 
 @cache
 def plain_figure() -> "type[Figure]":
     """The class of figures whose words are words: matplotlib takes "a$b_c$", a class name, for a formula. The numbers at
-    the axes stay what matplotlib makes of them."""
+    the axes stay what matplotlib makes of them, the names that stand there are words."""
     from matplotlib.artist import Artist
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter
 
     def words(artist: Artist) -> Iterator[Text]:
-        for child in [artist.label] if isinstance(artist, Axis) else artist.get_children():
+        children = artist.get_children()
+        if isinstance(artist, Axis):
+            named = isinstance(artist.get_major_formatter(), FuncFormatter)  # what `set_xticks(places, labels)` sets
+            ticks = artist.get_major_ticks() if named else []
+            children = [artist.label, *(label for tick in ticks for label in (tick.label1, tick.label2))]
+        for child in children:
             yield from [child] if isinstance(child, Text) else words(child)
 
     class PlainFigure(Figure):
