@@ -141,11 +141,12 @@ def test_the_runner_refuses_a_network_that_takes_no_colours(tmp_path):
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
     environment = {**os.environ, "LESSON_OUT": str(tmp_path)}
     command = [sys.executable, "-u", "-m", "lessons", "6"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr.read().decode() == ""
-    assert process.wait() == 1
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read().decode() == ""
+    assert process.returncode == 1
 
 
 def test_claims_are_asserted_only_of_the_sample_photograph_and_the_bundled_network(tmp_path, monkeypatch):

@@ -63,14 +63,14 @@ def test_the_numbers_at_logarithmic_axes_stay_powers():
     figure = new_figure(4, 3, "$", "")
     ax = figure.add_subplot()
     ax.set_yscale("log")
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert {label.get_parse_math() for label in ax.get_yticklabels()} == {True}
 
 
 def test_names_at_an_axis_are_words():
     figure = new_figure(4, 3, "$", "")
     figure.add_subplot().set_yticks([0, 1], ["a$b_c$", "$x^2"])
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert {label.get_parse_math() for label in figure.axes[0].get_yticklabels()} == {False}
 
 
@@ -78,7 +78,7 @@ def test_a_long_title_wraps():
     short, long = new_figure(4, 3, "word " * 20, "rule"), new_figure(4, 3, "word " * 200, "rule")
     assert 4 < short.get_figwidth() < long.get_figwidth() == 16
     assert "\n" not in short.texts[0].get_text() and "\n" in long.texts[0].get_text()
-    long.canvas.draw()
+    long.draw_without_rendering()
     title, rule = (text.get_window_extent() for text in long.texts)
     assert title.x1 <= long.bbox.x1 and title.y0 >= rule.y1
 
