@@ -192,7 +192,9 @@ class Task:
     def __init__(self, keep_graph: bool) -> None:
         self.id = next(_task_ids)
         self.keep_graph = keep_graph
-        self.dependencies: dict[Node, int] = {}  # how many edges into the node have not delivered yet
+        self.dependencies: dict[
+            Node, int
+        ] = {}  # of each node to be reached: how many edges into it have not delivered yet
         self.waiting: dict[Node, Grads] = {}  # what has arrived at nodes that are not ready
         self.ready = _ReadyQueue()
         self.selective = False  # True: only what leads to `inputs` runs
@@ -204,8 +206,8 @@ class Task:
 
         RuntimeError for a leaf that `autograd.grad` asks for: PyTorch cannot tell there either.
         """
-        if not self.selective or node not in self.seen:
-            return node in self.seen
+        if not self.selective or node not in self.dependencies:
+            return node in self.dependencies
         if node in self.captures and isinstance(node, AccumulateGrad):
             raise RuntimeError(
                 "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). "
@@ -223,9 +225,9 @@ class Task:
         """The whole pass: find the nodes, start with the roots' gradients, run what becomes ready."""
         starts: Edges = [tensor.gradient_edge() for tensor in roots]
         self.only_root = starts[0][0] if len(starts) == 1 else None  # as in PyTorch its tensor's hooks run in any case
-        order = self._discover([node for node, _ in starts])
+        self._discover([node for node, _ in starts])
         if edges is not None:
-            self._select(order, edges, capture)
+            self._select(edges, capture)
         self.captured: list[Tensor | None] = [None] * (len(edges or ()) if capture else 0)
         for i, ((node, nr), seed) in enumerate(zip(starts, seeds, strict=True)):
             self._deliver(node, nr, _fitting(seed, node.input_metadata[nr], "backward was given", i))
@@ -249,27 +251,16 @@ class Task:
             node, grads = self.ready.pop()
             self._evaluate(node, grads)
 
-    def _discover(self, starts: list[Node]) -> list[Node]:
-        """Count the edges into each node that can be reached; return the nodes in the order of discovery."""
-        order: list[Node] = []
-        self.seen: set[Node] = set()
-        for node in starts:
-            self.dependencies[node] = self.dependencies.get(node, 0) + 1  # the edge from outside
-        stack = list(starts)
-        while stack:
-            node = stack.pop()
-            if node in self.seen:
-                continue
-            self.seen.add(node)
-            order.append(node)
-            for successor, _ in node.next_functions:
-                if successor is not None:
-                    self.dependencies[successor] = self.dependencies.get(successor, 0) + 1
-                    if successor not in self.seen:
-                        stack.append(successor)
-        return order
+    def _discover(self, starts: list[Node]) -> None:
+        """Count the edges into each node that can be reached, and one from outside into each root."""
+        arrived = list(starts)
+        while arrived:
+            node = arrived.pop()
+            self.dependencies[node] = self.dependencies.get(node, 0) + 1
+            if self.dependencies[node] == 1:  # met for the first time
+                arrived += [successor for successor, _ in node.next_functions if successor is not None]
 
-    def _select(self, order: list[Node], edges: Edges, capture: bool) -> None:
+    def _select(self, edges: Edges, capture: bool) -> None:
         """Mark the nodes that lie on a way to one of the edges."""
         self.selective = True
         for index, (node, nr) in enumerate(edges):
@@ -278,7 +269,7 @@ class Task:
             else:
                 self.needed.add(node)
         consumers: dict[Node, list[Node]] = {}
-        for node in order:
+        for node in self.dependencies:
             for successor, _ in node.next_functions:
                 if successor is not None:
                     consumers.setdefault(successor, []).append(node)
@@ -325,17 +316,14 @@ class Task:
         if node._pre_hooks:
             grads = _node_pre_hooks(node, grads)
         arrived = tuple(grads) if node._post_hooks else ()
-        results = _validated(node, self._run(node, grads))
+        if self.selective:
+            wanted = [n in self.needed or n in self.captures for n, _ in node.next_functions]
+            results = _validated(node, node.run_for(grads, wanted))
+        else:
+            results = _validated(node, node.run(grads))
         if node._post_hooks:
             results = _node_post_hooks(node, results, arrived)
         return results
-
-    def _run(self, node: Node, grads: Grads) -> tuple[Tensor | None, ...]:
-        """The node itself; in a pass for some inputs only, with what is wanted of it."""
-        if not self.selective:
-            return node.run(grads)
-        wanted = [n in self.needed or n in self.captures for n, _ in node.next_functions]
-        return node.run_for(grads, wanted)
 
 
 def _in_new_thread(function: Callable[[], None]) -> None:

@@ -64,10 +64,10 @@ class FunctionCtx(Node):
 
     def _keep(self) -> None:
         """Save what `save_for_backward` was given. Done when the outputs have their places in the graph."""
-        self._saved = tuple(
-            [t if t is None else SavedTensor(t, t._grad_fn is self or _in(t, self._dirty)) for t in self._to_save]
-        )
-        self._to_save = ()  # held by the node they would make a cycle
+        dirty, kept = self._dirty, []
+        for t in self._to_save:
+            kept.append(t if t is None else SavedTensor(t, t._grad_fn is self or (dirty != () and _in(t, dirty))))
+        self._saved, self._to_save = tuple(kept), ()  # tensors held by the node itself would make a cycle
 
     def release_saved(self) -> None:
         """Forget what was saved; `backward` cannot run again."""

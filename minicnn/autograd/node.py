@@ -11,7 +11,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from sys import getrefcount
 from typing import Any, NamedTuple
@@ -49,11 +49,11 @@ class Node:
     _tensor_hooks: tuple[tuple[OrderedDict, int], ...] = ()  # (hook dict of an output tensor, its output number)
     _retains_grad: dict[int, weakref.ref] | None = None  # output number -> the tensor that wants its gradient
 
+    next_functions: tuple[tuple[Node | None, int], ...] = ()
+    input_metadata: Sequence[tuple[tuple[int, ...], Any]] = ()  # (shape, dtype) of each output's gradient
     _detached: tuple[int, ...] = ()  # output numbers whose tensors were detached in place
 
     def __init__(self) -> None:
-        self.next_functions: tuple[tuple[Node | None, int], ...] = ()
-        self.input_metadata: list[tuple[tuple[int, ...], np.dtype]] = []  # (shape, dtype) of each output's gradient
         self._order = next(_sequence)
 
     def name(self) -> str:
@@ -67,7 +67,7 @@ class Node:
     def _sequence_nr(self) -> int:
         return self._order
 
-    def _input_metadata(self) -> list[tuple[tuple[int, ...], np.dtype]]:
+    def _input_metadata(self) -> Sequence[tuple[tuple[int, ...], Any]]:
         return self.input_metadata
 
     def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:

@@ -289,11 +289,6 @@ class LogSoftmax(Op):
 # Element by element ---------------------------------------------------------------------------------------------------
 
 
-def _no_booleans(input: Tensor, text: str) -> None:
-    if input.array.dtype.kind == "b":
-        raise unsupported(text)
-
-
 def _apply(op: type[Op], inplace: bool, input: Tensor, *args: Any) -> Tensor:
     """The operation's result; or `input` itself with the result written into it, with `Tensor.relu_`'s errors."""
     return input._inplace(op.apply, *args) if inplace else op.apply(input, *args)
@@ -301,7 +296,8 @@ def _apply(op: type[Op], inplace: bool, input: Tensor, *args: Any) -> Tensor:
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0). RuntimeError for booleans."""
-    _no_booleans(input, "Boolean inputs not supported for relu")
+    if input.array.dtype.kind == "b":
+        raise unsupported("Boolean inputs not supported for relu")
     return _apply(Relu, inplace, input, inplace)
 
 
@@ -398,7 +394,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """x clipped to [min_val, max_val]. ValueError if there is nothing between them."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    _no_booleans(input, "Bool inputs not supported for hardtanh")
+    if input.array.dtype.kind == "b":
+        raise unsupported("Bool inputs not supported for hardtanh")
     if input.array.dtype.kind == "u" and min_val < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     return _apply(Hardtanh, inplace, input, min_val, max_val)

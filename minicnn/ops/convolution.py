@@ -194,9 +194,9 @@ def _check(
         raise RuntimeError(
             f"Expected 3D (unbatched) or 4D (batched) input to {function}, but got input of size: {list(shape)}"
         )
-    if groups <= 0:
-        raise RuntimeError("non-positive groups is not supported")
-    if size[0] % groups or not size[0]:
+    if groups <= 0 or size[0] % groups or not size[0]:
+        if groups <= 0:
+            raise RuntimeError("non-positive groups is not supported")
         rule, printed = ("divisible by", [list(size)]) if size[0] >= groups else ("at least", list(size))
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be {rule} {groups} at dimension 0, but got weight of size {printed} "
@@ -226,9 +226,9 @@ def _check(
 def _two(name: str, value: Any, least: int = 0) -> Two:
     """A convolution's stride, padding ... as (height, width): two integers, neither below `least`."""
     values = pair(value)
-    if len(values) == 1:
-        values *= 2
     if len(values) != 2:
+        if len(values) == 1:
+            return _two(name, values[0], least)
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of 2 values to match the convolution dimensions, but "
             f"got {name}={list(values)}"
