@@ -107,7 +107,7 @@ class FunctionCtx(Node):
                 f"{self.name()} returned an object of type {type(grad).__name__} at position {position}: expected a Tensor "
                 "or None"
             )
-        return Tensor.wrap(grad)
+        return Tensor.wrap(np.asarray(grad))
 
 
 class OpCtx(FunctionCtx):

@@ -91,7 +91,7 @@ def _check(func: Callable, inputs: tuple, checked: list[int], eps: float, atol: 
             continue
         v = _unit(rng, y.array.shape)
         seed = Tensor.wrap(v.astype(y.array.dtype))
-        grads = grad(y, tensors, seed, retain_graph=True, allow_unused=True)
+        grads: Any = grad(y, tensors, seed, retain_graph=True, allow_unused=True)
         for j, (u, changes), g in zip(checked, numerical, grads, strict=True):
             measured = float(np.sum(v * changes[i]))
             computed = 0.0 if g is None else float(np.sum(g.array * u))
