@@ -327,8 +327,11 @@ class Op(Function):
             ctx.needs_input_grad = tuple([node is not None for node, _ in edges])  # None: a view made under no_grad
             ctx._slots = range(1, len(args)) if cls.takes_a_list else range(min(cls.slots, len(args)))
             ctx.next_functions = tuple([edges[i] for i in ctx._slots])
-        with np.errstate(all="ignore"):  # PyTorch does not warn of overflow, or of 0 / 0
+        if cls.is_view:
             result = cls.forward(ctx, *args)
+        else:
+            with np.errstate(all="ignore"):  # PyTorch does not warn of overflow, or of 0 / 0
+                result = cls.forward(ctx, *args)
         several = isinstance(result, tuple)
         outputs = [t if isinstance(t, Tensor) else Tensor.wrap(t) for t in (result if several else (result,))]
         if recorded:
