@@ -251,11 +251,7 @@ class Tensor:
     @property
     def T(self) -> Tensor:
         """The dimensions in reverse order; a view."""
-        return (
-            ops.permute(self, tuple(reversed(range(self.array.ndim))))
-            if self.array.ndim != 2
-            else ops.permute(self, (1, 0))
-        )
+        return ops.permute(self, tuple(reversed(range(self.array.ndim))))
 
     @property
     def mT(self) -> Tensor:
@@ -792,6 +788,8 @@ class Tensor:
         """min(max(self, min), max): values cut off at bounds that are numbers or tensors, of the common shape."""
         return ops.clamp(self, min, max)
 
+    clip = clamp
+
     def clamp_min(self, min: Any) -> Tensor:
         """The larger of this tensor and `min`, a number or a tensor, of their common shape."""
         return ops.clamp_min(self, min)
@@ -839,6 +837,8 @@ class Tensor:
     def abs(self) -> Tensor:
         """The size of each element without its sign, of the same shape. NotImplementedError for booleans."""
         return ops.abs(self)
+
+    absolute = abs
 
     def sign(self) -> Tensor:
         """-1, 0 or 1, of the same shape and type; 0 for NaN."""
@@ -1136,10 +1136,6 @@ class Tensor:
         """The angle between -pi / 2 and pi / 2 with this tangent, of the same shape."""
         return ops.atan(self)
 
-    def absolute(self) -> Tensor:
-        """Another name of `abs`: the size of each element without its sign, of the same shape."""
-        return ops.abs(self)
-
     def view(self, *shape: Any) -> Tensor:
         """The same memory in another shape."""
         return ops.view(self, _numbers(shape))
@@ -1235,10 +1231,6 @@ class Tensor:
     def log_softmax(self, dim: _int, dtype: _dtype | None = None) -> Tensor:
         """log(softmax(self)) along `dim`, without overflow, of the same shape; with `dtype`, in that type."""
         return ops.log_softmax(self if dtype is None else self.to(dtype), dim)
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        """Another name of `clamp`: values cut off at bounds that are numbers or tensors, of the common shape."""
-        return ops.clamp(self, min, max)
 
     def multinomial(self, num_samples: _int, replacement: _bool = False) -> Tensor:
         """Indices drawn with probabilities proportional to this vector."""
@@ -1392,20 +1384,7 @@ class Tensor:
         """In place: running sums along `dim`; integers in int64."""
         return self._inplace(ops.cumsum, dim)
 
-    def __iadd__(self, other: Any) -> Tensor:
-        return self.add_(other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self.sub_(other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self.mul_(other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self.div_(other)
-
-    def __ipow__(self, other: Any) -> Tensor:
-        return self.pow_(other)
+    __iadd__, __isub__, __imul__, __itruediv__, __ipow__ = add_, sub_, mul_, div_, pow_
 
     def copy_(self, src: Any, non_blocking: _bool = False) -> Tensor:
         """The values of `src`, broadcast and converted to this tensor's shape and type."""

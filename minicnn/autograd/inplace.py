@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn._types import CATEGORY
+from minicnn._types import CATEGORY, short_name
 from minicnn.autograd import grad_mode
 from minicnn.autograd.node import FREED, Node, saved_hooks, strip_backward
 
@@ -210,7 +210,7 @@ def assign(tensor: Tensor, result: Tensor, constant: bool = False) -> Tensor:
     if new.shape != to.shape:
         raise RuntimeError(f"output with shape {list(to.shape)} doesn't match the broadcast shape {list(new.shape)}")
     if CATEGORY[new.dtype.kind] > CATEGORY[to.dtype.kind]:
-        source, target = (t.dtype.tensor_type.removesuffix("Tensor") for t in (result, tensor))
+        source, target = (short_name(t.dtype) for t in (result, tensor))
         raise RuntimeError(f"result type {source} can't be cast to the desired output type {target}")
     if _overlaps(to) and not constant:
         raise RuntimeError(

@@ -13,7 +13,8 @@ from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import CATEGORY, dtype, short_name
 
-Number = (bool, int, float, complex, np.number, np.bool_)
+Pair = Any  # an argument for height and width: an int, or two of them
+Two = tuple[int, int]  # the same, worked out
 
 _default_dtype: np.dtype = np.dtype(np.float32)
 

@@ -11,17 +11,7 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.ops._common import (
-    Number,
-    fitting,
-    floating,
-    implemented,
-    operand,
-    operands,
-    result_type,
-    single,
-    unsupported,
-)
+from minicnn.ops._common import fitting, floating, implemented, operand, operands, result_type, single, unsupported
 from minicnn.ops.elementwise import reciprocal
 
 __all__ = [
@@ -345,14 +335,14 @@ def _difference_type(input: Any, other: Any) -> np.dtype:
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input, of their common shape. RuntimeError for booleans, or if the shapes do not broadcast."""
-    if alpha == 1 and isinstance(other, Number):
+    if alpha == 1 and not isinstance(other, Tensor):
         return Rsub.apply(input, other, _difference_type(input, other))
     return sub(other, input, alpha=alpha)
 
 
 def mul(input: Any, other: Any) -> Tensor:
     """input * other, of their common shape. RuntimeError if the shapes do not broadcast."""
-    if isinstance(input, Number):
+    if not isinstance(input, Tensor):
         input, other = other, input
     return Mul.apply(input, other, result_type(input, other))
 
@@ -370,7 +360,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         kind = _quotient_type(f"div_{rounding_mode}_cpu", input, other)
         return DivRounded.apply(input, other, rounding_mode, kind)
     kind = floating(result_type(input, other))
-    if isinstance(input, Number):
+    if not isinstance(input, Tensor):
         return mul(reciprocal(other), input)
     return Div.apply(input, other, kind)
 

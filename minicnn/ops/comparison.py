@@ -10,16 +10,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
-from minicnn.ops._common import (
-    Number,
-    broadcast_shapes,
-    fitting,
-    implemented,
-    need_tensor,
-    operand,
-    operands,
-    result_type,
-)
+from minicnn.ops._common import broadcast_shapes, fitting, implemented, need_tensor, operand, operands, result_type
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "equal", "ge", "gt", "isclose", "isfinite", "isinf",
@@ -70,7 +61,9 @@ class Where(Op):
     @staticmethod
     def forward(ctx, a, b, condition, kind):
         ctx.save_for_backward(condition)
-        x, y = (fitting(t, kind) if kind.kind in "ui" and isinstance(t, Number) else operand(t, kind) for t in (a, b))
+        x, y = (
+            operand(t, kind) if isinstance(t, Tensor) or kind.kind not in "ui" else fitting(t, kind) for t in (a, b)
+        )
         broadcast_shapes(condition.array.shape, x.shape, y.shape)
         return np.where(condition.array, x, y)
 

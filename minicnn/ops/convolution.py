@@ -11,13 +11,11 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
+from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
-from minicnn.ops._common import need_tensor, pair
+from minicnn.ops._common import Pair, Two, need_tensor, pair
 from minicnn.ops.padding import pad
-
-Pair = Any  # an int, or two of them for height and width
-Two = tuple[int, int]
 
 
 class Convolution(Op):
@@ -214,7 +212,7 @@ def _check(
         )
     for name, other in (("bias", bias), ("weight", weight)):
         if other is not None and other.array.dtype != input.array.dtype:
-            a, b = (t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (input, other))
+            a, b = (short_name(t.dtype).lower() for t in (input, other))
             raise RuntimeError(f"Input type ({a}) and {name} type ({b}) should be the same")
     if bias is not None and bias.array.shape != (O,):
         raise RuntimeError(

@@ -111,7 +111,7 @@ def _to_factors(
 
 def _same_dtype(a: Tensor, b: Tensor) -> None:
     if a.array.dtype != b.array.dtype:
-        kinds = [t.dtype.tensor_type.removesuffix("Tensor").lower() for t in (a, b)]
+        kinds = [short_name(t.dtype).lower() for t in (a, b)]
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {kinds[0]} != {kinds[1]}")
     implemented("addmm_impl_cpu_", a.array.dtype, "uifc")
 
@@ -249,7 +249,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is None:
         return matmul(input, turned)
     if input.array.dtype != weight.array.dtype:
-        first, second = (tensor.dtype.tensor_type.removesuffix("Tensor") for tensor in (input, weight))
+        first, second = (short_name(tensor.dtype) for tensor in (input, weight))
         raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {first} and {second}")
     if len(given) == 2:
         return addmm(bias, input, turned)

@@ -8,11 +8,8 @@ from typing import Any
 from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.ops._common import need_tensor, pair
+from minicnn.ops._common import Pair, Two, need_tensor, pair
 from minicnn.ops.reduction import mean
-
-Pair = Any  # an int, or two of them for height and width
-Two = tuple[int, int]
 
 
 class MaxPool2DWithIndices(Op):

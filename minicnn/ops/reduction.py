@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn import kernels
-from minicnn._tensor import Tensor
+from minicnn._tensor import Dims, Tensor
 from minicnn._types import short_name
 from minicnn.autograd.function import Op
 from minicnn.ops import comparison, elementwise
@@ -19,8 +18,6 @@ __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "median", "min", "nansum", "norm",
     "prod", "std", "sum", "var",
 ]  # fmt: skip
-
-Dims = int | Sequence[int] | None
 
 
 class ValuesIndices(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn._tensor import Tensor
+from minicnn._tensor import Dims, Tensor
 from minicnn.autograd.function import Op
 from minicnn.ops._common import implemented, wide, wrap_dim, wrap_dims
-from minicnn.ops.reduction import Dims, ValuesIndices, values_indices
+from minicnn.ops.reduction import ValuesIndices, values_indices
 
 __all__ = ["argsort", "bincount", "count_nonzero", "cumsum", "histc", "sort", "topk", "unique"]
 
