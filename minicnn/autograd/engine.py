@@ -248,7 +248,7 @@ class Task:
     def _walk(self) -> None:
         """Run the nodes, each as soon as it is ready, until none is left."""
         while self.ready:
-            node, grads = self.ready.pop()
+            node, grads = self.ready.take()
             self._evaluate(node, grads)
 
     def _discover(self, starts: list[Node]) -> None:
@@ -291,7 +291,7 @@ class Task:
             held = grads[nr]
             grads[nr] = value if held is None else Tensor.wrap(held.array + value.array)
         if self.dependencies[node] == 0:
-            self.ready.push(node, self.waiting.pop(node))
+            self.ready.put(node, self.waiting.pop(node))
 
     def _evaluate(self, node: Node, grads: Grads) -> None:
         """One node's turn: keep what was asked for, run it, pass its gradients on."""
@@ -437,49 +437,43 @@ def sum_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 # --- the queue ----------------------------------------------------------------------------------------------------------
 
 
-class _ReadyQueue:
-    """A binary heap of nodes, the last created on top and leaves above all.
+class _ReadyQueue(list):
+    """A binary heap of (key, node, its gradients), the node created last on top and leaves above all.
 
     Leaves are equal among themselves. Which of them comes first is then up to the heap; this one moves its elements as
     `std::push_heap` and `std::pop_heap` of libstdc++ do, so that event logs can be compared with PyTorch's.
     """
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, Node, Grads]] = []
+    def put(self, node: Node, grads: Grads) -> None:
+        """Let the node wait for its turn."""
+        self.append((float("inf") if isinstance(node, AccumulateGrad) else node._order, node, grads))
+        self._rise(len(self) - 1)
 
-    def __bool__(self) -> bool:
-        return bool(self._heap)
-
-    def push(self, node: Node, grads: Grads) -> None:
-        key = float("inf") if isinstance(node, AccumulateGrad) else node._order
-        self._heap.append((key, node, grads))
-        self._rise(len(self._heap) - 1, 0)
-
-    def pop(self) -> tuple[Node, Grads]:
-        heap = self._heap
-        top, last = heap[0], heap.pop()
-        if heap:
-            hole, n = 0, len(heap)
+    def take(self) -> tuple[Node, Grads]:
+        """The node whose turn it is."""
+        top, last = self[0], self.pop()
+        if self:
+            hole, n = 0, len(self)
             while 2 * hole + 2 < n:  # the hole sinks to the bottom along the larger children; of equals, the right one
                 child = 2 * hole + 2
-                if heap[child][0] < heap[child - 1][0]:
+                if self[child][0] < self[child - 1][0]:
                     child -= 1
-                heap[hole] = heap[child]
+                self[hole] = self[child]
                 hole = child
             if 2 * hole + 2 == n:
-                heap[hole] = heap[n - 1]
+                self[hole] = self[n - 1]
                 hole = n - 1
-            heap[hole] = last
-            self._rise(hole, 0)
+            self[hole] = last
+            self._rise(hole)
         return top[1], top[2]
 
-    def _rise(self, hole: int, top: int) -> None:
-        heap = self._heap
-        item = heap[hole]
-        while hole > top and heap[(hole - 1) // 2][0] < item[0]:
-            heap[hole] = heap[(hole - 1) // 2]
+    def _rise(self, hole: int) -> None:
+        """Move what stands at `hole` up until nothing smaller is above it."""
+        item = self[hole]
+        while hole > 0 and self[(hole - 1) // 2][0] < item[0]:
+            self[hole] = self[(hole - 1) // 2]
             hole = (hole - 1) // 2
-        heap[hole] = item
+        self[hole] = item
 
 
 _tensor.engine = sys.modules[__name__]  # for `Tensor.backward`
