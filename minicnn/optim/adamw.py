@@ -7,6 +7,7 @@ from typing import Any
 
 from minicnn._tensor import Tensor
 from minicnn.optim.adam import Adam
+from minicnn.optim.optimizer import given
 
 __all__ = ["AdamW"]
 
@@ -32,20 +33,7 @@ class AdamW(Adam):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            foreach=foreach,
-            maximize=maximize,
-            capturable=capturable,
-            differentiable=differentiable,
-            fused=fused,
-            decoupled_weight_decay=True,
-        )
+        super().__init__(**given(locals()), decoupled_weight_decay=True)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

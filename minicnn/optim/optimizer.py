@@ -292,9 +292,15 @@ _AT_LEAST_ZERO = {
 }  # fmt: skip
 
 
+def given(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a method out of its `locals()`, when they are all that it has."""
+    return {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+
+
 def checked(arguments: dict[str, Any]) -> dict[str, Any]:
     """The settings among the arguments of a formula's `__init__` (its `locals()`); ValueError if one is out of its range."""
-    settings = {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
+    settings = given(arguments)
+    del settings["params"]
     if isinstance(settings["lr"], Tensor) and settings["lr"].numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
     for name, text in _AT_LEAST_ZERO.items():
