@@ -29,9 +29,8 @@ from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
 
 POINTS = 36  # in two dimensions
 OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs
-ERROR = (
-    2.0**-20
-)  # times the largest |pixel| of the image and the sum of the |weights|: the most that an output is off by
+# Times the largest |pixel| of the image and the sum of the |weights|: the most that an output is off by.
+ERROR = 2.0**-20
 SMALLEST = 2.0**-100  # the largest |pixel| of an image, unless it is 0
 EVEN = 512  # times the mean |pixel|: the most that the largest |pixel| of an image may be
 TILES = 2**21  # numbers in the values of one block of tiles, which should stay in the processor's cache
@@ -132,25 +131,29 @@ def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) 
 def is_even(x: np.ndarray) -> bool:
     """Whether no number of an image (N, C, H, W) is more than EVEN times their mean magnitude, all are finite, and not all so small
     that the sums lose digits."""
-    largest, total = np.empty(x.shape[:2], x.dtype), np.empty(x.shape[:2], x.dtype)
-    run(_magnitudes, largest.size, x.size // 8, x, largest, total)
-    total, largest = total.sum(axis=1, dtype=np.float64), largest.max(axis=1).astype(np.float64)
-    even = np.isfinite(total) & (largest * x[0].size <= EVEN * total) & ((largest == 0) | (largest >= SMALLEST))
+    largest, total = np.empty(x.shape[:2], np.int32), np.empty(x.shape[:2], x.dtype)
+    run(_magnitudes, largest.size, x.size // 64, x, largest, total)
+    sums, most = total.sum(axis=1, dtype=np.float64), largest.max(axis=1).view(np.float32).astype(np.float64)
+    even = np.isfinite(sums) & (most * x[0].size <= EVEN * sums) & ((most == 0) | (most >= SMALLEST))
     return bool(even.all())
 
 
 @jit_sums
 def _magnitudes(x, largest, total, start, stop):
-    """The largest magnitude and the sum of the magnitudes of each plane. Unit: a plane (n, c)."""
+    """The largest magnitude, as its 32 bits, and the sum of the magnitudes of each plane. Unit: a plane (n, c).
+
+    Magnitudes are in the order of their bits, NaN above infinity, and a maximum of integers is found in vectors.
+    """
     C = x.shape[1]
     for unit in range(start, stop):
         n, c = unit // C, unit % C
         plane = x[n, c].reshape(-1)
-        most, whole = x.dtype.type(0), x.dtype.type(0)
+        bits = plane.view(np.int32)
+        most, whole = np.int32(0), x.dtype.type(0)
         for i in range(len(plane)):
-            size = abs(plane[i])
-            most = size if size > most else most
-            whole += size
+            whole += abs(plane[i])
+        for i in range(len(bits)):
+            most = max(most, bits[i] & np.int32(0x7FFFFFFF))
         largest[n, c], total[n, c] = most, whole
 
 
@@ -169,7 +172,7 @@ def convolve(
     out = np.empty((N, O, OH, OW), x.dtype)
     bias = np.zeros(O, x.dtype) if bias is None else bias
     weight = np.ascontiguousarray(weight)
-    strange = np.zeros(O, np.int64)  # how many outputs of each channel are infinite or NaN
+    nonfinite = np.zeros(O, np.int64)  # how many outputs of each channel are infinite or NaN
     bands = N * down  # a band is one row of tiles
     blocks = -(-bands // max(1, min(MOST_TILES, TILES // (POINTS * C)) // across))
     step = -(-bands // blocks)
@@ -178,9 +181,9 @@ def convolve(
         count = min(step, bands - first)
         values = scratch("values", (POINTS, -(-count * across // PANEL), C, PANEL), x.dtype)
         run(_evaluate_tiles, C, values.size, x, values, m, *padding, first, count, down, across)
-        arguments = values, weight, turned, rows, out, bias, strange, first, count, down, across
+        arguments = values, weight, turned, rows, out, bias, nonfinite, first, count, down, across
         run(_multiply, -(-O // rows), values.size // C * O, *arguments)
-    return out, not strange.any()
+    return out, not nonfinite.any()
 
 
 @jit
@@ -257,7 +260,7 @@ def _gather(points, pitch, bands, tiles, first, across, count):
 
 
 @jit
-def _multiply(values, weight, turned, most, out, bias, strange, first, count, down, across, start, stop):
+def _multiply(values, weight, turned, most, out, bias, nonfinite, first, count, down, across, start, stop):
     """All that remains, for a few output channels at a time. Unit: `most` output channels.
 
     Transform their kernels, multiply them with the tiles at each of the 36 points, and transform the products back. The input
@@ -303,7 +306,7 @@ def _multiply(values, weight, turned, most, out, bias, strange, first, count, do
                 for r in range(min(ROWS, rows - block * ROWS)):
                     o = unit * most + block * ROWS + r
                     mine = patches[r * PANEL :]
-                    strange[o] += _put_together(mine, line, out, o, bias[o], m, first, *place, down, across)
+                    nonfinite[o] += _put_together(mine, line, out, o, bias[o], m, first, *place, down, across)
 
 
 @jit
@@ -380,7 +383,7 @@ def _put_together(patches, line, out, o, bias, m, first, t, some, down, across):
     Returns how many of them are infinite or NaN.
     """
     OH = out.shape[2]
-    done = strange = 0
+    done = nonfinite = 0
     while done < some:
         band, q = (t + done) // across, (t + done) % across
         length = min(across - q, some - done)
@@ -398,6 +401,6 @@ def _put_together(patches, line, out, o, bias, m, first, t, some, down, across):
             for w in range(min(length * m, len(target))):
                 value = line[w] + bias
                 target[w] = value
-                strange += value - value != 0
+                nonfinite += value - value != 0
         done += length
-    return strange
+    return nonfinite
