@@ -1,4 +1,7 @@
-"""From many numbers to few: sums, means, extremes, norms."""
+"""From many numbers to few: sums, means, extremes, norms.
+
+A result over `dim` has input's shape without these dimensions, or with length 1 there for `keepdim`; without `dim` it is 0-d.
+"""
 
 from __future__ import annotations
 
@@ -344,7 +347,10 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """Mean over the dimensions `dim`, or over all. RuntimeError for integers, unless `dtype` is given."""
+    """Mean over the dimensions `dim`, or over all: input's shape without them, or with 1 for `keepdim`.
+
+    RuntimeError for integers, unless `dtype` is given.
+    """
     if dtype is not None:
         input = elementwise.to_dtype(input, dtype.numpy)
     if input.array.dtype.kind not in "fc":
@@ -364,35 +370,28 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor
 def _pick(
     name: str, one: type[Op], everything: type[Op], input: Tensor, dim: int | None, keepdim: bool
 ) -> Tensor | ValuesIndices:
+    dims = _reduced(name, input, dim)
     if dim is None:
-        if input.array.size == 0:
-            raise RuntimeError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
-                "the 'dim' argument."
-            )
-        return everything.apply(input, tuple(range(input.array.ndim)), False)
-    dim = wrap_dim(dim, input.array.ndim)
-    if input.array.ndim and input.array.shape[dim] == 0:
-        raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
-    return values_indices(name, one.apply(input, dim, keepdim))
+        return everything.apply(input, dims, False)
+    return values_indices(name, one.apply(input, wrap_dim(dim, input.array.ndim), keepdim))
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | ValuesIndices:
-    """The largest element; with `dim`, (values, indices) along it; with a second tensor, `maximum` of both."""
+    """The largest element: (); with `dim`, (values, indices) along it; with a second tensor, `maximum` of both."""
     if isinstance(dim, Tensor):
         return comparison.maximum(input, dim)
     return _pick("max", Max, MaxAll, input, dim, keepdim)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | ValuesIndices:
-    """The smallest element; with `dim`, (values, indices) along it; with a second tensor, `minimum` of both."""
+    """The smallest element: (); with `dim`, (values, indices) along it; with a second tensor, `minimum` of both."""
     if isinstance(dim, Tensor):
         return comparison.minimum(input, dim)
     return _pick("min", Min, MinAll, input, dim, keepdim)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
-    """The lower median of all, or (values, indices) along `dim`."""
+    """The lower median of all elements: (); with `dim`, (values, indices) along it."""
     implemented("median_cpu", input.array.dtype, "uif")
     if dim is None and input.array.size == 0 and input.array.dtype.kind == "f":
         return MedianAll.apply(input, tuple(range(input.array.ndim)), False)
@@ -400,12 +399,12 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
-    """The largest over `dim`; equal ones share the gradient."""
+    """The largest over the dimensions `dim`, or over all; equal ones share the gradient. IndexError if there is none."""
     return Amax.apply(input, _reduced("amax", input, dim), keepdim)
 
 
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
-    """The smallest over `dim`; equal ones share the gradient."""
+    """The smallest over the dimensions `dim`, or over all; equal ones share the gradient. IndexError if there is none."""
     return Amin.apply(input, _reduced("amin", input, dim), keepdim)
 
 
@@ -437,12 +436,12 @@ def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the largest, the first of several; without `dim` in the flattened tensor."""
+    """The index of the largest along `dim`, the first of several, int64; without `dim` in the flattened tensor: ()."""
     return _arg("argmax", input, dim, keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the smallest, the first of several; without `dim` in the flattened tensor."""
+    """The index of the smallest along `dim`, the first of several, int64; without `dim` in the flattened tensor: ()."""
     return _arg("argmin", input, dim, keepdim)
 
 
