@@ -224,6 +224,10 @@ def rule_conversion(torch, log):
     log(norm.weight.grad.dtype, norm.float().weight.dtype, norm.to(torch.float64).weight.dtype)
     log(norm.to("cpu", torch.float32).weight.dtype, norm.to(known(torch, 1).double()).bias.dtype, norm.cpu() is norm)
     log(norm.to(device="cpu", dtype=torch.float32).weight.dtype, norm.type(torch.float64).weight.dtype)
+    log(norm.to(torch.float32, non_blocking=True, memory_format=None).weight.dtype)
+    for target in (norm, norm.weight):
+        with contextlib.suppress(TypeError):  # the texts are not ours
+            log(target.to("cpu", kind=torch.float32))
     attempt(log, norm.to, torch.int64)
 
 
