@@ -192,7 +192,35 @@ def _pairs(source: Iterable[Any], name: str) -> Iterator[tuple[str, Any]]:
         yield pair[0], pair[1]
 
 
-class ModuleDict(Module):
+class _Named(Module):
+    """What `ModuleDict` and `ParameterDict` share: entries by name."""
+
+    __getitem__: Any
+    __delitem__: Any
+    keys: Any
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys()
+
+    def pop(self, key: str) -> Any:
+        """Remove an entry and return its value."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        for key in list(self):
+            del self[key]
+
+
+class ModuleDict(_Named):
     """A dictionary of modules, in the order of insertion. It has no forward."""
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
@@ -208,23 +236,6 @@ class ModuleDict(Module):
 
     def __delitem__(self, key: str) -> None:
         del self._modules[key]
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._modules
-
-    def clear(self) -> None:
-        """Remove all modules."""
-        self._modules.clear()
-
-    def pop(self, key: str) -> Module:
-        """Remove a module and return it."""
-        return self._modules.pop(key)
 
     def keys(self) -> Any:
         """The names, in order."""
@@ -309,7 +320,7 @@ class ParameterList(Module):
         raise RuntimeError("ParameterList should not be called.")
 
 
-class ParameterDict(Module):
+class ParameterDict(_Named):
     """A dictionary whose tensors are parameters of the module that owns it."""
 
     def __init__(self, parameters: Any = None) -> None:
@@ -329,17 +340,8 @@ class ParameterDict(Module):
         del self._keys[key]
         delattr(self, _string_key(key))
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
-
     def __reversed__(self) -> Iterator[str]:
         return reversed(self._keys)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._keys
 
     def keys(self) -> Any:
         """The names, in order."""
@@ -363,21 +365,10 @@ class ParameterDict(Module):
             self[key] = default
         return self[key]
 
-    def pop(self, key: str) -> Any:
-        """Remove an entry and return its value."""
-        value = self[key]
-        del self[key]
-        return value
-
     def popitem(self) -> tuple[str, Any]:
         """Remove the entry that was added last and return it as (key, value)."""
         key = next(reversed(self._keys))
         return key, self.pop(key)
-
-    def clear(self) -> None:
-        """Remove all entries."""
-        for key in list(self._keys):
-            del self[key]
 
     def copy(self) -> ParameterDict:
         """A new ParameterDict with the same parameters."""
