@@ -12,7 +12,7 @@ text, and lists and dicts of them gives a `ForbiddenError`, which is a WeightsEr
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 FileName = str | os.PathLike[str]
+WRITERS = {".safetensors": write_safetensors, ".npz": write_npz}  # by suffix; everything else is PyTorch's format
 
 
 # --- the front door ---------------------------------------------------------------------------------------------------
@@ -84,19 +85,16 @@ def save(obj: Any, f: FileName | BinaryIO, *, metadata: Mapping[str, str] | None
     """
     if metadata is not None and not all(isinstance(part, str) for pair in metadata.items() for part in pair):
         raise TypeError("metadata must be text: {str: str}")
-    if not isinstance(f, str | os.PathLike):
-        _without_metadata(metadata, type(f).__name__)
-        write_torch(obj, f)
-        return
-    path = Path(f)
-    if path.suffix in (".safetensors", ".npz"):
-        arrays, texts = _arrays(obj), dict(metadata) if metadata else None
-        with atomic_write(path) as file:
-            (write_safetensors if path.suffix == ".safetensors" else write_npz)(arrays, file, texts)
-        return
-    _without_metadata(metadata, path.suffix)
-    with atomic_write(path) as file:
-        write_torch(obj, file)
+    kind = Path(f).suffix if isinstance(f, str | os.PathLike) else type(f).__name__
+    write = WRITERS.get(kind)
+    if write is None and metadata is not None:
+        raise ValueError(f"metadata goes into .safetensors and .npz, not into {kind or 'a file without suffix'}")
+    arrays = _arrays(obj) if write else {}
+    with atomic_write(f) if isinstance(f, str | os.PathLike) else nullcontext(f) as file:
+        if write is None:
+            write_torch(obj, file)
+        else:
+            write(arrays, file, dict(metadata) if metadata else None)
 
 
 def read_metadata(f: FileName) -> dict[str, str]:
@@ -131,11 +129,6 @@ def _opened(f: FileName | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
-
-
-def _without_metadata(metadata: Mapping[str, str] | None, where: str) -> None:
-    if metadata is not None:
-        raise ValueError(f"metadata goes into .safetensors and .npz, not into {where or 'a file without suffix'}")
 
 
 def _arrays(obj: Any) -> dict[str, np.ndarray]:
