@@ -101,7 +101,7 @@ class ConvertImageDtype(Module):
 class Normalize(Module):
     """(x - mean) / std for each channel of (..., C, H, W)."""
 
-    _shown = ("mean", "std")
+    _extra_repr_names = ("mean", "std")
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Resize(Module):
 class CenterCrop(Module):
     """The middle of an image; see `functional.center_crop`."""
 
-    _shown = ("size",)
+    _extra_repr_names = ("size",)
 
     def __init__(self, size: int | Sequence[int]) -> None:
         super().__init__()

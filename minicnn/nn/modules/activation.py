@@ -33,7 +33,7 @@ class _Inplace(Module):
 class _AlongDim(Module):
     """An activation that looks at all numbers along one dimension."""
 
-    _shown = ("dim",)
+    _extra_repr_names = ("dim",)
     _checks_dim = True
 
     def __init__(self, dim: int | None = None) -> None:
@@ -53,7 +53,7 @@ class ReLU(_Inplace):
 class Hardtanh(_Inplace):
     """x clipped to [min_val, max_val]."""
 
-    _shown: tuple[str, ...] = ("min_val", "max_val")
+    _extra_repr_names: tuple[str, ...] = ("min_val", "max_val")
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Hardtanh(_Inplace):
 class ReLU6(Hardtanh):
     """min(max(x, 0), 6)."""
 
-    _shown = ()
+    _extra_repr_names = ()
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -91,7 +91,7 @@ class ReLU6(Hardtanh):
 class LeakyReLU(_Inplace):
     """x where positive, negative_slope x elsewhere."""
 
-    _shown = ("negative_slope",)
+    _extra_repr_names = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -111,7 +111,7 @@ class PReLU(Module):
         dtype: of the weight.
     """
 
-    _shown = ("num_parameters",)
+    _extra_repr_names = ("num_parameters",)
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class PReLU(Module):
 class ELU(_Inplace):
     """x where positive, alpha (exp(x) - 1) elsewhere."""
 
-    _shown = ("alpha",)
+    _extra_repr_names = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -234,7 +234,7 @@ class Softsign(Module):
 class Softplus(Module):
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
 
-    _shown = ("beta", "threshold")
+    _extra_repr_names = ("beta", "threshold")
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -248,7 +248,7 @@ class Softplus(Module):
 class Threshold(_Inplace):
     """x where x > threshold, `value` elsewhere."""
 
-    _shown = ("threshold", "value")
+    _extra_repr_names = ("threshold", "value")
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)

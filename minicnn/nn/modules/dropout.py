@@ -17,7 +17,7 @@ class Dropout(Module):
         inplace: write over the input.
     """
 
-    _shown = ("p", "inplace")
+    _extra_repr_names = ("p", "inplace")
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ __all__ = ["Flatten", "Unflatten"]
 class Flatten(Module):
     """Makes one dimension of those from `start_dim` to `end_dim`: by default (N, C, H, W) -> (N, C H W)."""
 
-    _shown = ("start_dim", "end_dim")
+    _extra_repr_names = ("start_dim", "end_dim")
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Flatten(Module):
 class Unflatten(Module):
     """Makes several dimensions of one: with dim=1, unflattened_size=(C, H, W): (N, C H W) -> (N, C, H, W)."""
 
-    _shown = ("dim", "unflattened_size")
+    _extra_repr_names = ("dim", "unflattened_size")
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()

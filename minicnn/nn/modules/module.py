@@ -298,7 +298,7 @@ class Module(StateDict):
     _forward_pre_hooks: Hooks
     _backward_hooks: Hooks
     _backward_pre_hooks: Hooks
-    _shown: tuple[str, ...] = ()  # the attributes that `extra_repr` prints
+    _extra_repr_names: tuple[str, ...] = ()  # the attributes that `extra_repr` prints
     call_super_init: bool = False  # True passes __init__'s arguments on to the next class in the order of resolution
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -661,7 +661,7 @@ class Module(StateDict):
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of the printed form: a layer's settings. For subclasses."""
-        return ", ".join([f"{name}={getattr(self, name)}" for name in self._shown])
+        return ", ".join([f"{name}={getattr(self, name)}" for name in self._extra_repr_names])
 
     def __repr__(self) -> str:
         extra = self.extra_repr()

@@ -15,7 +15,7 @@ __all__ = ["MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"]
 class _Window(Module):
     """A pooling layer with windows of a fixed size."""
 
-    _shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
+    _extra_repr_names: tuple[str, ...] = ("kernel_size", "stride", "padding")
 
     def __init__(self, kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class MaxPool2d(_Window):
         ceil_mode: also take windows that begin inside but reach over the far edge.
     """
 
-    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    _extra_repr_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class AdaptiveAvgPool2d(Module):
         output_size: one number or (OH, OW); None keeps the input's size.
     """
 
-    _shown = ("output_size",)
+    _extra_repr_names = ("output_size",)
 
     def __init__(self, output_size: Pair) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class AdaptiveMaxPool2d(Module):
         return_indices: return (maxima, indices), where index y W + x is the place of the first maximum in its plane.
     """
 
-    _shown = ("output_size",)
+    _extra_repr_names = ("output_size",)
 
     def __init__(self, output_size: Pair, return_indices: bool = False) -> None:
         super().__init__()
