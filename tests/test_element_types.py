@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import minicnn
+from minicnn._mirror import since
 
 pytestmark = pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")  # NumPy's warnings are not the user's
 
@@ -120,7 +121,9 @@ IN_PLACE = words(
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_one_operand(name):
-    check((kind, lambda lib, kind=kind: getattr(lib, name)(given(lib, kind))) for kind in TYPES)
+    # PyTorch 2.14 looks for histc's range before it refuses the type, and the ends of int64 are too much for that.
+    kinds = [kind for kind in TYPES if not (since(2, 14) and (name, kind) == ("histc", "int64"))]
+    check((kind, lambda lib, kind=kind: getattr(lib, name)(given(lib, kind))) for kind in kinds)
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)

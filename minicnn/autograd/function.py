@@ -117,6 +117,16 @@ class OpCtx(FunctionCtx):
     function: type[Op]
     __repr__ = Node.__repr__
 
+    def __getattr__(self, name: str) -> Any:
+        """`_saved_self`, and the other names that PyTorch gives to what an operation keeps."""
+        what = name.removeprefix("_saved_")
+        if what == name or what not in self.function.saved_names:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        if self._saved is None:
+            raise RuntimeError(FREED)
+        kept = self._saved[self.function.saved_names.index(what)]
+        return kept if kept is None else kept.unpack(self)
+
     def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
         """Call the operation's `backward`. It may leave out the Nones at the end."""
         if self._saved is None:
@@ -313,6 +323,7 @@ class Op(Function):
     node_suffix = "Backward0"
     context = OpCtx
     slots = 1
+    saved_names: tuple[str, ...] = ()  # PyTorch's, of what `forward` saves: `node._saved_self`
     takes_a_list = False  # of tensors, behind one other argument: PyTorch computes all of their gradients or none
     is_view = False  # of the first argument
 

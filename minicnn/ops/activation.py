@@ -23,6 +23,8 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.050700987355480493
 class Relu(Op):
     """max(a, 0); the gradient passes where the result is positive, so not at 0"""
 
+    saved_names = ("result",)
+
     @staticmethod
     def forward(ctx, a, in_place):
         x = a.array
@@ -57,6 +59,8 @@ class Threshold(Op):
 
 class LeakyRelu(Op):
     """a where a > 0, else slope a"""
+
+    saved_names = ("self",)
 
     @staticmethod
     def forward(ctx, a, slope):
@@ -249,6 +253,8 @@ class Gelu(Op):
 class Softmax(Op):
     """exp(a) / sum of exp(a) along a dimension"""
 
+    saved_names = ("result",)
+
     @staticmethod
     def forward(ctx, a, dim):
         ctx.dim = dim
@@ -268,6 +274,8 @@ class Softmax(Op):
 
 class LogSoftmax(Op):
     """a - log of the sum of exp(a) along a dimension"""
+
+    saved_names = ("result",)
 
     @staticmethod
     def forward(ctx, a, dim):

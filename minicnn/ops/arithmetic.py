@@ -67,6 +67,10 @@ def _factors(a: Tensor, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]
 class Mul(Op):
     """a b"""
 
+    saved_names = (
+        "self",
+        "other",
+    )
     slots = 2
 
     @staticmethod
@@ -95,6 +99,10 @@ class Mul(Op):
 class Div(Op):
     """a / b; (g / b, -g a / b^2)"""
 
+    saved_names = (
+        "self",
+        "other",
+    )
     slots = 2
 
     @staticmethod
@@ -130,6 +138,8 @@ class Neg(Op):
 
 class Pow(Op):
     """a ** number; g n a^(n-1), and 0 for n = 0 even at a = 0"""
+
+    saved_names = ("self",)
 
     @staticmethod
     def forward(ctx, a, exponent, kind):

@@ -24,6 +24,8 @@ def _float_array(a: Tensor) -> np.ndarray:
 class Clamp(Op, node_name="ClampBackward1"):
     """min(max(a, low), high); the gradient passes where low <= a <= high, since 2.14 without the bounds"""
 
+    saved_names = ("self",)
+
     @staticmethod
     def forward(ctx, a, low, high, kind):
         ctx.low, ctx.high = low, high
@@ -101,6 +103,7 @@ class ClampMaxTensor(ClampTensor, node_name="ClampMaxBackward1"):
 class Unary(Op):
     """`value` of one argument; its gradient is g times `slope`. Each subclass gives these two functions of an array."""
 
+    saved_names = ("self",)
     value: Any
     slope: Any
 
@@ -117,6 +120,8 @@ class Unary(Op):
 
 class UnaryByResult(Unary):
     """The same, with the slope as a function of the result."""
+
+    saved_names = ("result",)
 
     @classmethod
     def forward(cls, ctx, a):
@@ -227,6 +232,8 @@ class Atan(Unary):
 
 class Abs(Op):
     """|a|; the slope at 0 is 0"""
+
+    saved_names = ("self",)
 
     @staticmethod
     def forward(ctx, a):

@@ -15,6 +15,11 @@ from minicnn.ops.reduction import mean
 class MaxPool2DWithIndices(Op):
     """The largest of each window; the gradient goes to it alone, to the first of equals in scan order."""
 
+    saved_names = (
+        "self",
+        "result1",
+    )
+
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
         ctx.geometry = (kernel, stride, padding, dilation)
@@ -44,6 +49,8 @@ class AdaptiveMaxPool2D(Op):
 
 class AvgPool2D(Op):
     """The mean of each window; every element of it gets an equal share of the gradient."""
+
+    saved_names = ("self",)
 
     @staticmethod
     def forward(ctx, x, *geometry):

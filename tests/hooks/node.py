@@ -310,3 +310,42 @@ def rule_after_the_graph_is_freed(torch, log):
     z = y.sum()
     z.backward()
     attempt(log, z.backward)
+
+
+@cases(
+    {
+        "mul": lambda torch, x: x * (x + 1),
+        "div": lambda torch, x: x / (x + 3),
+        "pow": lambda torch, x: x**2,
+        "exp": lambda torch, x: x.exp(),
+        "log": lambda torch, x: x.log(),
+        "sin": lambda torch, x: x.sin(),
+        "abs": lambda torch, x: x.abs(),
+        "sqrt": lambda torch, x: x.sqrt(),
+        "relu": lambda torch, x: x.relu(),
+        "sigmoid": lambda torch, x: x.sigmoid(),
+        "tanh": lambda torch, x: x.tanh(),
+        "softmax": lambda torch, x: x.softmax(-1),
+        "log_softmax": lambda torch, x: x.log_softmax(-1),
+        "leaky_relu": lambda torch, x: torch.nn.functional.leaky_relu(x),
+        "clamp": lambda torch, x: x.clamp(0, 1),
+        "mse_loss": lambda torch, x: torch.nn.functional.mse_loss(x, x.detach() + 1),
+        "conv2d": lambda torch, x: torch.nn.functional.conv2d(x, torch.ones(1, 1, 2, 2)),
+        "max_pool2d": lambda torch, x: torch.nn.functional.max_pool2d(x, 2),
+        "avg_pool2d": lambda torch, x: torch.nn.functional.avg_pool2d(x, 2),
+        "add": lambda torch, x: x + 1,
+    }
+)
+def rule_what_a_node_has_saved(torch, log, case):
+    """`grad_fn._saved_self` and its like are the tensors that the operation keeps, under the names of its formula, for as
+    long as the graph is not freed."""
+    x = known(torch, 1, 1, 4, 4, requires_grad=True)
+    y = case(torch, x)
+    node = y.grad_fn
+    names = ("self", "other", "result", "target", "input", "weight", "result1")
+    for name in names:
+        attempt(log, lambda name=name: getattr(node, f"_saved_{name}"))
+    log([getattr(node, f"_saved_{name}", None) is x for name in names])
+    y.sum().backward()
+    for name in names:
+        attempt(log, lambda name=name: getattr(node, f"_saved_{name}"))
