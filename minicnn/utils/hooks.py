@@ -82,7 +82,7 @@ class BackwardHook:
         if self.input_tensors_index is None:
             self._run_hooks_without_input_gradient()
             self.grad_outputs = None
-            if not since(2, 4):  # what pre-hooks return was seen by the hooks, and did not flow on
+            if not since(2, 3):  # what pre-hooks return was seen by the hooks, and did not flow on
                 return None
         return tuple(grad_outputs[index] for index in self.output_tensors_index)
 

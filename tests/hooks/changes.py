@@ -243,21 +243,6 @@ CHANGES = (
     ),
     Change(
         "2.4",
-        "behaviour",
-        "What a full backward pre-hook returns replaces the gradient, and is checked, although no input requires grad. Before, "
-        "the hooks saw it, but the old gradient flowed on.",
-        ("backward_returns.return_of_a_pre_hook_without_an_input_gradient",),
-        mirrored=True,
-    ),
-    Change(
-        "2.4",
-        "behaviour",
-        "A hook that is registered after the tensor was written through a view is at the tensor's new node. Before, it went to "
-        "the old one if that had a hook already: it fired late, with the gradient of the value before the write.",
-        ("engine.in_place_operations_in_the_order",),
-    ),
-    Change(
-        "2.4",
         "warning",
         "Warnings of legacy backward hooks and of other old ways are FutureWarnings, before UserWarnings.",
         (
@@ -279,37 +264,77 @@ CHANGES = (
     Change(
         "2.4",
         "name",
-        "`register_multi_grad_hook(mode=)`, and the class of its handle.",
+        "The class of a multi-grad hook's handle, `_MultiHandle`.",
         (
-            "multi_grad.",
+            "multi_grad.copies_of_the_handle",
+            "multi_grad.no_tensors",
+            "multi_grad.the_handle",
             "handles.every_register_function_returns_one",
             "names.import_paths",
-            "names.signatures",
         ),
     ),
     Change(
         "2.4",
         "behaviour",
-        "`load_state_dict(assign=True)` keeps `requires_grad` of the parameter that was there; Hardtanh refuses crossed "
-        "bounds when it is called; SGD without momentum keeps no state.",
-        ("test_state_dict.assign", "test_functional.activations_in_place", "test_optim_settings.hooks"),
+        "Hardtanh refuses crossed bounds when it is called; SGD without momentum keeps no state.",
+        ("test_functional.activations_in_place", "test_optim_settings.hooks"),
     ),
     Change(
         "2.4",
         "text",
-        "Errors of empty inputs, of Linear and of pooling; deprecated names between backquotes; `fused` among the settings "
-        "that an optimiser prints; unexpected keys of submodules are listed.",
+        "Errors of empty inputs; deprecated names between backquotes; unexpected keys of submodules are listed.",
         (
             "engine.errors_of_backward",
             "capture.what_is_refused_of_inputs",
-            "test_functional.linear_refuses",
-            "test_functional.pooling_refuses",
             "test_functional.interpolate_accepts",
-            "test_optim_settings.groups",
             "test_optim_settings.scheduler_errors",
             "test_optim_settings.clipping",
             "test_state_dict.own_destination_and_positional_arguments",
             "test_state_dict.missing_and_unexpected",
+        ),
+    ),
+    Change(
+        "2.3",
+        "behaviour",
+        "What a full backward pre-hook returns replaces the gradient, and is checked, although no input requires grad. Before, "
+        "the hooks saw it, but the old gradient flowed on.",
+        ("backward_returns.return_of_a_pre_hook_without_an_input_gradient",),
+        mirrored=True,
+    ),
+    Change(
+        "2.3",
+        "behaviour",
+        "A hook that is registered after the tensor was written through a view is at the tensor's new node. Before, it went to "
+        "the old one if that had a hook already: it fired late, with the gradient of the value before the write.",
+        ("engine.in_place_operations_in_the_order",),
+    ),
+    Change(
+        "2.3",
+        "name",
+        "`register_multi_grad_hook(mode=)`.",
+        (
+            "multi_grad.any",
+            "multi_grad.modes",
+            "multi_grad.no_tensors",
+            "multi_grad.tensors_that_do_not_require_grad",
+            "names.signatures",
+        ),
+    ),
+    Change(
+        "2.3",
+        "behaviour",
+        "`load_state_dict(assign=True)` keeps `requires_grad` of the parameter that was there.",
+        ("test_state_dict.assign",),
+    ),
+    Change(
+        "2.3",
+        "text",
+        "Errors of Linear and of pooling; `fused` among the settings that an optimiser prints.",
+        (
+            "test_functional.linear_refuses",
+            "test_functional.pooling_refuses",
+            "test_optim_settings.groups",
+            "test_optim_settings.hooks",
         ),
     ),
     Change(

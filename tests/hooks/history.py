@@ -102,7 +102,7 @@ KINDS = (
     Kind(
         '`register_multi_grad_hook(tensors, hook, mode="any")`',
         "`hook(grad)` with the first of them that is there.",
-        "2.4",
+        "2.3",
         "multi_grad.any",
     ),
     Kind(
