@@ -67,10 +67,7 @@ def _factors(a: Tensor, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]
 class Mul(Op):
     """a b"""
 
-    saved_names = (
-        "self",
-        "other",
-    )
+    saved_names = ("self", "other")
     slots = 2
 
     @staticmethod
@@ -99,10 +96,7 @@ class Mul(Op):
 class Div(Op):
     """a / b; (g / b, -g a / b^2)"""
 
-    saved_names = (
-        "self",
-        "other",
-    )
+    saved_names = ("self", "other")
     slots = 2
 
     @staticmethod

@@ -24,10 +24,7 @@ class Convolution(Op):
     input (N, C, H, W), weight (O, C / groups, KH, KW), bias (O,) or None -> (N, O, OH, OW)
     """
 
-    saved_names = (
-        "input",
-        "weight",
-    )
+    saved_names = ("input", "weight")
     slots = 3
 
     @staticmethod

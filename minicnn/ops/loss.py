@@ -72,10 +72,7 @@ class NllLoss2D(NllLoss):
 class MseLoss(Op):
     """(a - b)^2"""
 
-    saved_names = (
-        "self",
-        "target",
-    )
+    saved_names = ("self", "target")
     slots = 2
 
     @staticmethod

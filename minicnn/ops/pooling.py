@@ -15,10 +15,7 @@ from minicnn.ops.reduction import mean
 class MaxPool2DWithIndices(Op):
     """The largest of each window; the gradient goes to it alone, to the first of equals in scan order."""
 
-    saved_names = (
-        "self",
-        "result1",
-    )
+    saved_names = ("self", "result1")
 
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
