@@ -270,10 +270,7 @@ def _in_positions(forward: Callable, args: tuple, kwargs: dict, skip: int) -> tu
 
 def _in(tensor: Tensor | None, several: Sequence) -> bool:
     """Whether it is one of them (`in` would compare values)."""
-    for other in several:  # noqa: SIM110  (on the path of every operation: a generator costs more than the loop)
-        if other is tensor:
-            return True
-    return False
+    return any(other is tensor for other in several)
 
 
 def _floating(tensor: Tensor | None) -> bool:
@@ -346,9 +343,8 @@ class Op(Function):
         several = isinstance(result, tuple)
         outputs = [t if isinstance(t, Tensor) else Tensor.wrap(t) for t in (result if several else (result,))]
         if recorded:
-            differentiable = [
-                out for out in outputs if out.array.dtype.kind in "fc"
-            ]  # the indices of a maximum come last
+            # The indices of a maximum have no gradient; they come last.
+            differentiable = [out for out in outputs if out.array.dtype.kind in "fc"]
             ctx.input_metadata = [(out.array.shape, out.array.dtype) for out in differentiable]
             for nr, out in enumerate(differentiable):
                 out._grad_fn, out._output_nr = ctx, nr

@@ -142,6 +142,7 @@ class AsStridedBackward0(Node):
         self._window = _Window(base.array, view.array)
 
     def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """The gradient of the view, laid into zeros of the base."""
         if grads[0] is None:
             return (None,)
         whole, part = self._window.zeros()
@@ -154,6 +155,7 @@ class CopySlices(Node):
     """The write of `node`'s result into a view of `base`: next are the old base, then `node`'s other inputs."""
 
     def name(self) -> str:
+        """As PyTorch has it."""
         return "torch::autograd::CopySlices"
 
     def __init__(self, base: Tensor, view: Tensor, node: Node) -> None:
@@ -164,6 +166,7 @@ class CopySlices(Node):
         self.next_functions = (base.gradient_edge(), *node.next_functions[1:])
 
     def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """The written part through the operation that wrote, the rest around it."""
         if grads[0] is None:
             return (None,) * len(self.next_functions)
         if self._node is None:
@@ -175,9 +178,11 @@ class CopySlices(Node):
         return (grads[0].wrap(whole), *through[1:])
 
     def run_for(self, grads: list[Tensor | None], wanted: list[bool]) -> tuple[Tensor | None, ...]:
+        """All gradients, less those that this pass does not want."""
         return tuple(grad if wants else None for grad, wants in zip(self.run(grads), wanted, strict=True))
 
     def release_saved(self) -> None:
+        """Forget what the operation saved, and the operation."""
         if self._node is not None:
             self._node.release_saved()
         self._node = None

@@ -57,6 +57,7 @@ class Node:
         self._order = next(_sequence)
 
     def name(self) -> str:
+        """Which operation it is, as error texts say it."""
         return type(self).__name__
 
     @property
@@ -66,9 +67,6 @@ class Node:
 
     def _sequence_nr(self) -> int:
         return self._order
-
-    def _input_metadata(self) -> Sequence[tuple[tuple[int, ...], Any]]:
-        return self.input_metadata
 
     def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
         """The gradients of the operation's inputs, one for each of `next_functions`, from those of its outputs."""
@@ -98,9 +96,11 @@ class Node:
         return _register(self._pre_hooks, fn)
 
     def add_tensor_hooks(self, hooks: OrderedDict, output_nr: int) -> None:
+        """The hooks of the tensor that is output `output_nr`; those added to the dict later count too."""
         self._tensor_hooks = (*self._tensor_hooks, (hooks, output_nr))
 
     def tensor_hooks(self) -> tuple[tuple[OrderedDict, int], ...]:
+        """(hooks, output number) of each output tensor that has hooks."""
         return self._tensor_hooks
 
     def __repr__(self) -> str:
@@ -129,13 +129,16 @@ class AccumulateGrad(Node):
         self.input_metadata = [(variable.array.shape, variable.array.dtype)]
 
     def name(self) -> str:
+        """As PyTorch has it."""
         return "torch::autograd::AccumulateGrad"
 
     def tensor_hooks(self) -> tuple[tuple[OrderedDict, int], ...]:
+        """The leaf's own hooks."""
         hooks = self.variable._backward_hooks
         return ((hooks, 0),) if hooks else ()
 
     def run(self, grads: list[Tensor | None]) -> tuple:
+        """Keep the gradient if it is the first, add it otherwise; then the leaf's post-accumulate hooks."""
         variable, unshared = self.variable, _unshared(grads, 3 if self._post_hooks else 2)
         grad = grads[0]
         if grad is not None and variable.requires_grad:
