@@ -138,7 +138,7 @@ def _border_pad(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
 
 
 def _flip(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
-    dims = {dim % len(inp) for dim in np.atleast_1d(node.dims)}
+    dims = {dim % len(inp) for dim in np.atleast_1d(node.args[0])}
     y, x = (Window(inp[d] - 1, inp[d] - 1, -1) if d in dims else Window() for d in (len(inp) - 2, len(inp) - 1))
     return y, x
 
