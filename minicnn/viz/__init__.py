@@ -45,24 +45,9 @@ from minicnn.viz.objectives import Unit, logit
 from minicnn.viz.parametrization import FixedMagnitude, Fourier, Pixels
 from minicnn.viz.patch_pca import component_energy, patch_components
 from minicnn.viz.penalties import L2, PENALTIES, Blur, Diversity, TotalVariation
-from minicnn.viz.relu import open_relus, relu_rule
+from minicnn.viz.relu import relu_rule
 from minicnn.viz.running_histogram import Histogram
 from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.spectrum import fine_share, mean_magnitude, natural_magnitude, radial_spectrum
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
 from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad, Roll
-
-__all__ = [
-    "L2", "PENALTIES", "TRANSFORMS", "ActivationWarning", "Affine", "AttributionWarning", "Axis", "Blur", "Diverse", "Diversity",
-    "Dream", "Energy", "ExpandedWeights", "Explanation", "Field", "FilterGrowth", "FilterReport", "FixedMagnitude", "Fourier",
-    "GaborFit", "Histogram", "Inverted", "Jitter", "Ladder", "Match", "Maximized", "Pad", "Patch", "Pixels", "Roll", "SanityCheck",
-    "StopForward", "TopPatches", "TotalVariation", "Unit", "UnitPatches", "activation", "capture", "choose_output",
-    "component_energy", "dead_filters", "deconvnet", "diverse", "draw_attribution", "draw_filters", "draw_kernels", "draw_maps",
-    "draw_overlay", "draw_overview", "draw_receptive_fields", "draw_rows", "draw_sanity", "draw_strip", "dream", "expanded_weights",
-    "explain_input_gradient", "explain_pixel", "explain_weight_gradient", "filter_growth", "filter_report", "filter_tiles",
-    "fine_share", "fit", "fit_gabor", "frame", "grad_cam", "gradient", "guided_backprop", "integrated_gradients", "invert",
-    "ladder", "linearized", "load_image", "logit", "maps_of", "maximize", "mean_magnitude", "natural_magnitude", "noise_r2",
-    "occlusion", "open_relus", "patch_components", "plain_figure", "preprocess", "principal_kernels", "radial_spectrum", "rank_correlation",
-    "receptive_fields", "relu_rule", "saliency", "sample_photo", "sanity_check", "score", "similarity", "smooth_grad", "ssim",
-    "standard_variants", "statistics", "to_pixels", "top_patches", "weight_of",
-]  # fmt: skip

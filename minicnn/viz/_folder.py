@@ -26,10 +26,10 @@ class SkippedList(list):
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = 0
+        self.total = 0
 
     def add(self, name: str, reason: str) -> None:
-        self.count += 1
+        self.total += 1
         if len(self) < self.KEEP:
             self.append(Skipped(name, reason))
 
@@ -50,10 +50,11 @@ def pictures(images: Any, max_pixels: int, skipped: SkippedList, channels: int =
 
 
 def sources(images: Any) -> Iterator[Any]:
+    """What is read: the files of a folder and of all folders in it, in the order of the names; a file; or what is iterated over."""
     if not isinstance(images, str | PathLike):
         yield from images
     elif os.path.isdir(images):
-        for folder, folders, files in os.walk(images):
+        for folder, folders, files in os.walk(os.fspath(images)):
             folders.sort()
             for file in sorted(files):
                 yield os.path.join(folder, file)
@@ -66,5 +67,5 @@ def sources(images: Any) -> Iterator[Any]:
 def count_files(images: Any) -> int | None:
     """How many there are, for the progress bar; None for an iterable that does not know."""
     if isinstance(images, str | PathLike) and os.path.isdir(images):
-        return sum(len(files) for _, _, files in os.walk(images))
+        return sum(len(files) for _, _, files in os.walk(os.fspath(images)))
     return len(images) if hasattr(images, "__len__") and not isinstance(images, str) else None

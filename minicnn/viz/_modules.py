@@ -171,10 +171,13 @@ def frozen(model: Module) -> Iterator[None]:
     training = [(module, module.training) for module in model.modules()]
     requires = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
-        model.eval().requires_grad_(False)
+        for module, _ in training:  # not `eval()`: what a module of the user's does there could not be put back
+            module.training = False
+        for parameter, _ in requires:
+            parameter.requires_grad = False
         yield
     finally:
         for module, flag in training:
             module.training = flag
         for parameter, flag in requires:
-            parameter.requires_grad_(flag)
+            parameter.requires_grad = flag

@@ -22,7 +22,7 @@ from minicnn import Tensor, autograd, enable_grad, kernels, no_grad, tensor
 from minicnn.nn import Module
 from minicnn.nn.modules import pooling
 from minicnn.viz._modules import described, find_call, find_module, frozen, has_positions, named_modules, part_hint, run
-from minicnn.viz.capture import capture, outputs_of
+from minicnn.viz.capture import outputs_of
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.objectives import Unit, Units, logit, parse
 from minicnn.viz.relu import Rule, relu_rule
@@ -55,9 +55,7 @@ def targets(model: Module, x: Tensor, target: Target = None) -> list[Unit]:
 
 def score(model: Module, x: Tensor, target: Target = None) -> np.ndarray:
     """float32 (N,): the number that the methods explain, of each image."""
-    units = targets(model, x, target)
-    with frozen(model), no_grad():
-        return _scores(model, x, units).numpy().astype(np.float32)
+    return _scores(model, x, targets(model, x, target)).detach().numpy().astype(np.float32)
 
 
 def gradient(model: Module, x: Tensor, target: Target = None, *, rule: str | Rule | None = None) -> np.ndarray:
@@ -168,8 +166,8 @@ def occlusion(
         raise ValueError(f"need 1 <= stride <= window <= {min(height, width)}, got stride {stride} and window {window}")
     corners = [(y, x_) for y in _starts(height, window, stride) for x_ in _starts(width, window, stride)]
     result = np.empty((len(image), height, width), np.float32)
-    with frozen(model), no_grad(), kernels.exact():
-        clean = _scores(model, x, units).numpy()
+    with kernels.exact():
+        clean = _scores(model, x.detach(), units).numpy()
         for n, unit in enumerate(units):
             falls, times = np.zeros((2, height, width))
             for part in (corners[i : i + batch] for i in range(0, len(corners), batch)):
@@ -253,20 +251,18 @@ def _unit(model: Module, target: Any) -> Unit:
 
 
 def _scores(model: Module, x: Tensor, units: list[Unit]) -> Tensor:
-    """(N,): the network is computed up to the last layer that is asked for."""
+    """(N,): with a graph if x asks for a gradient."""
     objective = Units(units)
-    with capture(model, objective.layers, detach=False, stop=True) as maps:  # copies, for an in-place layer may follow
-        run(model, x)
-    return objective(maps)
+    return objective(outputs_of(model, objective.layers, x))
 
 
 def _gradients(model: Module, x: Tensor, units: list[Unit], rule: str | Rule | None = None) -> np.ndarray:
     image = x.detach().clone().requires_grad_()
-    with frozen(model), enable_grad(), nullcontext() if rule is None else relu_rule(model, rule) as replaced:
-        (grad,) = autograd.grad(_scores(model, image, units).sum(), [image])
+    with enable_grad(), nullcontext() if rule is None else relu_rule(model, rule) as replaced:
+        grads: Any = autograd.grad(_scores(model, image, units).sum(), [image])
     if replaced is not None and not replaced.count:
         raise ValueError(f"the rule {rule!r} is one for ReLUs, and this network calls none on the way to the target")
-    return grad.numpy().astype(np.float32)
+    return grads[0].numpy().astype(np.float32)
 
 
 def _batches(items: np.ndarray, batch: int) -> list[np.ndarray]:
@@ -276,11 +272,8 @@ def _batches(items: np.ndarray, batch: int) -> list[np.ndarray]:
 
 def _mean_gradient(model: Module, unit: Unit, batches: Iterable[np.ndarray]) -> np.ndarray:
     """The gradient of a unit's score (C, H, W), the mean over all images of the batches."""
-    total, count = 0.0, 0
-    for images in batches:
-        total = total + _gradients(model, tensor(images), [unit] * len(images)).sum(axis=0, dtype=np.float64)
-        count += len(images)
-    return total / count
+    sums = [(_gradients(model, tensor(x), [unit] * len(x)).sum(axis=0, dtype=np.float64), len(x)) for x in batches]
+    return np.sum([total for total, _ in sums], axis=0) / sum(count for _, count in sums)
 
 
 def _maps_and_gradients(model: Module, x: Tensor, units: list[Unit], layer: str) -> tuple[np.ndarray, np.ndarray]:
@@ -298,16 +291,16 @@ def _maps_and_gradients(model: Module, x: Tensor, units: list[Unit], layer: str)
 
     handle = named_modules(model)[name].register_forward_hook(keep, prepend=True)
     try:
-        with frozen(model), enable_grad():
+        with enable_grad():
             scores = _scores(model, x.detach().clone().requires_grad_(), units)
             if not kept:
                 raise ValueError(f"{layer!r} was not called before the target was computed")
-            (grad,) = autograd.grad(scores.sum(), kept, allow_unused=True)
+            grads: Any = autograd.grad(scores.sum(), kept, allow_unused=True)
     finally:
         handle.remove()
-    if grad is None:
+    if grads[0] is None:
         raise ValueError(f"the target does not depend on {layer!r}")
-    return kept[0].detach().numpy(), grad.numpy()
+    return kept[0].detach().numpy(), grads[0].numpy()
 
 
 def _field(model: Module, layer: str, shape: Sequence[int]) -> Field | None:
@@ -337,8 +330,7 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
 
 
 def _check_completeness(model: Module, x: Tensor, start: Tensor, units: list[Unit], result: np.ndarray) -> None:
-    with frozen(model), no_grad():
-        difference = _scores(model, x, units).numpy() - _scores(model, start, units).numpy()
+    difference = _scores(model, x.detach(), units).numpy() - _scores(model, start, units).numpy()
     gap = np.abs(result.sum(axis=(1, 2, 3), dtype=np.float64) - difference)
     n = int(np.argmax(gap - 0.05 * np.abs(difference)))
     if gap[n] > 0.05 * abs(difference[n]) + 1e-4:

@@ -11,7 +11,7 @@ changed afterwards by an in-place ReLU (`copy`), the hook left behind (`with`: r
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from minicnn import Tensor, no_grad
+from minicnn import Tensor, enable_grad, no_grad
 from minicnn.nn import Module
 from minicnn.viz._modules import (
     EVERY,
@@ -177,8 +177,10 @@ class capture(Mapping):
 
 
 def outputs_of(model: Module, names: str | Iterable[str], x: Tensor) -> capture:
-    """What these modules return for x: a `capture` that one pass filled, in eval mode, up to the last of them."""
-    with frozen(model), no_grad(), capture(model, names, stop=True) as outputs:
+    """What these modules return for x: a `capture` that one pass filled, in eval mode, up to the last of them. They have a
+    graph if x asks for a gradient."""
+    mode, graph = (enable_grad, True) if x.requires_grad else (no_grad, False)
+    with frozen(model), mode(), capture(model, names, detach=not graph, stop=True) as outputs:
         run(model, x)
     return outputs
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +11,11 @@ from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz._modules import convolutions, dtype_of, find_module, has_positions, input_channels
 from minicnn.viz.capture import capture, outputs_of
+from minicnn.viz.figures.maximize import rise_labels
+from minicnn.viz.figures.plot import Figure, draw_rows
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.objectives import Unit, parse
 from minicnn.viz.penalties import Diversity, gram_directions
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
 
 
 @dataclass
@@ -34,11 +33,8 @@ class Diverse:
     layer: str
     strength: float
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """Two rows of images: from different noise alone, and with the diversity term."""
-        from minicnn.viz.figures.maximize import rise_labels
-        from minicnn.viz.figures.plot import draw_rows
-
         captions = (
             f"from other noise\nalike: {self.plain_similarity:.2f}",
             f"with diversity\nalike: {self.diverse_similarity:.2f}",
@@ -84,8 +80,10 @@ def diverse(
     penalties = list(parts.pop("penalties", ()))
     plain = maximize(model, [unit] * count, penalties=penalties, **parts)
     apart = maximize(model, [unit] * count, penalties=[*penalties, Diversity(layer, strength)], **parts)
-    alike = [_off_diagonal(similarity(model, each.images, layer, mean=mean, std=std)) for each in (plain, apart)]
-    return Diverse(plain, apart, *alike, layer, strength)
+    before, after = (
+        _off_diagonal(similarity(model, each.images, layer, mean=mean, std=std)) for each in (plain, apart)
+    )
+    return Diverse(plain, apart, before, after, layer, strength)
 
 
 def similarity(

@@ -5,7 +5,7 @@ Mordvintsev, Olah, Tyka 2015, "Inceptionism: going deeper into neural networks",
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -15,13 +15,11 @@ from minicnn.nn import Module
 from minicnn.nn import functional as F
 from minicnn.viz import image as images
 from minicnn.viz._modules import find_module, input_channels
+from minicnn.viz.figures.plot import Figure, draw_rows
 from minicnn.viz.maximize import Maximized, activation, maximize, named
 from minicnn.viz.objectives import Unit
 from minicnn.viz.parametrization import Pixels
 from minicnn.viz.transforms import TRANSFORMS
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
 
 
 class Energy:
@@ -63,10 +61,8 @@ class Dream:
     def seconds(self) -> float:
         return sum(octave.seconds for octave in self.octaves)
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """The photograph and the dream, each with its activation."""
-        from minicnn.viz.figures.plot import draw_rows
-
         labels = [f"the photograph: {self.activation_start:.3g}", f"the dream: {self.activation_end:.3g}"]
         sizes = ", ".join(f"{octave.images.shape[1]} × {octave.images.shape[2]}" for octave in self.octaves)
         first, last = self.octaves[0], self.octaves[-1]
@@ -106,7 +102,7 @@ def dream(
         raise ValueError(f"octaves must be at least 1 and octave_scale above 1, got {octaves} and {octave_scale}")
     channels = input_channels(model)
     whole = images.to_channels(images.fit(images.load_image(photo, channels), size), channels)
-    objective = target
+    objective: Any = target
     if isinstance(target, str) and ":" not in target:
         find_module(model, target)
         objective = Energy(target)

@@ -15,52 +15,38 @@ weights" (Distill), call them so.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minicnn import Tensor, enable_grad, kernels, no_grad, tensor, zeros
-from minicnn.nn import (
-    ELU,
-    GELU,
-    SELU,
-    Hardswish,
-    LeakyReLU,
-    MaxPool2d,
-    Mish,
-    Module,
-    PReLU,
-    ReLU,
-    ReLU6,
-    SiLU,
-)
+from minicnn import Tensor, autograd, enable_grad, kernels, nn, tensor, zeros
+from minicnn.nn import MaxPool2d, Module
 from minicnn.nn import functional as F
-from minicnn.viz._modules import dtype_of, find_module, frozen, input_channels, run
-from minicnn.viz.capture import capture
+from minicnn.viz._modules import dtype_of, find_module, input_channels
+from minicnn.viz.capture import outputs_of
+from minicnn.viz.figures.filters import draw_filters
+from minicnn.viz.figures.plot import Figure
 from minicnn.viz.geometry import receptive_fields
 
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
-
-GATES = (ReLU, ReLU6, LeakyReLU, PReLU, ELU, SELU, GELU, SiLU, Mish, Hardswish)
+GATES = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish)
 BATCH = 16  # units whose weights are computed at once
 
 
 @dataclass(frozen=True)
 class ExpandedWeights:
-    """What `expanded_weights` found: weights (N, C, H, W) of N units over the pixels of their receptive field."""
+    """What `expanded_weights` found: weights (N, C, H, W) of N units over the pixels of their receptive field.
+
+    channels: (N,) the units' channels.
+    replaced: What was made linear on the way, in words.
+    """
 
     weights: np.ndarray
     layer: str
     channels: np.ndarray
-    """(N,) the units' channels."""
     replaced: tuple[str, ...] = ()
-    """What was made linear on the way, in words."""
 
-    def figure(self, columns: int | None = None, title: str | None = None) -> "Figure":
+    def figure(self, columns: int | None = None, title: str | None = None) -> Figure:
         """The weights as pictures, in colour for three input channels, each on its own scale about zero."""
-        from minicnn.viz.figures.filters import draw_filters
-
         height, width = self.weights.shape[2:]
         how = f", {' and '.join(self.replaced)}" if self.replaced else ""
         title = title or f"{self.layer}: weights over {height} × {width} pixels{how}"
@@ -110,23 +96,19 @@ def expanded_weights(
     if field.everything:
         raise ValueError(f"a unit of {layer!r} sees the whole image, so that its weights have no size of their own")
     at = [-(axis.start // axis.stride) for axis in (field.y, field.x)]  # the first unit whose field lies inside
-    top, left, bottom, right = field.box(*at)
+    top, left, bottom, right = field.box(at[0], at[1])
 
     def respond(images: Tensor) -> Tensor:
-        with capture(model, layer, copy=False, detach=False, stop=True) as maps:
-            run(model, images.to(dtype_of(model)))
-        return maps[layer][:, :, at[0], at[1]]  # (N, channels)
+        return outputs_of(model, layer, images.to(dtype_of(model)))[layer][:, :, at[0], at[1]]  # (N, channels)
 
-    with frozen(model), linearized(model) as met, kernels.exact():
-        with no_grad():
-            constant = respond(zeros(1, planes, bottom, right)).numpy()[0]
+    with linearized(model) as met, kernels.exact():
+        constant = respond(zeros(1, planes, bottom, right)).numpy()[0]
         chosen = _chosen(channels, len(constant), layer)
         weights = np.concatenate(
             [_derivative(respond, chosen[i : i + BATCH], (planes, bottom, right)) for i in range(0, len(chosen), BATCH)]
         )
         probe = np.random.default_rng(0).standard_normal((1, planes, bottom, right), dtype=np.float32)
-        with no_grad():
-            answer = respond(tensor(probe)).numpy()[0, chosen]
+        answer = respond(tensor(probe)).numpy()[0, chosen]
     expected = constant[chosen] + np.tensordot(weights, probe[0], 3)
     if not np.allclose(answer, expected, rtol=1e-3, atol=1e-3 * (np.abs(answer - constant[chosen]).max() + 1e-12)):
         raise ValueError(f"up to {layer!r} the network is not linear: something on the way has no rule, such as F.relu")
@@ -137,8 +119,8 @@ def _derivative(respond: Any, channels: np.ndarray, shape: tuple[int, int, int])
     """The derivative of each of these channels' answers by an image (N, C, H, W), one image for each."""
     with enable_grad():
         images = zeros(len(channels), *shape).requires_grad_()
-        respond(images)[np.arange(len(channels)), channels].sum().backward()
-    return images.grad.numpy()
+        grads: Any = autograd.grad([respond(images)[np.arange(len(channels)), channels].sum()], [images])
+    return grads[0].numpy()
 
 
 def _chosen(channels: int | Sequence[int] | None, total: int, layer: str) -> np.ndarray:

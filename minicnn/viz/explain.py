@@ -8,15 +8,14 @@ All three are the same picture: two stacks of small tables, multiplied number by
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minicnn import Tensor, enable_grad, kernels, no_grad
+from minicnn import Tensor, autograd, enable_grad, kernels, no_grad
 from minicnn.nn import Conv2d, Module
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
+from minicnn.viz.figures.explain import draw_explanation
+from minicnn.viz.figures.plot import Figure
 
 MOST = 150  # cells of a table that are printed and drawn as numbers; a larger one is summed up and drawn as a picture
 
@@ -68,10 +67,8 @@ class Explanation:
         lines += ["", *self._sum()]
         return "\n".join(lines)
 
-    def figure(self, tables: int = 3) -> "Figure":
+    def figure(self, tables: int = 3) -> Figure:
         """The tables of the largest subtotals with their products, and how the subtotals add up."""
-        from minicnn.viz.figures.explain import draw_explanation
-
         return draw_explanation(self, tables, MOST)
 
     def _table(self, k: int) -> list[str]:
@@ -83,10 +80,8 @@ class Explanation:
             largest = np.argsort(-np.abs(products), axis=None, kind="stable")[:5]
             lines = [f"  the {len(largest)} largest of {products.size} products:"]
             for y, x in zip(*np.unravel_index(largest, products.shape), strict=True):
-                at = f"{self.rows[y]}, {self.columns[x]}"
-                lines.append(
-                    f"  {at:>18}: {_number(self.left[k, y, x])} * {_number(self.right[k, y, x])} = {_number(products[y, x])}"
-                )
+                left, right, product = map(_number, (self.left[k, y, x], self.right[k, y, x], products[y, x]))
+                lines.append(f"  {f'{self.rows[y]}, {self.columns[x]}':>18}: {left} * {right} = {product}")
             return lines
         blocks = [_block(self.left[k], inside), _block(self.right[k]), _block(products)]
         width = len(blocks[0][0])
@@ -127,21 +122,22 @@ def explain_pixel(layer: Module, input: Tensor, n: int, c: int, y: int, x: int) 
     The tables are the input channels that the filter meets: those of its group. Raises TypeError for a layer that is no
     Conv2d, IndexError for a place outside of the output.
     """
-    weight, image = _weight(layer, "explain_pixel"), _input(layer, input)
-    rows, columns = _taps(layer, image.shape)
-    _check_place((n, c, y, x), (len(image), len(weight), len(rows), len(columns)), "output (N, O, OH, OW)")
-    channels = _channels(layer, c)
-    patch, inside = _read(image[n, channels], rows[y], columns[x])
+    seen = _Seen(layer, input, "explain_pixel")
+    _check_place((n, c, y, x), seen.output_shape, "output (N, O, OH, OW)")
+    rows, columns, channels = seen.rows[y], seen.columns[x], seen.channels(c)
+    patch, inside = _read(seen.image[n, channels], rows, columns)
     with no_grad(), kernels.exact():
-        output = layer.forward(Tensor.wrap(image[n : n + 1]))  # not layer(...): the user's hooks are not to run
+        output = seen.layer.forward(
+            Tensor.wrap(seen.image[n : n + 1])
+        )  # not layer(...): the user's hooks are not to run
     return _checked(
         Explanation(
-            f"Output pixel (n={n}, c={c}, y={y}, x={x}) of {layer}:\nfilter {c} on rows {_list(rows[y])} and columns "
-            f"{_list(columns[x])} of image {n}{'' if inside.all() else '; pad: the padding, which is zero'}.",
-            ("patch", "kernel"), patch, weight[c], inside,
+            f"Output pixel (n={n}, c={c}, y={y}, x={x}) of {layer}:\nfilter {c} on rows {_list(rows)} and columns "
+            f"{_list(columns)} of image {n}{_padding(inside)}",
+            ("patch", "kernel"), patch, seen.weight[c], inside,
             [f"channel {channel}" for channel in range(channels.start, channels.stop)],
-            [_source(row) for row in rows[y]], [_source(column) for column in columns[x]],
-            None if layer.bias is None else float(layer.bias.detach().numpy()[c]),
+            [_source(row) for row in rows], [_source(column) for column in columns],
+            None if seen.layer.bias is None else float(seen.layer.bias.detach().numpy()[c]),
             float(output.numpy()[0, c, y, x]),
         )
     )  # fmt: skip
@@ -159,19 +155,18 @@ def explain_weight_gradient(
 
     The tables are the images, their rows and columns those of the output.
     """
-    weight, image = _weight(layer, "explain_weight_gradient"), _input(layer, input)
-    rows, columns = _taps(layer, image.shape)
-    grad = _grad_output(grad_output, (len(image), len(weight), len(rows), len(columns)))
-    _check_place((o, c, i, j), weight.shape, "weight (O, C / groups, KH, KW)")
-    channel = _channels(layer, o).start + c
-    pixels, inside = _read(image[:, channel], rows[:, i], columns[:, j])
+    seen = _Seen(layer, input, "explain_weight_gradient")
+    grad = _grad_output(grad_output, seen.output_shape)
+    _check_place((o, c, i, j), seen.weight.shape, "weight (O, C / groups, KH, KW)")
+    channel = seen.channels(o).start + c
+    pixels, inside = _read(seen.image[:, channel], seen.rows[:, i], seen.columns[:, j])
     return _checked(
         Explanation(
             f"Gradient of weight[{o}, {c}, {i}, {j}] of {layer}:\nthe gradients of filter {o}'s output, each times the pixel of "
-            f"channel {channel} that this weight met there{'' if inside.all() else '; pad: the padding, which is zero'}.",
-            ("pixels", "gradients"), pixels, grad[:, o], inside, [f"image {n}" for n in range(len(image))],
-            [f"y {y}" for y in range(len(rows))], [f"x {x}" for x in range(len(columns))], None,
-            float(_backward(layer, image, grad)[1][o, c, i, j]),
+            f"channel {channel} that this weight met there{_padding(inside)}",
+            ("pixels", "gradients"), pixels, grad[:, o], inside, [f"image {n}" for n in range(len(grad))],
+            [f"y {y}" for y in range(grad.shape[2])], [f"x {x}" for x in range(grad.shape[3])], None,
+            float(seen.backward(grad)[1][o, c, i, j]),
         )
     )  # fmt: skip
 
@@ -189,22 +184,21 @@ def explain_input_gradient(
     saw the pixel under kernel row 0; the columns are the ways along x. A pixel that no kernel met has no rows or columns, and
     its gradient is 0.
     """
-    weight, image = _weight(layer, "explain_input_gradient"), _input(layer, input)
-    rows, columns = _taps(layer, image.shape)
-    grad = _grad_output(grad_output, (len(image), len(weight), len(rows), len(columns)))
-    _check_place((n, c, y, x), image.shape, "input (N, C, H, W)")
-    (out_y, i), (out_x, j) = np.nonzero(rows == y), np.nonzero(columns == x)
-    per_group = len(weight) // layer.groups
-    group, local = divmod(c, weight.shape[1])
+    seen = _Seen(layer, input, "explain_input_gradient")
+    grad = _grad_output(grad_output, seen.output_shape)
+    _check_place((n, c, y, x), seen.image.shape, "input (N, C, H, W)")
+    (out_y, i), (out_x, j) = np.nonzero(seen.rows == y), np.nonzero(seen.columns == x)
+    per_group = len(seen.weight) // seen.layer.groups
+    group, local = divmod(c, seen.weight.shape[1])
     filters = slice(group * per_group, (group + 1) * per_group)
     return _checked(
         Explanation(
             f"Gradient of input pixel (n={n}, c={c}, y={y}, x={x}) of {layer}:\nthe gradients of the {len(out_y) * len(out_x)} output "
             "pixels of each filter that saw it, each times the weight that they met at.",
-            ("gradients", "weights"), grad[n, filters][:, out_y[:, None], out_x], weight[filters, local][:, i[:, None], j],
+            ("gradients", "weights"), grad[n, filters][:, out_y[:, None], out_x], seen.weight[filters, local][:, i[:, None], j],
             np.ones((len(out_y), len(out_x)), bool), [f"filter {o}" for o in range(filters.start, filters.stop)],
             [f"y {a} by i {b}" for a, b in zip(out_y, i, strict=True)], [f"x {a} by j {b}" for a, b in zip(out_x, j, strict=True)],
-            None, float(_backward(layer, image, grad)[0][n, c, y, x]),
+            None, float(seen.backward(grad)[0][n, c, y, x]),
         )
     )  # fmt: skip
 
@@ -212,22 +206,52 @@ def explain_input_gradient(
 # --- where the factors are ----------------------------------------------------------------------------------------------
 
 
-def _taps(layer: Conv2d, shape: tuple[int, ...]) -> list[np.ndarray]:
-    """For y and x: int (OH, KH), the input row under row i of the kernel for each output row; -1 in the padding of zeros."""
-    modes = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-    border = layer._reversed_padding_repeated_twice
-    taps = []
-    for axis in range(2):
-        width = tuple(border[2 * (1 - axis) : 2 * (1 - axis) + 2])
-        line = np.arange(shape[2 + axis])
+class _Seen:
+    """A convolution and the input that it sees. weight: float64 (O, C / groups, KH, KW); image: (N, C, H, W); rows, columns:
+    int (OH, KH) and (OW, KW), the input row under row i of the kernel for each output row, -1 in the padding of zeros."""
+
+    def __init__(self, layer: Any, input: Tensor, name: str) -> None:
+        if not isinstance(layer, Conv2d):
+            kind = type(layer).__name__
+            hints = {
+                "ConvTranspose2d": ": its output is the gradient of a convolution's input, see explain_input_gradient",
+                "Linear": ": each of its outputs is (weight[o] * x).sum() + bias[o]",
+            }
+            raise TypeError(f"{name} takes a Conv2d, not a {kind}{hints.get(kind, '')}")
+        image = input.detach().numpy()
+        image = image[None] if image.ndim == 3 else image
+        if image.ndim != 4 or image.shape[1] != layer.in_channels:
+            raise ValueError(f"the input is (N, {layer.in_channels}, H, W), got {tuple(input.shape)}")
+        self.layer, self.image = layer, np.ascontiguousarray(image)
+        self.weight = layer.weight.detach().numpy().astype(np.float64)
+        self.rows, self.columns = (self._taps(axis) for axis in range(2))
+        self.output_shape = len(image), len(self.weight), len(self.rows), len(self.columns)
+
+    def _taps(self, axis: int) -> np.ndarray:
+        modes: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+        layer, line = self.layer, np.arange(self.image.shape[2 + axis])
+        width = layer._reversed_padding_repeated_twice[2 * (1 - axis) :][:2]
         if layer.padding_mode == "zeros":
             line = np.pad(line, width, constant_values=-1)
         else:
             line = np.pad(line, width, mode=modes[layer.padding_mode])
         kernel, stride, dilation = (getattr(layer, name)[axis] for name in ("kernel_size", "stride", "dilation"))
         count = (len(line) - dilation * (kernel - 1) - 1) // stride + 1
-        taps.append(line[np.arange(count)[:, None] * stride + np.arange(kernel) * dilation])
-    return taps
+        return line[np.arange(count)[:, None] * stride + np.arange(kernel) * dilation]
+
+    def channels(self, o: int) -> slice:
+        """The input channels that filter o meets."""
+        each = self.weight.shape[1]
+        group = o // (len(self.weight) // self.layer.groups)
+        return slice(group * each, (group + 1) * each)
+
+    def backward(self, grad: np.ndarray) -> list[np.ndarray]:
+        """[gradient of the input, gradient of the weight] as the library computes them by definition; no `.grad` is touched."""
+        x, weight = Tensor.wrap(self.image).requires_grad_(), self.layer.weight.detach().requires_grad_()
+        with enable_grad(), kernels.exact():
+            output = self.layer._conv_forward(x, weight, None)
+            grads: Any = autograd.grad([output], [x, weight], [Tensor.wrap(grad.astype(self.image.dtype))])
+        return [g.numpy() for g in grads]
 
 
 def _read(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -236,42 +260,7 @@ def _read(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[np
     return np.where(inside, planes[:, rows[:, None], columns], 0).astype(np.float64), inside
 
 
-def _channels(layer: Conv2d, o: int) -> slice:
-    """The input channels that filter o meets."""
-    each = layer.in_channels // layer.groups
-    group = o // (layer.out_channels // layer.groups)
-    return slice(group * each, (group + 1) * each)
-
-
-def _backward(layer: Conv2d, image: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(gradient of the input, gradient of the weight) as the library computes them by definition; no `.grad` is touched."""
-    from minicnn import autograd
-
-    x, weight = Tensor.wrap(image).requires_grad_(), layer.weight.detach().requires_grad_()
-    with enable_grad(), kernels.exact():
-        output = layer._conv_forward(x, weight, None)
-        return tuple(g.numpy() for g in autograd.grad([output], [x, weight], [Tensor.wrap(grad.astype(image.dtype))]))
-
-
 # --- what is refused ----------------------------------------------------------------------------------------------------
-
-
-def _weight(layer: Any, name: str) -> np.ndarray:
-    if isinstance(layer, Conv2d):
-        return layer.weight.detach().numpy().astype(np.float64)
-    hints = {
-        "ConvTranspose2d": ": its output is the gradient of a convolution's input, see explain_input_gradient",
-        "Linear": ": each of its outputs is (weight[o] * x).sum() + bias[o]",
-    }
-    raise TypeError(f"{name} takes a Conv2d, not a {type(layer).__name__}{hints.get(type(layer).__name__, '')}")
-
-
-def _input(layer: Conv2d, input: Tensor) -> np.ndarray:
-    image = input.detach().numpy()
-    image = image[None] if image.ndim == 3 else image
-    if image.ndim != 4 or image.shape[1] != layer.in_channels:
-        raise ValueError(f"the input is (N, {layer.in_channels}, H, W), got {tuple(input.shape)}")
-    return np.ascontiguousarray(image)
 
 
 def _grad_output(grad_output: Tensor, shape: tuple[int, ...]) -> np.ndarray:
@@ -312,6 +301,10 @@ def _block(table: np.ndarray, inside: np.ndarray | None = None) -> list[str]:
         " ".join(_number(value) if real else f"{'pad':>9}" for value, real in zip(row, mask, strict=True))
         for row, mask in zip(table, inside, strict=True)
     ]
+
+
+def _padding(inside: np.ndarray) -> str:
+    return "." if inside.all() else "; pad: the padding, which is zero."
 
 
 def _source(index: int) -> str:

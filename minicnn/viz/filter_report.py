@@ -9,60 +9,64 @@ trained convolutional filters", but for any kernel size, and the entropy as a sh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minicnn.nn import Module
 from minicnn.viz._modules import first_convolution
+from minicnn.viz.figures.filter_report import draw_fits, draw_report
+from minicnn.viz.figures.plot import Figure
 from minicnn.viz.filters import DEAD, dead_filters, weight_of
 from minicnn.viz.gabor import BEYOND, GaborFit, fit_gabor, noise_r2, principal_kernels
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
 
 ORIENTED = 0.4  # coherence from which a filter counts as having an orientation; an edge under a round envelope has 0.5
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Numbers of a whole weight (O, C, KH, KW). They do not depend on its scale."""
+    """Numbers of a whole weight (O, C, KH, KW). They do not depend on its scale.
+
+    share: Median over filters: the share of a filter's sum of squares that its principal kernel has; 1 for one channel.
+    spectrum: (KH KW,) shares of the variance of all O C kernels along its principal components, the largest first; sum 1.
+    variance_entropy: Entropy of the spectrum / its maximum log(KH KW), in [0, 1]: 1 all patterns occur equally, 0 a single
+        one.
+    sparsity: Share of the O C kernels whose largest |weight| is at most 1 % of the layer's largest.
+    orthogonality: 1 - the mean |cosine| between two different filters, in [0, 1]: 1 all at right angles, 0 all alike.
+    """
 
     share: float
-    """Median over filters: the share of a filter's sum of squares that its principal kernel has; 1 for one channel."""
     spectrum: np.ndarray
-    """(KH KW,) shares of the variance of all O C kernels along its principal components, the largest first; sum 1."""
     variance_entropy: float
-    """Entropy of the spectrum / its maximum log(KH KW), in [0, 1]: 1 all patterns occur equally, 0 a single one."""
     sparsity: float
-    """Share of the O C kernels whose largest |weight| is at most 1 % of the layer's largest."""
     orthogonality: float
-    """1 - the mean |cosine| between two different filters, in [0, 1]: 1 all at right angles, 0 all alike."""
 
 
 @dataclass(frozen=True)
 class FilterReport:
-    """What `filter_report` found. `print(report)` is the table, `report.figure()` and `report.draw_fits()` draw it."""
+    """What `filter_report` found. `print(report)` is the table, `report.figure()` and `report.draw_fits()` draw it.
+
+    weight: (O, C, KH, KW)
+    seed: Of the noise.
+    kernels: (O, KH, KW) principal kernels, `channels` (O, C) what each channel gets of it.
+    gabor: Fitted to `kernels`. NaN for dead filters and for kernels of one weight.
+    noise_r2: (256,) what the same fit reaches on noise of this kernel size, ascending; empty for kernels of one weight.
+    percentile: (O,) in [0, 100]: how much of the noise has a smaller R2.
+    dead: bool (O,), see `dead_filters`.
+    noise_quality: The same numbers of Gaussian noise of the same shape.
+    """
 
     layer: str
     weight: np.ndarray
-    """(O, C, KH, KW)"""
     seed: int
-    """Of the noise."""
     kernels: np.ndarray
-    """(O, KH, KW) principal kernels, `channels` (O, C) what each channel gets of it."""
     channels: np.ndarray
     gabor: GaborFit
-    """Fitted to `kernels`. NaN for dead filters and for kernels of one weight."""
     noise_r2: np.ndarray
-    """(256,) what the same fit reaches on noise of this kernel size, ascending; empty for kernels of one weight."""
     percentile: np.ndarray
-    """(O,) in [0, 100]: how much of the noise has a smaller R2."""
     dead: np.ndarray
-    """bool (O,), see `dead_filters`."""
     quality: Quality
     noise_quality: Quality
-    """The same numbers of Gaussian noise of the same shape."""
 
     @property
     def beyond_noise(self) -> np.ndarray:
@@ -112,16 +116,12 @@ class FilterReport:
             ]
         return "\n".join(lines)
 
-    def figure(self, title: str | None = None) -> "Figure":
+    def figure(self, title: str | None = None) -> Figure:
         """R2 against the noise, orientations, frequencies, the spectrum of patterns, and some filters beside their fits."""
-        from minicnn.viz.figures.filter_report import draw_report
-
         return draw_report(self, title)
 
-    def draw_fits(self, filters: Sequence[int] | None = None, columns: int = 8, title: str | None = None) -> "Figure":
+    def draw_fits(self, filters: Sequence[int] | None = None, columns: int = 8, title: str | None = None) -> Figure:
         """Each filter (all, or these) with its Gabor beside it, and above them its number, R2 and percentile."""
-        from minicnn.viz.figures.filter_report import draw_fits
-
         return draw_fits(self, filters, columns, title)
 
 
@@ -189,4 +189,5 @@ def _number(value: float) -> str:
 def _name(source: Any, layer: str | None) -> str:
     if layer is not None or not isinstance(source, Module) or getattr(source, "weight", None) is not None:
         return layer or ""
-    return first_convolution(source)[0]
+    first = first_convolution(source)
+    return first[0] if first else ""

@@ -31,28 +31,29 @@ class GaborFit:
     """Gabor functions fitted to N kernels (N, KH, KW). Every array has one entry for each; NaN for a kernel of zeros.
 
     Angles in degrees, as seen in the picture; lengths in pixels of the kernel; places count from its upper left weight.
+
+    r2: (N,) share of the kernel's sum of squares that the fit accounts for: 1 - sum (w - g)^2 / sum w^2, about zero.
+    orientation: (N,) of the bars, in [0, 180): 0 horizontal, 90 upright, 45 from lower left to upper right.
+    frequency: (N,) cycles a pixel, up to 0.5 along an axis; 0 is a blob without bars.
+    phase: (N,) in (-180, 180]: 0 a bright bar in the middle of the envelope, 180 a dark one, +-90 an edge.
+    sigma: (N, 2) deviations of the envelope, across and along the bars.
+    centre: (N, 2) row and column of the envelope's middle.
+    amplitude: (N,) A of the formula above.
+    coherence: (N,) in [0, 1], (a - b) / (a + b + c) with a the mean squared slope of the function in the direction in which
+        it is largest, b that at right angles, c that of a function which changes by half of itself over the kernel: 1 bars
+        or an edge, 0 a round blob or a flat kernel, whose orientation means nothing.
+    fitted: (N, KH, KW) the functions themselves.
     """
 
     r2: np.ndarray
-    """(N,) share of the kernel's sum of squares that the fit accounts for: 1 - sum (w - g)^2 / sum w^2, about zero."""
     orientation: np.ndarray
-    """(N,) of the bars, in [0, 180): 0 horizontal, 90 upright, 45 from lower left to upper right."""
     frequency: np.ndarray
-    """(N,) cycles a pixel, up to 0.5 along an axis; 0 is a blob without bars."""
     phase: np.ndarray
-    """(N,) in (-180, 180]: 0 a bright bar in the middle of the envelope, 180 a dark one, +-90 an edge."""
     sigma: np.ndarray
-    """(N, 2) deviations of the envelope, across and along the bars."""
     centre: np.ndarray
-    """(N, 2) row and column of the envelope's middle."""
     amplitude: np.ndarray
-    """(N,) A of the formula above."""
     coherence: np.ndarray
-    """(N,) in [0, 1], (a - b) / (a + b + c) with a the mean squared slope of the function in the direction in which it is
-    largest, b that at right angles, c that of a function which changes by half of itself over the kernel: 1 bars or an
-    edge, 0 a round blob or a flat kernel, whose orientation means nothing."""
     fitted: np.ndarray
-    """(N, KH, KW) the functions themselves."""
 
     def __len__(self) -> int:
         return len(self.r2)

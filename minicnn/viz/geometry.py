@@ -16,8 +16,8 @@ import numpy as np
 
 from minicnn import Tensor, enable_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import dtype_of, find_calls, frozen, input_channels, named_modules, run
-from minicnn.viz.capture import capture
+from minicnn.viz._modules import dtype_of, find_calls, input_channels, named_modules
+from minicnn.viz.capture import outputs_of
 from minicnn.viz.window import Window, window_of
 
 
@@ -126,8 +126,7 @@ def receptive_fields(
         layers = [f"{name}#*" for name, module in named_modules(model).items() if next(module.children(), None) is None]
     shape = (1, input_channels(model), 64, 64) if shape is None else shape
     reader = _Reader()
-    with frozen(model), enable_grad(), capture(model, layers, detach=False, stop=True) as outputs:
-        run(model, reader.start(tuple(shape), dtype_of(model)))
+    outputs = outputs_of(model, layers, reader.start(tuple(shape), dtype_of(model)))
     fields = {name: reader.of(output) for name, output in outputs.items()}
     missing = [name for name in find_calls(model, layers) if "*" not in name and fields.get(name) is None]
     if missing:
@@ -144,7 +143,8 @@ class _Reader:
     def start(self, shape: tuple[int, ...], dtype: Any) -> Tensor:
         """An image, whose node is where the way back ends."""
         pixels = np.random.default_rng(0).standard_normal(shape)
-        image = tensor(pixels, dtype=dtype, requires_grad=True) * 1.0
+        with enable_grad():
+            image = tensor(pixels, dtype=dtype, requires_grad=True) * 1.0
         self.known[image.grad_fn] = Field()
         return image
 

@@ -2,43 +2,43 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
+from minicnn.viz.figures.growth import draw_film, draw_growth
+from minicnn.viz.figures.plot import Figure, FuncAnimation
 from minicnn.viz.filter_report import FilterReport, filter_report, median
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure, FuncAnimation
 
 
 @dataclass(frozen=True)
 class FilterGrowth:
-    """What `filter_growth` found: T moments of a layer of O filters, and numbers for each moment."""
+    """What `filter_growth` found: T moments of a layer of O filters, and numbers for each moment.
+
+    filters: (T, O, C, KH, KW) the weights at each moment.
+    steps: (T,) training steps done by then, ascending.
+    reports: One for each moment.
+    r2: (T,) median R2 of the Gabor fits.
+    beyond_noise: (T,) share of the filters whose R2 lies above 95 % of the noise.
+    oriented: (T,) share of the filters that moreover have bars or an edge.
+    variance_entropy: (T,) see `Quality`.
+    like_first: (T, O) cosine between each filter and itself at the first moment.
+    like_last: (T, O) the same with the last moment.
+    """
 
     filters: np.ndarray
-    """(T, O, C, KH, KW) the weights at each moment."""
     steps: np.ndarray
-    """(T,) training steps done by then, ascending."""
     reports: tuple[FilterReport, ...]
-    """One for each moment."""
     r2: np.ndarray
-    """(T,) median R2 of the Gabor fits."""
     beyond_noise: np.ndarray
-    """(T,) share of the filters whose R2 lies above 95 % of the noise."""
     oriented: np.ndarray
-    """(T,) share of the filters that moreover have bars or an edge."""
     variance_entropy: np.ndarray
-    """(T,) see `Quality`."""
     like_first: np.ndarray
-    """(T, O) cosine between each filter and itself at the first moment."""
     like_last: np.ndarray
-    """(T, O) the same with the last moment."""
 
     def figure(
         self, filters: Sequence[int] | None = None, moments: int | Sequence[int] = 11, title: str | None = None
-    ) -> "Figure":
+    ) -> Figure:
         """The film strip: some filters (rows) at some moments (columns), and the numbers of all filters over time below.
 
         Args:
@@ -47,20 +47,16 @@ class FilterGrowth:
         """
         chosen = self._six() if filters is None else np.asarray(filters, int)
         frames = self.moments(moments) if isinstance(moments, int) else np.asarray(moments, int)
-        from minicnn.viz.figures.growth import draw_growth
-
         return draw_growth(self, chosen, frames, title)
 
     def animation(
         self, moments: int = 32, *, hold: float = 3.0, fps: float = 5.0, title: str = "A layer while it is trained"
-    ) -> "FuncAnimation":
+    ) -> FuncAnimation:
         """The whole layer as a film: so many of the recorded moments, see `moments`, at `fps` a second; the first is held for a
         second and the last for `hold` seconds.
 
         `growth.animation().save("grow.gif", writer="pillow")` writes it; any writer of matplotlib's does.
         """
-        from minicnn.viz.figures.growth import draw_film
-
         return draw_film(self, moments, hold, fps, title)
 
     def _six(self) -> np.ndarray:

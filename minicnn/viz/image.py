@@ -56,7 +56,7 @@ def statistics(
     return Statistics(*chosen)
 
 
-def input_size(model: Module, default: int = 224) -> int:
+def input_size(model: Module | None, default: int = 224) -> int:
     """The side in pixels of the images that the network was trained with, from `model.meta`; `default` if it is not there."""
     size = getattr(getattr(model, "meta", None), "input_size", None)
     if size is None:

@@ -7,7 +7,7 @@ against an adversary Engstrom et al. 2019, "Adversarial robustness as a prior fo
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +16,9 @@ from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz._modules import described, find_module, input_channels, part_hint
 from minicnn.viz.capture import outputs_of
+from minicnn.viz.figures.plot import Figure, draw_rows
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.penalties import TotalVariation
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
 
 SMOOTH = (TotalVariation(0.1),)  # the prior of Mahendran and Vedaldi: of the images that match as well, a smooth one
 
@@ -77,10 +75,8 @@ class Inverted:
         ]
         return [self.photo, *self.images], ["the photograph\n", *labels]
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """The photograph, and for each layer the image that the layer takes for it, with the error before and after."""
-        from minicnn.viz.figures.plot import draw_rows
-
         rule = (
             f"Above each image: the layer, and the squared distance of its answers from those to the photograph, as a share of their "
             f"squared length, before → after {self.result.recipe}."

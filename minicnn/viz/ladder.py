@@ -7,19 +7,18 @@ Olah, Mordvintsev, Schubert 2017. Fixed magnitudes: Fel et al. 2023.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minicnn.nn import Module
+from minicnn.viz.figures.ladder import draw_ladders
+from minicnn.viz.figures.plot import Figure
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.objectives import Unit
 from minicnn.viz.parametrization import FixedMagnitude, Fourier, Pixels
 from minicnn.viz.penalties import L2, Blur, TotalVariation
 from minicnn.viz.spectrum import fine_share
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
 
 Variants = Mapping[str, Mapping[str, Any]]
 NAIVE = {"parametrization": Pixels(rate=0.02), "transforms": "none"}
@@ -75,13 +74,11 @@ class Ladder:
 
     __str__ = table
 
-    def figure(self, beside: "Ladder | None" = None, captions: Sequence[str] = ("standard", "robust twin")) -> "Figure":
+    def figure(self, beside: "Ladder | None" = None, captions: Sequence[str] = ("standard", "robust twin")) -> Figure:
         """The images, with the curve of the loss and the spectrum below each; a matplotlib Figure.
 
         beside: the same ladder of another network, drawn below the first; captions: what the two networks are called.
         """
-        from minicnn.viz.figures.ladder import draw_ladders
-
         return draw_ladders([self] if beside is None else [self, beside], captions)
 
 
@@ -110,7 +107,8 @@ def ladder(
     naive = None
     if callable(variants):
         naive = maximize(model, [unit], **{**parts, **NAIVE})
-        variants = variants(max(float(naive.activation_end[0] - naive.activation_start[0]), np.finfo(np.float32).tiny))
+        rise = float(naive.activation_end[0] - naive.activation_start[0])
+        variants = variants(max(rise, float(np.finfo(np.float32).tiny)))
     results = {
         name: naive if naive is not None and arguments is NAIVE else maximize(model, [unit], **{**parts, **arguments})
         for name, arguments in variants.items()

@@ -10,6 +10,7 @@ changes before the network sees it), `penalties` (what the image is charged for)
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +22,13 @@ from minicnn.inspect.names import printable
 from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz._modules import dtype_of, frozen, has_positions, input_channels, run
-from minicnn.viz.capture import capture
+from minicnn.viz.capture import capture, outputs_of
+from minicnn.viz.figures.maximize import draw_maximized
+from minicnn.viz.figures.plot import Figure
 from minicnn.viz.objectives import Unit, objective
 from minicnn.viz.parametrization import PARAMETRIZATIONS
 from minicnn.viz.penalties import PENALTIES
-from minicnn.viz.relu import open_relus
+from minicnn.viz.relu import relu_rule
 from minicnn.viz.transforms import TRANSFORMS
 
 
@@ -89,10 +92,8 @@ class Maximized:
         parts += [f"ReLUs that are off let the gradient through for {opened} steps"] if opened else []
         return "; ".join(parts)
 
-    def figure(self, columns: int | None = None, curves: bool = True) -> Any:
+    def figure(self, columns: int | None = None, curves: bool = True) -> Figure:
         """The images with their activations before and after, and the curves of the ascent: a matplotlib Figure."""
-        from minicnn.viz.figures.maximize import draw_maximized
-
         return draw_maximized(self, columns, curves)
 
 
@@ -135,7 +136,7 @@ def maximize(
         seed: of the start and of the random changes. Equal seeds give equal images; a target that the list contains
             k times starts from k different images.
         mean, std: of the pixels that the network was trained on; by default `model.meta`'s, else 0 and 1, see `image.statistics`.
-        open_dead_relus: for so many first steps the gradient passes a ReLU that blocks all of it, see `relu.open_relus`.
+        open_dead_relus: for so many first steps the gradient passes a ReLU that blocks all of it, see `relu.opened`.
         progress: a bar for what takes over two seconds.
 
     The network is in eval mode meanwhile and its parameters collect no gradient; both are put back afterwards. It is
@@ -160,13 +161,8 @@ def maximize(
     rate = stepper.param_groups[0].get("lr")  # what an optimiser of one's own has
     rng = np.random.default_rng(seed)
 
-    def evaluate(image: Tensor, penalise: Iterable[Any] = ()) -> tuple[Tensor, list[Tensor]]:
-        """The score (N,) of images (N, C, H, W) in [0, 1], normalised here, after every random change of them; and what
-        their maps are charged for."""
-        layers = (*score.layers, *(layer for cost in penalise for layer in cost.layers))
-        maps = _run(model, layers, images.normalize(image, stats, dtype_of(model)))
-        value = _checked(score(maps), count)
-        return value, [cost(maps, value.detach()) for cost in penalise]
+    def evaluate(image: Tensor, penalise: Sequence[Any] = ()) -> tuple[Tensor, list[Tensor]]:
+        return _evaluate(model, score, images.normalize(image, stats, dtype_of(model)), penalise)
 
     on_image = [cost for cost in costs if not hasattr(cost, "layers")]
     on_maps = [cost for cost in costs if hasattr(cost, "layers")]
@@ -178,7 +174,7 @@ def maximize(
             changed = image
             for change in changes:
                 changed = change(changed, rng)
-            with open_relus(model, step < open_dead_relus):
+            with relu_rule(model, "opened") if step < open_dead_relus else nullcontext():
                 value, charged = evaluate(changed, on_maps)
                 loss = sum([*charged, *(cost(image) for cost in on_image)], -value)
                 parameter.grad = None
@@ -197,8 +193,8 @@ def maximize(
         "open_dead_relus": open_dead_relus,
     }  # fmt: skip
     pixels = np.ascontiguousarray(image.detach().numpy().transpose(0, 2, 3, 1))
-    curves = (np.array(values, np.float32).reshape(steps, count) for values in (scores, losses))
-    result = Maximized(pixels, labels, first, last, *curves, seed, time.perf_counter() - started, settings)
+    gained, lost = (np.array(values, np.float32).reshape(steps, count) for values in (scores, losses))
+    result = Maximized(pixels, labels, first, last, gained, lost, seed, time.perf_counter() - started, settings)
     _warn_if_not_risen(result)
     return result
 
@@ -241,28 +237,21 @@ def activation(
     x = tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
     stats = images.statistics(model, mean, std, channels=x.shape[1])
     with frozen(model), no_grad():
-        return (
-            _checked(score(_run(model, score.layers, images.normalize(x, stats, dtype_of(model)))), len(pictures))
-            .numpy()
-            .copy()
-        )
+        return _evaluate(model, score, images.normalize(x, stats, dtype_of(model)))[0].numpy().copy()
 
 
-def _run(model: Module, layers: Iterable[str], x: Tensor) -> Mapping[str, Tensor]:
-    """What these layers return for a batch; the network is computed up to the last of them."""
-    with capture(
-        model, dict.fromkeys(layers), detach=False, stop=True
-    ) as maps:  # copies, for an in-place layer may follow
+def _evaluate(model: Module, score: Any, x: Tensor, penalties: Sequence[Any] = ()) -> tuple[Tensor, list[Tensor]]:
+    """The score (N,) of normalised images (N, C, H, W), after every random change of them, and what their maps are charged
+    for. One score for all images is shared out among them."""
+    layers = (*score.layers, *(layer for cost in penalties for layer in cost.layers))
+    with capture(model, layers, detach=False, stop=True) as maps:  # copies, for an in-place layer may follow
         run(model, x)
-    return maps
-
-
-def _checked(value: Any, count: int) -> Tensor:
-    """An objective's value as (count,): one score for all images is shared out among them."""
+    value, count = score(maps), len(x)
     if not isinstance(value, Tensor) or value.dim() > 1 or value.numel() not in (1, count):
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"the objective must return one score or a tensor of {count}, one an image, not {shape}")
-    return value.reshape(1).expand(count) / count if value.numel() != count else value.reshape(count)
+    value = value.reshape(count) if value.numel() == count else value.reshape(1).expand(count) / count
+    return value, [cost(maps, value.detach()) for cost in penalties]
 
 
 def _clean_start(
@@ -320,8 +309,7 @@ def _size(model: Module, score: Any, channels: int, size: int | tuple[int, int] 
     if size is not None:
         return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
     side = images.input_size(model, 64)
-    with frozen(model), no_grad():
-        maps = _run(model, score.layers, zeros(1, channels, side, side, dtype=dtype_of(model)))
+    maps = outputs_of(model, score.layers, zeros(1, channels, side, side, dtype=dtype_of(model)))
     side = side * 3 // 2 if any(has_positions(output) for output in maps.values()) else side
     return side, side
 

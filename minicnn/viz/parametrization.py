@@ -41,10 +41,11 @@ class Pixels:
         return f"they are, from {start}" + (f" with noise of {self.noise:g}" if self.noise else "")
 
     def start(self, generators: Sequence[np.random.Generator], channels: int, height: int, width: int) -> Tensor:
-        base = 0.5 if self.initial is None else np.asarray(self.initial).transpose(2, 0, 1)
-        if np.ndim(base) and base.shape != (channels, height, width):
+        grey = np.full((height, width, channels), 0.5) if self.initial is None else np.asarray(self.initial)
+        if grey.shape != (height, width, channels):
             size = f"{height} x {width} pixels of {channels} channels"
-            raise ValueError(f"the initial image is (H, W, C) {np.shape(self.initial)}, asked for are {size}")
+            raise ValueError(f"the initial image is (H, W, C) {grey.shape}, asked for are {size}")
+        base = grey.transpose(2, 0, 1)
         pixels = [base + self.noise * g.standard_normal((channels, height, width)) for g in generators]
         return tensor(np.stack(pixels).clip(0, 1).astype(np.float32)).requires_grad_()
 

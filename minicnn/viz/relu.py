@@ -69,7 +69,8 @@ def relu_rule(model: Module, rule: str | Rule) -> Iterator[Replaced]:
     if isinstance(rule, str) and rule not in RULES:
         raise ValueError(f"a rule is {', '.join(map(repr, RULES))} or a function, not {rule!r}")
     function = RULES[rule] if isinstance(rule, str) else rule
-    seen, handles, replaced = weakref.WeakSet(), [], Replaced()
+    seen: weakref.WeakSet = weakref.WeakSet()
+    handles, replaced = [], Replaced()
 
     def enter(module: Module, args: tuple) -> None:  # what came before the network is none of its business
         seen.update(node for node in _nodes(args))
@@ -94,16 +95,6 @@ def relu_rule(model: Module, rule: str | Rule) -> Iterator[Replaced]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def open_relus(model: Module, enabled: bool = True) -> Iterator[None]:
-    """In the block the gradient passes every ReLU of the model that blocks all of it for an image, see `opened`."""
-    if not enabled:
-        yield
-        return
-    with relu_rule(model, "opened"):
-        yield
 
 
 def _nodes(value: Any) -> list[Any]:

@@ -7,7 +7,7 @@ weights are random explains the image, not the network.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -18,9 +18,8 @@ from minicnn.random import fork_rng
 from minicnn.viz._modules import find_call, find_module
 from minicnn.viz.attribution import METHODS, Target, targets
 from minicnn.viz.capture import outputs_of
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
+from minicnn.viz.figures.attribution import draw_sanity
+from minicnn.viz.figures.plot import Figure
 
 Method = str | Callable[[Module, Tensor, Any], np.ndarray]
 
@@ -75,10 +74,8 @@ class SanityCheck:
             lines.append(f"{stage:<{width}}  " + "  ".join(f"{number:6.2f}" for number in numbers))
         return "\n".join(lines)
 
-    def figure(self, photo: Any = None, **options: Any) -> "Figure":
+    def figure(self, photo: Any = None, **options: Any) -> Figure:
         """The maps of one image at every stage, and the curves of the numbers, see `draw_sanity`."""
-        from minicnn.viz.figures.attribution import draw_sanity
-
         return draw_sanity([self], photo, **options)
 
 
@@ -130,7 +127,8 @@ def sanity_check(
             for r, m in zip(raw, maps, strict=True)
         ]
     )  # fmt: skip
-    return SanityCheck(name or label, ["trained", *names], maps, *np.moveaxis(numbers, 2, 0), seed, cascade)
+    rank, magnitude, similar = np.moveaxis(numbers, 2, 0)
+    return SanityCheck(name or label, ["trained", *names], maps, rank, magnitude, similar, seed, cascade)
 
 
 def layers_from_the_top(model: Module, x: Tensor) -> list[str]:

@@ -6,6 +6,7 @@ between the statistics of natural images and the response properties of cortical
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,8 @@ def mean_magnitude(photographs: Iterable[np.ndarray], columns: np.ndarray | None
     columns: (C, C), orthonormal colour directions as columns, along which the spectra are taken; else the channels'. The mean
     colour of each photograph is taken away first. ValueError if there are no photographs, or of different sizes.
     """
-    total, count = 0.0, 0
+    total: Any = 0.0
+    count = 0
     for photograph in photographs:
         pixels = photograph / np.float32(255) if photograph.dtype == np.uint8 else np.asarray(photograph, np.float32)
         if count and np.shape(total) != (pixels.shape[2], pixels.shape[0], pixels.shape[1] // 2 + 1):

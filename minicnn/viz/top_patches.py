@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -33,12 +33,11 @@ from minicnn.viz._modules import (
     run,
 )
 from minicnn.viz.capture import capture
+from minicnn.viz.figures.plot import Figure
+from minicnn.viz.figures.top_patches import draw_patches
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.objectives import parse
 from minicnn.viz.running_histogram import Histogram, Histograms
-
-if TYPE_CHECKING:
-    from minicnn.viz.figures.plot import Figure
 
 GREY = 128  # what a tile shows outside of the picture, where the network saw its padding
 
@@ -126,10 +125,8 @@ class TopPatches:
         """All units, layer by layer."""
         return [unit for units in self.layers.values() for unit in units.values()]
 
-    def figure(self, units: Sequence[str] | None = None, *, title: str | None = None) -> "Figure":
+    def figure(self, units: Sequence[str] | None = None, *, title: str | None = None) -> Figure:
         """The patches of some units ("layer:channel"; by default the first twelve) with their histograms."""
-        from minicnn.viz.figures.top_patches import draw_patches
-
         chosen = self.units[:12] if units is None else [self[target] for target in units]
         return draw_patches(self, chosen, title)
 
@@ -207,7 +204,7 @@ def top_patches(
     if not seen:
         why = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         raise ValueError(
-            f"no picture among the images{', ' + str(skipped.count) + ' files skipped: ' + why if why else ''}"
+            f"no picture among the images{', ' + str(skipped.total) + ' files skipped: ' + why if why else ''}"
         )
     for reason in unknown:
         warnings.warn(f"{reason}. Its patches are whole pictures.", stacklevel=2)
@@ -215,7 +212,7 @@ def top_patches(
     settings = {"k": k, "size": shape, "statistics": stats, "batch": batch}
     return TopPatches(
         {layer: c.result(categories if layer == "" else ()) for layer, c in collectors.items()},
-        fields, seen, list(skipped), skipped.count, shape, time.perf_counter() - started, settings,
+        fields, seen, list(skipped), skipped.total, shape, time.perf_counter() - started, settings,
     )  # fmt: skip
 
 
@@ -247,17 +244,17 @@ def _show(
 class _Layer:
     """The best patches and the histograms of one layer's units so far."""
 
-    def __init__(self, name: str, units: np.ndarray | None, k: int, bins: int, seen: Field, crop_size: int) -> None:
+    def __init__(self, name: str, units: Any, k: int, bins: int, seen: Field, crop_size: int) -> None:
         self.name, self.units, self.k, self.bins = name, units, k, bins
         self.field, self.crop_size = seen, crop_size
-        self.values: np.ndarray | None = None
+        self.values: Any = None  # (units, k) once the first answer came
 
     def _begin(self, channels: int) -> None:
         self.units = np.arange(channels) if self.units is None else self.units
         if len(self.units) == 0 or self.units.min() < 0 or self.units.max() >= channels:
             raise IndexError(f"units {self.units.tolist()}: {self.name or 'the output'!r} has {channels} channels")
         self.values = np.full((len(self.units), self.k), -np.inf, np.float32)
-        self.patches: list[list[Patch | None]] = [[None] * self.k for _ in self.units]
+        self.patches: list[list[Any]] = [[None] * self.k for _ in self.units]
         self.histograms = Histograms(len(self.units), self.bins)
 
     def update(self, output: Any, group: list[_Picture], skipped: SkippedList) -> None:
@@ -286,12 +283,10 @@ class _Layer:
         order = np.argsort(-candidates, axis=1, kind="stable")[:, : self.k]
         values = np.take_along_axis(candidates, order, 1)  # -inf: a place that is still free
         for unit in np.flatnonzero(((order >= self.k) & np.isfinite(values)).any(axis=1)):
-            old, kept = self.patches[unit], []
-            for j, value in zip(order[unit], values[unit], strict=True):
-                if j >= self.k and np.isfinite(value):
-                    kept.append(self._cut(group[j - self.k], value, places[unit, j - self.k], width))
-                else:
-                    kept.append(old[j] if j < self.k else None)
+            kept = [self.patches[unit][j] if j < self.k else None for j in order[unit]]
+            for i, (j, value) in enumerate(zip(order[unit] - self.k, values[unit], strict=True)):
+                if j >= 0 and np.isfinite(value):
+                    kept[i] = self._cut(group[j], value, places[unit, j], width)
             self.patches[unit], self.values[unit] = kept, values[unit]
 
     def _cut(self, picture: _Picture, value: float, place: float, width: int | None) -> Patch:
@@ -322,7 +317,7 @@ def _category(categories: Sequence[str], channel: int) -> str | None:
 
 def _wanted(model: Module, layers: Any, units: Any) -> dict[str, np.ndarray | None]:
     """{layer: channels, None for all}"""
-    wanted: dict[str, list[int] | None] = {}
+    wanted: dict[str, Any] = {}
     known = named_modules(model)
     for entry in [layers] if isinstance(layers, str) else list(layers):
         if ":" in entry and entry not in known:

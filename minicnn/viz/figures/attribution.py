@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from minicnn.viz import image as images
 from minicnn.viz.figures.plot import (
     DIVERGING,
     SEQUENTIAL,
+    Figure,
     Grid,
     caption,
     cross,
@@ -20,9 +21,6 @@ from minicnn.viz.figures.plot import (
     panel,
     relative_bar,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 STYLES = ("sum", "max", "colour", "overlay")
 RULES = {
@@ -42,7 +40,7 @@ def draw_attribution(
     n: int = 0,
     columns: int = 4,
     title: str = "Why this answer?",
-) -> "Figure":
+) -> Figure:
     """The photograph and the maps of several methods beside it.
 
     Args:
@@ -119,7 +117,7 @@ def draw_sanity(
     *,
     n: int = 0,
     title: str = "Does the map depend on the weights?",
-) -> "Figure":
+) -> Figure:
     """A row of maps for each method, one for each step of randomisation, and the curves of the numbers below.
 
     checks: of one network, with the same stages. photo: drawn at the left; n: which of its images is drawn. The curves are the
@@ -151,7 +149,7 @@ def draw_sanity(
     return figure
 
 
-def _curves(figure: "Figure", checks: Sequence[Any], stages: list[str], left: float, below: float) -> None:
+def _curves(figure: Figure, checks: Sequence[Any], stages: list[str], left: float, below: float) -> None:
     width = figure.get_size_inches()[0] - left - 0.2
     panels = ("absolute_rank_correlation", "rank correlation of magnitudes"), ("ssim", "SSIM")
     for i, (number, title) in enumerate(panels):

@@ -1,18 +1,15 @@
 """The figure of one number taken apart: tables, their products, and the subtotals as steps up to the sum."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minicnn.viz.figures.plot import DIVERGING, axes, caption, new_figure, panel
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from minicnn.viz.figures.plot import DIVERGING, Figure, axes, caption, new_figure, panel
 
 UP, DOWN, TOTAL = "#b2182b", "#2166ac", "#333333"  # the ends of the diverging map: red above zero, blue below
 
 
-def draw_explanation(explanation: Any, tables: int, most: int) -> "Figure":
+def draw_explanation(explanation: Any, tables: int, most: int) -> Figure:
     """A row for each of the `tables` tables with the largest subtotals: left * right = products; at the right the sum.
 
     most: cells of a table whose numbers are written.

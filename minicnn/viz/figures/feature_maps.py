@@ -1,7 +1,7 @@
 """What the layers answer to one image: a grid of maps, a strip from early to deep, one map laid over the photograph."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from minicnn.viz.feature_maps import maps_of, rank_maps, silent
 from minicnn.viz.figures.plot import (
     DIVERGING,
     SEQUENTIAL,
+    Figure,
     Grid,
     axes,
     colour_bar,
@@ -24,9 +25,6 @@ from minicnn.viz.figures.plot import (
 )
 from minicnn.viz.geometry import receptive_fields
 from minicnn.viz.tiles import as_rgb, in_grey, limits_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SCALES = ("each", "shared", "symmetric")
 
@@ -40,7 +38,7 @@ def draw_maps(
     columns: int | None = None,
     n: int = 0,
     title: str | None = None,
-) -> "Figure":
+) -> Figure:
     """The maps of one layer as a grid.
 
     Args:
@@ -91,7 +89,7 @@ def draw_strip(
     order: str = "variance",
     n: int = 0,
     title: str = "From early to deep",
-) -> "Figure":
+) -> Figure:
     """Maps of several layers beside each other, all at one magnification: a deep map is small because it is coarse.
 
     Args:
@@ -134,7 +132,7 @@ def draw_overlay(
     std: float | Sequence[float] | None = None,
     smooth: bool = False,
     title: str | None = None,
-) -> "Figure":
+) -> Figure:
     """One map laid over the photograph that caused it, every cell where it looked.
 
     A map is not simply stretched to the image's size: with strides and padding its cells' centres lie elsewhere. They are computed
@@ -162,7 +160,7 @@ def draw_overlay(
     figure = new_figure(2 * width * inches + 1.5, height * inches + 0.35, title or target, rule)
     left, right = (axes(figure, x, 0.2, width * inches, height * inches) for x in (0.15, 0.3 + width * inches))
     left.imshow(picture if picture.shape[2] == 3 else in_grey(picture))
-    how = {"extent": field.extent(*shown.shape), "interpolation": "bilinear" if smooth else "nearest"}
+    how: dict[str, Any] = {"extent": field.extent(*shown.shape), "interpolation": "bilinear" if smooth else "nearest"}
     drawn = overlay(right, picture, shown, **how)
     colour_bar(figure, drawn, 2 * width * inches + 0.45, 0.2, min(2.4, height * inches), "activation")
     return figure

@@ -1,22 +1,17 @@
 """The figures of a `FilterReport`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minicnn.viz.figures.filters import crossed_rule
-from minicnn.viz.figures.plot import DIVERGING, Grid, new_figure, panel, relative_bar
-from minicnn.viz.filters import filter_tiles
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from minicnn.viz.figures.plot import DIVERGING, Axes, Figure, Grid, new_figure, panel, relative_bar
 
 LAYER, NOISE = "#d95f02", "#999999"  # the two that every panel compares
 
 
-def draw_report(report: Any, title: str | None = None) -> "Figure":
+def draw_report(report: Any, title: str | None = None) -> Figure:
     """See `FilterReport.figure`."""
     count, channels, height, width = report.weight.shape
     quality, noise = report.quality, report.noise_quality
@@ -56,7 +51,7 @@ def draw_report(report: Any, title: str | None = None) -> "Figure":
     return figure
 
 
-def _spectrum(ax: "Axes", layer: Any, noise: Any) -> None:
+def _spectrum(ax: Axes, layer: Any, noise: Any) -> None:
     order = np.arange(1, len(layer.spectrum) + 1)
     for name, quality, colour in (("noise", noise, NOISE), ("layer", layer, LAYER)):
         ax.plot(order, quality.spectrum, color=colour, label=f"{name}, entropy {quality.variance_entropy:.2f}")
@@ -67,7 +62,7 @@ def _spectrum(ax: "Axes", layer: Any, noise: Any) -> None:
     ax.legend(frameon=False, fontsize=7)
 
 
-def _strip(figure: "Figure", report: Any, chosen: np.ndarray, top: float) -> None:
+def _strip(figure: Figure, report: Any, chosen: np.ndarray, top: float) -> None:
     """Some filters above their Gabors, `top` inches above the figure's lower edge."""
     rule = (
         "Filters above, their Gabors below, from the smallest R² to the largest. "
@@ -82,9 +77,7 @@ def _strip(figure: "Figure", report: Any, chosen: np.ndarray, top: float) -> Non
     _bar(figure, report, 0.8 + grid.wide, 0.3)
 
 
-def draw_fits(
-    report: Any, filters: Sequence[int] | None = None, columns: int = 8, title: str | None = None
-) -> "Figure":
+def draw_fits(report: Any, filters: Sequence[int] | None = None, columns: int = 8, title: str | None = None) -> Figure:
     """See `FilterReport.draw_fits`."""
     chosen = np.arange(len(report.weight)) if filters is None else np.asarray(filters, int)
     tiles = _pairs(report, chosen, upright=False)
@@ -107,7 +100,7 @@ def _in_colour(report: Any) -> str:
     return ": red, green, blue = 0.5 + weight / 2m, so mid-grey is 0" if in_colour else ", symmetric about 0"
 
 
-def _bar(figure: "Figure", report: Any, left: float, bottom: float, height: float = 1.1) -> None:
+def _bar(figure: Figure, report: Any, left: float, bottom: float, height: float = 1.1) -> None:
     relative_bar(figure, "gray" if report.weight.shape[1] == 3 else DIVERGING, left, bottom, height, ["-m", "0", "+m"])
 
 
@@ -122,7 +115,7 @@ def _pairs(report: Any, chosen: np.ndarray, upright: bool) -> list[np.ndarray]:
 
 
 def _draw_pairs(
-    figure: "Figure",
+    figure: Figure,
     bottom: float,
     left: float,
     grid: Grid,
@@ -138,26 +131,20 @@ def _draw_pairs(
             numbers.append(f"{report.percentile[i]:.0f} %")
         labels.append(("\n" if upright else "   ").join(numbers))
     colours = ["#222222" if report.beyond_noise[i] else "#8a8a8a" for i in chosen]
-    style = {"cmap": DIVERGING, "limits": (-1.0, 1.0), "labels": labels, "colours": colours}
+    style: dict[str, Any] = {"cmap": DIVERGING, "limits": (-1.0, 1.0), "labels": labels, "colours": colours}
     grid.draw(figure, left, bottom, tiles, crossed=report.dead[chosen], **style)
 
 
-def _pictures(report: Any, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Filters and Gabors to draw: colours (N, KH, KW, 3) for three channels, else values (N, KH, KW) in [-1, 1]."""
-    fitted = np.nan_to_num(report.gabor.fitted[chosen])
-    if report.weight.shape[1] == 3:
-        weight = np.nan_to_num(report.weight[chosen])
-        both = np.concatenate([weight, fitted[:, None] * report.channels[chosen][:, :, None, None]], axis=3)
-        width = weight.shape[3]
-        top = np.abs(weight).max(axis=(1, 2, 3), keepdims=True)
-        clipped = np.clip(both, -top, top)
-        clipped = np.concatenate([clipped, np.broadcast_to(top, (*both.shape[:3], 1))], axis=3)  # fixes the scale
-        tiles = filter_tiles(clipped)[:, :, :-1]
-        return tiles[:, :, :width], tiles[:, :, width:]
-    kernels = report.kernels[chosen]
-    top = np.abs(kernels).max(axis=(1, 2), keepdims=True)
-    top = np.where(top > 0, top, 1)
-    return kernels / top, np.clip(fitted / top, -1, 1)
+def _pictures(report: Any, chosen: np.ndarray) -> list[np.ndarray]:
+    """[filters, Gabors]: colours (N, KH, KW, 3) for three channels, else values (N, KH, KW) in [-1, 1]."""
+    fitted, in_colour = np.nan_to_num(report.gabor.fitted[chosen])[:, None], report.weight.shape[1] == 3
+    if in_colour:
+        weight, fitted = np.nan_to_num(report.weight[chosen]), fitted * report.channels[chosen][:, :, None, None]
+    else:
+        weight = report.kernels[chosen][:, None]
+    top = np.abs(weight).max(axis=(1, 2, 3), keepdims=True)
+    shares = [np.clip(part / np.where(top > 0, top, 1), -1, 1) for part in (weight, fitted)]
+    return [0.5 + share.transpose(0, 2, 3, 1) / 2 if in_colour else share[:, 0] for share in shares]
 
 
 def _spread(report: Any, count: int) -> np.ndarray:
@@ -168,11 +155,11 @@ def _spread(report: Any, count: int) -> np.ndarray:
 
 
 def _histogram(
-    ax: "Axes", layer: np.ndarray, noise: Sequence[float], bins: np.ndarray, label: str, what: str = "these"
+    ax: Axes, layer: np.ndarray, noise: Sequence[float], bins: np.ndarray, label: str, what: str = "these"
 ) -> None:
     """Shares of the layer's values, and of the noise's if there are any."""
     for values, colour, alpha in ((np.asarray(noise), NOISE, 0.9), (layer[~np.isnan(layer)], LAYER, 0.75)):
         if len(values):
-            ax.hist(values, bins, weights=np.full(len(values), 1 / len(values)), color=colour, alpha=alpha)
+            ax.hist(values, list(bins), weights=np.full(len(values), 1 / len(values)), color=colour, alpha=alpha)
     ax.set_xlabel(label, fontsize=8.5)
     ax.set_ylabel(f"share of {what}", fontsize=8.5)

@@ -1,16 +1,13 @@
 """Weights as pictures: the first layer's filters in colour, a deeper layer as a matrix of kernels about zero."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minicnn.viz.figures.plot import DIVERGING, Grid, axes, colour_bar, cross, new_figure, relative_bar
+from minicnn.viz.figures.plot import DIVERGING, Figure, Grid, axes, colour_bar, cross, new_figure, relative_bar
 from minicnn.viz.filters import DEAD, dead_filters, filter_tiles, ranking, weight_of
 from minicnn.viz.tiles import as_rgb, mosaic
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def draw_filters(
@@ -23,7 +20,7 @@ def draw_filters(
     columns: int | None = None,
     labels: bool | Sequence[str] = True,
     title: str | None = None,
-) -> "Figure":
+) -> Figure:
     """The filters of a layer as a grid of pictures: in colour for three input channels, grey for one.
 
     Another number of channels has no colours: then the figure is `draw_kernels`, a row for each filter.
@@ -57,12 +54,12 @@ def draw_kernels(
     source: Any,
     layer: str | None = None,
     *,
-    rows: int | Sequence[int] = 24,
-    columns: int | Sequence[int] = 32,
+    rows: int | Sequence[int] | np.ndarray = 24,
+    columns: int | Sequence[int] | np.ndarray = 32,
     order: str = "norm",
     scale: str = "shared",
     title: str | None = None,
-) -> "Figure":
+) -> Figure:
     """A layer as the matrix of its kernels, filter by input channel, on a diverging map about zero.
 
     A deeper layer's filter has a kernel for each of its input channels; to show some three of them as red, green and

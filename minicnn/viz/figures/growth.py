@@ -1,23 +1,18 @@
 """The figures of a `FilterGrowth`: a film strip with curves below it, and a film."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minicnn.viz.figures.plot import DIVERGING, Grid, axes, new_figure, panel, relative_bar
+from minicnn.viz.figures.plot import DIVERGING, Axes, Figure, FuncAnimation, Grid, axes, new_figure, panel, relative_bar
 from minicnn.viz.filters import filter_tiles
 from minicnn.viz.gabor import BEYOND
 from minicnn.viz.tiles import mosaic
 
-if TYPE_CHECKING:
-    from matplotlib.animation import FuncAnimation
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 ORANGE, BLUE, GREY = "#d95f02", "#3b6fb6", "#999999"
 
 
-def draw_growth(growth: Any, chosen: np.ndarray, frames: np.ndarray, title: str | None) -> "Figure":
+def draw_growth(growth: Any, chosen: np.ndarray, frames: np.ndarray, title: str | None) -> Figure:
     """See `FilterGrowth.figure`: the filters `chosen` at the moments `frames`."""
     title = title or f"{len(chosen)} of {growth.filters.shape[1]} filters while they grow"
     below, channels = 2.5, growth.filters.shape[2]
@@ -43,7 +38,7 @@ def draw_growth(growth: Any, chosen: np.ndarray, frames: np.ndarray, title: str 
     return figure
 
 
-def draw_film(growth: Any, moments: int, hold: float, fps: float, title: str) -> "FuncAnimation":
+def draw_film(growth: Any, moments: int, hold: float, fps: float, title: str) -> FuncAnimation:
     """See `FilterGrowth.animation`."""
     from matplotlib.animation import FuncAnimation
 
@@ -74,7 +69,7 @@ def draw_film(growth: Any, moments: int, hold: float, fps: float, title: str) ->
     return FuncAnimation(figure, show, frames=frames, interval=1000 / fps, blit=False)
 
 
-def _r2(growth: Any, ax: "Axes") -> None:
+def _r2(growth: Any, ax: Axes) -> None:
     noise = growth.reports[0].noise_r2
     if len(noise):
         ax.axhline(np.median(noise), color=GREY, linewidth=1)
@@ -83,7 +78,7 @@ def _r2(growth: Any, ax: "Axes") -> None:
     ax.set_xscale("log")
 
 
-def _curves(growth: Any, figure: "Figure", frames: np.ndarray, height: float) -> None:
+def _curves(growth: Any, figure: Figure, frames: np.ndarray, height: float) -> None:
     x = _positions(growth.steps)
     width = (figure.get_size_inches()[0] - 0.75) / 4
     with_start, with_end = (np.nanmedian(like, axis=1) for like in (growth.like_first, growth.like_last))

@@ -2,22 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minicnn.viz.figures.maximize import rise_labels
-from minicnn.viz.figures.plot import Grid, caption, new_figure, panel
+from minicnn.viz.figures.plot import Figure, Grid, caption, new_figure, panel
 from minicnn.viz.spectrum import NATURAL, fine_share, radial_spectrum
 from minicnn.viz.tiles import as_rgb
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00")  # told apart by colour-blind eyes too
 
 
-def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
+def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> Figure:
     """See `Ladder.figure`. The ladders must have the same variants."""
     variants = list(ladders[0].results)
     for other in ladders[1:]:
@@ -59,7 +56,13 @@ def draw_ladders(ladders: Sequence[Any], captions: Sequence[str]) -> "Figure":
             curves[column].plot(result.losses[:, 0], linewidth=0.9, color=colour)
             ax = spectra[column]
             ax.loglog(*radial_spectrum(picture), linewidth=1.1, color=colour)
-            style = {"ha": "right", "va": "top", "fontsize": 7.5, "color": colour, "transform": ax.transAxes}
+            style: dict[str, Any] = {
+                "ha": "right",
+                "va": "top",
+                "fontsize": 7.5,
+                "color": colour,
+                "transform": ax.transAxes,
+            }
             ax.text(0.97, 0.95 - 0.14 * row, f"{fine_share(picture):.0%}", **style)
     for ax in spectra:
         _photographs(ax)

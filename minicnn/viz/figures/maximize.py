@@ -1,15 +1,12 @@
 """The figure of a `Maximized`: the images, their activations before and after, and the curves of the ascent."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from minicnn.viz.figures.plot import Grid, new_figure, panel
+from minicnn.viz.figures.plot import Figure, Grid, new_figure, panel
 from minicnn.viz.tiles import as_rgb
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def draw_maximized(result: Any, columns: int | None = None, curves: bool = True) -> "Figure":
+def draw_maximized(result: Any, columns: int | None = None, curves: bool = True) -> Figure:
     """The images of a `Maximized`, the activation of each on the clean image before and after above it, and below them
     the score of every step on the randomly changed image."""
     count = len(result.images)

@@ -1,7 +1,7 @@
 """One figure of a whole network: what it learned first, what it does with a photograph, what its units look for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -9,11 +9,8 @@ from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz.capture import outputs_of
 from minicnn.viz.feature_maps import maps_of, rank_maps
-from minicnn.viz.figures.plot import coloured, draw_rows
+from minicnn.viz.figures.plot import Figure, coloured, draw_rows
 from minicnn.viz.filters import filter_tiles, weight_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def draw_overview(
@@ -25,7 +22,7 @@ def draw_overview(
     size: int = 224,
     across: int = 8,
     title: str = "Inside a network",
-) -> "Figure":
+) -> Figure:
     """Rows of pictures from the first layer to the classes.
 
     The first convolution's filters; for each of `layers` the `across` maps of the photograph with the largest variance;

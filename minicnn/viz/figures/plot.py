@@ -15,9 +15,11 @@ from minicnn.viz.image import load_image
 from minicnn.viz.tiles import as_rgb, in_grey, limits_of
 
 if TYPE_CHECKING:
-    from matplotlib.animation import FuncAnimation  # noqa: F401
+    from matplotlib.animation import FuncAnimation
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+else:  # matplotlib is imported when the first figure is made; an annotation is the bare name
+    Axes, Figure, FuncAnimation = "Axes", "Figure", "FuncAnimation"
 
 SEQUENTIAL = "magma"  # from nothing to much
 WIDEST = 16.0  # inches that a title alone may ask for
@@ -26,7 +28,7 @@ TITLE: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "ha": "left", "va
 RULE: dict[str, Any] = {"fontsize": 9, "ha": "left", "va": "top", "color": "#555555", "linespacing": 1.35}
 
 
-def new_figure(width: float, height: float, title: str, rule: str) -> "Figure":
+def new_figure(width: float, height: float, title: str, rule: str) -> Figure:
     """An empty figure with its title, and the rule below it that says what the colours and numbers mean.
 
     width, height: inches of the free space; the head is added on top. A title widens the figure, up to WIDEST; a longer one wraps.
@@ -45,7 +47,7 @@ def new_figure(width: float, height: float, title: str, rule: str) -> "Figure":
 
 
 @cache
-def plain_figure() -> "type[Figure]":
+def plain_figure() -> type[Figure]:
     """The class of figures whose words are words: matplotlib takes "a$b_c$", a class name, for a formula. The numbers at
     the axes stay what matplotlib makes of them, the names that stand there are words."""
     from matplotlib.artist import Artist
@@ -75,7 +77,7 @@ def plain_figure() -> "type[Figure]":
     return PlainFigure
 
 
-def axes(figure: "Figure", left: float, bottom: float, width: float, height: float) -> "Axes":
+def axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """Axes without a frame at a place given in inches from the figure's lower left corner."""
     total_width, total_height = figure.get_size_inches()
     ax = figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
@@ -84,8 +86,8 @@ def axes(figure: "Figure", left: float, bottom: float, width: float, height: flo
 
 
 def panel(
-    figure: "Figure", left: float, bottom: float, width: float, height: float, title: str = "", x: str = "", y: str = ""
-) -> "Axes":
+    figure: Figure, left: float, bottom: float, width: float, height: float, title: str = "", x: str = "", y: str = ""
+) -> Axes:
     """Axes for curves and bars, at a place in inches; title, x, y: what stands above, below and beside them."""
     ax = axes(figure, left, bottom, width, height)
     ax.set_axis_on()
@@ -97,24 +99,19 @@ def panel(
     return ax
 
 
-def caption(figure: "Figure", left: float, bottom: float, height: float, text: str, **style: Any) -> None:
+def caption(figure: Figure, left: float, bottom: float, height: float, text: str, **style: Any) -> None:
     """Words beside a row of pictures, in the middle of its height."""
     axes(figure, left, bottom, 1, height).text(0, 0.5, text, **{"fontsize": 8.5, "va": "center", **style})
 
 
-def draw_map(ax: "Axes", values: np.ndarray, top: float | None = None, **options: Any) -> Any:
+def draw_map(ax: Axes, values: np.ndarray, top: float | None = None, **options: Any) -> Any:
     """A map (H, W) up to its largest magnitude, or `top`: 0 is black, or white if values are negative. The drawn image."""
     low, high = limits_of(values, top)
-    options = {
-        "cmap": DIVERGING if low < 0 else SEQUENTIAL,
-        "vmin": low,
-        "vmax": high,
-        "interpolation": "nearest",
-    } | options
-    return ax.imshow(values, **options)
+    cmap = DIVERGING if low < 0 else SEQUENTIAL
+    return ax.imshow(values, cmap=cmap, vmin=low, vmax=high, **{"interpolation": "nearest", **options})
 
 
-def overlay(ax: "Axes", picture: np.ndarray, values: np.ndarray, top: float | None = None, **options: Any) -> Any:
+def overlay(ax: Axes, picture: np.ndarray, values: np.ndarray, top: float | None = None, **options: Any) -> Any:
     """A map laid over a photograph in grey: colour and opacity grow with its magnitude. `draw_map`'s image."""
     height, width = picture.shape[:2]
     ax.imshow(in_grey(picture))
@@ -153,7 +150,7 @@ class Grid:
         tile = self.wide / self.width
         return bottom + self.high - (self.place(i * self.columns)[1] + self.aspect) * tile, self.aspect * tile
 
-    def axes(self, figure: "Figure", left: float, bottom: float) -> list["Axes"]:
+    def axes(self, figure: Figure, left: float, bottom: float) -> list[Axes]:
         """Axes for each tile, for a grid at a place in inches."""
         tile = self.wide / self.width
         rows = (self.row(i // self.columns, bottom) for i in range(self.count))
@@ -161,7 +158,7 @@ class Grid:
 
     def draw(
         self,
-        figure: "Figure",
+        figure: Figure,
         left: float,
         bottom: float,
         tiles: Sequence[np.ndarray],
@@ -172,7 +169,7 @@ class Grid:
         crossed: Sequence[bool] = (),
         colours: Sequence[str] = (),
         fontsize: float = 7.0,
-    ) -> "Axes":
+    ) -> Axes:
         """Draw the tiles, (h, w) values or (h, w, 3 or 4) colours of one shape, at a place in inches; the axes.
 
         limits: of the colour map, (low, high), or one such pair for each tile.
@@ -190,13 +187,13 @@ class Grid:
                 ax.imshow(tile, extent=extent, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
             if len(labels):
                 colour = colours[i] if len(colours) else "#222222"
-                words = {"fontsize": fontsize, "ha": "center", "va": "bottom", "linespacing": 1.1}
+                words: dict[str, Any] = {"fontsize": fontsize, "ha": "center", "va": "bottom", "linespacing": 1.1}
                 ax.text(x + 0.5, y - 0.03, labels[i], color=colour, **words)
         ax.set(xlim=(-0.01, self.width + 0.01), ylim=(self.height + 0.01, -0.01), aspect="equal")
         return ax
 
 
-def cross(ax: "Axes", x: float, y: float, width: float, height: float) -> None:
+def cross(ax: Axes, x: float, y: float, width: float, height: float) -> None:
     """The mark of something dead: an empty box with a cross, in place of noise stretched to full contrast."""
     from matplotlib.patches import Rectangle
 
@@ -205,7 +202,7 @@ def cross(ax: "Axes", x: float, y: float, width: float, height: float) -> None:
     ax.plot([x, x + width], [y + height, y], color="#999999", linewidth=0.8)
 
 
-def colour_bar(figure: "Figure", image: Any, left: float, bottom: float, height: float, label: str) -> None:
+def colour_bar(figure: Figure, image: Any, left: float, bottom: float, height: float, label: str) -> None:
     """A vertical colour bar for a drawn image, at a place in inches."""
     bar = figure.colorbar(image, cax=axes(figure, left, bottom, 0.14, height))
     bar.ax.set_axis_on()
@@ -214,7 +211,7 @@ def colour_bar(figure: "Figure", image: Any, left: float, bottom: float, height:
     bar.outline.set_linewidth(0.5)
 
 
-def relative_bar(figure: "Figure", cmap: str, left: float, bottom: float, height: float, ticks: Sequence[str]) -> None:
+def relative_bar(figure: Figure, cmap: str, left: float, bottom: float, height: float, ticks: Sequence[str]) -> None:
     """A colour bar for tiles that have a scale each: its ends are named, not numbered."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -256,9 +253,7 @@ def coloured(values: np.ndarray, signed: bool) -> np.ndarray:
     return colormaps[DIVERGING if signed else SEQUENTIAL](shares, bytes=True)[..., :3]
 
 
-def draw_rows(
-    rows: Sequence[tuple[str, Sequence[np.ndarray], Sequence[str]]], title: str, rule: str, inches: float = 1.4
-) -> "Figure":
+def draw_rows(rows: Sequence[tuple[str, Any, Sequence[str]]], title: str, rule: str, inches: float = 1.4) -> Figure:
     """Rows of pictures: (words at the left, pictures (H, W, C) in [0, 1], a label above each; no labels: []).
 
     rule: what the labels say and how the pictures were made. inches: a picture's width.

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,18 +11,15 @@ from minicnn.nn import Module
 from minicnn.viz import image as images
 from minicnn.viz._modules import input_channels
 from minicnn.viz.capture import outputs_of
-from minicnn.viz.figures.plot import Grid, axes, caption, cross, new_figure, panel
+from minicnn.viz.figures.plot import Figure, Grid, axes, caption, cross, new_figure, panel
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.tiles import in_grey
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 BAR = "#4c72b0"
 MARK = "#d55e00"
 
 
-def draw_patches(result: Any, units: Sequence[Any], title: str | None = None) -> "Figure":
+def draw_patches(result: Any, units: Sequence[Any], title: str | None = None) -> Figure:
     """A row for each unit: its patches, the best first, each with its activation, and the histogram of all activations."""
     if not units:
         raise ValueError("no units to draw")
@@ -80,7 +77,7 @@ def draw_receptive_fields(
     at: tuple[float, float] | None = None,
     size: int | tuple[int, int] | None = None,
     title: str | None = None,
-) -> "Figure":
+) -> Figure:
     """What one unit of each layer sees: frames on the photograph, and beside it the part inside of each.
 
     Of each layer the unit whose field has its middle nearest to the pixel `at` (y, x), by default the photograph's middle.
