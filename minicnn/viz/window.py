@@ -119,16 +119,9 @@ def _border_pad(node: Any, out: Shape, inp: Shape) -> Windows:
     return _both(lambda width: Window(-width[0], -width[0]), node.widths[-2:])
 
 
-<<<<<<< HEAD
-def _flip(node: Any, out: Shape, inp: Shape) -> tuple[Window, Window]:
-    dims = {dim % len(inp) for dim in np.atleast_1d(node.args[0])}
-    y, x = (Window(inp[d] - 1, inp[d] - 1, -1) if d in dims else Window() for d in (len(inp) - 2, len(inp) - 1))
-    return y, x
-=======
 def _flip(node: Any, out: Shape, inp: Shape) -> Windows:
     dims = {dim % len(inp) for dim in node.args[0]}
     return _both(lambda d: Window(inp[d] - 1, inp[d] - 1, -1) if d in dims else Window(), (len(inp) - 2, len(inp) - 1))
->>>>>>> 1adb818 (viz: results stand above their figures and import them at the top; one evaluation of scores, one pass up to a layer; types)
 
 
 def _slice(node: Any, out: Shape, inp: Shape) -> Windows:
