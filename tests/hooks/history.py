@@ -41,7 +41,7 @@ KINDS = (
     Kind(
         "`register_forward_hook(hook, always_call=True)`",
         "The hook runs although `forward` or a hook before it raised.",
-        "2.2",
+        "2.1",
         "always_call.after_failure_in_forward",
     ),
     Kind(
@@ -78,7 +78,7 @@ KINDS = (
     Kind(
         "`Tensor.register_post_accumulate_grad_hook(hook)`",
         "`hook(leaf)` when its `.grad` has been added to.",
-        "2.2",
+        "2.1",
         "leaf.post_accumulate_hooks",
     ),
     Kind(

@@ -130,7 +130,7 @@ def test_changes_between_two_versions(capsys):
     assert main(["post_accumulate", "--changes", "2.13", "2.0"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("From PyTorch 2.0.1 to 2.13.0: ")
-    assert "2.2: `Tensor.register_post_accumulate_grad_hook`." in shown
+    assert "2.1: `Tensor.register_post_accumulate_grad_hook`." in shown
     assert "| PyTorch 2.13.0" in shown
 
 
