@@ -128,33 +128,30 @@ def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) 
     return direct.conv2d_grad_input(geometry, grad, weight)
 
 
-def is_even(x: np.ndarray) -> bool:
-    """Whether no number of an image (N, C, H, W) is more than EVEN times their mean magnitude, all are finite, and not all so small
-    that the sums lose digits."""
-    largest, total = np.empty(x.shape[:2], np.int32), np.empty(x.shape[:2], x.dtype)
-    run(_magnitudes, largest.size, x.size // 64, x, largest, total)
-    sums, most = total.sum(axis=1, dtype=np.float64), largest.max(axis=1).view(np.float32).astype(np.float64)
-    even = np.isfinite(sums) & (most * x[0].size <= EVEN * sums) & ((most == 0) | (most >= SMALLEST))
-    return bool(even.all())
-
-
 @jit_sums
-def _magnitudes(x, largest, total, start, stop):
-    """The largest magnitude, as its 32 bits, and the sum of the magnitudes of each plane. Unit: a plane (n, c).
+def is_even(x):
+    """Whether no number of an image (N, C, H, W) is more than EVEN times their mean magnitude, all are finite, and not all so small
+    that the sums lose digits. x is contiguous, float32.
 
     Magnitudes are in the order of their bits, NaN above infinity, and a maximum of integers is found in vectors.
     """
-    C = x.shape[1]
-    for unit in range(start, stop):
-        n, c = unit // C, unit % C
-        plane = x[n, c].reshape(-1)
-        bits = plane.view(np.int32)
-        most, whole = np.int32(0), x.dtype.type(0)
-        for i in range(len(plane)):
-            whole += abs(plane[i])
-        for i in range(len(bits)):
-            most = max(most, bits[i] & np.int32(0x7FFFFFFF))
-        largest[n, c], total[n, c] = most, whole
+    N, C, H, W = x.shape
+    largest = np.empty(1, np.int32)
+    for n in range(N):
+        most, total = np.int32(0), 0.0
+        for c in range(C):
+            plane, whole = x[n, c].reshape(-1), x.dtype.type(0)
+            for i in range(len(plane)):
+                whole += abs(plane[i])
+            total += whole
+            bits = plane.view(np.int32)
+            for i in range(len(bits)):
+                most = max(most, bits[i] & np.int32(0x7FFFFFFF))
+        largest[0] = most
+        top = np.float64(largest.view(np.float32)[0])
+        if not (total < np.inf and top * (C * H * W) <= EVEN * total and (top == 0 or top >= SMALLEST)):
+            return False
+    return True
 
 
 def convolve(
