@@ -111,9 +111,8 @@ def _half_as_single(kernel: Callable) -> Callable:
 
 
 def _cast(value: Any, source: type, target: type) -> Any:
-    """An array of the source's type in the target's, anything else as it is; out of half's range is infinite."""
-    with np.errstate(over="ignore"):
-        return value.astype(target) if isinstance(value, np.ndarray) and value.dtype == source else value
+    """An array of the source's type in the target's, anything else as it is."""
+    return value.astype(target) if isinstance(value, np.ndarray) and value.dtype == source else value
 
 
 def explain(
@@ -143,8 +142,8 @@ def add_up(
     x: np.ndarray, axes: int | shapes.Shape | None = None, keepdims: bool = False, dtype: np.dtype | type | None = None
 ) -> np.ndarray:
     """The sum over these axes, over all if None, as `dtype`, x's if None (int64 for integers). float64 adds up: see `sums.py`."""
-    axes = range(x.ndim) if axes is None else (axes,) if isinstance(axes, int) else axes
-    axes, kind, loops = tuple([axis % x.ndim for axis in axes]), x.dtype.kind, current() == "reference"
+    given = range(x.ndim) if axes is None else (axes,) if isinstance(axes, int) else axes
+    axes, kind, loops = tuple([axis % x.ndim for axis in given]), x.dtype.kind, current() == "reference"
     if kind in "biu" or (x.size <= sums.SMALL and not loops):
         wide = {"f": np.float64, "c": np.complex128}.get(kind, np.int64)
         total = np.asarray(x.sum(axis=axes, keepdims=keepdims, dtype=wide))

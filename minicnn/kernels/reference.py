@@ -96,9 +96,9 @@ def _taps(
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(largest of each window, its int64 index h * W + w), both (N, C, OH, OW). Of equals the first; NaN wins.
+    """The largest of each window, and where it is: h * W + w in its plane, int64; both (N, C, OH, OW).
 
-    The largest of each window, and where it is: h * W + w in its plane. Of equals the first, row by row; NaN wins.
+    Of equals the first, row by row; NaN wins.
 
     A window of nothing but padding holds minus infinity, at -1: nowhere.
     """
@@ -109,10 +109,7 @@ def max_pool2d(
 
 
 def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """(largest of each region, its index), both (N, C, OH, OW); `max_pool2d_grad` is its gradient too.
-
-    The largest of each of OH x OW regions that cover the input, and where it is.
-    """
+    """`max_pool2d` of OH x OW regions that cover the input; `max_pool2d_grad` is its gradient too."""
     rows, columns = (adaptive_windows(n, count) for n, count in zip(x.shape[2:], output_size, strict=True))
     return _maxima(x, rows, columns, (1, 1))
 
@@ -181,10 +178,7 @@ def _window_pixels(shape: Shape, rows: Windows, columns: Windows) -> Iterator[tu
 
 
 def upsample_nearest2d(x: np.ndarray, output_size: Pair, scales: Scales = (None, None)) -> np.ndarray:
-    """Each output pixel copies one input pixel. `scales`: torch's scale_factor, where the size came from one.
-
-    Each output pixel copies the input pixel below it.
-    """
+    """Each output pixel copies the input pixel below it. `scales`: torch's scale_factor, where the size came from one."""
     rows, columns = map(nearest_sources, x.shape[2:], output_size, scales)
     out = np.empty((*x.shape[:2], *output_size), x.dtype)
     for oh in range(output_size[0]):
@@ -314,10 +308,7 @@ def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
 
 
 def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """The gradient of a ReLU's input from that of its output and the output: 0 where the output is, else what arrives.
-
-    The gradient passes where the result is not 0, so not at 0.
-    """
+    """The gradient of a ReLU's input from that of its output and the output: 0 where the output is, else what arrives."""
     result = np.empty(out.shape, out.dtype)
     for place in np.ndindex(out.shape):
         result[place] = 0 if out[place] <= 0 else grad[place]
@@ -325,10 +316,7 @@ def relu_grad(grad: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 
 def scale_channels(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """x * scale + shift for each channel: (N, C, *), (C,), (C,) -> (N, C, *).
-
-    Channel c times scale[c], plus shift[c].
-    """
+    """x * scale + shift for each channel: (N, C, *), (C,), (C,) -> (N, C, *)."""
     out = np.empty(x.shape, np.result_type(x, scale, shift))
     for place in np.ndindex(x.shape):
         out[place] = x[place] * scale[place[1]] + shift[place[1]]

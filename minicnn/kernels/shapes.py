@@ -142,7 +142,7 @@ def bilinear_sources(
 
 def grid_taps(
     shape: tuple[int, ...], grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, ...]:
     """The pixels that each place of the grid reads, one entry (N, OH, OW) for each tap: rows, columns, weights, and the
     slopes of the weights by the grid's x and y. A tap outside the input has weight 0."""
     _, _, H, W = shape

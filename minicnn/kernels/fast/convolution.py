@@ -21,7 +21,6 @@ FORWARD = {"winograd": winograd.conv2d, "direct": direct.conv2d, "im2col": im2co
 GRAD_INPUT = {
     "winograd": winograd.conv2d_grad_input, "direct": direct.conv2d_grad_input, "im2col": im2col.conv2d_grad_input,
 }  # fmt: skip
-GRAD_WEIGHT = {"direct": weight_gradient.conv2d_grad_weight, "im2col": im2col.conv2d_grad_weight}
 ALGORITHMS = tuple(FORWARD)
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 choice: ContextVar[str] = ContextVar("kernels", default="fast")  # of this thread; see `minicnn.kernels.use`
@@ -47,8 +46,7 @@ def conv2d_grad_weight(
     grad: np.ndarray, x: np.ndarray, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     geometry = Geometry(x.shape, tuple(weight_shape), stride, padding, dilation, groups, x.dtype)
-    algorithm = GRAD_WEIGHT[plan(geometry, "grad_weight", choice.get())]
-    return algorithm(geometry, *(np.require(array, None, ["C", "W"]) for array in (grad, x)))
+    return weight_gradient.conv2d_grad_weight(geometry, *(np.require(array, None, ["C", "W"]) for array in (grad, x)))
 
 
 @lru_cache(maxsize=1024)  # it takes as long as a small convolution
@@ -69,7 +67,7 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
     and who reads zeros as zeros takes `kernels.exact()`.
     """
     if operation == "grad_weight":
-        return "im2col" if kernels == "im2col" else "direct"
+        return "direct"
     if kernels in ("direct", "im2col"):
         return kernels
     if winograd.suits(geometry) and (kernels == "winograd" or winograd.pays(geometry)):

@@ -50,15 +50,6 @@ def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) 
     return result
 
 
-def conv2d_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
-    groups, O = geometry.groups, geometry.weight_shape[0]
-    total = np.zeros((groups, O // groups, np.prod(geometry.weight_shape[1:], dtype=int)))  # float64: a long sum
-    for images, rows, columns in _im2col(geometry, x, grad.shape[2:]):
-        part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
-        total += matmul(part.reshape(groups, O // groups, -1), _by_group(columns, groups).swapaxes(1, 2))
-    return total.reshape(geometry.weight_shape).astype(x.dtype)
-
-
 def _blocks(geometry: Geometry, size: Pair) -> Iterator[tuple[slice, slice]]:
     """Cut the output, of this size, into blocks of about `COLUMNS` numbers: several whole images each, or rows of one image."""
     N, (OH, OW) = geometry.input_shape[0], size

@@ -12,7 +12,7 @@ KEPT = 2**25  # bytes: larger scratch arrays are not kept
 _buffers = threading.local()
 
 
-def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """An uninitialised array that is valid until this thread asks for the same `name` again.
 
     A fresh array of megabytes is slow: the system hands out its pages one by one, zeroed, on the first touch, which cost as

@@ -17,6 +17,8 @@ memory again and again for about a third of a millisecond, without the interpret
 The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores that this process may use).
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import sys
@@ -38,6 +40,10 @@ WORTH_A_THREAD = 20_000  # elements: below this, telling a thread and waiting fo
 LOOKS = 1_000_000  # at a counter, before a thread goes to sleep: some 0.3 milliseconds
 LOOKS_BEFORE_GIVING_WAY = 262_144  # to another thread that waits for this core, perhaps the one that is waited for
 LOOKS_AT_BEGIN = 4_000  # so long another thread needs the interpreter's lock to begin a kernel: some 4 microseconds
+
+
+_team: threading.Lock  # held while the helpers work
+_helpers: list[_Helper]
 
 
 def jit(function: Callable, fastmath: frozenset[str] = frozenset({"contract"})) -> Callable:
@@ -110,7 +116,7 @@ class _Helper:
     def __init__(self) -> None:
         self.begun, self.done = np.zeros(1, np.int64), np.zeros(1, np.int64)  # numbers of jobs
         self.awake = threading.Event()
-        self.job: tuple[int, Callable, tuple] | None = None
+        self.job: Any = None  # number, kernel, arguments
         self.error: BaseException | None = None
         threading.Thread(target=self._work, name="minicnn", daemon=True).start()
 

@@ -15,6 +15,7 @@ forward and backward only change where the k-th weight and the k-th pixel lie. N
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -68,15 +69,14 @@ def compiled(vectors: float) -> Callable:
     return tile
 
 
-def _write(vectors: float, context: Any, build: Any, signature: Any, arguments: Any) -> Any:
-    """The instructions of a tile."""
+def _write(size: float, context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+    """The instructions of a tile that is `size` vector registers wide."""
     _, row, step, last, _, _, first, _, _, add = arguments
-    structures = [context.make_array(kind)(context, build, value) if isinstance(kind, types.Array) else None
+    structures: list[Any] = [context.make_array(kind)(context, build, value) if isinstance(kind, types.Array) else None
                   for kind, value in zip(signature.args, arguments, strict=True)]  # fmt: skip
     index, number = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
-    width = full = VECTOR // (signature.args[0].dtype.bitwidth // 8)
-    if vectors < 1:
-        vectors, width = 1, int(vectors * full)
+    full = VECTOR // (signature.args[0].dtype.bitwidth // 8)
+    vectors, width = (int(size), full) if size >= 1 else (1, int(size * full))
     vector = ir.VectorType(number, width)
     nothing, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(vector, [0.0] * width)
     first_lane = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
@@ -121,17 +121,21 @@ def _write(vectors: float, context: Any, build: Any, signature: Any, arguments: 
         register.add_incoming(start, before)
         register.add_incoming(result, loop)
     back = build.cbranch(build.icmp_signed("<", following, count), loop, after)
-    # Unrolled twice, as LLVM would, the loop no longer fits into the registers.
-    once = build.module.add_metadata([ir.MetaDataString(build.module, "llvm.loop.unroll.disable")])
-    properties = build.module.add_metadata([once])
-    properties.operands = (properties, once)  # a loop's properties are a node that names itself first
-    back.set_metadata("llvm.loop", properties)
+    _keep_rolled(build.module, back)
 
     build.position_at_end(after)
     for r in range(ROWS):
         for v in range(vectors):
             build.store(totals[r][v], results[r][v], align=4)
     return context.get_dummy_value()
+
+
+def _keep_rolled(module: Any, back: Any) -> None:
+    """Unrolled twice, as LLVM would, a tile's loop no longer fits into the registers. back: the branch to its begin."""
+    once = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    properties = module.add_metadata([once])
+    properties.operands = (properties, once)  # a loop's properties are a node that names itself first
+    back.set_metadata("llvm.loop", properties)
 
 
 def plain_move(source, place, target, to):
@@ -157,10 +161,10 @@ def compiled_move(typing, source, place, target, to):
 
 move = plain_move if numba.config.DISABLE_JIT else compiled_move
 
-if numba.config.DISABLE_JIT:
-    tile_half, tile_1, tile_2, tile_3 = (lambda *place, v=vectors: plain(*place, v) for vectors in (0.5, 1, 2, 3))
-else:
-    tile_half, tile_1, tile_2, tile_3 = (compiled(vectors) for vectors in (0.5, 1, 2, 3))
+_tiles: list[Callable] = [
+    partial(plain, vectors=vectors) if numba.config.DISABLE_JIT else compiled(vectors) for vectors in (0.5, 1, 2, 3)
+]
+tile_half, tile_1, tile_2, tile_3 = _tiles
 
 
 @jit
