@@ -118,3 +118,47 @@ def test_function_has_torchs_signature(name):
         expected = expected[: len(parameters_of(getattr(minicnn.nn.functional, name)))]
     if expected[0][0] not in ("args", "_"):
         assert parameters_of(getattr(minicnn.nn.functional, name)) == expected
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "conv2d(zeros(1, 4, 5, 5), zeros(1, 2, 3, 3), groups=2)",
+        "conv2d(zeros(1, 4, 5, 5), zeros(0, 4, 3, 3))",
+        "conv2d(zeros(1, 4, 5, 5), zeros(1, 4, 0, 3))",
+        "conv2d(zeros(4, 5, 5), zeros(1, 3, 3, 3))",
+        "conv2d(zeros(4, 5, 5), zeros(1, 4, 3))",
+        "conv_transpose2d(zeros(1, 3, 5, 5), zeros(3, 2, 3, 3), groups=2)",
+        "conv_transpose2d(zeros(1, 4, 5, 5), zeros(3, 4, 3, 3), zeros(3))",
+        "conv_transpose2d(zeros(1, 4, 5, 5), zeros(4, 4, 3, 3), output_padding=-1)",
+        "conv_transpose2d(zeros(1, 4, 5, 5), [1])",
+    ],
+)
+def test_a_convolution_that_does_not_fit(call):
+    def message(lib):
+        with pytest.raises((RuntimeError, TypeError)) as error:
+            eval(f"F.{call}", {"F": lib.nn.functional, "zeros": lib.zeros})
+        return type(error.value).__name__, str(error.value)
+
+    assert message(minicnn) == message(real_torch)
+
+
+def test_softmax_takes_its_dtype_in_both_places():
+    """`torch.softmax` has it third, `torch.nn.functional.softmax` by its name only."""
+    for lib in (minicnn, real_torch):
+        x = lib.arange(6.0).reshape(2, 3)
+        for function in (lib.softmax, lib.log_softmax):
+            assert function(x, 1, lib.float64).dtype is lib.float64
+        assert lib.nn.functional.softmax(x, 1, 3, lib.float64).dtype is lib.float64
+
+
+def test_a_convolution_of_ones_own():
+    """A subclass of Conv2d may have a `_conv_forward` of its own, as in torch."""
+    for lib in (minicnn, real_torch):
+
+        class Halved(lib.nn.Conv2d):
+            def _conv_forward(self, input, weight, bias):
+                return super()._conv_forward(input, weight / 2, bias)
+
+        layer, x = Halved(1, 2, 3, bias=False), lib.ones(1, 1, 4, 4)
+        assert lib.equal(layer(x) * 2, lib.nn.functional.conv2d(x, layer.weight))
