@@ -124,6 +124,15 @@ def test_copies_survive_an_in_place_layer_and_references_do_not():
     assert not (shared["0"] < 0).any()
 
 
+def test_capture_keeps_what_a_function_makes_of_an_output(net):
+    """A number in place of the map, taken inside of the hook; and no other call than the one that is named."""
+    x = minicnn.randn(1, 3, 16, 16)
+    with viz.capture(net, ["0", "1"], keep=lambda call, output: (call, output.mean().item())) as seen:
+        net(x)
+    assert seen["0"] == ("0#1", net[0](x).mean().item())
+    assert [call for call, _ in seen.values()] == ["0#1", "1#1"]
+
+
 def test_stop_ends_the_pass(net):
     reached = []
     net[3].register_forward_hook(lambda *args: reached.append(1))
