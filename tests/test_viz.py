@@ -83,6 +83,14 @@ def test_a_long_title_wraps():
     assert title.x1 <= long.bbox.x1 and title.y0 >= rule.y1
 
 
+@pytest.mark.parametrize("label", ["features.0:60@centre", "a very long name of a class"])
+def test_labels_above_pictures_do_not_touch(label):
+    figure = viz.draw_rows([("a row", [np.zeros((4, 4, 3))] * 3, [label] * 3)], "title", "rule", inches=1.15)
+    figure.draw_without_rendering()
+    first, second, _ = (ax.title.get_window_extent() for ax in figure.axes if ax.get_title())
+    assert second.x0 - first.x1 > 1
+
+
 # --- capture ------------------------------------------------------------------------------------------------------------
 
 

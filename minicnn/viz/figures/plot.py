@@ -268,11 +268,13 @@ def draw_rows(rows: Sequence[tuple[str, Any, Sequence[str]]], title: str, rule: 
     for (words, pictures, labels), height, head in zip(rows, heights, heads, strict=True):
         bottom -= height + head
         caption(figure, 0.12, bottom, height, words)
+        longest = max((len(line) for label in labels for line in label.split("\n")), default=1)
+        fontsize = min(7.5, 120 * inches / longest)  # so that none touches the next one
         for i, picture in enumerate(pictures):
             ax = axes(figure, left + i * (inches + gap), bottom, inches, height)
             ax.imshow(as_rgb(picture), interpolation="nearest" if len(picture) < 32 else "bilinear")
             if len(labels):
-                ax.set_title(labels[i], fontsize=7.5, pad=3)
+                ax.set_title(labels[i], fontsize=fontsize, pad=3)
     return figure
 
 
