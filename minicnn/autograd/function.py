@@ -323,6 +323,7 @@ class Op(Function):
     saved_names: tuple[str, ...] = ()  # PyTorch's, of what `forward` saves: `node._saved_self`
     takes_a_list = False  # of tensors, behind one other argument: PyTorch computes all of their gradients or none
     is_view = False  # of the first argument
+    contiguous = False  # whether the results are laid out row by row
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -342,6 +343,9 @@ class Op(Function):
                 result = cls.forward(ctx, *args)
         several = isinstance(result, tuple)
         outputs = [t if isinstance(t, Tensor) else Tensor.wrap(t) for t in (result if several else (result,))]
+        if cls.contiguous:
+            for out in outputs:
+                out.array = np.asarray(out.array, order="C")
         if recorded:
             # The indices of a maximum have no gradient; they come last.
             differentiable = [out for out in outputs if out.array.dtype.kind in "fc"]
@@ -353,6 +357,12 @@ class Op(Function):
             for out in outputs:
                 _as_view(out, args[0], several)
         return tuple(outputs) if several else outputs[0]
+
+
+class RowOp(Op):
+    """An operation whose results lie in memory row by row, whatever the order of the operands."""
+
+    contiguous = True
 
 
 class ViewOp(Op):

@@ -11,7 +11,7 @@ from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops._common import implemented, single, unsupported, wrap_dim
 from minicnn.ops.elementwise import Unary, UnaryByResult
 
@@ -250,7 +250,7 @@ class Gelu(Op):
         return grad.array * (below + x * density)
 
 
-class Softmax(Op):
+class Softmax(RowOp):
     """exp(a) / sum of exp(a) along a dimension"""
 
     saved_names = ("result",)
@@ -272,7 +272,7 @@ class Softmax(Op):
         return (weighted - y * kernels.add_up(weighted, ctx.dim, True)).astype(out.array.dtype, copy=False)
 
 
-class LogSoftmax(Op):
+class LogSoftmax(RowOp):
     """a - log of the sum of exp(a) along a dimension"""
 
     saved_names = ("result",)

@@ -9,7 +9,7 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops._common import broadcast_shapes, fitting, implemented, need_tensor, operand, operands, result_type
 
 __all__ = [
@@ -74,7 +74,7 @@ class Where(Op):
         return np.where(condition.array, g, zero), np.where(condition.array, zero, g)
 
 
-class MaskedFill(Op):
+class MaskedFill(RowOp):
     """a, and the number where the mask is true"""
 
     @staticmethod

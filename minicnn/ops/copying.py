@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops._common import check_expand, fitting, operand, promote, wrap_dim, wrap_dims
 from minicnn.ops.elementwise import to_dtype
 
@@ -21,7 +21,7 @@ class Clone(Op):
 
     @staticmethod
     def forward(ctx, a, order):
-        return a.array.copy(order)
+        return a.array.copy("C" if 0 in a.array.strides else order)  # what was expanded has no order of its own
 
     @staticmethod
     def backward(ctx, grad):
@@ -67,7 +67,7 @@ class Zero(Fill, node_name="ZeroBackward0"):
     """What `zero_` leaves."""
 
 
-class Cat(Op):
+class Cat(RowOp):
     """Tensors joined along an existing dimension."""
 
     takes_a_list = True
@@ -83,7 +83,7 @@ class Cat(Op):
         return (None, *np.split(grad.array, ctx.ends, axis=ctx.dim))
 
 
-class Stack(Op):
+class Stack(RowOp):
     """Tensors joined along a new dimension."""
 
     takes_a_list = True
@@ -113,7 +113,7 @@ class Repeat(Op):
         return kernels.add_up(grad.array.reshape(pairs), tuple(range(0, len(pairs), 2)))
 
 
-class Roll(Op):
+class Roll(RowOp):
     """Every element moved on; the gradient is moved back."""
 
     @staticmethod
@@ -139,7 +139,7 @@ class Rot90(Op):
         return np.rot90(grad.array, -ctx.k, ctx.dims)
 
 
-class _Symmetric(Op):
+class _Symmetric(RowOp):
     """A linear map that is its own transpose: what it does to the tensor, it does to the gradient."""
 
     map: Any

@@ -12,7 +12,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import inplace
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops import arithmetic, elementwise, shape
 from minicnn.ops._common import broadcast_shapes, fitting, need_tensor, wrap_dim
 from minicnn.ops.copying import Copy, clone
@@ -21,7 +21,7 @@ from minicnn.ops.shape import Alias, Slice
 __all__ = ["gather", "index_select", "masked_select", "nonzero", "scatter", "take_along_dim"]
 
 
-class Index(Op):
+class Index(RowOp):
     """Elements picked by index arrays or masks; one picked twice gets both gradients."""
 
     @staticmethod
@@ -95,7 +95,7 @@ class MaskedSelect(Index):
         return out
 
 
-class Gather(Op):
+class Gather(RowOp):
     """out[i][j] = a[index[i][j]][j] for dim 0, and so on."""
 
     @staticmethod

@@ -13,7 +13,7 @@ import numpy as np
 from minicnn import kernels
 from minicnn._tensor import Dims, Tensor
 from minicnn._types import short_name
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops import comparison, elementwise
 from minicnn.ops._common import count, floating, implemented, mean_of, product_of, wrap_dim, wrap_dims
 
@@ -46,7 +46,7 @@ def _spread(reduced: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.nda
     return reduced if keepdim or not dims else np.expand_dims(reduced, dims)
 
 
-class Sum(Op, node_name="SumBackward1"):
+class Sum(RowOp, node_name="SumBackward1"):
     """Sum over dims: every summand gets the gradient of its sum."""
 
     @staticmethod
@@ -63,7 +63,7 @@ class SumAll(Sum, node_name="SumBackward0"):
     """Sum of all elements."""
 
 
-class Mean(Op, node_name="MeanBackward1"):
+class Mean(RowOp, node_name="MeanBackward1"):
     """Sum over dims divided by the number of summands."""
 
     @staticmethod
@@ -82,7 +82,7 @@ class MeanAll(Mean, node_name="MeanBackward0"):
     """Mean of all elements."""
 
 
-class Prod(Op, node_name="ProdBackward1"):
+class Prod(RowOp, node_name="ProdBackward1"):
     """Product over one dimension, or over all (dims = all): each factor gets the product of the others."""
 
     @staticmethod
@@ -163,7 +163,7 @@ class Median(_Pick):
     choose = staticmethod(_median_index)
 
 
-class Nansum(Op):
+class Nansum(RowOp):
     """The sum with NaN counted as 0: NaN gets no gradient."""
 
     @staticmethod
@@ -178,7 +178,7 @@ class Nansum(Op):
         return _spread(grad.array, ctx.dims, ctx.keepdim) * ~np.isnan(a.array)
 
 
-class _Extreme(Op):
+class _Extreme(RowOp):
     """The extreme values over dims; equal ones share the gradient."""
 
     extreme: Any  # (array, dims, keepdim) -> the values
@@ -229,7 +229,7 @@ class MinAll(Amin, node_name="MinBackward1"):
     """The smallest of all elements; equal ones share the gradient."""
 
 
-class Var(Op):
+class Var(RowOp):
     """Mean squared distance from the mean, with n - correction in the denominator."""
 
     @staticmethod
@@ -247,7 +247,7 @@ class Var(Op):
         return (_spread(grad.array, ctx.dims, ctx.keepdim) * slope).astype(x.dtype)
 
 
-class Std(Op):
+class Std(RowOp):
     """Square root of the variance; no gradient where it is 0."""
 
     @staticmethod
@@ -271,7 +271,7 @@ def _variance(array: np.ndarray, dims: tuple[int, ...], correction: float, keepd
     return total / np.float64(builtins.max(count(array, dims) - correction, 0))
 
 
-class LinalgVectorNorm(Op):
+class LinalgVectorNorm(RowOp):
     """(sum |a|^p)^(1/p); p = inf: the largest |a|. No gradient where the norm is 0."""
 
     @staticmethod
@@ -311,7 +311,7 @@ class LinalgVectorNorm(Op):
         return (g * slope).astype(a.dtype, copy=False)
 
 
-class Logsumexp(Op):
+class Logsumexp(RowOp):
     """log of the sum of exp(a), without overflow; the gradient is the softmax."""
 
     @staticmethod

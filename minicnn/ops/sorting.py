@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn._tensor import Dims, Tensor
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops._common import implemented, wide, wrap_dim, wrap_dims
 from minicnn.ops.reduction import ValuesIndices, values_indices
 
 __all__ = ["argsort", "bincount", "count_nonzero", "cumsum", "histc", "sort", "topk", "unique"]
 
 
-class Cumsum(Op):
+class Cumsum(RowOp):
     """Running sum along a dimension; its gradient runs backwards."""
 
     @staticmethod

@@ -16,6 +16,7 @@ import torch
 
 import minicnn
 from minicnn import kernels
+from minicnn.kernels.fast import winograd
 from minicnn.kernels.fast.convolution import ALGORITHMS
 from minicnn.kernels.shapes import output_size, pooling_windows
 
@@ -28,13 +29,14 @@ Arrays = list[np.ndarray | None]
 
 class Case(NamedTuple):
     """call(lib, *tensors) is compared, forward and backward; `linear`: a sum of products, whose error its terms bound, each
-    its own, unless the algorithm `mixes` neighbours (Winograd's, in the result and in the gradient of the first tensor)."""
+    its own. `output_axis` of the weights: that of the output's channels, if Winograd's algorithm may compute the convolution,
+    which mixes neighbours in the result and in the gradient of the first tensor."""
 
     text: str
     call: Callable[..., Any]
     arrays: Arrays
     linear: bool = False
-    mixes: bool = False
+    output_axis: int | None = None
     asks_torch: bool = True
     wide: bool = True  # PyTorch computes in float64
     finite: bool = False  # no NaN, no infinity
@@ -120,14 +122,31 @@ def _bounds(case: Case, wide: Arrays, grad_seed: int, special: bool, kernel: str
     found = _outcome(torch, case.call, sizes, grad_seed, False, absolute=True)
     if isinstance(found, Exception):
         return None
-    if (
-        case.mixes and dtype == np.float32 and kernel in ("fast", "winograd") and sizes[0].size
-    ):  # goes by the largest pixel
-        even = [None if a is None else np.maximum(a, np.finfo(dtype).tiny) for a in sizes]
-        even[0] = np.full_like(even[0], even[0].max())
-        largest = _outcome(torch, case.call, even, grad_seed, False, absolute=True)
-        found[:2] = [np.full_like(f, f.max(initial=0)) for f in largest[:2]]
+    if case.output_axis is not None and dtype == np.float32 and kernel in ("fast", "winograd") and sizes[0].size:
+        grad = np.random.default_rng(grad_seed).standard_normal(found[0].shape)
+        weights = np.nan_to_num(wide[1], nan=0, posinf=0, neginf=0)
+        for i, pixels in enumerate((sizes[0], grad)):
+            found[i] = (_leak(pixels, weights, abs(case.output_axis - i)) + found[i]) / 8
     return found
+
+
+def _leak(pixels: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+    """What Winograd's algorithm rounds to make (N, O, ...): the terms of its sums, in magnitude, for an image that is everywhere
+    as large as its largest pixel."""
+    K, tiny = weights.shape[-1], np.finfo(np.float32).tiny  # below it the steps of the numbers are all the same
+    kernel_values, outputs = {
+        3: (winograd._kernel_values_3, winograd._outputs_4),
+        5: (winograd._kernel_values_5, winograd._outputs_2),
+    }[K]
+    G, B, A = (
+        np.array(f.py_func(*np.eye(n))) for f, n in ((kernel_values, K), (winograd._input_values, 6), (outputs, 6))
+    )
+    if axis == 1:  # the gradient's convolution has the kernel turned
+        weights = weights.swapaxes(0, 1)[:, :, ::-1, ::-1]
+    tile = np.abs(B).sum(1)
+    terms = np.maximum(np.abs(G @ weights @ G.T), tiny).sum(1) * tile[:, None] * tile
+    largest = np.maximum(np.abs(pixels), tiny).max(axis=(1, 2, 3), keepdims=True, initial=tiny)
+    return largest * (np.abs(A) @ terms @ np.abs(A.T)).max(axis=(1, 2))[:, None, None]
 
 
 def _differ(where: str, ours: Any, theirs: Any, bounds: Any, dtype: type) -> str | None:
@@ -212,7 +231,7 @@ def _pair(rng: np.random.Generator, low: int, high: int) -> tuple[int, int]:
     return (a, a) if rng.random() < 0.5 else (a, b)
 
 
-def _mixes(kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int) -> bool:
+def _may_mix(kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int) -> bool:
     """Whether Winograd's algorithm may compute a convolution of single precision."""
     return kernel in ((3, 3), (5, 5)) and stride == dilation == (1, 1) and groups == 1 and max(padding) < kernel[0]
 
@@ -229,7 +248,7 @@ def _convolution(rng: np.random.Generator) -> Case:
     return Case(
         f"conv2d stride {stride} padding {padding} dilation {dilation} groups {groups}",
         lambda lib, *t: lib.nn.functional.conv2d(*t, stride, padding, dilation, groups), arrays, True,
-        _mixes(kernel, stride, padding, dilation, groups),
+        0 if _may_mix(kernel, stride, padding, dilation, groups) else None,
     )  # fmt: skip
 
 
@@ -244,7 +263,7 @@ def _transposed(rng: np.random.Generator) -> Case:
     return Case(
         f"conv_transpose2d stride {stride} padding {padding} output_padding {extra} groups {groups} dilation {dilation}",
         lambda lib, *t: lib.nn.functional.conv_transpose2d(*t, stride, padding, extra, groups, dilation), arrays, True,
-        _mixes(kernel, stride, padding, dilation, groups),
+        1 if _may_mix(kernel, stride, padding, dilation, groups) else None,
     )  # fmt: skip
 
 

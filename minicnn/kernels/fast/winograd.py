@@ -29,8 +29,8 @@ from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
 
 POINTS = 36  # in two dimensions
 OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs
-# Times the largest |pixel| of the image and the sum of the |weights|: the most that an output is off by.
-ERROR = 2.0**-20
+# Times the largest |pixel| of the image and the sum of the |weights|: an output is off by less.
+ERROR = 2.0**-16
 SMALLEST = 2.0**-100  # the largest |pixel| of an image, unless it is 0
 EVEN = 512  # times the mean |pixel|: the most that the largest |pixel| of an image may be
 TILES = 2**21  # numbers in the values of one block of tiles, which should stay in the processor's cache
