@@ -323,7 +323,6 @@ class Op(Function):
     saved_names: tuple[str, ...] = ()  # PyTorch's, of what `forward` saves: `node._saved_self`
     takes_a_list = False  # of tensors, behind one other argument: PyTorch computes all of their gradients or none
     is_view = False  # of the first argument
-    contiguous = False  # whether the results are laid out row by row
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -343,9 +342,8 @@ class Op(Function):
                 result = cls.forward(ctx, *args)
         several = isinstance(result, tuple)
         outputs = [t if isinstance(t, Tensor) else Tensor.wrap(t) for t in (result if several else (result,))]
-        if cls.contiguous:
-            for out in outputs:
-                out.array = np.asarray(out.array, order="C")
+        for out in outputs if issubclass(cls, RowOp) else ():
+            out.array = np.asarray(out.array, order="C")
         if recorded:
             # The indices of a maximum have no gradient; they come last.
             differentiable = [out for out in outputs if out.array.dtype.kind in "fc"]
@@ -361,8 +359,6 @@ class Op(Function):
 
 class RowOp(Op):
     """An operation whose results lie in memory row by row, whatever the order of the operands."""
-
-    contiguous = True
 
 
 class ViewOp(Op):
