@@ -16,6 +16,8 @@ import json
 import os
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the products are small: threads would wait for each other
+
 import numpy as np
 from matplotlib import cbook
 from matplotlib.figure import Figure
