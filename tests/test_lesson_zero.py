@@ -26,6 +26,7 @@ def lesson(tmp_path_factory) -> SimpleNamespace:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LESSON_OUT", str(tmp_path_factory.mktemp("out")))
         patch.delenv("LESSON_PHOTO", raising=False)
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")  # the lesson sets it: undone at the end
         exec(compile(source, str(LESSON), "exec"), names)
     return SimpleNamespace(**names)
 
