@@ -75,6 +75,7 @@ def conv2d_grad_weight(
 
 
 def _padded(x: np.ndarray, padding: Pair) -> np.ndarray:
+    """The image with zeros around it, which are multiplied and added like any pixel."""
     return np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
 
 

@@ -283,6 +283,7 @@ def _clean_start(
 
 
 def _warn_if_not_risen(result: Maximized) -> None:
+    """Say which images excite their unit no more than where they started: such a picture shows nothing."""
     flat = [
         f"{label} ({start:.4g} -> {end:.4g})"
         for label, start, end, rose in zip(
@@ -315,4 +316,5 @@ def _size(model: Module, score: Any, channels: int, size: int | tuple[int, int] 
 
 
 def _title(labels: list[str]) -> str:
+    """What is maximised, for the progress bar."""
     return printable(labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more")

@@ -157,6 +157,7 @@ def _place(unit: Unit, shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def _check(output: Any, units: list[Unit]) -> None:
+    """ValueError or IndexError unless the layer gave maps or features, with the channels and places that are asked for."""
     layer = units[0].layer
     if not isinstance(output, Tensor) or output.dim() not in (2, 4):
         hint = "" if layer else part_hint(output)

@@ -12,6 +12,7 @@ BLOCK = 2**14  # numbers in a unit of work
 
 
 def relu(x: np.ndarray, in_place: bool = False) -> np.ndarray:
+    """max(x, 0) in vectors, the threads sharing the array; `in_place` writes into x itself."""
     if in_place:
         run(_positive_in_place, -(-x.size // BLOCK), x.size // 4, x.reshape(-1))
         return x
