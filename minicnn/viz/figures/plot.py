@@ -268,13 +268,12 @@ def draw_rows(rows: Sequence[tuple[str, Any, Sequence[str]]], title: str, rule: 
     for (words, pictures, labels), height, head in zip(rows, heights, heads, strict=True):
         bottom -= height + head
         caption(figure, 0.12, bottom, height, words)
-        longest = max((len(line) for label in labels for line in label.split("\n")), default=1)
-        fontsize = min(7.5, 120 * inches / longest)  # so that none touches the next one
+        longest = max(1, *map(len, "\n".join(labels).split("\n")))
         for i, picture in enumerate(pictures):
             ax = axes(figure, left + i * (inches + gap), bottom, inches, height)
             ax.imshow(as_rgb(picture), interpolation="nearest" if len(picture) < 32 else "bilinear")
             if len(labels):
-                ax.set_title(labels[i], fontsize=fontsize, pad=3)
+                ax.set_title(labels[i], fontsize=min(7.5, 120 * inches / longest), pad=3)  # none touches the next one
     return figure
 
 
