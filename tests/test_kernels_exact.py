@@ -316,3 +316,23 @@ def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
         before.replace("target[j] = source[j]\n        elif SW == 2", "target[j] = 2 * source[j]\n        elif SW == 2")
     )
     assert run() == ["8.0", "0"]
+
+
+@pytest.mark.parametrize("name", ["direct", "fast", "im2col"])
+def test_an_input_that_is_larger_than_what_its_windows_cover(name):
+    """`output_padding` of the stride and more at a kernel of one pixel: the gradient's own memory ends before the output does."""
+    rng = np.random.default_rng(0)
+    x, weight = (
+        rng.standard_normal((1, 9, 7, 7)).astype(np.float32),
+        rng.standard_normal((9, 2, 1, 1)).astype(np.float32),
+    )
+    with kernels.use(name):
+        out = minicnn.nn.functional.conv_transpose2d(
+            minicnn.from_numpy(x), minicnn.from_numpy(weight), output_padding=(1, 2), dilation=(2, 4)
+        )
+    exact = torch.nn.functional.conv_transpose2d(
+        *map(torch.from_numpy, (x, weight)), output_padding=(1, 2), dilation=(2, 4)
+    )
+    assert out.shape == (1, 2, 8, 9)
+    assert np.allclose(out.numpy(), exact.numpy(), rtol=1e-5, atol=1e-5)
+    assert not out.numpy()[:, :, 7:].any() and not out.numpy()[:, :, :, 7:].any()

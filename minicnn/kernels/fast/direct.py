@@ -113,8 +113,9 @@ def correlate(
     bias = np.zeros(out.shape[1], x.dtype) if bias is None else np.ascontiguousarray(bias)
     weight = np.ascontiguousarray(weight).reshape(-1)
     lane, C_group, R_group = lanes(x.dtype), C // groups, out.shape[1] // groups
-    # Without padding the tiles can read x itself, if the last of them can end at the last pixel.
+    # Without padding, on any side, the tiles can read x itself, if the last of them can end at the last pixel.
     as_it_is = stride == step == (1, 1) and taps.above == taps.left == 0 and (rows - 1) * W + columns >= VECTORS * lane
+    as_it_is = as_it_is and all(rows + dy <= H and columns + dx <= W for dy, dx, _ in taps.phases[0].taps)
     whole = taps, stride, C_group, W, columns, weight_steps[1], as_it_is
     layout = _layout(rows, *whole)
     per_row = C * len(layout.phases) * layout.pitch
