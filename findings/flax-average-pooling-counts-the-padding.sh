@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
 venv/bin/python -m pip install --quiet flax==0.12.8 jax==0.10.2 keras==3.15.1 numpy==2.4.6
-KERAS_BACKEND=jax venv/bin/python - <<'PYTHON'
+KERAS_BACKEND=jax venv/bin/python - <<'PYTHON' || exit 1
 import jax.numpy as jnp
 import keras
 import numpy as np

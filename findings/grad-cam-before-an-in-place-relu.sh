@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
 venv/bin/python -m pip install --quiet torch==2.14.1 torchvision==0.29.1 grad-cam==1.5.7 torchcam==0.5.0 captum==0.9.0
-venv/bin/python - <<'PYTHON'
+venv/bin/python - <<'PYTHON' || exit 1
 import warnings
 
 import torch

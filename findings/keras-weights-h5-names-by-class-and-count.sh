@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
 venv/bin/python -m pip install --quiet keras==3.15.1 jax==0.10.2 h5py==3.16.0 numpy==2.4.6
-KERAS_BACKEND=jax venv/bin/python - <<'PYTHON'
+KERAS_BACKEND=jax venv/bin/python - <<'PYTHON' || exit 1
 import h5py
 import keras
 

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
 venv/bin/python -m pip install --quiet numba==0.68.1 numpy==2.4.6
-venv/bin/python - <<'PYTHON'
+venv/bin/python - <<'PYTHON' || exit 1
 import numba
 import numpy as np
 

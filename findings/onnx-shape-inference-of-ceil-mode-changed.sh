@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
 venv/bin/python -m pip install --quiet onnx==1.23.2 onnxruntime==1.32.0 numpy==2.4.6
-venv/bin/python - <<'PYTHON'
+venv/bin/python - <<'PYTHON' || exit 1
 import numpy as np
 import onnx
 import onnxruntime

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
 venv/bin/python -m pip install --quiet openvino==2026.4.1 numpy==2.4.6
-venv/bin/python - <<'PYTHON'
+venv/bin/python - <<'PYTHON' || exit 1
 import numpy as np
 import openvino
 from openvino import opset13 as ops

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
 venv/bin/python -m pip install --quiet torch==2.14.1 torchvision==0.29.1
-venv/bin/python - <<'PYTHON'
+venv/bin/python - <<'PYTHON' || exit 1
 import torch
 from torchvision.models import resnet18
 from torchvision.models.feature_extraction import create_feature_extractor
