@@ -441,7 +441,7 @@ class Tensor:
         inputs: Any = None,
     ) -> None:
         """Add this tensor's gradients to the leaves it was computed from; see `minicnn.autograd.backward`."""
-        engine.backward(self, gradient, retain_graph, create_graph, inputs)
+        engine.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if not self.is_leaf:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import math
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ import numpy as np
 from minicnn import _tensor, kernels
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
+from minicnn._types import Size, dtype
+from minicnn._warnings import warn_deprecated
 from minicnn.autograd import grad_mode
 from minicnn.autograd.node import AccumulateGrad, GradientEdge, Node, checked, saved_hooks, shared
 
@@ -26,7 +29,8 @@ __all__ = ["backward", "grad", "current_task"]
 
 Grads = list  # of Tensor | None, one for each output of a node
 Edges = list[tuple[Any, int]]  # (node, number of its input)
-Inputs = Tensor | GradientEdge | Sequence[Tensor | GradientEdge] | dict[str, Tensor]  # what gradients are asked for
+Roots = Tensor | GradientEdge | Sequence[Tensor | GradientEdge]  # what gradients are taken of
+Inputs = Roots | dict[str, Tensor]  # what gradients are asked for
 
 _running = threading.local()
 _task_ids = itertools.count()
@@ -44,19 +48,29 @@ def current_task() -> Task:
 
 
 def backward(
-    tensors: Tensor | Sequence[Tensor],
+    tensors: Roots,
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: Inputs | None = None,
 ) -> None:
     """Add the gradients of `tensors` (weighted with `grad_tensors`; 1 for a scalar) to the leaves' `.grad`.
 
-    Only to those of `inputs`, if given. The graph is freed unless `retain_graph`. RuntimeError for a non-scalar without
-    a gradient, for a tensor that does not require grad, for a second pass through a freed graph, and for
-    `create_graph=True`: minicnn computes first derivatives.
+    An edge of the graph can stand for a tensor, and `grad_variables` is an old name of `grad_tensors`. Only to the leaves
+    of `inputs`, if given. The graph is freed unless `retain_graph`. RuntimeError for a non-scalar without a gradient, for
+    a tensor that does not require grad, for a second pass through a freed graph, and for `create_graph=True`: minicnn
+    computes first derivatives.
     """
-    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    if grad_variables is not None:
+        warn_deprecated("`grad_variables` is deprecated. Use `grad_tensors` instead.")
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use "
+                "`grad_tensors`."
+            )
+        grad_tensors = grad_variables
+    tensors = (tensors,) if isinstance(tensors, (Tensor, GradientEdge)) else tuple(tensors)
     if inputs is not None:
         inputs = _inputs(inputs, "backward")
         if not inputs:
@@ -71,7 +85,7 @@ def backward(
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
+    outputs: Roots,
     inputs: Inputs,
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
@@ -88,7 +102,7 @@ def grad(
     RuntimeError for an input that does not require grad, or that is not part of the graph (None with
     `allow_unused=True`, zeros with `materialize_grads=True`).
     """
-    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    outputs = (outputs,) if isinstance(outputs, (Tensor, GradientEdge)) else tuple(outputs)
     keys = tuple(inputs) if isinstance(inputs, dict) else None
     inputs = _inputs(inputs, "grad")
     if not inputs:
@@ -102,6 +116,11 @@ def grad(
     elif not allow_unused and materialize_grads:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    if not only_inputs:
+        warn_deprecated(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other parts "
+            "of the graph, please use torch.autograd.backward."
         )
     _refuse_create_graph(create_graph)
     seeds = _seeds(outputs, grad_outputs)
@@ -150,38 +169,42 @@ def _refuse_create_graph(create_graph: bool) -> None:
         )
 
 
-def _seeds(tensors: tuple[Tensor, ...], grads: Any) -> list[Tensor | None]:
+def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor | None]:
     """The gradient that each root starts with."""
     if grads is None or isinstance(grads, Tensor):
-        grads = (grads,) if isinstance(grads, Tensor) else (None,) * len(tensors)
-    if len(grads) != len(tensors):
-        raise RuntimeError(f"got {len(tensors)} tensors and {len(grads)} gradients")
+        grads = (grads,) if isinstance(grads, Tensor) else (None,) * len(roots)
+    if len(grads) != len(roots):
+        raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
     seeds: list[Tensor | None] = []
-    for i, (tensor, value) in enumerate(zip(tensors, grads, strict=True)):
+    for i, (root, value) in enumerate(zip(roots, grads, strict=True)):
+        if isinstance(root, GradientEdge):
+            shape, kind = root.node.input_metadata[root.output_nr]
+        else:
+            shape, kind = root.array.shape, root.array.dtype
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"gradients can be either Tensors or None, but got {type(value).__name__}")
-            if value.array.dtype != tensor.array.dtype and "c" in (value.array.dtype.kind, tensor.array.dtype.kind):
-                raise RuntimeError(
-                    "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
-                    f"dtype: grad_output[{i}] has a dtype of {value.dtype} and output[{i}] has a dtype of {tensor.dtype}."
-                )
-            if value.array.shape != tensor.array.shape:
+            if value.array.shape != shape:
                 raise RuntimeError(
                     f"Mismatch in shape: grad_output[{i}] has a shape of {value.shape} and output[{i}] has a shape of "
-                    f"{tensor.shape}."
+                    f"{Size(shape)}."
+                )
+            if (value.array.dtype.kind == "c") != (kind.kind == "c"):
+                raise RuntimeError(
+                    "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
+                    f"dtype: grad_output[{i}] has a dtype of {value.dtype} and output[{i}] has a dtype of {dtype.of(kind)}."
                 )
             seeds.append(value)
-        elif not tensor.requires_grad:
+        elif isinstance(root, Tensor) and not root.requires_grad:
             seeds.append(None)
-        elif tensor.array.size != 1:
+        elif math.prod(shape) != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
-        elif tensor.array.dtype.kind == "c":
-            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype}")
+        elif kind.kind == "c":
+            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {dtype.of(kind)}")
         else:
-            seeds.append(Tensor.wrap(np.ones_like(tensor.array)))
-    for i, tensor in enumerate(tensors):
-        if not tensor.requires_grad:
+            seeds.append(Tensor.wrap(np.ones(shape, kind)))
+    for i, root in enumerate(roots):
+        if isinstance(root, Tensor) and not root.requires_grad:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
     return seeds
 
@@ -217,13 +240,13 @@ class Task:
 
     def execute(
         self,
-        roots: tuple[Tensor, ...],
+        roots: tuple[Tensor | GradientEdge, ...],
         seeds: list[Tensor | None],
         edges: Edges | None,
         capture: bool,
     ) -> list[Tensor | None]:
         """The whole pass: find the nodes, start with the roots' gradients, run what becomes ready."""
-        starts: Edges = [tensor.gradient_edge() for tensor in roots]
+        starts = _edges(roots)
         self.only_root = starts[0][0] if len(starts) == 1 else None  # as in PyTorch its tensor's hooks run in any case
         self._discover([node for node, _ in starts])
         if edges is not None:

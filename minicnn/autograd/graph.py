@@ -42,10 +42,12 @@ class _MultiHandle(RemovableHandle):
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
-    """Where the gradient of `tensor` enters the graph. ValueError if it does not require grad."""
+    """Where the gradient of `tensor` enters the graph. RuntimeError if it does not require grad."""
     if not tensor.requires_grad:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
-    return GradientEdge(*tensor.gradient_edge())
+    node, output_nr = tensor.gradient_edge()
+    assert node is not None, "Expected gradient function to be set"
+    return GradientEdge(node, output_nr)
 
 
 def register_multi_grad_hook(tensors: Iterable[Tensor], fn: Callable, *, mode: str = "all") -> RemovableHandle:

@@ -110,7 +110,7 @@ class Node:
 class GradientEdge(NamedTuple):
     """Where the gradient of a tensor enters the graph: input number `output_nr` of `node`."""
 
-    node: Node | None
+    node: Node
     output_nr: int
 
 

@@ -79,6 +79,28 @@ def rule_a_root_inside_the_graph_of_another(torch, log):
     torch.autograd.backward([y, z])
 
 
+def rule_an_edge_as_a_root(torch, log):
+    """An edge of the graph can stand for the tensor that it belongs to, as a root too: nothing but the node is needed."""
+    edge_of, x = torch.autograd.graph.get_gradient_edge, double_leaf(torch)
+    log(torch.autograd.grad(edge_of(x.exp().sum()), x))
+    y = watch(log, "y", x * 2)
+    torch.autograd.backward([edge_of(y), y.sum()], [torch.ones(2, dtype=torch.float64), None])
+    log(x.grad)
+    y = x * 2
+    for root, gradient in ((y, None), (y, torch.ones(3)), (y, torch.ones(2, dtype=torch.complex64)), (y.sum(), 5)):
+        attempt(log, torch.autograd.backward, edge_of(root), [gradient])
+    log(torch.autograd.grad(edge_of(y), edge_of(x), torch.ones(2, dtype=torch.float32)))
+    log(torch.autograd.grad(edge_of(x), x, torch.ones(2)))
+
+
+def rule_old_arguments_of_backward(torch, log):
+    """`grad_variables=` and `only_inputs=False`: accepted still, with a warning."""
+    x = double_leaf(torch)
+    torch.autograd.backward(x * 2, grad_variables=torch.ones(2))
+    attempt(log, torch.autograd.backward, x * 2, torch.ones(2), grad_variables=torch.ones(2))
+    log(x.grad, torch.autograd.grad(x.sum(), x, only_inputs=False))
+
+
 def rule_selected_inputs(torch, log):
     """With `inputs=` only nodes that lead to them run."""
     x, other = watch(log, "x", double_leaf(torch)), watch(log, "other", double_leaf(torch))
