@@ -134,9 +134,20 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 1885, "atlas": 1140, "autograd": 1424, "inspect": 820, "kernels": 2020, "models": 850, "nn": 2350, "ops": 3800,
-    "optim": 670, "serialization": 1480, "transforms": 270, "utils": 240, "viz": 4340,
-}  # fmt: skip
+    ".": 1885,
+    "atlas": 1140,
+    "autograd": 1424,
+    "inspect": 820,
+    "kernels": 2020,
+    "models": 850,
+    "nn": 2350,
+    "ops": 3800,
+    "optim": 1115,
+    "serialization": 1480,
+    "transforms": 270,
+    "utils": 240,
+    "viz": 4340,
+}
 
 
 def test_no_room_is_over_its_budget():

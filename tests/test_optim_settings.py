@@ -1,4 +1,4 @@
-"""The other optimizers, parameter groups, saved state, hooks, schedulers, and `nn.utils`: under both libraries."""
+"""The other optimizers, parameter groups, saved state, hooks, and `nn.utils`: under both libraries."""
 
 from __future__ import annotations
 
@@ -109,6 +109,29 @@ def rule_saved_state(torch, log):
     log(pickle.loads(pickle.dumps(old)).state_dict())
 
 
+def rule_saved_state_from_before_steps_were_tensors(torch, log):
+    """Up to PyTorch 1.11 the count of steps was an int, and groups had fewer settings."""
+    for name in ("Adam", "AdamW", "NAdam", "RMSprop"):
+        build, parameters, others = getattr(torch.optim, name), two(torch), two(torch)
+        old = build(parameters, lr=0.1)
+        descend(old, parameters)
+        saved = copy.deepcopy(old.state_dict())
+        for state in saved["state"].values():
+            for key in {"step", "mu_product"} & state.keys():
+                state[key] = state[key].item() if key == "mu_product" else int(state[key])
+        for group in saved["param_groups"]:
+            for key in ("foreach", "maximize", "capturable", "differentiable", "fused", "decoupled_weight_decay"):
+                group.pop(key, None)
+        with torch.no_grad():
+            for p, q in zip(parameters, others, strict=True):
+                q.copy_(p)
+        new = build(others)
+        new.load_state_dict(saved)
+        log(new.state_dict(), repr(new))
+        descend(new, others)
+        log(others, new.state_dict())
+
+
 def rule_closure_and_zero_grad(torch, log):
     p = known(torch, 2, requires_grad=True)
     optimizer = torch.optim.SGD([p], lr=0.1)
@@ -162,68 +185,6 @@ def rule_own_optimizer(torch, log):
     attempt(log, Own, [])
     attempt(log, Own, p)
     attempt(log, Own, [p * 2])
-
-
-# Schedulers -----------------------------------------------------------------------------------------------------------
-
-SCHEDULERS = [
-    ("StepLR", {"step_size": 2, "gamma": 0.5}),
-    ("MultiStepLR", {"milestones": [1, 3, 3], "gamma": 0.5}),
-    ("ExponentialLR", {"gamma": 0.9}),
-    ("LambdaLR", {"lr_lambda": lambda step: 1 / (step + 1)}),
-    ("CosineAnnealingLR", {"T_max": 5, "eta_min": 0.01}),
-    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 14}),
-    ("OneCycleLR", {"max_lr": [1.0, 2.0], "epochs": 2, "steps_per_epoch": 7, "three_phase": True}),
-    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 14, "anneal_strategy": "linear", "pct_start": 0.5}),
-]
-
-
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
-@pytest.mark.parametrize(("name", "options"), SCHEDULERS, ids=lambda value: str(value)[:40])
-def test_scheduler(name, options, optimizer):
-    def rule(torch, log):
-        a, b = two(torch)
-        made = getattr(torch.optim, optimizer)([{"params": [a], "lr": 0.3}, {"params": [b]}], lr=0.2)
-        scheduler = getattr(torch.optim.lr_scheduler, name)(made, **options)
-        for _ in range(13):
-            log([{k: v for k, v in g.items() if k in ("lr", "momentum", "betas")} for g in made.param_groups])
-            log(scheduler.get_last_lr(), scheduler.last_epoch)
-            made.step()
-            scheduler.step()
-
-    assert_same(rule)
-
-
-def rule_scheduler_errors(torch, log):
-    schedulers, p = torch.optim.lr_scheduler, [known(torch, 2, requires_grad=True)]
-    made = torch.optim.SGD(p, lr=0.1)
-    schedulers.StepLR(made, 1).step()
-    attempt(log, schedulers.StepLR, 5, 1)
-    attempt(log, schedulers.LambdaLR, made, [abs, abs])
-    for wrong in (
-        {},
-        {"total_steps": 0},
-        {"epochs": 1.5, "steps_per_epoch": 2},
-        {"epochs": 1, "steps_per_epoch": 0},
-        {"total_steps": 5, "pct_start": 2.0},
-        {"total_steps": 5, "anneal_strategy": "other"},
-        {"total_steps": 5, "max_momentum": [1, 2]},
-    ):
-        attempt(log, schedulers.OneCycleLR, made, 1.0, **wrong)
-    cycle = schedulers.OneCycleLR(torch.optim.SGD(p), 1.0, total_steps=2)
-    for _ in range(4):
-        attempt(log, cycle.step)
-
-
-def rule_scheduler_state(torch, log):
-    p = [known(torch, 2, requires_grad=True)]
-    first, second = (torch.optim.SGD(p, lr=0.1) for _ in range(2))
-    old, new = (torch.optim.lr_scheduler.StepLR(o, 2) for o in (first, second))
-    for _ in range(3):
-        first.step()
-        old.step()
-    new.load_state_dict(old.state_dict())
-    log(new.last_epoch, new.get_last_lr(), new.base_lrs, sorted(k for k in old.state_dict() if k[0] != "_"))
 
 
 # nn.utils -------------------------------------------------------------------------------------------------------------

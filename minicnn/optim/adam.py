@@ -37,6 +37,8 @@ class Adam(Optimizer):
         ValueError: a setting is out of its range.
     """
 
+    _scalars = ("step",)
+
     def __init__(
         self,
         params: Iterable,

@@ -35,6 +35,8 @@ class NAdam(Optimizer):
         ValueError: a setting is out of its range.
     """
 
+    _scalars = ("step", "mu_product")
+
     def __init__(
         self,
         params: Iterable,

@@ -15,6 +15,7 @@ from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import enable_grad, no_grad
 from minicnn.nn.modules._registration import Hooks, _add_hook, typename
 from minicnn.nn.parameter import zero_gradients
+from minicnn.ops import default_dtype
 from minicnn.utils.hooks import RemovableHandle
 
 _HOOK_DICTS = [
@@ -35,6 +36,7 @@ class Optimizer:
         state: for each parameter, a dictionary with what the formula remembers.
     """
 
+    _scalars: tuple[str, ...] = ()  # what a formula remembers as a 0-d tensor: files from before 1.12 hold numbers
     _optimizer_step_pre_hooks: Hooks
     _optimizer_step_post_hooks: Hooks
     _optimizer_state_dict_pre_hooks: Hooks
@@ -237,6 +239,11 @@ class Optimizer:
         for group in self.param_groups:  # settings that did not exist when the state was saved
             for name, default in self.defaults.items():
                 group.setdefault(name, default)
+            for param in group["params"]:
+                remembered = self.state.get(param, {})
+                for name in self._scalars if remembered else ():
+                    if not isinstance(remembered[name], Tensor):
+                        remembered[name] = scalar(float(remembered[name]))
 
     def __repr__(self) -> str:
         text = f"{type(self).__name__} ("
@@ -340,8 +347,8 @@ def zeros_like(param: np.ndarray) -> Tensor:
 
 
 def scalar(value: float) -> Tensor:
-    """A number that a formula remembers: a 0-d float32 tensor."""
-    return Tensor.wrap(np.array(value, np.float32))
+    """A number that a formula remembers: a 0-d tensor of float32, or of float64 if that is the default type."""
+    return Tensor.wrap(np.array(value, np.float64 if default_dtype() == np.float64 else np.float32))
 
 
 def count_step(state: dict[str, Any]) -> float:

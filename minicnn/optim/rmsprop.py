@@ -32,6 +32,8 @@ class RMSprop(Optimizer):
         ValueError: a setting is out of its range.
     """
 
+    _scalars = ("step",)
+
     def __init__(
         self,
         params: Iterable,
