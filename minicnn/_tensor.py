@@ -1407,7 +1407,8 @@ class Tensor:
         return inplace.assign(self, ops.copying.Zero.apply(self, 0), constant=True)
 
     def index_put_(self, indices: tuple, values: Any, accumulate: _bool = False) -> Tensor:
-        """self[indices] = values, or +=; None stands for all of a dimension."""
+        """self[indices] = values, or +=; None stands for all of a dimension. TypeError unless `values` is a tensor."""
+        ops._common.need_tensor(values, "index_put_", "values", 2)
         key = tuple(slice(None) if index is None else index for index in indices)
         return ops.index_put_(self, key, values, accumulate)
 

@@ -108,6 +108,12 @@ def short_name(kind: dtype) -> str:
     return kind.tensor_type.removesuffix("Tensor")
 
 
+def type_name(value: object) -> str:
+    """What the type of a value is called in error texts: `numpy.float32` for NumPy's, `list` for others."""
+    name = type(value).__name__
+    return f"numpy.{name}" if isinstance(value, (np.generic, np.ndarray)) else name
+
+
 class Size(tuple):
     """A tensor's shape: a tuple of ints that prints `torch.Size([1, 16, 32, 32])`."""
 

@@ -294,6 +294,21 @@ def test_a_view_that_must_not_be_used_can_be_printed(make):
     same(observed)
 
 
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_is_assigned_is_looked_at_before_the_target(fits):
+    """A view that must not be used any more, into a view of a leaf that must not be written: of two errors the first, unless
+    nothing has to be made of the value."""
+
+    def observed(lib):
+        target, base = leaf(lib), leaf(lib)
+        with lib.no_grad():
+            stale = base[:]
+            base.mul_(2)
+        return attempt(lambda: target[:3].__setitem__(slice(None) if fits else slice(1), stale))
+
+    assert "a view of a leaf" in same(observed)[1] or not fits
+
+
 def test_detach_in_place_of_what_a_graph_needs():
     def observed(lib):
         seen = []

@@ -180,7 +180,7 @@ def operands(a: Any, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
 def check_expand(old: tuple[int, ...], new: tuple[int, ...]) -> None:
     """RuntimeError unless a tensor of shape `old` can be expanded to `new`."""
     extra = len(new) - len(old)
-    for i, n in enumerate(old):
+    for i, n in reversed(list(enumerate(old))):
         if extra + i >= 0 and n not in (1, new[extra + i]):
             raise RuntimeError(
                 f"The expanded size of the tensor ({new[extra + i]}) must match the existing size ({n}) at non-singleton "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn._types import short_name
+from minicnn._types import short_name, type_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import inplace
 from minicnn.autograd.function import Op, RowOp
@@ -138,12 +138,9 @@ def index_put_(input: Tensor, key: Any, value: Any, accumulate: bool = False) ->
     """input[key] = value, in place, or += if `accumulate`; the graph follows. RuntimeError for a value of another shape or,
     unless it is one number for a mask, of another type."""
     view, picks = _basic(input, key)
+    value = _assigned(value, input, view.array.shape if picks is None else None)
     inplace.check(view)
-    if not isinstance(value, Tensor):
-        value = Tensor.wrap(fitting(value, input.array.dtype))
     if picks is None:
-        if value.array.ndim > view.array.ndim:  # leading ones are dropped, as in torch
-            value = shape.reshape(value, value.array.shape[value.array.ndim - view.array.ndim :])
         inplace.assign(view, arithmetic.add(view, value) if accumulate else Copy.apply(view, value))
         return input
     picks = _check(view, picks)
@@ -157,6 +154,26 @@ def index_put_(input: Tensor, key: Any, value: Any, accumulate: bool = False) ->
         value = elementwise.to_dtype(value, input.array.dtype)
     inplace.assign(view, IndexPut.apply(view, value, picks, accumulate))
     return input
+
+
+def _assigned(value: Any, target: Tensor, size: tuple[int, ...] | None) -> Tensor:
+    """What is written: a number in the target's type; a tensor without leading ones, expanded to `size` if that is known.
+
+    As in torch the tensor is looked at before the target is.
+    """
+    if not isinstance(value, Tensor):
+        if isinstance(value, (int, np.integer)) and not -(2**63) <= value < 2**63:
+            raise ValueError("Overflow when unpacking long long")
+        if not isinstance(value, (bool, int, np.integer, float, complex)):
+            raise TypeError(f"can't assign a {type_name(value)} to a torch.{target.dtype.tensor_type}")
+        return Tensor.wrap(fitting(value, target.array.dtype))
+    sizes = value.array.shape
+    if sizes == size:
+        return value
+    ones = next((d for d, n in enumerate(sizes) if n != 1), len(sizes))
+    if ones or (size is not None and sizes):
+        value = shape.view(value, sizes[ones:])
+    return value if size is None or value.array.shape in (size, ()) else shape.expand(value, size)
 
 
 def _basic(input: Tensor, key: Any) -> tuple[Tensor, tuple | None]:
@@ -220,21 +237,17 @@ def _item(item: Any) -> Any:
     if item is None or item is Ellipsis:
         return item
     if isinstance(item, slice):
+        item.indices(0)  # Python's errors for what is no integer, and for the step 0
         parts = [part if part is None else operator.index(part) for part in (item.start, item.stop, item.step)]
-        if parts[2] is not None and parts[2] <= 0:
+        if parts[2] is not None and parts[2] < 0:
             raise ValueError("step must be greater than zero")
         return slice(*parts)
-    if isinstance(item, (str, bytes)):
-        raise TypeError(f"an index is a number, slice, tensor or list of numbers, not {type(item).__name__}")
-    if isinstance(item, (list, tuple, range)):
-        item = np.asarray(item)
-        item = item.astype(np.int64) if item.size == 0 else item
-    elif isinstance(item, (bool, np.bool_)):
-        item = np.asarray(item)
+    if isinstance(item, bool):
+        item = Tensor.wrap(np.asarray(item))
     elif isinstance(item, (int, np.integer)):
         return int(item)
-    if isinstance(item, np.ndarray):
-        item = Tensor.wrap(item)
+    elif isinstance(item, (list, tuple, range, str, bytes, np.ndarray)):
+        item = Tensor.wrap(_whole(np.asarray(item)))
     if isinstance(item, Tensor):
         kind = item.array.dtype
         if kind == np.uint8:
@@ -245,9 +258,25 @@ def _item(item: Any) -> Any:
     if not isinstance(item, Tensor):
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
-            f"{type(item).__name__})"
+            f"{type_name(item)})"
         )
     return int(item.array) if item.array.ndim == 0 and not _is_mask(item) else item
+
+
+def _whole(numbers: np.ndarray) -> np.ndarray:
+    """What a list of indices means: a mask, or integers, to which fractions are cut off as in torch."""
+    kind = numbers.dtype.kind
+    if kind in "US":
+        raise TypeError(f"new(): invalid data type '{'str' if kind == 'U' else 'bytes'}'")
+    if kind == "c":
+        raise TypeError("'complex' object cannot be interpreted as an integer")
+    if kind == "O" and isinstance(numbers.flat[0], int):
+        raise ValueError("Overflow when unpacking long long")
+    if kind == "O":
+        raise RuntimeError(f"Could not infer dtype of {type_name(numbers.flat[0])}")
+    if kind == "f" and not (np.abs(numbers) < 2**63).all():
+        raise RuntimeError("value cannot be converted to type int64 without overflow")
+    return numbers if numbers.dtype in (np.bool_, np.uint8) else numbers.astype(np.int64)
 
 
 def _is_mask(item: Any) -> bool:
