@@ -8,16 +8,16 @@
 #
 # **Run time:** under 20 seconds. **Files written:** `lessons/out/14_where_a_unit_looks_*.png` (3 figures).
 #
-# With `LESSON_IMAGES=a/folder` the search runs over your photographs (the first 500 of them) instead of over windows of one.
+# With `LESSON_IMAGES=a/folder` the search runs over your photographs (the first 500 of them) instead of those that come with minicnn.
 
 # %%
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 import minicnn
 from minicnn import nn, viz
@@ -183,27 +183,20 @@ figure
 # keeps for each unit the best place of each of its best photographs, cut out to the receptive field, and a histogram of all its
 # activations. However many photographs there are, it keeps no more than that.
 #
-# The repository has no folder of photographs, so we make one: windows of the sample photograph, which do not overlap at one scale.
-# We put in two files that are no photographs, as folders have them.
+# The folder is a copy of the one that comes with minicnn: animals, buildings, things, landscapes, all free to use. We put in two files
+# that are no photographs, as folders have them.
 
 # %%
 folder = os.environ.get("LESSON_IMAGES")
 own_folder = folder is not None
 if not own_folder:
     keep_alive = tempfile.TemporaryDirectory()
-    folder = Path(keep_alive.name)
-    height, width = whole.shape[:2]
-    count = 0
-    for side in (64, 96, 160, 256):
-        for top in range(0, height - side + 1, side):
-            for left in range(0, width - side + 1, side):
-                window = whole[top : top + side, left : left + side]
-                Image.fromarray(window).save(folder / f"window_{side}_{top}_{left}.png")
-                count += 1
-    complete = next(folder.glob("window_64_*.png")).read_bytes()
-    (folder / "half_copied.png").write_bytes(complete[: len(complete) // 2])
+    folder = Path(shutil.copytree(viz.sample_folder(), Path(keep_alive.name) / "photos"))
+    count = len(list(folder.iterdir()))
+    complete = (folder / "koala.jpg").read_bytes()
+    (folder / "half_copied.jpg").write_bytes(complete[: len(complete) // 2])
     (folder / "notes.txt").write_text("no picture")
-    print(f"{count} windows written")
+    print(f"{count} photographs, and two files that are none")
 
 layers = ["features.1", "features.4", "features.7", "features.11"]
 result = viz.top_patches(model, layers, folder, k=8, limit=500, progress=False)
@@ -212,7 +205,7 @@ for skipped in result.skipped[:5]:
     print(f"  skipped {Path(skipped.name).name}: {skipped.reason}")
 if not own_folder:
     print("files skipped:", result.skipped_count)
-    assert sorted(Path(s.name).name for s in result.skipped) == ["half_copied.png", "notes.txt"]
+    assert sorted(Path(s.name).name for s in result.skipped) == ["half_copied.jpg", "notes.txt"]
 
 # %% [markdown]
 # Of each layer we look at the two units whose best patch stands out most from all their activations: it is the largest multiple of
@@ -224,8 +217,7 @@ for name in layers:
     units = [unit for unit in result.layers[name].values() if len(unit.patches) == 8]
     chosen += sorted(units, key=lambda unit: -unit.histogram.maximum / max(unit.histogram.quantile(0.99), 1e-3))[:2]
 targets = [unit.label for unit in chosen]
-pieces = "The pieces of one photograph, cut into windows, that excite a unit most"
-figure = result.figure(targets, title="The pieces of the photographs that excite a unit most" if own_folder else pieces)
+figure = result.figure(targets, title="The pieces of the photographs that excite a unit most")
 figure.savefig(out / "14_where_a_unit_looks_patches.png")
 figure
 
@@ -251,7 +243,7 @@ assert abs(by_hand - patch.value) < 1e-3
 # %% [markdown]
 # ## The best is not the typical
 #
-# Eight patches, of one photograph, do not tell what a unit does the rest of the time. The histogram does: how rare is an answer as
+# Eight patches do not tell what a unit does the rest of the time. The histogram does: how rare is an answer as
 # strong as the ones that we look at?
 
 # %%

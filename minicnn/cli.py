@@ -38,7 +38,7 @@ EXAMPLES = """examples:
   minicnn filters -o filters.png                   the filters of its first layer
   minicnn maps photo.jpg --layers features.1 -o maps.png
   minicnn maximize features.8:12 logit:lighthouse  images that make these units answer most
-  minicnn atlas --images photos/ -o atlas.html     everything, in one file that opens offline
+  minicnn atlas -o atlas.html                      everything, in one file that opens offline
 
   --model alexnet --weights alexnet.pth            another network by its name, with its weights
   --model mynet.py:MyNet --weights mynet.pth       a network of your own: a class or function in a file
@@ -170,6 +170,7 @@ def atlas(options: argparse.Namespace) -> Result:
 
     settings = {"layers": options.layers, "units": options.units, "steps": options.steps, "seed": options.seed}
     model = _model(options)
+    options.images = _folder(model, options)
     if options.estimate:
         return _estimate(model, options, settings)
     say = (lambda line: None) if options.quiet else _say
@@ -250,11 +251,14 @@ def _parser() -> argparse.ArgumentParser:
 
     examples = (
         "--images photos/ -o atlas.html",
-        "--units 8 --layers features.10 classifier",
+        "--units 8 --no-images --layers features.10 classifier",
         "--images photos/ --estimate",
     )
     command = _command(commands, atlas, *examples, output="atlas.html")
-    command.add_argument("--images", metavar="FOLDER", help="photographs to search for what excites each unit")
+    images = command.add_mutually_exclusive_group()
+    searched = "photographs to search for what excites each unit (default: the 58 that come with minicnn)"
+    images.add_argument("--images", metavar="FOLDER", help=searched)
+    images.add_argument("--no-images", action="store_true", help="no photographs")
     command.add_argument("--photo", metavar="PHOTO", help="for the page of one photograph (default: a sample)")
     layers = "names or patterns of modules (default: the convolutions and the output)"
     command.add_argument("--layers", nargs="+", metavar="NAME", help=layers)
@@ -351,6 +355,16 @@ def _picture(options: argparse.Namespace) -> np.ndarray:
     from minicnn.viz import load_image
 
     return load_image(options.photo)
+
+
+def _folder(model: Any, options: argparse.Namespace) -> Any:
+    """The folder of the options, by default that which comes with minicnn, for a network that takes photographs."""
+    from minicnn.viz import sample_folder
+    from minicnn.viz._modules import input_channels
+
+    if options.images is not None or options.no_images:
+        return None if options.no_images else options.images
+    return sample_folder() if input_channels(model) in (1, 3) else None
 
 
 def _check_output(options: argparse.Namespace) -> None:

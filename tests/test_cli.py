@@ -416,5 +416,5 @@ def test_python_m_minicnn_is_the_command():
     done = subprocess.run(
         [sys.executable, "-m", "minicnn", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert "minicnn atlas --images photos/" in done.stdout
+    assert "minicnn atlas -o atlas.html" in done.stdout
     assert 'minicnn = "minicnn.cli:main"' in (ROOT / "pyproject.toml").read_text()

@@ -134,7 +134,7 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 1885,
+    ".": 1895,
     "atlas": 1140,
     "autograd": 1424,
     "inspect": 820,

@@ -7,6 +7,7 @@ the atlas. A network that returns a tuple or a dict is given one output by `choo
 Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")`.
 """
 
+from minicnn.viz._folder import sample_folder
 from minicnn.viz._modules import StopForward, choose_output
 from minicnn.viz.attribution import (
     AttributionWarning,

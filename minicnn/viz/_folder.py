@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,14 @@ import numpy as np
 from minicnn.viz.image import decoded
 
 MAX_PIXELS = 50_000_000  # of a file; one that has more is skipped
+
+
+def sample_folder() -> Path:
+    """The folder of 58 photographs that come with minicnn, in the public domain or CC0: animals, buildings, things, landscapes.
+
+    The table of their sources is beside it, in `minicnn/photographs/README.md`.
+    """
+    return Path(__file__).parent.parent / "photographs" / "images"
 
 
 class Skipped(NamedTuple):
