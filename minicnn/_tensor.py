@@ -74,6 +74,7 @@ class Tensor:
     `minicnn.tensor` and `minicnn.empty`. `array` is the NumPy array behind it.
     """
 
+    __module__ = "minicnn"  # where people import it from, as the other names of the front door
     array: np.ndarray
     _version_counter: VersionCounter
 
@@ -1389,6 +1390,10 @@ class Tensor:
     def copy_(self, src: Any, non_blocking: _bool = False) -> Tensor:
         """The values of `src`, broadcast and converted to this tensor's shape and type."""
         return self._inplace(ops.copying.Copy.apply, src)
+
+    def module_load(self, other: Tensor, assign: _bool = False) -> Tensor:
+        """What `load_state_dict` makes of an entry for this parameter or buffer if it is to swap tensors."""
+        return other.detach() if assign else self.copy_(other).detach()
 
     def fill_(self, value: Any) -> Tensor:
         """One number everywhere, or that of a 0-d tensor."""

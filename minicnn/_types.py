@@ -16,6 +16,7 @@ __all__ = [
 class dtype:
     """An element type. `minicnn.float32.numpy` is the NumPy type behind it; prints `torch.float32` as in PyTorch."""
 
+    __module__ = "minicnn"
     _by_numpy: dict[np.dtype, dtype] = {}
 
     def __init__(self, name: str, numpy_type: type, tensor_type: str) -> None:
@@ -54,9 +55,7 @@ class dtype:
         return f"torch.{self.name}"
 
     def __reduce__(self) -> str | tuple:
-        return (
-            "bool_" if self.name == "bool" else self.name
-        )  # a module-level name: pickling and copying give the same object back
+        return self.name  # of `minicnn`: pickling and copying give the same object back
 
 
 float16 = dtype("float16", np.float16, "HalfTensor")
@@ -117,6 +116,8 @@ def type_name(value: object) -> str:
 class Size(tuple):
     """A tensor's shape: a tuple of ints that prints `torch.Size([1, 16, 32, 32])`."""
 
+    __module__ = "minicnn"
+
     def __repr__(self) -> str:
         return f"torch.Size([{', '.join(map(str, self))}])"
 
@@ -135,6 +136,7 @@ class Size(tuple):
 class device:
     """Where a tensor lives: `cpu` is the only place there is."""
 
+    __module__ = "minicnn"
     type: str
     _known = ("cpu", "cuda", "mps", "xpu", "meta")
 

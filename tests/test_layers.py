@@ -134,18 +134,18 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 1895,
+    ".": 1930,
     "atlas": 1140,
-    "autograd": 1424,
+    "autograd": 1454,
     "inspect": 820,
     "kernels": 2020,
     "models": 850,
-    "nn": 2350,
+    "nn": 2392,
     "ops": 3825,  # lists of floats as indices
     "optim": 1115,
     "serialization": 1480,
     "transforms": 270,
-    "utils": 240,
+    "utils": 256,
     "viz": 4340,
 }
 

@@ -4,7 +4,13 @@ from minicnn._tensor import Tensor
 from minicnn.autograd import graph
 from minicnn.autograd.engine import backward, grad
 from minicnn.autograd.function import Function
-from minicnn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from minicnn.autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    no_grad,
+    set_grad_enabled,
+    set_multithreading_enabled,
+)
 from minicnn.autograd.gradcheck import gradcheck
 
 
@@ -24,4 +30,5 @@ __all__ = [
     "inference_mode",
     "no_grad",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]

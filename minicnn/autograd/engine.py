@@ -39,12 +39,10 @@ PASSES_IN_A_THREAD = (
 )
 
 
-def current_task() -> Task:
-    """The backward pass that is running in this thread; RuntimeError if there is none."""
+def current_task() -> Task | None:
+    """The backward pass that is running in this thread, the innermost of several; None if there is none."""
     stack = getattr(_running, "stack", None)
-    if not stack:
-        raise RuntimeError("no backward pass is running")
-    return stack[-1]
+    return stack[-1] if stack else None
 
 
 def backward(
@@ -215,6 +213,7 @@ class Task:
     def __init__(self, keep_graph: bool) -> None:
         self.id = next(_task_ids)
         self.keep_graph = keep_graph
+        self.node: Node | None = None  # whose turn it is
         self.dependencies: dict[
             Node, int
         ] = {}  # of each node to be reached: how many edges into it have not delivered yet
@@ -318,6 +317,7 @@ class Task:
 
     def _evaluate(self, node: Node, grads: Grads) -> None:
         """One node's turn: keep what was asked for, run it, pass its gradients on."""
+        self.node = node
         must_run = not self.selective or node in self.needed
         # PyTorch's rule: the result is taken after the tensor's hooks if the node need not run, before them if it must.
         if not must_run:

@@ -16,7 +16,11 @@ class _GradMode(threading.local):
     asked = True  # under inference_mode, where nothing is recorded: what `enable_grad` has set
 
 
-mode = _GradMode()
+class _Multithreading(threading.local):
+    enabled = True
+
+
+mode, multithreading = _GradMode(), _Multithreading()
 inference_blocks = (
     0  # how many inference_mode blocks all threads are in: only then a new tensor has to look at its mode
 )
@@ -144,6 +148,28 @@ class inference_mode(_GradModeContext):
 
     def _fresh(self) -> inference_mode:
         return inference_mode(self._mode)
+
+
+class set_multithreading_enabled(_GradModeContext):
+    """Whether devices may have threads of their own in a backward pass. All runs in the calling thread here: nothing
+    changes but the flag, which belongs to the thread."""
+
+    def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            raise TypeError(
+                f"set_multithreading_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}"
+            )
+        self._previous, self.enabled = multithreading.enabled, mode
+        multithreading.enabled = mode
+
+    def __enter__(self) -> None:
+        pass  # the flag is set already
+
+    def __exit__(self, *error: object) -> None:
+        multithreading.enabled = self._previous
+
+    def _fresh(self) -> set_multithreading_enabled:
+        return set_multithreading_enabled(self.enabled)
 
 
 def _count(blocks: int) -> None:

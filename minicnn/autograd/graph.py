@@ -71,6 +71,7 @@ def _register_all(tensors: tuple[Tensor, ...], fn: Callable) -> RemovableHandle:
     def inner_hook(index: int) -> Callable:
         def hook(grad):
             task = engine.current_task()
+            assert task is not None, "expected this hook to be called inside a backward call"
             with lock:
                 if task.id not in counts:
                     counts[task.id] = 0
@@ -95,6 +96,7 @@ def _register_any(tensors: tuple[Tensor, ...], fn: Callable) -> RemovableHandle:
 
     def hook(grad):
         task = engine.current_task()
+        assert task is not None, "expected this hook to be called inside a backward call"
         with lock:
             if task.id in ran_in:
                 return

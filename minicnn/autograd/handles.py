@@ -25,6 +25,7 @@ class RemovableHandle:
         TypeError: if `hooks_dict` is a plain dict.
     """
 
+    __module__ = "minicnn.utils.hooks"
     id: int
     next_id: int = 0  # one counter for the whole process, whatever the kind of hook
 

@@ -44,6 +44,7 @@ class Node:
     created later run earlier (`_sequence_nr`).
     """
 
+    __module__ = "minicnn.autograd.graph"
     _pre_hooks: OrderedDict | None = None
     _post_hooks: OrderedDict | None = None
     _tensor_hooks: tuple[tuple[OrderedDict, int], ...] = ()  # (hook dict of an output tensor, its output number)
@@ -112,6 +113,9 @@ class GradientEdge(NamedTuple):
 
     node: Node
     output_nr: int
+
+
+GradientEdge.__module__ = "minicnn.autograd.graph"
 
 
 def _register(hooks: OrderedDict, hook: Callable) -> RemovableHandle:
@@ -244,6 +248,8 @@ class saved_tensors_hooks:
     pass, if `unpack` does not return a tensor.
     """
 
+    __module__ = "minicnn.autograd.graph"
+
     def __init__(self, pack_hook: Callable, unpack_hook: Callable) -> None:
         self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
 
@@ -270,6 +276,8 @@ def disable_saved_tensors_hooks(error_message: str):
 
 class save_on_cpu(saved_tensors_hooks):
     """Keeps what is saved in the memory of the CPU, where it is already: the tensors themselves are kept."""
+
+    __module__ = "minicnn.autograd.graph"
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cpu") -> None:
         super().__init__(lambda tensor: tensor.alias(), lambda packed: packed)  # an output would hold its own node

@@ -1,5 +1,6 @@
-"""Tools beside the network itself: hook handles (`hooks`), data sets and batches (`data`)."""
+"""Tools beside the network itself: hook handles (`hooks`), data sets and batches (`data`), `swap_tensors`."""
 
 from minicnn.utils import hooks
+from minicnn.utils._swap import swap_tensors
 
-__all__ = ["hooks"]
+__all__ = ["hooks", "swap_tensors"]

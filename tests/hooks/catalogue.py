@@ -36,6 +36,7 @@ GROUPS = (
     "registration",
     "handles",
     "copying",
+    "converting",
     "names",
 )
 OTHER_TESTS = ("test_functional", "test_init", "test_module", "test_optim_settings", "test_state_dict")

@@ -23,6 +23,11 @@ DIFFERENCES = {
         "`y.grad_fn.mine = 5` works here, since a node is a Python object; PyTorch's are C++ objects and refuse. "
         "`node.metadata` is the place for notes in both."
     ),
+    "Tensors that were swapped": (
+        "PyTorch's `swap_tensors` leaves the dictionary of hooks at the object, and the list that runs them at the memory that "
+        "has gone: a hook that is registered later on a tensor that had one never runs. Here it runs. A parameter that a graph "
+        "has saved cannot be swapped in PyTorch, which counts references; here the backward pass of that graph is refused."
+    ),
     "The texts of warnings": (
         "PyTorch adds '(Triggered internally at ...)' to warnings that come from its C++ files. There is no such place here."
     ),

@@ -349,3 +349,53 @@ def rule_what_a_node_has_saved(torch, log, case):
     y.sum().backward()
     for name in names:
         attempt(log, lambda name=name: getattr(node, f"_saved_{name}"))
+
+
+def rule_the_pass_that_runs(torch, log):
+    """`torch._C` says which backward pass runs, at which node it is, and which nodes it will run; nothing outside of one."""
+    ask, x = torch._C, double_leaf(torch)
+    y = x * 2
+    z = y.exp()
+    leaf = torch.autograd.graph.get_gradient_edge(x).node
+    passes = set()
+
+    def look(when):
+        passes.add(ask._current_graph_task_id())
+        log(
+            when,
+            ask._current_autograd_node().name(),
+            [ask._will_engine_execute_node(n) for n in (z.grad_fn, y.grad_fn, leaf)],
+        )
+
+    z.register_hook(lambda grad: look("tensor hook"))
+    z.grad_fn.register_hook(lambda inputs, outputs: look("post hook"))
+    y.grad_fn.register_prehook(lambda grads: look("pre-hook"))
+    x.register_hook(lambda grad: look("leaf"))
+    z.sum().backward(retain_graph=True)
+    torch.autograd.grad(z.sum(), y, retain_graph=True)
+    log(len(passes), ask._current_graph_task_id(), ask._current_autograd_node())
+    attempt(log, torch.autograd.grad, z.sum(), x)
+    for asked in (y.grad_fn, 3, None):
+        attempt(log, ask._will_engine_execute_node, asked)
+
+
+def rule_threads_can_be_forbidden(torch, log):
+    """`autograd.set_multithreading_enabled`: a switch, a context manager and a decorator; on the CPU a pass is in its
+    thread anyway."""
+    forbid, ask = torch.autograd.set_multithreading_enabled, torch._C._is_multithreading_enabled
+    log(ask())
+    with forbid(False):
+        log(ask())
+        x = double_leaf(torch)
+        x.sum().backward()
+        gradients(log, x)
+        with forbid(True):
+            log(ask())
+        log(ask())
+    log(ask())
+    forbid(False)
+    log(ask())
+    forbid(True)
+    log(ask(), forbid(False)(ask)(), ask())
+    forbid(True)
+    attempt(log, forbid, 1)

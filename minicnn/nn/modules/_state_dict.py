@@ -8,17 +8,20 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from minicnn import __future__
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_deprecated
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.nn.modules._registration import Registration, _add_hook
 from minicnn.nn.parameter import Parameter
+from minicnn.utils import swap_tensors
 from minicnn.utils.hooks import RemovableHandle
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+    __module__ = "minicnn.nn.modules.module"
     __slots__ = ()
 
     def __repr__(self) -> str:
@@ -31,6 +34,8 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
 
 class _WrappedHook:
     """A hook that is called with its module first, without keeping the module alive."""
+
+    __module__ = "minicnn.nn.modules.module"
 
     def __init__(self, hook: Callable, module: Any = None) -> None:
         self.hook = hook
@@ -239,8 +244,12 @@ class StateDict(Registration):
                 f"the shape in current model is {own.shape}."
             )
             return
+        swap = __future__.get_swap_module_params_on_conversion()
         try:
             with no_grad():
+                if swap:
+                    _swap_in(own, loaded, assign)
+                    return
                 if not assign:
                     own.copy_(loaded)
                     return
@@ -251,8 +260,9 @@ class StateDict(Registration):
                         loaded = Parameter(loaded, requires_grad=own.requires_grad)
                 setattr(self, name, loaded)
         except Exception as error:
+            action = "swapping" if swap else "copying"
             error_msgs.append(
-                f'While copying the parameter named "{key}", whose dimensions in the model are {own.size()} and whose '
+                f'While {action} the parameter named "{key}", whose dimensions in the model are {own.size()} and whose '
                 f"dimensions in the checkpoint are {loaded.size()}, an exception occurred : {error.args}."
             )
 
@@ -296,6 +306,19 @@ class StateDict(Registration):
         None.
         """
         return _add_hook(self._load_state_dict_post_hooks, hook)
+
+
+def _swap_in(own: Tensor, loaded: Tensor, assign: bool) -> None:
+    """Exchange a parameter or buffer with what `module_load` makes of the entry."""
+    new = own.module_load(loaded, assign=assign)
+    if new is own or new is loaded:
+        raise RuntimeError(
+            "module_load returned one of self or other, please .detach() the result if returning one of the inputs in "
+            "module_load"
+        )
+    if isinstance(own, Parameter):
+        new = new.requires_grad_(own.requires_grad) if isinstance(new, Parameter) else Parameter(new, own.requires_grad)
+    swap_tensors(own, new)
 
 
 _NO_EXTRA_STATE = (

@@ -20,7 +20,7 @@ from typing import Any
 
 from minicnn._tensor import Tensor, type_asked
 from minicnn._warnings import warn_deprecated, warn_user
-from minicnn.autograd.grad_mode import no_grad
+from minicnn.nn.modules._convert import converted
 from minicnn.nn.modules._registration import (  # some of it only because people look for it here
     Hooks,
     _add_hook,
@@ -598,18 +598,14 @@ class Module(StateDict):
         zero_gradients(self.parameters(), set_to_none)
 
     def _apply(self, fn: Callable[[Tensor], Any], recurse: bool = True) -> Module:
-        """Replace the data of every parameter, gradient and buffer by `fn` of it. Parameters stay the same objects."""
+        """Replace the data of every parameter, gradient and buffer by `fn` of it. Parameters stay the same objects, unless
+        `__future__` has been asked for new ones."""
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        for parameter in self._parameters.values():
-            if parameter is None:
-                continue
-            with no_grad():
-                grad = parameter.grad
-                parameter.data = fn(parameter)
-                if grad is not None:
-                    grad.data = fn(grad)
+        for name, parameter in self._parameters.items():
+            if parameter is not None:
+                self._parameters[name] = converted(parameter, fn, f"{self._get_name()}.{name}")
         for name, buffer in self._buffers.items():
             if buffer is not None:
                 self._buffers[name] = fn(buffer)
