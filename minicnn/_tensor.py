@@ -773,6 +773,10 @@ class Tensor:
         """self, and the number `value` where the mask is true, of the common shape. RuntimeError for a mask that is not boolean."""
         return ops.masked_fill(self, mask, value)
 
+    def xlogy(self, other: Any) -> Tensor:
+        """self * log(other), of their common shape; 0 where self is 0, unless other is NaN."""
+        return ops.xlogy(self, other)
+
     def lerp(self, end: Tensor, weight: _float) -> Tensor:
         """self + weight * (end - self), of the common shape; `weight` a number or a tensor. RuntimeError if the types differ."""
         return ops.lerp(self, end, weight)
@@ -1376,6 +1380,10 @@ class Tensor:
     def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: _float = 1) -> Tensor:
         """In place: self + value * tensor1 / tensor2. RuntimeError for integers."""
         return self._inplace(ops.addcdiv, tensor1, tensor2, value=value)
+
+    def xlogy_(self, other: Any) -> Tensor:
+        """In place: self * log(other), and 0 where self is 0. RuntimeError for integers."""
+        return self._inplace(ops.xlogy, other)
 
     def lerp_(self, end: Any, weight: _float) -> Tensor:
         """In place: self + weight * (end - self); `weight` a number or a tensor. RuntimeError if the types differ."""

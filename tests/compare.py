@@ -35,6 +35,8 @@ OVERLOADS = {
     "RsubBackward0": "SubBackward0",
     "RemainderBackward1": "RemainderBackward0",
     "DivBackward1": "DivBackward0",
+    "XlogyBackward1": "XlogyBackward0",
+    "XlogyBackward2": "XlogyBackward0",
     "MulBackward1": "MulBackward0",
 }
 

@@ -47,6 +47,15 @@ ARITHMETIC = [
     Row("where method", method("where"), [(2, 3), data([True, False, True], "bool"), (2, 3)]),
     Row("addcmul", fn("addcmul", value=0.5), [(2, 3), (2, 3), (3,)]),
     Row("lerp", fn("lerp", weight=0.3), [(2, 3), (2, 3)]),
+    Row("xlogy", fn("xlogy"), [(2, 3), between(0.5, 2, 3)]),
+    Row(
+        "xlogy at 0",
+        method("xlogy"),
+        [exactly([0.0, 0.0, 0.0, 0.0, 2.0]), exactly([0.0, 1.0, -1.0, float("nan"), 0.0])],
+    ),
+    Row("xlogy by a number", fn("xlogy", 3), [(2, 3)]),
+    Row("xlogy of a number", lambda lib, x: lib.xlogy(2, x), [between(0.5, 2, 2, 3)]),
+    Row("xlogy of ints", fn("xlogy", 3), [data([0, 1, 2])]),
     Row("addcdiv", fn("addcdiv", value=0.5), [(2, 3), (2, 3), between(0.5, 2, 3)]),
     Row("rsub", fn("rsub", 2.5), [(2, 3)]),
     Row("rsub alpha", fn("rsub", alpha=2), [(2, 3), (3,)]),
@@ -262,6 +271,7 @@ IN_PLACE = [
 ] + [
     Row("add_", in_place("add_"), [(2, 3), (3,)]),
     Row("add_ number, alpha", in_place("add_", 2, alpha=3), [(2, 3)]),
+    Row("xlogy_", in_place("xlogy_"), [(2, 3), between(0.5, 2, 2, 3)]),
     Row("sub_", in_place("sub_"), [(2, 3), (2, 3)]),
     Row("mul_", in_place("mul_"), [(2, 3), (2, 1)]),
     Row("div_", in_place("div_"), [(2, 3), between(0.5, 2, 2, 3)]),

@@ -1,9 +1,9 @@
-"""Rows of the table: convolution, pooling, resizing, normalization and losses. Images are N C H W."""
+"""Rows of the table: convolution, pooling, resizing, normalization. Images are N C H W."""
 
 from __future__ import annotations
 
 import numpy as np
-from compare import Input, Row, between, constant, data, exactly, fn, laid_out, normal
+from compare import Input, Row, between, constant, exactly, fn, laid_out, normal
 
 F = "nn.functional."
 
@@ -237,79 +237,6 @@ NORMALIZATION = [
     Row("instance_norm", fn(F + "instance_norm"), [(2, 3, 4, 5)], graph="last"),
 ]
 
-LABELS, LABEL_MAPS = data([2, 0, 1, 2]), data(np.arange(24).reshape(2, 3, 4) % 5)
-LOSSES = (
-    [
-        Row(f"{name} {options or ''}", fn(F + name, **options), [(3, 4), (3, 4)])
-        for name, variants in [
-            ("mse_loss", [{}]),
-            ("l1_loss", [{}]),
-            ("smooth_l1_loss", [{}, {"beta": 0.3}]),
-            ("huber_loss", [{}, {"delta": 0.5}]),
-        ]
-        for base in variants
-        for options in [base, {**base, "reduction": "sum"}, {**base, "reduction": "none"}]
-    ]
-    + [
-        Row(f"cross_entropy {options or ''}", fn(F + "cross_entropy", **options), [(4, 3), LABELS])
-        for options in [
-            {},
-            {"reduction": "sum"},
-            {"reduction": "none"},
-            {"label_smoothing": 0.1},
-            {"label_smoothing": 0.1, "reduction": "sum"},
-            {"label_smoothing": 0.2, "reduction": "none"},
-            {"ignore_index": 2},
-            {"ignore_index": 2, "label_smoothing": 0.1},
-            {"ignore_index": 2, "reduction": "none"},
-        ]
-    ]
-    + [
-        Row(f"{name} with weights {options or ''}", _weighted, [(4, 3), LABELS, constant(between(0.5, 2, 3))])
-        for name in ["cross_entropy", "nll_loss"]
-        for options in [{}, {"reduction": "sum"}, {"reduction": "none"}, {"ignore_index": 0}]
-        for _weighted in [
-            lambda lib, x, target, w, name=name, options=options: getattr(lib.nn.functional, name)(
-                x, target, w, **options
-            )
-        ]
-    ]
-    + [
-        Row(
-            "cross_entropy with weights and smoothing",
-            lambda lib, x, target, w: lib.nn.functional.cross_entropy(x, target, w, label_smoothing=0.1),
-            [(4, 3), LABELS, constant(between(0.5, 2, 3))],
-            graph="last",
-        ),
-        Row("cross_entropy of maps", fn(F + "cross_entropy"), [(2, 5, 3, 4), LABEL_MAPS]),
-        Row("cross_entropy of probabilities", fn(F + "cross_entropy"), [(4, 3), (4, 3)], graph="last"),
-        Row("cross_entropy of one vector", fn(F + "cross_entropy"), [(3,), data(1)]),
-        Row("cross_entropy of large logits", fn(F + "cross_entropy"), [exactly([[1000.0, -1000.0]]), data([1])]),
-        Row("cross_entropy of all ignored", fn(F + "cross_entropy", ignore_index=1), [(2, 3), data([1, 1])]),
-        Row("nll_loss", fn(F + "nll_loss"), [(4, 3), LABELS]),
-        Row("nll_loss sum", fn(F + "nll_loss", reduction="sum"), [(4, 3), LABELS]),
-        Row("nll_loss none", fn(F + "nll_loss", reduction="none"), [(4, 3), LABELS]),
-        Row("nll_loss of maps", fn(F + "nll_loss"), [(2, 5, 3, 4), LABEL_MAPS]),
-        Row("smooth_l1_loss at beta", fn(F + "smooth_l1_loss"), [exactly([1.0, -1.0, 0.0]), exactly([0.0, 0.0, 0.0])]),
-        Row("l1_loss at 0", fn(F + "l1_loss"), [exactly([1.0, 2.0]), exactly([1.0, 3.0])]),
-    ]
-    + [
-        Row(
-            f"binary_cross_entropy_with_logits {options or ''}",
-            fn(F + "binary_cross_entropy_with_logits", **options),
-            [(3, 4), constant(between(0, 1, 3, 4))],
-        )
-        for options in [{}, {"reduction": "sum"}, {"reduction": "none"}]
-    ]
-    + [
-        Row(
-            "binary_cross_entropy_with_logits of large logits",
-            fn(F + "binary_cross_entropy_with_logits"),
-            [exactly([0.0, 500.0, -500.0]), constant(exactly([0.5, 0.0, 0.0]))],
-        ),
-    ]
-)
-
 FOURIER = [
     Row(f"{name} {size}", function, [(2, 3, size[0], size[1] // 2 + 1, 2) if "irfft2" in name else (2, 3, *size)])
     for size in [(6, 8), (5, 7)]
@@ -322,4 +249,4 @@ FOURIER = [
     ]
 ]
 
-ROWS = FOURIER + CONVOLUTION + POOLING + RESIZING + NORMALIZATION + LOSSES
+ROWS = FOURIER + CONVOLUTION + POOLING + RESIZING + NORMALIZATION

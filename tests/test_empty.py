@@ -122,6 +122,8 @@ FUNCTIONS = {
     "l1_loss": lambda F, x, t: F.l1_loss(x, t),
     "smooth_l1_loss": lambda F, x, t: F.smooth_l1_loss(x, t),
     "huber_loss": lambda F, x, t: F.huber_loss(x, t),
+    "binary_cross_entropy": lambda F, x, t: F.binary_cross_entropy(x.sigmoid(), t.sigmoid()),
+    "kl_div": lambda F, x, t: F.kl_div(x, t.sigmoid(), reduction="batchmean"),
     "binary_cross_entropy_with_logits": lambda F, x, t: F.binary_cross_entropy_with_logits(x, t.sigmoid()),
     "cross_entropy of probabilities": lambda F, x, t: F.cross_entropy(x, t.softmax(1)),
     "softmax": lambda F, x, t: F.softmax(x, -1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -167,6 +169,71 @@ def rule_distance_losses(torch, log):
     outcome(log, f.huber_loss, x, y, delta=-1.0)
     outcome(log, f.binary_cross_entropy_with_logits, x, known(torch, 2))
     log(f.binary_cross_entropy_with_logits(x, y * y, torch.ones(3) * 2, pos_weight=torch.tensor([1.0, 2.0, 3.0])))
+
+
+def rule_losses_of_mixed_types(torch, log):
+    f = torch.nn.functional
+    types = (torch.float16, torch.float32, torch.float64, torch.int64, torch.bool, torch.complex64)
+    for loss in (f.mse_loss, f.l1_loss, f.smooth_l1_loss, f.huber_loss, f.binary_cross_entropy, f.kl_div):
+        for a, b in itertools.product(types, types):
+            if loss is not f.l1_loss or torch.bool not in (a, b) or a is not b:
+                outcome(log, loss, torch.tensor([1, 0]).to(a), torch.tensor([1, 1]).to(b), reduction="sum")
+    x, t = torch.tensor([0.5, 0.25]), torch.tensor([1.0, 0.0])
+    for a, b in itertools.product(types[:4], types[:4]):
+        outcome(log, f.binary_cross_entropy_with_logits, x.to(a), t.to(b))
+        outcome(log, f.nll_loss, x.to(a), torch.tensor(1), t.to(b))
+    leaf = known(torch, 2, requires_grad=True)
+    f.mse_loss(leaf, t.double()).backward()
+    log(leaf.grad)
+
+
+def rule_probability_losses_refuse(torch, log):
+    f, x, t = torch.nn.functional, torch.tensor([0.5, 0.25]), torch.tensor([1.0, 0.0])
+    weight = torch.ones(2, requires_grad=True)
+    for wrong in (torch.tensor([1.5, 0.5]), torch.tensor([float("nan"), 0.5]), torch.tensor([-0.1, 0.5])):
+        outcome(log, f.binary_cross_entropy, wrong, t)
+        outcome(log, f.binary_cross_entropy, x, wrong)
+    for loss in (f.binary_cross_entropy, f.binary_cross_entropy_with_logits):
+        outcome(log, loss, x, t[:1])
+        outcome(log, loss, x, t, weight=weight)
+        outcome(log, loss, x, t, reduction="other")
+        outcome(log, loss, x, t, weight=torch.ones(2).int())
+    for shape in ((3,), (4, 2)):
+        outcome(log, f.binary_cross_entropy_with_logits, x, t, weight=torch.ones(shape))
+        outcome(log, f.binary_cross_entropy_with_logits, x, t, pos_weight=torch.ones(shape))
+    outcome(log, f.binary_cross_entropy_with_logits, x, t, pos_weight=weight)
+    outcome(log, f.nll_loss, x, torch.tensor(1), weight)
+    outcome(log, f.nll_loss, known(torch, 1, 2, 1, 1), torch.zeros(1, 1, 1).long(), weight)
+    outcome(log, f.cross_entropy, x, torch.tensor(1), weight)
+    outcome(log, f.huber_loss, x, t, weight=torch.ones(3))
+    outcome(log, f.huber_loss, x, t, weight=t, reduction="other")
+    with torch.no_grad():
+        log(f.nll_loss(x, torch.tensor(1), weight))
+
+
+def rule_old_names_of_reductions(torch, log):
+    f, x, t = torch.nn.functional, torch.tensor([0.5, 0.25]), torch.tensor([1.0, 0.0])
+    for loss in (
+        f.mse_loss, f.l1_loss, f.smooth_l1_loss, f.binary_cross_entropy, f.binary_cross_entropy_with_logits, f.kl_div,
+    ):  # fmt: skip
+        for options in (
+            {"size_average": True}, {"size_average": False}, {"reduce": False}, {"reduce": True},
+            {"size_average": False, "reduce": False}, {"reduction": "elementwise_mean"},
+        ):  # fmt: skip
+            outcome(log, loss, x, t, **options)
+    for name in ("MSELoss", "L1Loss", "SmoothL1Loss", "BCELoss", "BCEWithLogitsLoss", "KLDivLoss", "NLLLoss"):
+        log(getattr(torch.nn, name)(size_average=False).reduction, getattr(torch.nn, name)(reduce=False).reduction)
+
+
+def rule_kl_div_says_what_its_mean_is(torch, log):
+    x, t = known(torch, 2, 3, requires_grad=True), known(torch, 2, 3, start=0.1, requires_grad=True)
+    torch.nn.functional.kl_div(x, t).backward()
+    log(x.grad, t.grad)
+    torch.nn.KLDivLoss()(x, t).backward()
+    log(x.grad, torch.nn.functional.kl_div(x, t, reduction="batchmean"))
+    log(torch.nn.functional.kl_div(x[0, 0], t[0, 0], reduction="batchmean"))
+    outcome(log, torch.nn.functional.kl_div, x, t[:, :2])
+    outcome(log, torch.nn.functional.kl_div, x, t, reduction="other")
 
 
 def rule_pad(torch, log):

@@ -65,6 +65,7 @@ METHODS: dict[str, Callable] = {
     "addcmul_": lambda lib, t: t.addcmul_(ramp(lib, t), ramp(lib, t, 0.25), value=2),
     "addcdiv_": lambda lib, t: t.addcdiv_(ramp(lib, t), ramp(lib, t, 0.25) + 2, value=2),
     "lerp_": lambda lib, t: t.lerp_(ramp(lib, t), 0.25),
+    "xlogy_": lambda lib, t: t.xlogy_(ramp(lib, t) + 2),
     "cumsum_": lambda lib, t: t.cumsum_(0),
     "copy_": lambda lib, t: t.copy_(ramp(lib, t)),
     "fill_": lambda lib, t: t.fill_(2.0),

@@ -136,6 +136,8 @@ LAYERS = [
     layer("MSELoss(reduction='none')", (4, 3), (4, 3)),
     layer("L1Loss()", (4, 3), (4, 3)),
     layer("SmoothL1Loss(beta=0.5)", (4, 3), (4, 3)),
+    layer("BCELoss()", between(0.1, 0.9, 4, 3), constant(between(0, 1, 4, 3))),
+    layer("KLDivLoss(reduction='batchmean', log_target=True)", (4, 3), (4, 3)),
     layer("BCEWithLogitsLoss()", (4, 3), constant(between(0, 1, 4, 3))),
     layer("Sequential(Conv2d(3, 4, 3, padding=1), ReLU(inplace=True), MaxPool2d(2), Flatten(), Linear(48, 5))", IMAGE),
     layer(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import table_arithmetic
 import table_images
+import table_losses
 import table_reduction
 import table_shape
 import torch
@@ -33,7 +34,7 @@ import minicnn
 from minicnn import kernels
 from minicnn.autograd.node import AccumulateGrad
 
-TABLE = table_arithmetic.ROWS + table_reduction.ROWS + table_shape.ROWS + table_images.ROWS
+TABLE = table_arithmetic.ROWS + table_reduction.ROWS + table_shape.ROWS + table_images.ROWS + table_losses.ROWS
 
 
 @pytest.mark.parametrize("row, dtype", cases(TABLE))
@@ -49,7 +50,8 @@ def test_no_array_is_kept_beside_the_saved_tensors(row):
     rng = np.random.default_rng(0)
     given = [entry if isinstance(entry, Input) else normal(*entry) for entry in row.inputs]
     leaves = [minicnn.from_numpy(entry.array(rng, "float32")) for entry in given]
-    leaves = [leaf.requires_grad_() if leaf.is_floating_point() else leaf for leaf in leaves]
+    wanted = [entry.requires_grad and leaf.is_floating_point() for entry, leaf in zip(given, leaves, strict=True)]
+    leaves = [leaf.requires_grad_() if wants else leaf for wants, leaf in zip(wanted, leaves, strict=True)]
     nodes = [out.grad_fn for out in flatten(row.function(minicnn, *leaves)) if is_tensor(out)]
     while nodes:
         node = nodes.pop()

@@ -98,6 +98,7 @@ def row_mask(lib):
 def loss(name: str, target: Callable, weight: bool = False, **kwargs: Any) -> Callable:
     def call(lib, x, given, weights=None):
         extra = {} if weights is None else {"weight": weights}
+        x = x.sigmoid() if name == "binary_cross_entropy" else x
         return getattr(lib.nn.functional, name)(x, given, **extra, **kwargs)
 
     return with_operands(lambda lib: [target(lib), *([lib.arange(3) + 1.0] if weight else [])], call)
@@ -219,6 +220,9 @@ TABLE: dict[str, tuple[tuple[int, ...], Callable]] = {
     "l1_loss": (SQUARE, loss("l1_loss", probabilities)),
     "smooth_l1_loss": (SQUARE, loss("smooth_l1_loss", probabilities)),
     "huber_loss": (SQUARE, loss("huber_loss", probabilities)),
+    "binary_cross_entropy": (SQUARE, loss("binary_cross_entropy", probabilities)),
+    "binary_cross_entropy weighted": (SQUARE, loss("binary_cross_entropy", probabilities, weight=True)),
+    "kl_div": (SQUARE, loss("kl_div", probabilities, reduction="batchmean")),
     "binary_cross_entropy_with_logits": (SQUARE, loss("binary_cross_entropy_with_logits", probabilities)),
     "binary_cross_entropy_with_logits weighted": (
         SQUARE,

@@ -162,7 +162,16 @@ def test_products_of_many_terms(m, n):
 
 
 @pytest.mark.parametrize(
-    "name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "nll_loss"]
+    "name",
+    [
+        "mse_loss",
+        "l1_loss",
+        "smooth_l1_loss",
+        "huber_loss",
+        "binary_cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "nll_loss",
+    ],
 )
 @pytest.mark.parametrize("how", ["mean", "sum"])
 def test_losses(name, how):

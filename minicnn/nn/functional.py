@@ -30,9 +30,11 @@ from minicnn.ops.dropout import dropout, dropout2d
 from minicnn.ops.indexing import one_hot
 from minicnn.ops.linear import linear
 from minicnn.ops.loss import (
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
     huber_loss,
+    kl_div,
     l1_loss,
     mse_loss,
     nll_loss,

@@ -16,7 +16,7 @@ from minicnn.ops.elementwise import reciprocal
 
 __all__ = [
     "add", "addcdiv", "addcmul", "div", "floor_divide", "lerp", "mul", "neg", "pow", "remainder",
-    "rsub", "square", "sub",
+    "rsub", "square", "sub", "xlogy",
 ]  # fmt: skip
 
 
@@ -256,6 +256,28 @@ class Addcdiv(Op):
         return grad, to_b, None if b is None else -to_b * b.array / c.array
 
 
+class Xlogy(Op):
+    """a log b, and 0 for a = 0 unless b is NaN; (g log b, g a / b)"""
+
+    saved_names = ("self", "other")
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, kind):
+        ctx.save_for_backward(*(t if isinstance(t, Tensor) else Tensor.wrap(operand(t, kind)) for t in (a, b)))
+        return _xlogy(*operands(a, b, kind)).astype(kind, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = (t.array for t in ctx.saved_tensors)
+        g = grad.array
+        return np.where((a == 0) & (b <= 0), 0, _xlogy(g, b)), g * a / b
+
+
+def _xlogy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.where((x == 0) & ~np.isnan(y), x.dtype.type(0), x * np.log(y))
+
+
 class DivRounded(Op, node_name="DivBackward2"):
     """a / b, rounded towards zero ("trunc") or down ("floor"): flat wherever it is smooth"""
 
@@ -416,6 +438,11 @@ def pow(input: Any, exponent: Any) -> Tensor:
 def square(input: Tensor) -> Tensor:
     """input * input, of its shape."""
     return pow(input, 2)
+
+
+def xlogy(input: Any, other: Any) -> Tensor:
+    """input * log(other), of their common shape; 0 where input is 0, unless other is NaN."""
+    return Xlogy.apply(input, other, floating(result_type(input, other)))
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:

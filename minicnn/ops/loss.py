@@ -9,11 +9,12 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn._types import short_name
+from minicnn._types import CATEGORY, dtype, short_name
 from minicnn._warnings import warn_user
+from minicnn.autograd import grad_mode
 from minicnn.autograd.function import Op
-from minicnn.ops import activation
-from minicnn.ops._common import broadcast_shapes, mean_of, need_tensor
+from minicnn.ops import activation, arithmetic
+from minicnn.ops._common import broadcast_shapes, implemented, mean_of, need_tensor, result_type
 
 
 def _reduced(values: np.ndarray, how: str) -> np.ndarray:
@@ -25,6 +26,10 @@ def _reduced(values: np.ndarray, how: str) -> np.ndarray:
 
 def _spread(grad: np.ndarray, how: str, count: int) -> np.ndarray:
     return (grad / np.float64(max(count, 1))).astype(grad.dtype) if how == "mean" else grad
+
+
+def _distance(a: Tensor, b: Tensor, kind: np.dtype) -> np.ndarray:
+    return a.array.astype(kind, copy=False) - b.array.astype(kind, copy=False)
 
 
 class NllLoss(Op):
@@ -76,10 +81,10 @@ class MseLoss(Op):
     slots = 2
 
     @staticmethod
-    def forward(ctx, a, b, how):
+    def forward(ctx, a, b, how, kind):
         ctx.save_for_backward(a, b)
         ctx.how = how
-        return _reduced(np.square(a.array - b.array), how)
+        return _reduced(np.square(_distance(a, b, kind)), how)
 
     @staticmethod
     def backward(ctx, grad):
@@ -95,12 +100,11 @@ class SmoothL1Loss(Op):
     slots = 2
 
     @staticmethod
-    def forward(ctx, a, b, how, beta):
+    def forward(ctx, a, b, how, beta, kind):
         ctx.save_for_backward(a, b)
         ctx.how, ctx.beta = how, beta
-        size = np.abs(a.array - b.array)
-        kind = size.dtype.type
-        return _reduced(np.where(size < beta, size * size / kind(2 * beta), size - kind(beta / 2)), how)
+        size, number = np.abs(_distance(a, b, kind)), kind.type
+        return _reduced(np.where(size < beta, size * size / number(2 * beta), size - number(beta / 2)), how)
 
     @staticmethod
     def backward(ctx, grad):
@@ -115,12 +119,11 @@ class HuberLoss(SmoothL1Loss):
     """(a - b)^2 / 2 for |a - b| < delta, else delta (|a - b| - delta / 2): smooth L1 times delta"""
 
     @staticmethod
-    def forward(ctx, a, b, how, delta):
+    def forward(ctx, a, b, how, delta, kind):
         ctx.save_for_backward(a, b)
         ctx.how, ctx.beta = how, delta
-        size = np.abs(a.array - b.array)
-        kind = size.dtype.type
-        return _reduced(np.where(size < delta, size * size / 2, kind(delta) * (size - kind(delta / 2))), how)
+        size, number = np.abs(_distance(a, b, kind)), kind.type
+        return _reduced(np.where(size < delta, size * size / 2, number(delta) * (size - number(delta / 2))), how)
 
     @staticmethod
     def backward(ctx, grad):
@@ -140,7 +143,7 @@ class BinaryCrossEntropyWithLogits(Op):
         softplus_minus = np.logaddexp(-x.array, 0)  # -log s
         t = target.array
         losses = (1 - t) * (x.array + softplus_minus) + pos_weight * t * softplus_minus
-        return _reduced(np.asarray(weight * losses, x.array.dtype), how)
+        return _reduced(np.asarray(weight * losses, t.dtype), how)  # of target's shape and type, as in PyTorch
 
     @staticmethod
     def backward(ctx, grad):
@@ -151,6 +154,30 @@ class BinaryCrossEntropyWithLogits(Op):
         g = _spread(grad.array, ctx.how, x.size) * weight
         to_target = g * (-pos_weight * -np.logaddexp(-x, 0) - (x + np.logaddexp(-x, 0)))
         return (g * slope).astype(x.dtype, copy=False), to_target
+
+
+class BinaryCrossEntropy(Op):
+    """-(t log x + (1 - t) log(1 - x)), each logarithm not below -100; `weight` multiplies all"""
+
+    saved_names = ("self", "target", "weight")
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, x, target, weight, how):
+        ctx.save_for_backward(x, target, weight)
+        ctx.how = how
+        p, t = x.array, target.array
+        low = p.dtype.type(-100)
+        losses = (t - 1) * np.maximum(np.log1p(-p), low) - t * np.maximum(np.log(p), low)
+        return _reduced(losses if weight is None else (losses * weight.array).astype(p.dtype, copy=False), how)
+
+    @staticmethod
+    def backward(ctx, grad):
+        p, t, weight = (None if tensor is None else tensor.array for tensor in ctx.saved_tensors)
+        g = _spread(grad.array, ctx.how, p.size)
+        g = g if weight is None else g * weight
+        to_x = g * ((p - t) / np.maximum((1 - p) * p, p.dtype.type(1e-12)))
+        return to_x, -g * np.log(p / (1 - p))
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
@@ -165,9 +192,24 @@ def reduction_name(size_average: bool | None, reduce: bool | None, reduction: st
     return name
 
 
-def _check_reduction(name: str) -> None:
-    if name not in ("none", "mean", "sum"):
-        raise ValueError(f"{name} is not a valid value for reduction")
+def _valid(reduction: str) -> str:
+    """The reduction, or what an old name means. ValueError unless it is one."""
+    if reduction == "elementwise_mean":
+        warn_user("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.")
+        return "mean"
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def _need_constant(function: str, **tensors: Tensor | None) -> None:
+    """RuntimeError, in PyTorch's words, for a tensor that would need a gradient that this loss does not have."""
+    for name, tensor in tensors.items():
+        if tensor is not None and tensor.requires_grad and grad_mode.mode.enabled:
+            raise RuntimeError(
+                f"The function '{function}' is not differentiable with respect to argument '{name}'. This input cannot have "
+                "requires_grad True."
+            )
 
 
 def cross_entropy(
@@ -193,7 +235,7 @@ def cross_entropy(
     reduction = reduction_name(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
-    _check_reduction(reduction)
+    reduction = _valid(reduction)
     axis = 0 if input.dim() == 1 else 1
     if target.shape != input.shape:
         _check_classes(input, target, weight)
@@ -258,13 +300,17 @@ def nll_loss(
 ) -> Tensor:
     """-input at the target class: the cross entropy of log-probabilities. Arguments as in `cross_entropy`."""
     need_tensor(input, "nll_loss")
-    reduction = reduction_name(size_average, reduce, reduction)
-    _check_reduction(reduction)
+    reduction = _valid(reduction_name(size_average, reduce, reduction))
     _check_classes(input, target, weight)
     return _nll(input, target, weight, reduction, ignore_index)
 
 
 def _nll(logp: Tensor, target: Tensor, weight: Tensor | None, how: str, ignore_index: int) -> Tensor:
+    implemented("nll_loss_out_frame", logp.array.dtype, "f")
+    _need_constant(f"nll_loss{'2d' if logp.dim() == 4 else ''}_forward", weight=weight)
+    if weight is not None and weight.array.dtype != logp.array.dtype:
+        expected, found = (short_name(t.dtype) for t in (logp, weight))
+        raise RuntimeError(f"expected scalar type {expected} but found {found}")
     return (NllLoss2D if logp.dim() == 4 else NllLoss).apply(logp, target, weight, how, ignore_index)
 
 
@@ -312,12 +358,26 @@ def binary_cross_entropy_with_logits(
         target: probabilities of the same shape.
         weight: a factor for each element.
         pos_weight: a factor for the first term.
+
+    Raises:
+        ValueError: the target's shape is another one.
+        RuntimeError: a weight does not broadcast to it, or requires grad; the target's type is not a floating-point one.
     """
-    need_tensor(input, "binary_cross_entropy_with_logits")
-    reduction = reduction_name(size_average, reduce, reduction)
+    name = "binary_cross_entropy_with_logits"
+    need_tensor(input, name)
+    reduction = _valid(reduction_name(size_average, reduce, reduction))
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    _check_reduction(reduction)
+    _need_constant(name, weight=weight, pos_weight=pos_weight)
+    implemented("log_sigmoid_cpu", input.array.dtype, "f")
+    if target.array.dtype.kind in "biu":
+        kind, to = short_name(input.dtype), short_name(target.dtype)
+        raise RuntimeError(f"result type {kind} can't be cast to the desired output type {to}")
+    shape = target.array.shape
+    for factor, shapes in ((pos_weight, lambda other: (other, shape)), (weight, lambda other: (shape, other))):
+        common = shape if factor is None else broadcast_shapes(*shapes(factor.array.shape))
+        if common != shape:
+            raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
     return BinaryCrossEntropyWithLogits.apply(input, target, weight, pos_weight, reduction)
 
 
@@ -337,8 +397,7 @@ def mse_loss(
     reduction = reduction_name(size_average, reduce, reduction)
     if weight is not None:
         return _reduce((input - target) ** 2, reduction, weight)
-    _check_reduction(reduction)
-    return MseLoss.apply(input, target, reduction)
+    return MseLoss.apply(input, target, _valid(reduction), _common_type("mse_cpu", input, target))
 
 
 def l1_loss(
@@ -376,20 +435,31 @@ def smooth_l1_loss(
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
         return _reduce((input - target).abs(), reduction)
-    _check_reduction(reduction)
-    return SmoothL1Loss.apply(input, target, reduction, beta)
+    return SmoothL1Loss.apply(input, target, _valid(reduction), beta, _common_type("smooth_l1_cpu", input, target))
 
 
-def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
     """d^2 / 2 where d = |input - target| is below delta, delta (d - delta / 2) elsewhere: (), or input's shape for "none".
 
-    RuntimeError unless delta is positive.
+    With `weight`, of input's shape, each is multiplied by its weight; the mean stays the plain one. RuntimeError unless delta
+    is positive.
     """
     input, target = _alike(input, target, "huber_loss")
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    _check_reduction(reduction)
-    return HuberLoss.apply(input, target, reduction, delta)
+    if weight is not None:
+        losses = _weighted(huber_loss(input, target, "none", delta), reduction, weight)
+        return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+    kind = result_type(input, target)
+    if CATEGORY[kind.kind] > CATEGORY[input.array.dtype.kind]:
+        wide, narrow = short_name(dtype.of(kind)), short_name(input.dtype)
+        raise RuntimeError(f"result type {wide} can't be cast to the desired output type {narrow}")
+    implemented("huber_cpu", kind, "f")
+    return HuberLoss.apply(
+        input, target, _valid(reduction), delta, input.array.dtype
+    )  # as in PyTorch, not the common type
 
 
 def _alike(input: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
@@ -409,11 +479,99 @@ def _alike(input: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
 def _reduce(losses: Tensor, how: str, weight: Tensor | None = None) -> Tensor:
     """The losses by themselves, their sum or their mean; the weighted mean if there are weights, of their shape."""
     if weight is None:
-        _check_reduction(how)
+        how = _valid(how)
         return losses if how == "none" else losses.mean() if how == "mean" else losses.sum()
+    losses = _weighted(losses, how, weight)
+    return losses if how == "none" else losses.sum() / weight.sum() if how == "mean" else losses.sum()
+
+
+def _weighted(losses: Tensor, how: str, weight: Tensor) -> Tensor:
     if weight.shape != losses.shape:
         raise ValueError("Weights and input must have the same size.")
     if how not in ("none", "sum", "mean"):
         raise ValueError(f"Invalid reduction mode: {how}. Expected one of 'none', 'mean', 'sum'.")
-    losses = losses * weight
-    return losses if how == "none" else losses.sum() / weight.sum() if how == "mean" else losses.sum()
+    return losses * weight
+
+
+def _common_type(name: str, input: Tensor, target: Tensor) -> np.dtype:
+    """The type of a loss. NotImplementedError unless it is a floating-point one."""
+    kind = result_type(input, target)
+    implemented(name, kind, "f")
+    return kind
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-(target log input + (1 - target) log(1 - input)): (), or input's shape for "none". Logarithms stop at -100.
+
+    Args:
+        input: probabilities of any shape.
+        target: probabilities of the same shape.
+        weight: a factor for each element; broadcast.
+
+    Raises:
+        ValueError: the target's shape is another one.
+        RuntimeError: an element is not between 0 and 1, the types differ, or the weight requires grad.
+    """
+    name = "binary_cross_entropy"
+    need_tensor(input, name)
+    reduction = _valid(reduction_name(size_average, reduce, reduction))
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please "
+            "ensure they have the same size."
+        )
+    _need_constant(name, weight=weight)
+    if weight is not None:
+        weight = weight.expand(broadcast_shapes(target.array.shape, weight.array.shape))
+    if target.array.dtype != input.array.dtype:
+        raise RuntimeError(f"Found dtype {short_name(target.dtype)} but expected {short_name(input.dtype)}")
+    implemented(name, input.array.dtype, "f")
+    for what, tensor in (("input", input), ("target", target)):
+        if not ((tensor.array >= 0) & (tensor.array <= 1)).all():
+            raise RuntimeError(f"all elements of {what} should be between 0 and 1")
+    return BinaryCrossEntropy.apply(input, target, weight, reduction)
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """target (log target - input), the Kullback-Leibler divergence of log-probabilities `input` from `target`.
+
+    Args:
+        input: log-probabilities (N, ...).
+        target: probabilities of the same shape, or their logarithms.
+        reduction: 'batchmean' divides the sum by N, as the divergence is defined; 'mean' by the number of all elements.
+        log_target: whether the target holds logarithms.
+    """
+    need_tensor(input, "kl_div")
+    need_tensor(target, "kl_div", "target", 2)
+    how = reduction_name(size_average, reduce, reduction)
+    if size_average is None and reduce is None and reduction == "mean":
+        warn_user(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by "
+            "the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as "
+            "'batchmean' in the next major release."
+        )
+    by_batch = reduction == "batchmean" and input.dim() != 0
+    how = _valid("sum" if how == "batchmean" else how)
+    for what, kinds in (("Complex", "c"), ("Integral", "iub")):
+        if input.array.dtype.kind in kinds or target.array.dtype.kind in kinds:
+            raise RuntimeError(f"kl_div: {what} inputs not supported.")
+    if log_target:
+        losses = target.exp() * (target - input)
+    else:
+        losses = arithmetic.xlogy(target, target) - target * input
+    reduced = _reduce(losses, how)
+    return reduced / input.shape[0] if by_batch else reduced
