@@ -134,13 +134,13 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 1930,
+    ".": 1935,
     "atlas": 1140,
     "autograd": 1454,
     "inspect": 820,
     "kernels": 2020,
     "models": 850,
-    "nn": 2392,
+    "nn": 2415,
     "ops": 3975,
     "optim": 1115,
     "serialization": 1480,
