@@ -1538,3 +1538,13 @@ def type_asked(*args: Any, **kwargs: Any) -> dtype | None:
         elif isinstance(arg, (str, device)):
             check_device(arg)
     return kind
+
+
+def typename(obj: Any) -> str:
+    """The name of an object's type as error messages give it: 'torch.FloatTensor', 'int', 'package.module.Class'."""
+    if isinstance(obj, Tensor):
+        return str(obj.type())
+    module, name = type(obj).__module__, type(obj).__qualname__
+    if hasattr(obj, "__qualname__"):
+        module, name = getattr(obj, "__module__", ""), obj.__qualname__
+    return name if module in (None, "", "builtins") else f"{module}.{name}"

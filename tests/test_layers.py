@@ -134,13 +134,13 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 1935,
+    ".": 1945,
     "atlas": 1140,
-    "autograd": 1454,
+    "autograd": 1470,
     "inspect": 820,
     "kernels": 2020,
     "models": 850,
-    "nn": 2415,
+    "nn": 2375,
     "ops": 3975,
     "optim": 1115,
     "serialization": 1480,

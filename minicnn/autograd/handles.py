@@ -10,6 +10,8 @@ from typing import Any
 from minicnn._mirror import since
 from minicnn._warnings import warn_user
 
+Hooks = OrderedDict[int, Callable]
+
 
 class RemovableHandle:
     """Takes one hook out of the dictionary that it was put into.
@@ -64,6 +66,20 @@ class RemovableHandle:
 
     def __exit__(self, type: Any, value: Any, tb: Any) -> None:
         self.remove()
+
+
+def add_hook(
+    hooks: Hooks, hook: Callable, *flags: tuple[dict[int, bool], bool], prepend: bool = False
+) -> RemovableHandle:
+    """Put a hook last, or first, into a dictionary; its id also into those of the `flags` (dictionary, whether it is set)."""
+    handle = RemovableHandle(hooks, extra_dict=[flag for flag, _ in flags])
+    hooks[handle.id] = hook
+    for flag, is_set in flags:
+        if is_set:
+            flag[handle.id] = True
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
 
 
 def unserializable_hook(f: Callable) -> Callable:

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, typename
 from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import enable_grad, no_grad
-from minicnn.nn.modules._registration import Hooks, _add_hook, typename
+from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.parameter import zero_gradients
 from minicnn.ops import default_dtype
-from minicnn.utils.hooks import RemovableHandle
 
 _HOOK_DICTS = [
     f"_optimizer_{what}_{when}_hooks" for what in ("step", "state_dict", "load_state_dict") for when in ("pre", "post")
@@ -256,27 +255,27 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before each step; it may return new (args, kwargs)."""
-        return _add_hook(self._optimizer_step_pre_hooks, hook)
+        return add_hook(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return _add_hook(self._optimizer_step_post_hooks, hook)
+        return add_hook(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` before `state_dict` collects the state."""
-        return _add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend=prepend)
+        return add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend=prepend)
 
     def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` at the end of `state_dict`; a returned dictionary replaces it."""
-        return _add_hook(self._optimizer_state_dict_post_hooks, hook, prepend=prepend)
+        return add_hook(self._optimizer_state_dict_post_hooks, hook, prepend=prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` before `load_state_dict`; a returned dictionary replaces it."""
-        return _add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend=prepend)
+        return add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend=prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` after `load_state_dict`."""
-        return _add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend=prepend)
+        return add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend=prepend)
 
 
 def _converted(value: Any, param: Tensor, name: str | None = None) -> Any:

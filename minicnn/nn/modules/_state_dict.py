@@ -12,10 +12,9 @@ from minicnn import __future__
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_deprecated
 from minicnn.autograd.grad_mode import no_grad
-from minicnn.nn.modules._registration import Registration, _add_hook
+from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.parameter import Parameter
 from minicnn.utils import swap_tensors
-from minicnn.utils.hooks import RemovableHandle
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
@@ -67,10 +66,18 @@ class _WrappedHook:
             self.module = weakref.ref(state["module"])
 
 
-class StateDict(Registration):
+class StateDict:
     """The part of `Module` that saves and loads. Keys are dotted names: 'features.0.weight'."""
 
     _version: int = 1  # a subclass raises it when its entries change, and sees the saved one when it loads
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Any]
+    _non_persistent_buffers_set: set[str]
+    _state_dict_hooks: Hooks
+    _state_dict_pre_hooks: Hooks
+    _load_state_dict_pre_hooks: Hooks
+    _load_state_dict_post_hooks: Hooks
 
     def get_extra_state(self) -> Any:
         """For subclasses: what else, beside parameters and buffers, `state_dict` shall contain."""
@@ -270,7 +277,7 @@ class StateDict(Registration):
 
     def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(module, prefix, keep_vars)` in `state_dict`, before this module's entries are saved."""
-        return _add_hook(self._state_dict_pre_hooks, hook)
+        return add_hook(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook: Any) -> RemovableHandle:
         """Call `hook(module, state_dict, prefix, local_metadata)` after this module and its children are saved.
@@ -279,7 +286,7 @@ class StateDict(Registration):
         the function itself: a bound method cannot carry it and raises AttributeError, as in PyTorch.
         """
         hook._from_public_api = True
-        return _add_hook(self._state_dict_hooks, hook)
+        return add_hook(self._state_dict_hooks, hook)
 
     def _register_state_dict_hook(self, hook: Callable) -> RemovableHandle:
         """Like `register_state_dict_post_hook`, but a dictionary that the hook returns replaces the root's result."""
@@ -288,7 +295,7 @@ class StateDict(Registration):
                 "Cannot register the same function as the state dict post hook that was previously registered via "
                 "register_state_dict_post_hook"
             )
-        return _add_hook(self._state_dict_hooks, hook)
+        return add_hook(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)`
@@ -297,7 +304,7 @@ class StateDict(Registration):
 
     def _register_load_state_dict_pre_hook(self, hook: Callable, with_module: bool = False) -> RemovableHandle:
         """Like `register_load_state_dict_pre_hook`; the hook is given the module only if `with_module` is set."""
-        return _add_hook(self._load_state_dict_pre_hooks, _WrappedHook(hook, self if with_module else None))
+        return add_hook(self._load_state_dict_pre_hooks, _WrappedHook(hook, self if with_module else None))
 
     def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(module, incompatible_keys)` after this module and its children are loaded.
@@ -305,7 +312,7 @@ class StateDict(Registration):
         The hook may change the lists in `incompatible_keys`, which decides what strict loading says; it must return
         None.
         """
-        return _add_hook(self._load_state_dict_post_hooks, hook)
+        return add_hook(self._load_state_dict_post_hooks, hook)
 
 
 def _swap_in(own: Tensor, loaded: Tensor, assign: bool) -> None:

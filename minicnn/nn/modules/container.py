@@ -7,8 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from minicnn._tensor import Tensor
-from minicnn.nn.modules._registration import typename
+from minicnn._tensor import Tensor, typename
 from minicnn.nn.modules.module import Module, _indent
 from minicnn.nn.parameter import Parameter
 

@@ -1,6 +1,6 @@
 """`Module`, the base of all layers: what a call does, and the hooks around it.
 
-The class has two further parts in files of their own: `_registration` (attributes) and `_state_dict` (saving and loading).
+Saving and loading are in a file of their own, `_state_dict`.
 
 One call of a module with hooks goes through the phases of `_HookedCall.run`, top to bottom:
 
@@ -18,22 +18,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from minicnn._tensor import Tensor, type_asked
+from minicnn._tensor import Tensor, type_asked, typename
 from minicnn._warnings import warn_deprecated, warn_user
+from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.modules._convert import converted
-from minicnn.nn.modules._registration import (  # some of it only because people look for it here
-    Hooks,
-    _add_hook,
-    _global_buffer_registration_hooks,  # noqa: F401
-    _global_module_registration_hooks,  # noqa: F401
-    _global_parameter_registration_hooks,  # noqa: F401
-    register_module_buffer_registration_hook,
-    register_module_module_registration_hook,
-    register_module_parameter_registration_hook,
-)
 from minicnn.nn.modules._state_dict import StateDict, _IncompatibleKeys, _WrappedHook  # noqa: F401
-from minicnn.nn.parameter import Parameter, zero_gradients
-from minicnn.utils.hooks import BackwardHook, RemovableHandle
+from minicnn.nn.parameter import Buffer, Parameter, zero_gradients
+from minicnn.utils.hooks import BackwardHook
 
 __all__ = [
     "register_module_forward_pre_hook", "register_module_forward_hook", "register_module_full_backward_pre_hook",
@@ -51,6 +42,12 @@ _global_forward_hooks: Hooks = OrderedDict()
 _global_forward_hooks_always_called: dict[int, bool] = OrderedDict()
 _global_forward_hooks_with_kwargs: dict[int, bool] = OrderedDict()
 
+# Hooks for all modules, called when a part is registered, before it is stored; what they return replaces the part.
+_global_buffer_registration_hooks: Hooks = OrderedDict()
+_global_module_registration_hooks: Hooks = OrderedDict()
+_global_parameter_registration_hooks: Hooks = OrderedDict()
+
+
 _MIXED_BACKWARD_HOOKS = (
     "Cannot use both regular backward hooks and full backward hooks {}. Please use only one of them."
 )
@@ -58,7 +55,7 @@ _MIXED_BACKWARD_HOOKS = (
 
 def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
     """Call `hook(module, args)` before the forward of every module. See `Module.register_forward_pre_hook`."""
-    return _add_hook(_global_forward_pre_hooks, hook)
+    return add_hook(_global_forward_pre_hooks, hook)
 
 
 def register_module_forward_hook(
@@ -66,7 +63,7 @@ def register_module_forward_hook(
 ) -> RemovableHandle:
     """Call `hook(module, args, output)` after the forward of every module. See `Module.register_forward_hook`."""
     # The handle knows one side dictionary only: removing a hook with kwargs leaves its flag behind, as in 2.13.0.
-    handle = _add_hook(_global_forward_hooks, hook, (_global_forward_hooks_always_called, always_call))
+    handle = add_hook(_global_forward_hooks, hook, (_global_forward_hooks_always_called, always_call))
     if with_kwargs:
         _global_forward_hooks_with_kwargs[handle.id] = True
     return handle
@@ -74,7 +71,7 @@ def register_module_forward_hook(
 
 def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
     """Call `hook(module, grad_output)` for every module. See `Module.register_full_backward_pre_hook`."""
-    return _add_hook(_global_backward_pre_hooks, hook)
+    return add_hook(_global_backward_pre_hooks, hook)
 
 
 def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
@@ -87,7 +84,7 @@ def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
     if _global_is_full_backward_hook is False:
         raise RuntimeError(_MIXED_BACKWARD_HOOKS.format("as a global Module hook"))
     _global_is_full_backward_hook = True
-    return _add_hook(_global_backward_hooks, hook)
+    return add_hook(_global_backward_hooks, hook)
 
 
 def register_module_backward_hook(hook: Callable) -> RemovableHandle:
@@ -100,7 +97,31 @@ def register_module_backward_hook(hook: Callable) -> RemovableHandle:
     if _global_is_full_backward_hook is True:
         raise RuntimeError(_MIXED_BACKWARD_HOOKS.format("as a global Module hook"))
     _global_is_full_backward_hook = False
-    return _add_hook(_global_backward_hooks, hook)
+    return add_hook(_global_backward_hooks, hook)
+
+
+def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, name, buffer)` whenever any module registers a buffer, None included.
+
+    A return value other than None is stored in the buffer's place, unchecked, and passed to the next hook.
+    """
+    return add_hook(_global_buffer_registration_hooks, hook)
+
+
+def register_module_module_registration_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, name, submodule)` whenever any module registers a submodule, None included.
+
+    A return value other than None is stored in the submodule's place, unchecked, and passed to the next hook.
+    """
+    return add_hook(_global_module_registration_hooks, hook)
+
+
+def register_module_parameter_registration_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, name, parameter)` whenever any module registers a parameter; not for None.
+
+    A return value other than None is stored in the parameter's place, unchecked, and passed to the next hook.
+    """
+    return add_hook(_global_parameter_registration_hooks, hook)
 
 
 class _HookedCall:
@@ -269,6 +290,14 @@ def _is_tuple_of_tensors(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(entry, Tensor) for entry in value)
 
 
+def _after_hooks(hooks: Hooks, module: Any, name: str, part: Any) -> Any:
+    for hook in hooks.values():
+        replacement = hook(module, name, part)
+        if replacement is not None:
+            part = replacement
+    return part
+
+
 # What `__init__` gives every module, besides `training`. `__setstate__` adds what an older pickle lacks.
 _HOOK_DICTS = (
     "_backward_pre_hooks",
@@ -353,7 +382,7 @@ class Module(StateDict):
         `hook(module, args, kwargs)` and returns None or a tuple `(new_args, new_kwargs)`. `prepend` puts the hook
         before the module's other pre-hooks; global ones come first all the same.
         """
-        return _add_hook(
+        return add_hook(
             self._forward_pre_hooks, hook, (self._forward_pre_hooks_with_kwargs, with_kwargs), prepend=prepend
         )
 
@@ -365,7 +394,7 @@ class Module(StateDict):
         With `with_kwargs` the hook is `hook(module, args, kwargs, output)`. With `always_call` it runs even if the call
         raises an Exception. `prepend` puts it before the module's other hooks; global ones come first all the same.
         """
-        return _add_hook(
+        return add_hook(
             self._forward_hooks, hook, (self._forward_hooks_with_kwargs, with_kwargs),
             (self._forward_hooks_always_called, always_call), prepend=prepend,
         )  # fmt: skip
@@ -378,7 +407,7 @@ class Module(StateDict):
         `grad_output` is a tuple with one entry for each output. The hook may return a sequence of the same length to
         replace it.
         """
-        return _add_hook(self._backward_pre_hooks, hook, prepend=prepend)
+        return add_hook(self._backward_pre_hooks, hook, prepend=prepend)
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` in the backward pass, after the module's own backward.
@@ -393,7 +422,7 @@ class Module(StateDict):
         if self._is_full_backward_hook is False:
             raise RuntimeError(_MIXED_BACKWARD_HOOKS.format("on a single Module"))
         self._is_full_backward_hook = True
-        return _add_hook(self._backward_hooks, hook, prepend=prepend)
+        return add_hook(self._backward_hooks, hook, prepend=prepend)
 
     def register_backward_hook(self, hook: Callable) -> RemovableHandle:
         """Legacy: call `hook(module, grad_input, grad_output)` when the last graph node of the output has run.
@@ -407,7 +436,7 @@ class Module(StateDict):
         if self._is_full_backward_hook is True:
             raise RuntimeError(_MIXED_BACKWARD_HOOKS.format("on a single Module"))
         self._is_full_backward_hook = False
-        return _add_hook(self._backward_hooks, hook)
+        return add_hook(self._backward_hooks, hook)
 
     def _get_backward_hooks(self) -> tuple[list[Callable], list[Callable]]:
         """The full and the legacy backward hooks, global before own."""
@@ -422,6 +451,169 @@ class Module(StateDict):
 
     def _get_backward_pre_hooks(self) -> list[Callable]:
         return [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+
+    # Parts: they look like attributes, but live in three dictionaries, where `__getattr__` finds them -----------------
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter under `name`. None reserves the name: a layer without bias has `bias = None`.
+
+        Raises:
+            TypeError: the name is no string, or `param` no Parameter.
+            KeyError: the name is empty, has a dot, or is another attribute's.
+            ValueError: the parameter is the result of an operation.
+        """
+        if "_parameters" not in self.__dict__:
+            raise AttributeError("cannot assign parameter before Module.__init__() call")
+        self._check_name("parameter", name, self._parameters)
+        if param is None:
+            self._parameters[name] = None
+            return
+        if not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)"
+            )
+        if param.grad_fn is not None:
+            raise ValueError(
+                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
+                f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
+            )
+        self._parameters[name] = _after_hooks(_global_parameter_registration_hooks, self, name, param)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is state of the module but not learned, such as a running mean.
+
+        Args:
+            name: the attribute's name.
+            tensor: the buffer, or None.
+            persistent: whether `state_dict` contains it.
+
+        Raises:
+            TypeError: the name is no string, or `tensor` no Tensor.
+            KeyError: the name is empty, has a dot, or is another attribute's.
+        """
+        if "_buffers" not in self.__dict__:
+            raise AttributeError("cannot assign buffer before Module.__init__() call")
+        self._check_name("buffer", name, self._buffers)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
+            )
+        self._buffers[name] = _after_hooks(_global_buffer_registration_hooks, self, name, tensor)
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def _check_name(self, kind: str, name: Any, taken: dict) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
+        if "." in name:
+            raise KeyError(f'{kind} name can\'t contain "."')
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+        if hasattr(self, name) and name not in taken:
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def add_module(self, name: str, module: Any) -> None:
+        """Add a submodule, or None, under `name`.
+
+        Raises:
+            TypeError: `module` is no Module, or the name no string.
+            KeyError: the name is empty, has a dot, or is another attribute's.
+        """
+        if not isinstance(module, Module) and module is not None:
+            raise TypeError(f"{typename(module)} is not a Module subclass")
+        if not isinstance(name, str):
+            raise TypeError(f"module name should be a string. Got {typename(name)}")
+        if hasattr(self, name) and name not in self._modules:
+            raise KeyError(f"attribute '{name}' already exists")
+        if "." in name:
+            raise KeyError(f'module name can\'t contain ".", got: {name}')
+        if name == "":
+            raise KeyError('module name can\'t be empty string ""')
+        self._modules[name] = _after_hooks(_global_module_registration_hooks, self, name, module)
+
+    def register_module(self, name: str, module: Any) -> None:
+        """Another name of `add_module`."""
+        self.add_module(name, module)
+
+    def __getattr__(self, name: str) -> Any:
+        """Find a parameter, buffer or submodule as an attribute: Python asks here for what it has not found elsewhere."""
+        state = self.__dict__
+        for kind in ("_parameters", "_buffers", "_modules"):
+            if name in state.get(kind, ()):
+                return state[kind][name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        parts = self.__dict__
+        if isinstance(value, Parameter):
+            self._assign_parameter(name, value)
+        elif name in parts.get("_parameters", ()):
+            self._reassign_parameter(name, value)
+        elif isinstance(value, Module):
+            self._assign_module(name, value)
+        elif name in parts.get("_modules", ()):
+            self._reassign_module(name, value)
+        elif isinstance(value, Buffer) or name in parts.get("_buffers", ()):
+            self._assign_buffer(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _assign_parameter(self, name: str, value: Parameter) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError("cannot assign parameters before Module.__init__() call")
+        self._forget(name, self._buffers, self._modules)
+        self.register_parameter(name, value)
+
+    def _reassign_parameter(self, name: str, value: Any) -> None:
+        if value is not None:
+            raise TypeError(
+                f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
+            )
+        self.register_parameter(name, None)
+
+    def _assign_module(self, name: str, value: Module) -> None:
+        if "_modules" not in self.__dict__:
+            raise AttributeError("cannot assign module before Module.__init__() call")
+        self._forget(name, self._parameters, self._buffers)
+        self._modules[name] = _after_hooks(_global_module_registration_hooks, self, name, value)
+
+    def _reassign_module(self, name: str, value: Any) -> None:
+        if value is not None:
+            raise TypeError(
+                f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
+            )
+        self._modules[name] = _after_hooks(_global_module_registration_hooks, self, name, None)
+
+    def _assign_buffer(self, name: str, value: Any) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(
+                f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)"
+            )
+        was_persistent = name not in self._non_persistent_buffers_set
+        self.register_buffer(name, value, value.persistent if isinstance(value, Buffer) else was_persistent)
+
+    def _forget(self, name: str, *dicts: dict) -> None:
+        """Drop what stood under `name`, so that the new part is the only one."""
+        for parts in (self.__dict__, *dicts):
+            parts.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._parameters:
+            del self._parameters[name]
+        elif name in self._buffers:
+            del self._buffers[name]
+            self._non_persistent_buffers_set.discard(name)
+        elif name in self._modules:
+            del self._modules[name]
+        else:
+            super().__delattr__(name)
+
+    def __dir__(self) -> list[str]:
+        names = [*dir(type(self)), *self.__dict__, *self._parameters, *self._modules, *self._buffers]
+        return sorted(name for name in names if not name[0].isdigit())
 
     # Walking ------------------------------------------------------------------------------------------------------
 

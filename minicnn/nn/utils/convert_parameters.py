@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from minicnn import ops
-from minicnn._tensor import Tensor
-from minicnn.nn.modules._registration import typename
+from minicnn._tensor import Tensor, typename
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
