@@ -30,7 +30,7 @@ from minicnn._types import (
     short_name,
     uint8,
 )
-from minicnn.autograd import grad_mode, inplace
+from minicnn.autograd import creation, grad_mode, inplace
 from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
 from minicnn.autograd.node import AccumulateGrad, Node, shared
 
@@ -326,6 +326,8 @@ class Tensor:
             if accumulator is None:
                 accumulator = AccumulateGrad(self)
                 self._accumulator = weakref.ref(accumulator)
+                if creation.watchers.hooks:
+                    creation.announce(accumulator)
             return accumulator
 
     @property
@@ -1254,7 +1256,7 @@ class Tensor:
 
     def _inplace(self, function: Callable, *args: Any, **kwargs: Any) -> Tensor:
         inplace.check(self)
-        return inplace.assign(self, function(inplace.before_write(self), *args, **kwargs))
+        return inplace.assign(self, inplace.result_for(self, function, *args, **kwargs))
 
     def _reseat(self, function: Callable, *args: Any) -> Tensor:
         """Another shape for this very tensor: `unsqueeze_`, `squeeze_`, `t_` ..."""
@@ -1412,12 +1414,12 @@ class Tensor:
             )
         inplace.check(self)
         fill = ops.copying.FillTensor if from_tensor else ops.copying.Fill
-        return inplace.assign(self, fill.apply(self, value), constant=True)
+        return inplace.assign(self, inplace.result_for(self, fill.apply, value), constant=True)
 
     def zero_(self) -> Tensor:
         """0 everywhere; returns the tensor."""
         inplace.check(self)
-        return inplace.assign(self, ops.copying.Zero.apply(self, 0), constant=True)
+        return inplace.assign(self, inplace.result_for(self, ops.copying.Zero.apply, 0), constant=True)
 
     def index_put_(self, indices: tuple, values: Any, accumulate: _bool = False) -> Tensor:
         """self[indices] = values, or +=; None stands for all of a dimension. TypeError unless `values` is a tensor."""

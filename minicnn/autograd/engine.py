@@ -22,7 +22,7 @@ from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import Size, dtype
 from minicnn._warnings import warn_deprecated
-from minicnn.autograd import grad_mode
+from minicnn.autograd import creation, grad_mode
 from minicnn.autograd.node import AccumulateGrad, GradientEdge, Node, checked, saved_hooks, shared
 
 __all__ = ["backward", "grad", "current_task"]
@@ -252,7 +252,7 @@ class Task:
             self._select(edges, capture)
         self.captured: list[Tensor | None] = [None] * (len(edges or ()) if capture else 0)
         for i, ((node, nr), seed) in enumerate(zip(starts, seeds, strict=True)):
-            self._deliver(node, nr, _fitting(seed, node.input_metadata[nr], "backward was given", i))
+            self._deliver(node, nr, _fitting(seed, node, nr, "backward was given", i))
         stack = _running.__dict__.setdefault("stack", [])
         stack.append(self)
         previous = grad_mode.mode.enabled
@@ -351,7 +351,7 @@ class Task:
 
 def _in_new_thread(function: Callable[[], None]) -> None:
     """Call it in a thread that has this one's state, and wait: a new thread has the whole depth of Python's stack."""
-    state = [(local, dict(local.__dict__)) for local in (_running, grad_mode.mode, saved_hooks)]
+    state = [(local, dict(local.__dict__)) for local in (_running, grad_mode.mode, saved_hooks, creation.watchers)]
     errors: list[BaseException] = []
 
     def run() -> None:
@@ -427,14 +427,17 @@ def _validated(node: Node, results: tuple) -> tuple:
         if successor is None or value is None:
             continue
         array = value.array
-        if (array.shape, array.dtype) != successor.input_metadata[nr]:
-            checked[i] = _fitting(value, successor.input_metadata[nr], f"Function {node.name()} returned", i)
+        if (array.shape, array.dtype) != successor.input_metadata[nr] or successor.output_grad_dtypes is not None:
+            checked[i] = _fitting(value, successor, nr, f"Function {node.name()} returned", i)
     return tuple(checked)
 
 
-def _fitting(value: Any, metadata: tuple[tuple[int, ...], np.dtype], whence: str, i: int) -> Tensor:
-    """The gradient in this shape and type: summed where the tensor was broadcast."""
-    shape, dtype = metadata
+def _fitting(value: Any, node: Node, nr: int, whence: str, i: int) -> Tensor:
+    """The gradient in the shape and type of this input of the node: summed where the tensor was broadcast."""
+    shape, dtype = node.input_metadata[nr]
+    if node.output_grad_dtypes is not None:
+        asked = node.output_grad_dtypes[nr]
+        dtype = value.array.dtype if asked is None else asked.numpy
     try:
         with np.errstate(all="ignore"):
             array = sum_to(value.array, shape).astype(dtype, copy=False)

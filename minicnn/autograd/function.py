@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
+from minicnn._types import dtype
 from minicnn._warnings import warn_user
-from minicnn.autograd import grad_mode, inplace
+from minicnn.autograd import creation, grad_mode, inplace
 from minicnn.autograd.node import FREED, Node, SavedTensor
+
+_ARRAYS = (np.ndarray, np.generic)  # what may stand for a tensor in what `forward` and `backward` return
 
 
 class FunctionCtx(Node):
@@ -55,6 +58,16 @@ class FunctionCtx(Node):
         """False: outputs without a gradient reach `backward` as None instead of zeros."""
         self.materialize_grads = value
 
+    def set_output_grad_dtype(self, *dtypes: dtype | None) -> None:
+        """The type in which `backward`, and hooks, are to get the gradient of each output; None: in that in which it comes.
+
+        Without this call that is the output's own. Once a call of the Function; RuntimeError unless there is one for each
+        output, and None for those without a gradient.
+        """
+        if self.output_grad_dtypes is not None:
+            raise RuntimeError("set_output_grad_dtype can only be called once")
+        self.output_grad_dtypes = dtypes
+
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
         """What `save_for_backward` kept. RuntimeError after the graph was freed, or if the memory was written since."""
@@ -95,14 +108,14 @@ class FunctionCtx(Node):
                 )
         return tuple([self._as_tensor(result[i], i) for i in self._slots])
 
-    def _zeros(self, i: int) -> Tensor:
-        shape, dtype = self.input_metadata[i]
-        return Tensor.wrap(np.zeros(shape, dtype))
+    def _zeros(self, i: int) -> Tensor | None:
+        shape, kind = self.input_metadata[i]
+        return None if kind is None else Tensor.wrap(np.zeros(shape, kind))
 
     def _as_tensor(self, grad: Any, position: int) -> Tensor | None:
         if grad is None or isinstance(grad, Tensor):
             return grad
-        if not isinstance(grad, (np.ndarray, np.generic)):
+        if not isinstance(grad, _ARRAYS):
             raise TypeError(
                 f"{self.name()} returned an object of type {type(grad).__name__} at position {position}: expected a Tensor "
                 "or None"
@@ -190,7 +203,7 @@ class Function:
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
-        """The result, from the arguments of `apply`; gradients are not recorded meanwhile."""
+        """The result, from the arguments of `apply`; gradients are not recorded meanwhile. What is no tensor stays as it is."""
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
@@ -232,17 +245,26 @@ class Function:
                 result = cls.forward(ctx, *args)
         several = isinstance(result, tuple)
         outputs = [
-            t if t is None or isinstance(t, Tensor) else Tensor.wrap(t) for t in (result if several else (result,))
+            Tensor.wrap(np.asarray(t)) if isinstance(t, _ARRAYS) else t for t in (result if several else (result,))
         ]
         _check_dirty(ctx, args, outputs, recorded)
-        differentiable = [recorded and _floating(out) and not _in(out, ctx._non_differentiable) for out in outputs]
+        differentiable = [_floating(out) and not _in(out, ctx._non_differentiable) for out in outputs]
+        if ctx.output_grad_dtypes is not None:
+            _check_grad_dtypes(ctx.output_grad_dtypes, differentiable)
+        differentiable = [recorded and flag for flag in differentiable]
         origin = "multi" if differentiable.count(True) > 1 else "custom"
         for nr, out in enumerate(outputs):
-            if out is not None:
+            if isinstance(out, Tensor):
                 outputs[nr] = _placed(out, ctx, nr, args, differentiable[nr], origin)
         if recorded:
-            ctx.input_metadata = [((), None) if out is None else (out.array.shape, out.array.dtype) for out in outputs]
+            ctx.input_metadata = [
+                (out.array.shape, out.array.dtype) if isinstance(out, Tensor) else ((), None) for out in outputs
+            ]
             ctx._keep()
+            if creation.watchers.hooks and not any(
+                out._base is not None for out in ctx._dirty
+            ):  # else: in `CopySlices`
+                creation.announce(ctx)
         ctx._to_save = ctx._dirty = ctx._non_differentiable = ()
         return tuple(outputs) if several else outputs[0]
 
@@ -273,8 +295,8 @@ def _in(tensor: Tensor | None, several: Sequence) -> bool:
     return any(other is tensor for other in several)
 
 
-def _floating(tensor: Tensor | None) -> bool:
-    return tensor is not None and tensor.array.dtype.kind in "fc"
+def _floating(output: Any) -> bool:
+    return isinstance(output, Tensor) and output.array.dtype.kind in "fc"
 
 
 def _check_dirty(ctx: FunctionCtx, args: tuple, outputs: list, recorded: bool) -> None:
@@ -288,6 +310,29 @@ def _check_dirty(ctx: FunctionCtx, args: tuple, outputs: list, recorded: bool) -
             "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated should be "
             "passed to ctx.mark_dirty()."
         )
+
+
+def _check_grad_dtypes(dtypes: Sequence, differentiable: list[bool]) -> None:
+    """RuntimeError unless `set_output_grad_dtype` was given what fits the outputs."""
+    if len(dtypes) != len(differentiable):
+        raise RuntimeError(
+            "set_output_grad_dtype expected the number of declarations to match the number of outputs: the Function returned "
+            f"{len(differentiable)} values but {len(dtypes)} declarations were provided"
+        )
+    for i, (asked, has_gradient) in enumerate(zip(dtypes, differentiable, strict=True)):
+        if asked is not None and not isinstance(asked, dtype):
+            raise RuntimeError(
+                "set_output_grad_dtype expects each declaration to be a torch.dtype or None, but got "
+                f"{type(asked).__name__}"
+            )
+        if asked is not None and not (asked.is_floating_point or asked.is_complex):
+            raise RuntimeError(f"set_output_grad_dtype: a gradient is floating-point or complex, not {asked}")
+        if asked is not None and not has_gradient:
+            raise RuntimeError(
+                f"set_output_grad_dtype: got a concrete dtype for output {i}, but that output is not a differentiable tensor "
+                "(it is a non-tensor, was marked non-differentiable, or has a non-differentiable dtype). Pass None for output "
+                f"{i} instead."
+            )
 
 
 def _placed(out: Tensor, ctx: FunctionCtx, nr: int, args: tuple, recorded: bool, origin: str) -> Tensor:
@@ -354,6 +399,8 @@ class Op(Function):
         if cls.is_view:
             for out in outputs:
                 _as_view(out, args[0], several)
+        if creation.watchers.hooks and recorded and differentiable:
+            creation.announce(ctx)
         return tuple(outputs) if several else outputs[0]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd import engine
+from minicnn.autograd.creation import node_creation_hook
 from minicnn.autograd.handles import RemovableHandle
 from minicnn.autograd.node import GradientEdge, Node, disable_saved_tensors_hooks, save_on_cpu, saved_tensors_hooks
 
@@ -16,6 +17,7 @@ __all__ = [
     "Node",
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
+    "node_creation_hook",
     "register_multi_grad_hook",
     "save_on_cpu",
     "saved_tensors_hooks",

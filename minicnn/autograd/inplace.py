@@ -7,12 +7,13 @@ the operation and the rest around it; the view's own `grad_fn` is then made afre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minicnn._types import CATEGORY, short_name
-from minicnn.autograd import grad_mode
+from minicnn.autograd import creation, grad_mode
 from minicnn.autograd.node import FREED, Node, saved_hooks, strip_backward
 
 Tensor = Any  # `minicnn.Tensor` stands above this file
@@ -75,6 +76,8 @@ def written(tensor: Tensor, node: Node | None, output_nr: int = 0) -> Tensor:
         counter.writer = strip_backward(copied)
         _move(base, copied, 0)
         refresh_view(tensor)
+        if creation.watchers.hooks:
+            creation.announce(copied)
     else:
         counter.writer = strip_backward(node)
         _move(tensor, node, output_nr)
@@ -110,7 +113,10 @@ def _move(tensor: Tensor, node: Node, output_nr: int) -> None:
 
 def refresh_view(view: Tensor) -> None:
     """The base was written: make the view's grad_fn anew, from the base."""
-    _move(view, AsStridedBackward0(view._base, view), 0)
+    node = AsStridedBackward0(view._base, view)
+    _move(view, node, 0)
+    if creation.watchers.hooks:
+        creation.announce(node)
 
 
 class _Window:
@@ -192,6 +198,19 @@ def _overlaps(array: np.ndarray) -> bool:
     return array.size > 0 and any(
         stride == 0 and length > 1 for stride, length in zip(array.strides, array.shape, strict=True)
     )
+
+
+def result_for(tensor: Tensor, function: Callable, *args: Any, **kwargs: Any) -> Tensor:
+    """`function(tensor, ...)`, which is about to be written into `tensor`: into a view, as a part of `CopySlices`."""
+    given = before_write(tensor)
+    if tensor._base is None or not creation.watchers.hooks:
+        return function(given, *args, **kwargs)
+    with creation.held() as nodes:
+        result = function(given, *args, **kwargs)
+    for node in nodes:
+        if node is not result._grad_fn:
+            creation.announce(node)
+    return result
 
 
 def before_write(tensor: Tensor) -> Tensor:

@@ -52,6 +52,7 @@ class Node:
 
     next_functions: tuple[tuple[Node | None, int], ...] = ()
     input_metadata: Sequence[tuple[tuple[int, ...], Any]] = ()  # (shape, dtype) of each output's gradient
+    output_grad_dtypes: Sequence[Any] | None = None  # other types of these, if some were asked for; None: as it comes
     _detached: tuple[int, ...] = ()  # output numbers whose tensors were detached in place
 
     def __init__(self) -> None:

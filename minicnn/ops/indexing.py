@@ -141,7 +141,7 @@ def index_put_(input: Tensor, key: Any, value: Any, accumulate: bool = False) ->
     value = _assigned(value, input, view.array.shape if picks is None else None)
     inplace.check(view)
     if picks is None:
-        inplace.assign(view, arithmetic.add(view, value) if accumulate else Copy.apply(view, value))
+        inplace.assign(view, inplace.result_for(view, arithmetic.add if accumulate else Copy.apply, value))
         return input
     picks = _check(view, picks)
     if value.array.dtype != input.array.dtype:
@@ -152,7 +152,7 @@ def index_put_(input: Tensor, key: Any, value: Any, accumulate: bool = False) ->
                 f"destination and {short_name(value.dtype)} for the source."
             )
         value = elementwise.to_dtype(value, input.array.dtype)
-    inplace.assign(view, IndexPut.apply(view, value, picks, accumulate))
+    inplace.assign(view, inplace.result_for(view, IndexPut.apply, value, picks, accumulate))
     return input
 
 

@@ -25,6 +25,7 @@ GROUPS = (
     "tensor",
     "leaf",
     "node",
+    "creating",
     "function",
     "special_points",
     "engine",

@@ -114,3 +114,102 @@ def rule_its_apply_may_be_overridden(torch, log):
     x = double_leaf(torch)
     Own.apply(x, k=5).sum().backward()
     gradients(log, x)
+
+
+@cases(
+    {
+        "float64": lambda torch: (torch.float64, None),
+        "float16": lambda torch: (torch.float16, torch.float64),
+        "as it comes": lambda torch: (None, None),
+        "its own": lambda torch: (torch.float32, torch.float32),
+        "too few": lambda torch: (torch.float64,),
+        "too many": lambda torch: (torch.float64,) * 3,
+        "for none": lambda torch: (None, None, torch.float64),
+        "no type": lambda torch: ("float64", None),
+    }
+)
+def rule_the_type_of_gradients_for_backward(torch, log, case):
+    """`ctx.set_output_grad_dtype`: the type in which `backward`, and hooks, get the gradient of each output; None as it
+    comes."""
+
+    class Typed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_output_grad_dtype(*case(torch))
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx, *grads):
+            log("backward", grads)
+            return sum(grad.float() for grad in grads)
+
+    def run(first, seeds):
+        x = torch.ones(2, requires_grad=True)
+        outputs = Typed.apply(x)
+        outputs[0].register_hook(lambda grad: log("hook", grad))
+        outputs[0].grad_fn.register_prehook(lambda grads: log("pre-hook", grads))
+        outputs[0].retain_grad()
+        torch.autograd.backward(outputs[: len(seeds)] if first else outputs[::-1], seeds)
+        gradients(log, outputs[0], x)
+        log(torch.autograd.grad(Typed.apply(x)[0].sum(), x))
+
+    ones = torch.ones(2)
+    for first, seeds in (
+        (True, [ones, ones]),
+        (True, [ones.double(), ones.double()]),
+        (True, [ones]),
+        (False, [ones, ones]),
+    ):
+        attempt(log, run, first, seeds)
+
+
+def rule_the_type_of_gradients_is_set_once(torch, log):
+    """Once for a call, in forward or in setup_context; with None for what is no tensor or has no gradient."""
+
+    def make(*types, calls=1):
+        class Typed(torch.autograd.Function):
+            @staticmethod
+            def forward(x):
+                return x * 2, "text", x.argmax()
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                for _ in range(calls):
+                    ctx.set_output_grad_dtype(*types)
+
+            @staticmethod
+            def backward(ctx, *grads):
+                log("backward", grads)
+                return grads[0]
+
+        x = torch.ones(2, requires_grad=True)
+        y = Typed.apply(x)
+        log(y)
+        y[0].sum().backward()
+        gradients(log, x)
+
+    double = torch.float64
+    attempt(log, make, double, None, None)
+    attempt(log, make, double, None, None, calls=2)
+    attempt(log, make, double, double, None)
+    attempt(log, make, double, None, double)
+
+
+def rule_results_that_are_no_tensors(torch, log):
+    """`forward` may return anything beside tensors: it stays as it is, and has the gradient None."""
+
+    class Mixed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 5, x * 2, "text", None, (1, 2), x.argmax()
+
+        @staticmethod
+        def backward(ctx, *grads):
+            log("backward", grads)
+            return grads[1]
+
+    x = double_leaf(torch)
+    result = Mixed.apply(x)
+    log(result, [type(value).__name__ for value in result])
+    result[1].sum().backward()
+    gradients(log, x)

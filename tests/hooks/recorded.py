@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import Scenario, everything
+from .changes import BASE
 
 FILE = Path(__file__).with_name("recorded.json.gz")
-BASE = "2.13.0"  # what minicnn follows unless `mirror` says otherwise
 
 
 @functools.cache
