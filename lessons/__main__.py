@@ -93,7 +93,7 @@ def check(chosen: dict[str, str]) -> None:
             load_image(chosen["LESSON_PHOTO"])
         if {"LESSON_MODEL", "LESSON_WEIGHTS"} & chosen.keys():
             from minicnn.models import from_spec
-            from minicnn.viz._modules import input_channels
+            from minicnn.viz.network import input_channels
 
             model = from_spec(chosen.get("LESSON_MODEL", "tinynet"), chosen.get("LESSON_WEIGHTS"))
             if (channels := input_channels(model)) != 3:

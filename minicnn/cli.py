@@ -88,7 +88,7 @@ def predict(options: argparse.Namespace) -> Result:
     """What a network sees in a photograph."""
     from minicnn.atlas.photograph import answer_of
     from minicnn.viz import preprocess
-    from minicnn.viz._modules import described, frozen, part_hint, run
+    from minicnn.viz.network import described, frozen, part_hint, run
 
     picture, model = _picture(options), _model(options)
     with frozen(model), minicnn.no_grad():
@@ -121,8 +121,8 @@ def filters(options: argparse.Namespace) -> Result:
 def maps(options: argparse.Namespace) -> Result:
     """What the layers answer to a photograph."""
     from minicnn.viz import capture, draw_maps, draw_strip, fit, preprocess
-    from minicnn.viz._modules import frozen, input_channels, run
     from minicnn.viz.image import input_size, to_channels
+    from minicnn.viz.network import frozen, input_channels, run
 
     photo, model = _picture(options), _model(options)
     size = input_size(model)
@@ -331,8 +331,8 @@ _positive.__name__ = "whole number"  # what argparse calls it in "invalid ... va
 
 def _model(options: argparse.Namespace) -> Any:
     """The network of the options, which says by its `meta` how images enter, and in a note if its weights are random."""
-    from minicnn.viz._modules import choose_output, input_channels
     from minicnn.viz.image import statistics
+    from minicnn.viz.network import choose_output, input_channels
 
     minicnn.manual_seed(options.seed)  # of a network without weights
     model = models.from_spec(options.model, options.weights)
@@ -360,7 +360,7 @@ def _picture(options: argparse.Namespace) -> np.ndarray:
 def _folder(model: Any, options: argparse.Namespace) -> Any:
     """The folder of the options, by default that which comes with minicnn, for a network that takes photographs."""
     from minicnn.viz import sample_folder
-    from minicnn.viz._modules import input_channels
+    from minicnn.viz.network import input_channels
 
     if options.images is not None or options.no_images:
         return None if options.no_images else options.images

@@ -400,21 +400,6 @@ def test_dropout2d_drops_whole_channels():
     assert {0.0, 2.0} == set(per_channel[:, 0].tolist())
 
 
-def test_fourier_to_image():
-    rng = np.random.default_rng(0)
-    for size in [(6, 8), (5, 7)]:
-        spectrum = rng.standard_normal((2, 3, size[0], size[1] // 2 + 1, 2))
-        upstream = rng.standard_normal((2, 3, *size))
-        ours = minicnn.from_numpy(spectrum.copy()).requires_grad_()
-        image = minicnn.ops.fourier_to_image(ours, size)
-        image.backward(minicnn.from_numpy(upstream))
-        theirs = torch.from_numpy(spectrum.copy()).requires_grad_()
-        expected = torch.fft.irfft2(torch.view_as_complex(theirs), s=size, norm="ortho")
-        expected.backward(torch.from_numpy(upstream))
-        assert_close(numbers(image), numbers(expected), "image")
-        assert_close(numbers(ours.grad), numbers(theirs.grad), "gradient")
-
-
 # --- nothing is left out --------------------------------------------------------------------------------------------------
 
 ELSEWHERE = {
@@ -423,7 +408,6 @@ ELSEWHERE = {
     "empty_like, empty": "undefined content",
     "is_tensor, numel, is_grad_enabled, is_inference_mode_enabled": "no tensor comes out: test_tensor.py, test_autograd.py",
     "save, load": "test_serialization.py",
-    "fourier_to_image": "a part of viz.parametrization: test_fourier_to_image",
     "concatenate, absolute, arctan, multiply, subtract, true_divide, swapaxes": "second names, see below",
     "Module, ModuleList, ModuleDict, ParameterList, ParameterDict": "containers: test_module.py",
 }

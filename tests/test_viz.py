@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import minicnn
 from minicnn import nn, viz
 from minicnn.viz.figures.plot import new_figure
-from minicnn.viz.penalties import L2, Blur, TotalVariation
+from minicnn.viz.parts import L2, Blur, TotalVariation
 
 
 def words(figure: Figure) -> str:

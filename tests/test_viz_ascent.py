@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.viz.parametrization import COLOURS
-from minicnn.viz.spectrum import NATURAL, frequencies
+from minicnn.viz.spectrum import COLOURS, NATURAL, frequencies
 
 QUICK = {"steps": 12, "size": 24, "progress": False}
 

@@ -11,7 +11,7 @@ import pytest
 import minicnn
 from minicnn import nn, optim, viz
 from minicnn.viz.maximize import words
-from minicnn.viz.parametrization import PARAMETRIZATIONS
+from minicnn.viz.parts import PARAMETRIZATIONS
 
 QUICK = {"size": 16, "steps": 2, "progress": False}
 PHOTO = viz.fit(viz.sample_photo(), 16)
@@ -40,7 +40,7 @@ def darker(x, rng):
         ({"parametrization": "fixed magnitude"}, "Adam at rate 0.2 on 16 × 16 pixels as phases of the magnitudes of photographs"),
         ({"optimizer": lambda p: optim.SGD(p, lr=2.0), "rate": 7.0}, "2 steps of SGD at rate 2 on"),
         ({"transforms": "none"}, "; no random changes; seed 0."),
-        ({"transforms": "standard"}, "; random changes: a border of 8, a cut shifted by up to 8, a zoom of 0.9 to 1.1 and a turn "),
+        ({"transforms": "standard"}, "; random changes: a shift of up to 8, a zoom of 0.9 to 1.1 and a turn of up to 8°; "),
         ({"transforms": [viz.Roll(3), darker]}, "; random changes: a roll of up to 3, darker; "),
         ({"transforms": [partial(darker)]}, "; random changes: partial; "),
         ({"penalties": ["l2", viz.TotalVariation(0.25), viz.Blur(1e-3)]}, "; charged for 1 × L2, 0.25 × total variation, 0.001 × what a "),

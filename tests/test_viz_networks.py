@@ -242,7 +242,8 @@ def test_a_layer_before_the_one_that_has_a_size_needs_none():
 def test_the_default_size_is_half_as_much_again_for_what_has_maps():
     model = build("small")
     model.meta = SimpleNamespace(input_size=(3, 16, 16))
-    sides = [viz.maximize(model, target, steps=1, progress=False).images.shape[1] for target in ("first:1", "linear:1")]
+    parts = {"steps": 1, "transforms": "none", "progress": False}
+    sides = [viz.maximize(model, target, **parts).images.shape[1] for target in ("first:1", "linear:1")]
     assert sides == [24, 16]
 
 

@@ -2,7 +2,7 @@
 
     python weights/image_statistics.py PATH/TO/tiny-imagenet-200
 
-How red, green and blue vary together (`parametrization.COLOURS`), the power laws of the magnitudes along these directions
+How red, green and blue vary together (`spectrum.COLOURS`), the power laws of the magnitudes along these directions
 (`spectrum.NATURAL`), and how much of a photograph is fine. The folder has the official layout of Tiny ImageNet-200; its 10,000
 validation photographs are read, in about ten seconds.
 """
@@ -14,8 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minicnn import viz
-from minicnn.viz.parametrization import COLOURS
-from minicnn.viz.spectrum import fine_share, frequencies, mean_magnitude
+from minicnn.viz.spectrum import COLOURS, fine_share, frequencies, mean_magnitude
 
 
 def colour_directions(photographs: list[np.ndarray]) -> np.ndarray:

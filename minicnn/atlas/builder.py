@@ -21,8 +21,8 @@ from minicnn.serialization import atomic_write
 from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, sample_photo, top_patches
 from minicnn.viz import image as images
 from minicnn.viz._folder import MAX_PIXELS, SkippedList, count_files, pictures
-from minicnn.viz._modules import described, part_hint, stated
 from minicnn.viz.figures.plot import writable
+from minicnn.viz.network import described, part_hint, stated
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
 # bytes a pixel of the pictures as they stand in the page (WebP, then base64).

@@ -15,7 +15,7 @@ import minicnn
 from minicnn.atlas.plan import Layer, Plan, fingerprint
 from minicnn.serialization import atomic_write
 from minicnn.viz import ActivationWarning, Maximized, maximize, weight_of
-from minicnn.viz.penalties import L2
+from minicnn.viz.parts import L2
 
 
 @dataclass(frozen=True)

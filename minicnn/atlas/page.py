@@ -12,7 +12,7 @@ from minicnn.atlas.photo_pages import add_photograph, folder_page, photograph_pa
 from minicnn.atlas.plan import Layer, fingerprint
 from minicnn.atlas.survey import ModuleCall
 from minicnn.atlas.unit_page import unit_page
-from minicnn.viz._modules import stated
+from minicnn.viz.network import stated
 
 STRIP = 12  # units of each layer that the overview shows
 

@@ -10,8 +10,8 @@ from minicnn.atlas.plan import Plan
 from minicnn.nn import Module
 from minicnn.viz import capture, grad_cam, maps_of
 from minicnn.viz import image as images
-from minicnn.viz._modules import frozen, stated
 from minicnn.viz.figures.plot import coloured
+from minicnn.viz.network import frozen, stated
 from minicnn.viz.tiles import in_grey
 
 EXPLAINED = 3  # answers for which Grad-CAM says where they come from

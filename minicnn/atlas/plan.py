@@ -11,8 +11,8 @@ from minicnn.atlas.survey import ModuleCall, Survey
 from minicnn.nn import Module
 from minicnn.viz import Unit
 from minicnn.viz import image as images
-from minicnn.viz._modules import input_channels, stated
 from minicnn.viz.geometry import Axis
+from minicnn.viz.network import input_channels, stated
 
 MOST_PIXELS = 16 * 64 * 64  # of a batch that is maximised together: bounds the memory for any network
 

@@ -15,8 +15,8 @@ import numpy as np
 from minicnn import Tensor, enable_grad, zeros
 from minicnn.nn import Module
 from minicnn.viz import receptive_fields
-from minicnn.viz._modules import EVERY, dtype_of, find_call, find_calls, find_module, frozen, run
 from minicnn.viz.geometry import Field
+from minicnn.viz.network import EVERY, dtype_of, find_call, find_calls, find_module, frozen, run
 
 
 @dataclass(frozen=True)

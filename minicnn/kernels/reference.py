@@ -17,6 +17,7 @@ from .shapes import (
     Windows,
     adaptive_windows,
     bilinear_sources,
+    grid_slopes,
     grid_taps,
     nearest_sources,
     output_size,
@@ -248,7 +249,7 @@ def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, a
 
     out[n, :, i, j] = the pixels around the place grid[n, i, j], mixed by their distance from it.
     """
-    rows, columns, weights, _, _ = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    rows, columns, weights, _ = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
     out = np.zeros((*x.shape[:2], *grid.shape[1:3]), x.dtype)
     for tap, n, i, j in np.ndindex(rows.shape):
         out[n, :, i, j] += weights[tap, n, i, j] * x[n, :, rows[tap, n, i, j], columns[tap, n, i, j]]
@@ -262,7 +263,8 @@ def grid_sample_grad(
 
     To each pixel by its weight; to the grid by how the weights change with the place.
     """
-    rows, columns, weights, by_x, by_y = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    rows, columns, weights, inside = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    by_x, by_y = (slopes * inside for slopes in grid_slopes(x.shape, grid, mode, padding_mode, align_corners))
     to_x, to_place = np.zeros(x.shape, grad.dtype), np.zeros_like(grid)
     for tap, n, i, j in np.ndindex(rows.shape):
         h, w = rows[tap, n, i, j], columns[tap, n, i, j]

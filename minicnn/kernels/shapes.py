@@ -142,49 +142,72 @@ def bilinear_sources(
 
 def grid_taps(
     shape: tuple[int, ...], grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool
-) -> tuple[np.ndarray, ...]:
-    """The pixels that each place of the grid reads, one entry (N, OH, OW) for each tap: rows, columns, weights, and the
-    slopes of the weights by the grid's x and y. A tap outside the input has weight 0."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The pixels that each place of the grid reads, one entry (N, OH, OW) for each tap: rows, columns, weights, and whether it is
+    inside of the input. A tap outside has weight 0."""
     _, _, H, W = shape
-    x, slope_x = _unnormalize(grid[..., 0], W, padding_mode, align_corners)
-    y, slope_y = _unnormalize(grid[..., 1], H, padding_mode, align_corners)
+    x = _unnormalize(grid[..., 0], W, padding_mode, align_corners)
+    y = _unnormalize(grid[..., 1], H, padding_mode, align_corners)
     if mode == "nearest":
-        nothing = np.zeros_like(x)
-        taps = [(np.round(y), np.round(x), np.ones_like(x), nothing, nothing)]
+        taps = [(np.round(y), np.round(x), np.ones_like(x))]
     else:
         x0, y0 = np.floor(x), np.floor(y)
         fx, fy = x - x0, y - y0
         taps = [
-            (y0, x0, (1 - fx) * (1 - fy), -(1 - fy) * slope_x, -(1 - fx) * slope_y),
-            (y0, x0 + 1, fx * (1 - fy), (1 - fy) * slope_x, -fx * slope_y),
-            (y0 + 1, x0, (1 - fx) * fy, -fy * slope_x, (1 - fx) * slope_y),
-            (y0 + 1, x0 + 1, fx * fy, fy * slope_x, fx * slope_y),
-        ]
-    rows, columns, weights, by_x, by_y = map(np.stack, zip(*taps, strict=True))
+            (y0, x0, (1 - fx) * (1 - fy)), (y0, x0 + 1, fx * (1 - fy)),
+            (y0 + 1, x0, (1 - fx) * fy), (y0 + 1, x0 + 1, fx * fy),
+        ]  # fmt: skip
+    rows, columns, weights = map(np.stack, zip(*taps, strict=True))
     inside = (rows >= 0) & (rows < H) & (columns >= 0) & (columns < W)
-    at = (np.where(inside, place, 0).astype(np.int64) for place in (rows, columns))
-    return (*at, weights * inside, by_x * inside, by_y * inside)
+    rows, columns = (np.where(inside, place, 0).astype(np.int64) for place in (rows, columns))
+    return rows, columns, weights * inside, inside
 
 
-def _unnormalize(g: np.ndarray, n: int, padding_mode: str, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Grid coordinates in [-1, 1] as pixel coordinates, and the slope of that map."""
+def grid_slopes(
+    shape: tuple[int, ...], grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The slopes of the weights of `grid_taps` by the grid's x and y, one entry (N, OH, OW) for each tap."""
+    if mode == "nearest":
+        return np.zeros((1, *grid.shape[:3]), grid.dtype), np.zeros((1, *grid.shape[:3]), grid.dtype)
+    axes = (grid[..., 0], shape[3]), (grid[..., 1], shape[2])
+    places = [_unnormalize(*axis, padding_mode, align_corners) for axis in axes]
+    slope_x, slope_y = (_slope(*axis, padding_mode, align_corners) for axis in axes)
+    fx, fy = (place - np.floor(place) for place in places)
+    return np.stack([fy - 1, 1 - fy, -fy, fy]) * slope_x, np.stack([fx - 1, -fx, 1 - fx, fx]) * slope_y
+
+
+def _unnormalize(g: np.ndarray, n: int, padding_mode: str, align_corners: bool) -> np.ndarray:
+    """Grid coordinates in [-1, 1] as pixel coordinates."""
     kind = g.dtype.type
-    half = kind((n - 1) / 2 if align_corners else n / 2)
-    x = (g + 1) * half - (0 if align_corners else kind(0.5))
-    slope = np.full_like(g, half)
+    x = (g + 1) * kind((n - align_corners) / 2) - (0 if align_corners else kind(0.5))
     if padding_mode == "zeros":
-        return x, slope
+        return x
     if padding_mode == "reflection":
-        low, high = (0.0, n - 1.0) if align_corners else (-0.5, n - 0.5)
-        span = high - low
+        low, span = _mirrors(n, align_corners)
         if span == 0:
-            return np.zeros_like(x), np.zeros_like(slope)
+            return np.zeros_like(x)
         turns, rest = _divide(np.abs(x - kind(low)), kind(span))
-        odd = turns % 2 == 1
-        slope = slope * np.where(x < low, -1, 1) * np.where(odd, -1, 1)
-        x = np.where(odd, kind(high) - rest, rest + kind(low))
-    outside = (x <= 0) | (x >= n - 1)
-    return np.clip(x, 0, n - 1).astype(g.dtype, copy=False), np.where(outside, 0, slope).astype(g.dtype, copy=False)
+        x = np.where(turns % 2 == 1, kind(low + span) - rest, rest + kind(low))
+    return np.clip(x, 0, n - 1).astype(g.dtype, copy=False)
+
+
+def _slope(g: np.ndarray, n: int, padding_mode: str, align_corners: bool) -> np.ndarray:
+    """How fast `_unnormalize` moves with g: backwards between every second pair of mirrors, not at all where it is held at a border."""
+    slope = np.full_like(g, (n - align_corners) / 2)
+    if padding_mode == "zeros":
+        return slope
+    low, span = _mirrors(n, align_corners)
+    if padding_mode == "reflection" and span:
+        x = _unnormalize(g, n, "zeros", align_corners)
+        turns, _ = _divide(np.abs(x - g.dtype.type(low)), g.dtype.type(span))
+        slope = slope * np.where(x < low, -1, 1) * np.where(turns % 2 == 1, -1, 1)
+    x = _unnormalize(g, n, padding_mode, align_corners)
+    return np.where((x <= 0) | (x >= n - 1), 0, slope).astype(g.dtype, copy=False)
+
+
+def _mirrors(n: int, align_corners: bool) -> tuple[float, float]:
+    """Where the first mirror of a reflected border stands, and how far away the second one is."""
+    return (0.0, n - 1.0) if align_corners else (-0.5, float(n))
 
 
 def _divide(a: np.ndarray, b: float) -> tuple[np.ndarray, np.ndarray]:

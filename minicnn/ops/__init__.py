@@ -15,7 +15,7 @@ from minicnn.ops.copying import contiguous, repeat
 from minicnn.ops.elementwise import *
 from minicnn.ops.elementwise import to_dtype
 from minicnn.ops.fourier import *
-from minicnn.ops.fourier import fourier_to_image, irfft2, rfft2
+from minicnn.ops.fourier import irfft2, rfft2
 from minicnn.ops.indexing import *
 from minicnn.ops.indexing import index, index_put_
 from minicnn.ops.linear import *

@@ -107,8 +107,3 @@ def view_as_complex(input: Tensor) -> Tensor:
 def view_as_real(input: Tensor) -> Tensor:
     """(...) complex -> (..., 2) real and imaginary parts."""
     return ViewAsReal.apply(input)
-
-
-def fourier_to_image(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """Real and imaginary parts (N, C, H, W // 2 + 1, 2) -> images (N, C, H, W), orthonormal."""
-    return irfft2(view_as_complex(spectrum), size, "ortho")

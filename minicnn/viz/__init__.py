@@ -8,7 +8,6 @@ Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor
 """
 
 from minicnn.viz._folder import sample_folder
-from minicnn.viz._modules import StopForward, choose_output
 from minicnn.viz.attribution import (
     AttributionWarning,
     deconvnet,
@@ -21,7 +20,6 @@ from minicnn.viz.attribution import (
     score,
     smooth_grad,
 )
-from minicnn.viz.capture import capture
 from minicnn.viz.diversity import Diverse, diverse, similarity
 from minicnn.viz.dream import Dream, Energy, dream
 from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
@@ -42,13 +40,26 @@ from minicnn.viz.image import fit, frame, load_image, preprocess, statistics, to
 from minicnn.viz.inversion import Inverted, Match, invert
 from minicnn.viz.ladder import Ladder, ladder, standard_variants
 from minicnn.viz.maximize import ActivationWarning, Maximized, activation, maximize
+from minicnn.viz.network import StopForward, capture, choose_output
 from minicnn.viz.objectives import Unit, logit
-from minicnn.viz.parametrization import FixedMagnitude, Fourier, Pixels
+from minicnn.viz.parts import (
+    L2,
+    PENALTIES,
+    TRANSFORMS,
+    Affine,
+    Blur,
+    Diversity,
+    FixedMagnitude,
+    Fourier,
+    Jitter,
+    Pad,
+    Pixels,
+    Roll,
+    TotalVariation,
+)
 from minicnn.viz.patch_pca import component_energy, patch_components
-from minicnn.viz.penalties import L2, PENALTIES, Blur, Diversity, TotalVariation
 from minicnn.viz.relu import relu_rule
 from minicnn.viz.running_histogram import Histogram
 from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
 from minicnn.viz.spectrum import fine_share, mean_magnitude, natural_magnitude, radial_spectrum
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches
-from minicnn.viz.transforms import TRANSFORMS, Affine, Jitter, Pad, Roll

@@ -21,9 +21,18 @@ import numpy as np
 from minicnn import Tensor, autograd, enable_grad, kernels, no_grad, tensor
 from minicnn.nn import Module
 from minicnn.nn.modules import pooling
-from minicnn.viz._modules import described, find_call, find_module, frozen, has_positions, named_modules, part_hint, run
-from minicnn.viz.capture import outputs_of
 from minicnn.viz.geometry import Field, receptive_fields
+from minicnn.viz.network import (
+    described,
+    find_call,
+    find_module,
+    frozen,
+    has_positions,
+    named_modules,
+    outputs_of,
+    part_hint,
+    run,
+)
 from minicnn.viz.objectives import Unit, Units, logit, parse
 from minicnn.viz.relu import Rule, relu_rule
 

@@ -9,13 +9,12 @@ import numpy as np
 from minicnn import tensor, zeros
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import convolutions, dtype_of, find_module, has_positions, input_channels
-from minicnn.viz.capture import capture, outputs_of
 from minicnn.viz.figures.maximize import rise_labels
 from minicnn.viz.figures.plot import Figure, draw_rows
 from minicnn.viz.maximize import Maximized, maximize
+from minicnn.viz.network import capture, convolutions, dtype_of, find_module, has_positions, input_channels, outputs_of
 from minicnn.viz.objectives import Unit, parse
-from minicnn.viz.penalties import Diversity, gram_directions
+from minicnn.viz.parts import Diversity, gram_directions
 
 
 @dataclass

@@ -14,12 +14,11 @@ from minicnn import Tensor, no_grad, optim, tensor
 from minicnn.nn import Module
 from minicnn.nn import functional as F
 from minicnn.viz import image as images
-from minicnn.viz._modules import find_module, input_channels
 from minicnn.viz.figures.plot import Figure, draw_rows
-from minicnn.viz.maximize import Maximized, activation, maximize, named
+from minicnn.viz.maximize import Maximized, activation, maximize
+from minicnn.viz.network import find_module, input_channels
 from minicnn.viz.objectives import Unit
-from minicnn.viz.parametrization import Pixels
-from minicnn.viz.transforms import TRANSFORMS
+from minicnn.viz.parts import TRANSFORMS, Pixels, named
 
 
 class Energy:

@@ -22,11 +22,10 @@ import numpy as np
 from minicnn import Tensor, autograd, enable_grad, kernels, nn, tensor, zeros
 from minicnn.nn import MaxPool2d, Module
 from minicnn.nn import functional as F
-from minicnn.viz._modules import dtype_of, find_module, input_channels
-from minicnn.viz.capture import outputs_of
 from minicnn.viz.figures.filters import draw_filters
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.geometry import receptive_fields
+from minicnn.viz.network import dtype_of, find_module, input_channels, outputs_of
 
 GATES = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish)
 BATCH = 16  # units whose weights are computed at once

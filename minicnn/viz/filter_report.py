@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from minicnn.nn import Module
-from minicnn.viz._modules import first_convolution
 from minicnn.viz.figures.filter_report import draw_fits, draw_report
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.filters import DEAD, dead_filters, weight_of
 from minicnn.viz.gabor import BEYOND, GaborFit, fit_gabor, noise_r2, principal_kernels
+from minicnn.viz.network import first_convolution
 
 ORIENTED = 0.4  # coherence from which a filter counts as having an orientation; an edge under a round envelope has 0.5
 

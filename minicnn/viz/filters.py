@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn import Tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import find_module, first_convolution
+from minicnn.viz.network import find_module, first_convolution
 from minicnn.viz.tiles import GREY
 
 DEAD = 0.01  # a filter whose largest weight is below this share of the layer's largest one counts as dead

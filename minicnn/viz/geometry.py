@@ -16,8 +16,7 @@ import numpy as np
 
 from minicnn import Tensor, enable_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz._modules import dtype_of, find_calls, input_channels, named_modules
-from minicnn.viz.capture import outputs_of
+from minicnn.viz.network import dtype_of, find_calls, input_channels, named_modules, outputs_of
 from minicnn.viz.window import Window, window_of
 
 

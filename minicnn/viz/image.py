@@ -11,7 +11,7 @@ import numpy as np
 from minicnn import Tensor, float32, tensor
 from minicnn.nn import Module
 from minicnn.transforms.functional import center_crop, resize
-from minicnn.viz._modules import dtype_of, input_channels
+from minicnn.viz.network import dtype_of, input_channels
 
 MOST_PIXELS = 2**27  # of a resized image
 
@@ -66,8 +66,8 @@ def input_size(model: Module | None, default: int = 224) -> int:
 
 def normalize(pixels: Tensor, stats: Statistics, dtype: Any = float32) -> Tensor:
     """(N, C, H, W) pixels in [0, 1] -> (pixels - mean) / std, what the network was trained with. The one place for it."""
-    mean, std = (tensor(np.array(values).reshape(1, -1, 1, 1)).to(dtype) for values in stats)
-    return (pixels.to(dtype) - mean) / std
+    mean, std = (tensor(np.array(values).reshape(1, -1, 1, 1), dtype=dtype) for values in stats)
+    return (pixels.type_as(mean) - mean) / std
 
 
 def as_input(pictures: np.ndarray, model: Module | None, stats: Statistics) -> Tensor:

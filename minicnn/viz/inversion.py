@@ -14,11 +14,10 @@ import numpy as np
 from minicnn import Tensor, stack
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import described, find_module, input_channels, part_hint
-from minicnn.viz.capture import outputs_of
 from minicnn.viz.figures.plot import Figure, draw_rows
 from minicnn.viz.maximize import Maximized, maximize
-from minicnn.viz.penalties import TotalVariation
+from minicnn.viz.network import described, find_module, input_channels, outputs_of, part_hint
+from minicnn.viz.parts import TotalVariation
 
 SMOOTH = (TotalVariation(0.1),)  # the prior of Mahendran and Vedaldi: of the images that match as well, a smooth one
 

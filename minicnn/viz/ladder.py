@@ -16,8 +16,7 @@ from minicnn.viz.figures.ladder import draw_ladders
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.maximize import Maximized, maximize
 from minicnn.viz.objectives import Unit
-from minicnn.viz.parametrization import FixedMagnitude, Fourier, Pixels
-from minicnn.viz.penalties import L2, Blur, TotalVariation
+from minicnn.viz.parts import L2, Blur, FixedMagnitude, Fourier, Pixels, TotalVariation
 from minicnn.viz.spectrum import fine_share
 
 Variants = Mapping[str, Mapping[str, Any]]

@@ -3,8 +3,8 @@
 Erhan, Bengio, Courville, Vincent 2009, "Visualizing higher-layer features of a deep network"; the parametrisation and the random
 changes follow Olah, Mordvintsev, Schubert 2017, "Feature visualization" (distill.pub/2017/feature-visualization).
 
-The parts are exchangeable: `objectives` (what is made large), `parametrization` (how the image is written), `transforms` (random
-changes before the network sees it), `penalties` (what the image is charged for), and the optimiser.
+What is made large is in `objectives`; how the image is written, moved at random and charged for in `parts`. All of these, and the
+optimiser, can be exchanged.
 """
 
 import time
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,12 @@ from minicnn import Tensor, enable_grad, no_grad, optim, tensor, zeros
 from minicnn.inspect.names import printable
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import dtype_of, frozen, has_positions, input_channels, run
-from minicnn.viz.capture import capture, outputs_of
 from minicnn.viz.figures.maximize import draw_maximized
 from minicnn.viz.figures.plot import Figure
+from minicnn.viz.network import capture, dtype_of, frozen, has_positions, input_channels, outputs_of, run
 from minicnn.viz.objectives import Unit, objective
-from minicnn.viz.parametrization import PARAMETRIZATIONS
-from minicnn.viz.penalties import PENALTIES
+from minicnn.viz.parts import PARAMETRIZATIONS, PENALTIES, TRANSFORMS, named, words
 from minicnn.viz.relu import relu_rule
-from minicnn.viz.transforms import TRANSFORMS
 
 
 class ActivationWarning(UserWarning):
@@ -146,71 +144,70 @@ def maximize(
     Warns (`ActivationWarning`) if a ReLU that is off everywhere blocks the gradient from the start, and if the activation of
     an image did not rise.
     """
-    score, labels = objective(model, targets, layers)
-    count = count if callable(targets) else len(labels)
-    labels = labels if len(labels) == count else [f"{labels[0]} {i}" for i in range(count)]
+    score, labels = objective(model, targets, layers, count)
     part = named(parametrization, PARAMETRIZATIONS)
-    changes = [] if transforms is None else named(transforms, TRANSFORMS)
+    changes = named("none" if transforms is None else transforms, TRANSFORMS)
     costs = [named(cost, PENALTIES) for cost in ([penalties] if isinstance(penalties, str) else penalties)]
     channels = channels or input_channels(model)
-    height, width = _size(model, score, channels, size)
+    size = _size(model, score, channels, size)
     stats = images.statistics(model, mean, std, channels=channels)
+    parameter = part.start(_generators(labels, seed), channels, *size)
     rate = part.rate if rate is None else rate
-    parameter = part.start(_generators(labels, seed), channels, height, width)
     stepper = optim.Adam([parameter], lr=rate) if optimizer is None else optimizer([parameter])
-    rate = stepper.param_groups[0].get("lr")  # what an optimiser of one's own has
-    rng = np.random.default_rng(seed)
-
-    def evaluate(image: Tensor, penalise: Sequence[Any] = ()) -> tuple[Tensor, list[Tensor]]:
-        return _evaluate(model, score, images.normalize(image, stats, dtype_of(model)), penalise)
-
-    on_image = [cost for cost in costs if not hasattr(cost, "layers")]
-    on_maps = [cost for cost in costs if hasattr(cost, "layers")]
-    scores, losses, started = [], [], time.perf_counter()
+    evaluate = partial(_evaluate, model, score, stats)
+    ascent = _Ascent(evaluate, part, parameter, size, changes, costs, stepper, np.random.default_rng(seed))
+    curves, started = [], time.perf_counter()
     with frozen(model), enable_grad():
-        first = _clean_start(evaluate, part, parameter, height, width, labels, open_dead_relus)
+        first = _clean_start(evaluate, ascent.image(), labels, open_dead_relus)
         for step in tqdm(range(steps), desc=_title(labels), unit="step", delay=2, disable=not progress):
-            image = part.image(parameter, height, width)
-            changed = image
-            for change in changes:
-                changed = change(changed, rng)
             with relu_rule(model, "opened") if step < open_dead_relus else nullcontext():
-                value, charged = evaluate(changed, on_maps)
-                loss = sum([*charged, *(cost(image) for cost in on_image)], -value)
-                parameter.grad = None
-                loss.sum().backward()  # a sum, not a mean: an image's gradient is the same in any batch
-            stepper.step()
-            with no_grad():
-                part.project(parameter)
-            scores.append(value.detach().numpy().copy())
-            losses.append(loss.detach().numpy().copy())
+                curves.append(ascent.step())
         with no_grad():
-            image = part.image(parameter, height, width)
+            image = ascent.image()
             last = evaluate(image)[0].numpy().copy()
     settings = {
-        "size": (height, width), "steps": steps, "parametrization": part, "transforms": tuple(changes), "penalties": tuple(costs),
-        "optimizer": getattr(stepper, "name", type(stepper).__name__), "rate": rate, "statistics": stats,
-        "open_dead_relus": open_dead_relus,
+        "size": size, "steps": steps, "parametrization": part, "transforms": tuple(changes), "penalties": tuple(costs),
+        "optimizer": getattr(stepper, "name", type(stepper).__name__), "rate": stepper.param_groups[0].get("lr"),
+        "statistics": stats, "open_dead_relus": open_dead_relus,
     }  # fmt: skip
-    pixels = np.ascontiguousarray(image.detach().numpy().transpose(0, 2, 3, 1))
-    gained, lost = (np.array(values, np.float32).reshape(steps, count) for values in (scores, losses))
-    result = Maximized(pixels, labels, first, last, gained, lost, seed, time.perf_counter() - started, settings)
+    pixels = np.ascontiguousarray(image.numpy().transpose(0, 2, 3, 1))
+    scores, losses = np.array(curves, np.float32).reshape(steps, 2, len(labels)).swapaxes(0, 1)
+    result = Maximized(pixels, labels, first, last, scores, losses, seed, time.perf_counter() - started, settings)
     _warn_if_not_risen(result)
     return result
 
 
-def words(part: Any) -> str:
-    """A part of an ascent for a caption: as it calls itself, a function by its name."""
-    return str(part) if type(part).__str__ is not object.__str__ else getattr(part, "__name__", type(part).__name__)
+@dataclass
+class _Ascent:
+    """An ascent under way: the image, as the numbers that the optimiser moves, and what happens to it in a step."""
 
+    evaluate: Callable[..., tuple[Tensor, Mapping[str, Tensor]]]
+    part: Any
+    parameter: Tensor
+    size: tuple[int, int]
+    changes: Sequence[Any]
+    costs: Sequence[Any]
+    stepper: Any
+    rng: np.random.Generator
 
-def named(part: Any, table: Mapping[str, Any]) -> Any:
-    """The part itself, or the one that the table has under this name."""
-    if not isinstance(part, str):
-        return part
-    if part not in table:
-        raise ValueError(f"{part!r} is not one of {', '.join(map(repr, table))}")
-    return table[part]
+    def image(self) -> Tensor:
+        """(N, C, H, W) in [0, 1]."""
+        return self.part.image(self.parameter, *self.size)
+
+    def step(self) -> tuple[np.ndarray, np.ndarray]:
+        """Move the image once. Returns the scores (N,) of the randomly changed images, and the losses (N,)."""
+        image = changed = self.image()
+        for change in self.changes:
+            changed = change(changed, self.rng)
+        value, maps = self.evaluate(changed, [layer for cost in self.costs for layer in getattr(cost, "layers", ())])
+        costs = [cost(maps, value.detach()) if hasattr(cost, "layers") else cost(image) for cost in self.costs]
+        loss = sum(costs, -value)
+        self.parameter.grad = None
+        loss.sum().backward()  # a sum, not a mean: an image's gradient is the same in any batch
+        self.stepper.step()
+        with no_grad():
+            self.part.project(self.parameter)
+        return value.detach().numpy().copy(), loss.detach().numpy().copy()
 
 
 def activation(
@@ -237,34 +234,28 @@ def activation(
     x = tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
     stats = images.statistics(model, mean, std, channels=x.shape[1])
     with frozen(model), no_grad():
-        return _evaluate(model, score, images.normalize(x, stats, dtype_of(model)))[0].numpy().copy()
+        return _evaluate(model, score, stats, x)[0].numpy().copy()
 
 
-def _evaluate(model: Module, score: Any, x: Tensor, penalties: Sequence[Any] = ()) -> tuple[Tensor, list[Tensor]]:
-    """The score (N,) of normalised images (N, C, H, W), after every random change of them, and what their maps are charged
-    for. One score for all images is shared out among them."""
-    layers = (*score.layers, *(layer for cost in penalties for layer in cost.layers))
-    with capture(model, layers, detach=False, stop=True) as maps:  # copies, for an in-place layer may follow
-        run(model, x)
-    value, count = score(maps), len(x)
+def _evaluate(
+    model: Module, score: Any, stats: images.Statistics, image: Tensor, more: Sequence[str] = ()
+) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """The scores (N,) of images (N, C, H, W) as they are, and what the objective's layers, and `more`, make of them. One score
+    for all images is shared out among them."""
+    with capture(
+        model, [*score.layers, *more], detach=False, stop=True
+    ) as maps:  # copies, for an in-place layer may follow
+        run(model, images.normalize(image, stats, dtype_of(model)))
+    value, count = score(maps), image.shape[0]
     if not isinstance(value, Tensor) or value.dim() > 1 or value.numel() not in (1, count):
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"the objective must return one score or a tensor of {count}, one an image, not {shape}")
-    value = value.reshape(count) if value.numel() == count else value.reshape(1).expand(count) / count
-    return value, [cost(maps, value.detach()) for cost in penalties]
+    return value.reshape(count) if value.numel() == count else value.reshape(1).expand(count) / count, maps
 
 
-def _clean_start(
-    evaluate: Callable[[Tensor], tuple[Tensor, Any]],
-    part: Any,
-    parameter: Tensor,
-    height: int,
-    width: int,
-    labels: list[str],
-    opened: int,
-) -> np.ndarray:
+def _clean_start(evaluate: Callable, image: Any, labels: list[str], opened: int) -> np.ndarray:
     """The activation (N,) of the starting images. Warns where no gradient reaches them: nothing would move."""
-    image = part.image(parameter, height, width).detach().requires_grad_()
+    image = image.detach().requires_grad_()
     value, _ = evaluate(image)
     if not value.requires_grad:
         raise ValueError("the objective does not depend on the image")

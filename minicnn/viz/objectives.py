@@ -16,7 +16,7 @@ import numpy as np
 from minicnn import Tensor, cat, tensor
 from minicnn.nn import Module
 from minicnn.nn import functional as F
-from minicnn.viz._modules import described, named_modules, near, part_hint
+from minicnn.viz.network import described, named_modules, near, part_hint
 
 LEAK = 0.01  # slope of a channel's score for positions below zero, see `score_channel`
 
@@ -128,13 +128,14 @@ class Function:
         return self.function(maps)
 
 
-def objective(model: Module, targets: Any, layers: Iterable[str] | None) -> tuple[Any, list[str]]:
-    """(objective, a label for each image) from what a caller of `maximize` wrote as `targets`."""
+def objective(model: Module, targets: Any, layers: Iterable[str] | None, count: int = 1) -> tuple[Any, list[str]]:
+    """(objective, a label for each image) from what a caller of `maximize` wrote as `targets`; `count`: of a function's images."""
     if callable(targets):
         layers = getattr(targets, "layers", None) if layers is None else [layers] if isinstance(layers, str) else layers
         if not layers:
             raise ValueError("a function as objective needs layers=[...]: the modules whose outputs it is given")
-        return Function(targets, layers), [getattr(targets, "__name__", type(targets).__name__)]
+        name = getattr(targets, "__name__", type(targets).__name__)
+        return Function(targets, layers), [name] if count == 1 else [f"{name} {i}" for i in range(count)]
     listed = [targets] if isinstance(targets, str | Unit) else list(targets)
     if not listed:
         raise ValueError("no targets")

@@ -15,11 +15,10 @@ from tqdm import tqdm
 from minicnn import Tensor, manual_seed, no_grad
 from minicnn.nn import Module
 from minicnn.random import fork_rng
-from minicnn.viz._modules import find_call, find_module
 from minicnn.viz.attribution import METHODS, Target, targets
-from minicnn.viz.capture import outputs_of
 from minicnn.viz.figures.attribution import draw_sanity
 from minicnn.viz.figures.plot import Figure
+from minicnn.viz.network import find_call, find_module, outputs_of
 
 Method = str | Callable[[Module, Tensor, Any], np.ndarray]
 

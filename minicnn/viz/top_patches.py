@@ -22,7 +22,11 @@ from minicnn import Tensor, no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images_
 from minicnn.viz._folder import MAX_PIXELS, Skipped, SkippedList, count_files, pictures
-from minicnn.viz._modules import (
+from minicnn.viz.figures.plot import Figure
+from minicnn.viz.figures.top_patches import draw_patches
+from minicnn.viz.geometry import Field, receptive_fields
+from minicnn.viz.network import (
+    capture,
     described,
     find_call,
     find_module,
@@ -32,10 +36,6 @@ from minicnn.viz._modules import (
     part_hint,
     run,
 )
-from minicnn.viz.capture import capture
-from minicnn.viz.figures.plot import Figure
-from minicnn.viz.figures.top_patches import draw_patches
-from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.objectives import parse
 from minicnn.viz.running_histogram import Histogram, Histograms
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from minicnn.kernels.shapes import Pair, Scales, Shape, bilinear_sources, grid_taps, nearest_sources
+from minicnn.kernels.shapes import Pair, Scales, Shape, bilinear_sources, grid_slopes, grid_taps, nearest_sources
 
 from .parallel import jit, run
 
@@ -82,7 +82,7 @@ def _add_to(grad, source, weight, out, start, stop):
 
 
 def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool) -> np.ndarray:
-    rows, columns, weights, _, _ = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    rows, columns, weights, _ = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
     out = np.zeros((*x.shape[:2], *grid.shape[1:3]), x.dtype)
     run(_read, x.shape[0] * x.shape[1], out.size * len(rows), np.ascontiguousarray(x), rows, columns, weights, out)
     return out
@@ -91,13 +91,14 @@ def grid_sample(x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, a
 def grid_sample_grad(
     grad: np.ndarray, x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool, to_grid: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    rows, columns, weights, by_x, by_y = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
+    rows, columns, weights, inside = grid_taps(x.shape, grid, mode, padding_mode, align_corners)
     to_x = np.zeros(x.shape, grad.dtype)
     run(
         _write, x.shape[0] * x.shape[1], grad.size * len(rows), np.ascontiguousarray(grad), rows, columns, weights, to_x
     )
     if not to_grid:
         return to_x, None
+    by_x, by_y = (slopes * inside for slopes in grid_slopes(x.shape, grid, mode, padding_mode, align_corners))
     batch = np.arange(x.shape[0])[:, None, None]
     g = np.moveaxis(grad, 1, -1)
     out = np.zeros_like(grid)

@@ -7,8 +7,6 @@ import numpy as np
 
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import input_channels
-from minicnn.viz.capture import outputs_of
 from minicnn.viz.feature_maps import maps_of, rank_maps, silent
 from minicnn.viz.figures.plot import (
     DIVERGING,
@@ -24,6 +22,7 @@ from minicnn.viz.figures.plot import (
     relative_bar,
 )
 from minicnn.viz.geometry import receptive_fields
+from minicnn.viz.network import input_channels, outputs_of
 from minicnn.viz.tiles import as_rgb, in_grey, limits_of
 
 SCALES = ("each", "shared", "symmetric")

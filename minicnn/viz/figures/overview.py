@@ -7,10 +7,10 @@ import numpy as np
 
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz.capture import outputs_of
 from minicnn.viz.feature_maps import maps_of, rank_maps
 from minicnn.viz.figures.plot import Figure, coloured, draw_rows
 from minicnn.viz.filters import filter_tiles, weight_of
+from minicnn.viz.network import outputs_of
 
 
 def draw_overview(

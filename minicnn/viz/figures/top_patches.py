@@ -9,10 +9,9 @@ import numpy as np
 
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz._modules import input_channels
-from minicnn.viz.capture import outputs_of
 from minicnn.viz.figures.plot import Figure, Grid, axes, caption, cross, new_figure, panel
 from minicnn.viz.geometry import Field, receptive_fields
+from minicnn.viz.network import input_channels, outputs_of
 from minicnn.viz.tiles import in_grey
 
 BAR = "#4c72b0"
