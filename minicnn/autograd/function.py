@@ -12,7 +12,7 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._types import dtype
 from minicnn._warnings import warn_user
-from minicnn.autograd import creation, grad_mode, inplace
+from minicnn.autograd import creation, grad_mode, inplace, saved
 from minicnn.autograd.node import FREED, Node, SavedTensor
 
 _ARRAYS = (np.ndarray, np.generic)  # what may stand for a tensor in what `forward` and `backward` return
@@ -75,6 +75,13 @@ class FunctionCtx(Node):
             raise RuntimeError(FREED)
         return tuple([saved if saved is None else saved.unpack(self) for saved in self._saved])
 
+    @property
+    def _raw_saved_tensors(self) -> tuple[saved.SavedTensor, ...]:
+        """The same, as what `register_hooks` can be called on."""
+        if self._saved is None:
+            raise RuntimeError(FREED)
+        return tuple(saved.SavedTensor(self, index) for index in range(len(self._saved)))
+
     def _keep(self) -> None:
         """Save what `save_for_backward` was given. Done when the outputs have their places in the graph."""
         dirty, kept = self._dirty, []
@@ -131,14 +138,21 @@ class OpCtx(FunctionCtx):
     __repr__ = Node.__repr__
 
     def __getattr__(self, name: str) -> Any:
-        """`_saved_self`, and the other names that PyTorch gives to what an operation keeps."""
-        what = name.removeprefix("_saved_")
-        if what == name or what not in self.function.saved_names:
+        """`_saved_self`, `_raw_saved_self`, and the other names that PyTorch gives to what an operation keeps."""
+        raw, _, what = name.partition("_saved_")
+        if raw not in ("", "_raw") or what not in self.function.saved_names:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        index = self.function.saved_names.index(what)
+        if raw:
+            return saved.SavedTensor(self, index)
         if self._saved is None:
             raise RuntimeError(FREED)
-        kept = self._saved[self.function.saved_names.index(what)]
+        kept = self._saved[index]
         return kept if kept is None else kept.unpack(self)
+
+    def __dir__(self) -> list[str]:
+        names = self.function.saved_names
+        return [*super().__dir__(), *(f"{kind}_{name}" for kind in ("_saved", "_raw_saved") for name in names)]
 
     def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
         """Call the operation's `backward`. It may leave out the Nones at the end."""

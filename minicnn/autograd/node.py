@@ -327,6 +327,18 @@ class SavedTensor:
             pack, self._unpack = saved_hooks.stack[-1]
             self._pack(pack, tensor)
 
+    def register_hooks(self, pack: Callable, unpack: Callable) -> None:
+        """From now on keep what `pack` makes of it. RuntimeError if there are such hooks already."""
+        if self._unpack is not None:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is "
+                "allowed at a time."
+            )
+        tensor = self._wrap(self._array)
+        tensor._version_counter = self._counter
+        self._pack(pack, tensor)
+        self._unpack = unpack
+
     def _pack(self, pack: Callable, tensor: Tensor) -> None:
         """Let the pack hook have the tensor. RuntimeError if that has written it."""
         with grad_mode.no_grad():

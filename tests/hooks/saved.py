@@ -307,3 +307,70 @@ def rule_what_a_function_packs(torch, log):
     log([(t is x, t is y, t.requires_grad) for t in packed])
     y.sum().backward()
     gradients(log, x)
+
+
+def rule_hooks_on_one_saved_tensor(torch, log):
+    """`node._raw_saved_result.register_hooks(pack, unpack)`: hooks on what a node has saved already; one pair, and none on
+    what is None or freed. `pack` gets the tensor without its graph."""
+    x = double_leaf(torch)
+    y = x.exp()
+    raw = y.grad_fn._raw_saved_result
+    log(type(raw).__name__, [name for name in dir(y.grad_fn) if "_saved_" in name and name != "_raw_saved_tensors"])
+
+    def pack(tensor):
+        log("pack", tensor, tensor.grad_fn, tensor.requires_grad)
+        return 5
+
+    def unpack(packed):
+        log("unpack", packed)
+        return torch.ones(2, dtype=torch.float64)
+
+    raw.register_hooks(pack, unpack)
+    attempt(log, raw.register_hooks, pack, unpack)
+    log(y.grad_fn._saved_result)
+    y.sum().backward()
+    log(x.grad)
+    attempt(log, raw.register_hooks, pack, unpack)
+    attempt(log, lambda: y.grad_fn._saved_result)
+    attempt(log, lambda: y.grad_fn._raw_saved_self)
+    product = x * x.detach()
+    attempt(log, product.grad_fn._raw_saved_self.register_hooks, pack, unpack)
+    product.grad_fn._raw_saved_other.register_hooks(pack, unpack)
+
+
+def rule_what_hooks_on_a_saved_tensor_must_not_do(torch, log):
+    """`pack` must not write the tensor; `unpack` must give a tensor; hooks of `saved_tensors_hooks` leave no room."""
+    x = double_leaf(torch)
+    y = (x * 1).sin()
+    attempt(log, y.grad_fn._raw_saved_self.register_hooks, lambda tensor: tensor.mul_(2), lambda packed: packed)
+    y = (x * 1).sin()
+    y.grad_fn._raw_saved_self.register_hooks(lambda tensor: "packed", lambda packed: packed)
+    attempt(log, y.sum().backward)
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda packed: packed):
+        y = x.exp()
+    attempt(log, y.grad_fn._raw_saved_result.register_hooks, lambda tensor: tensor, lambda packed: packed)
+
+
+def rule_hooks_on_what_a_function_has_saved(torch, log):
+    """`node._raw_saved_tensors` of a Function of one's own: one for each argument of `save_for_backward`."""
+
+    class Keeps(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, other):
+            ctx.save_for_backward(x, None, other)
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad):
+            log("backward", ctx.saved_tensors)
+            return grad * 2, None
+
+    x = double_leaf(torch)
+    y = Keeps.apply(x, torch.ones(2))
+    raw = y.grad_fn._raw_saved_tensors
+    log(len(raw))
+    attempt(log, raw[1].register_hooks, lambda tensor: tensor, lambda packed: packed)
+    raw[0].register_hooks(lambda tensor: tensor * 5, lambda packed: packed * 2)
+    log(y.grad_fn.saved_tensors)
+    y.sum().backward()
+    attempt(log, lambda: y.grad_fn._raw_saved_tensors)
