@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -132,8 +134,9 @@ def full(
     size: Any, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """One number everywhere, of shape `size`; its type decides unless `dtype` is given. RuntimeError if that does not hold it."""
-    value = _array(fill_value) if dtype is None else ops._common.fitting(fill_value, dtype.numpy)
-    return _finish(np.full(size, value), None, device, requires_grad)
+    number = ops._common.number(fill_value, "full", "fill_value", 2)
+    kind = ops._common.number_type(number) if dtype is None else dtype.numpy
+    return _finish(np.full(size, ops._common.fitting(number, kind)), None, device, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
@@ -152,27 +155,50 @@ def arange(
 ) -> Tensor:
     """start, start + step, ... below end: a vector, of int64 if all three are integers. RuntimeError if end is never reached."""
     if end is None:
-        start, end = 0, start
-    start, end, step = (n.item() if isinstance(n, Tensor) else n for n in (start, end, step))
+        start, end = 0, ops._common.number(start, "arange", "end", 1)
+    given = {"start": start, "end": end, "step": step}
+    start, end, step = (ops._common.number(n, "arange", name) for name, n in given.items())
+    if not np.isfinite([start, end, step]).all():
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) / step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if (end - start) / step >= 2**63:
+        raise RuntimeError("invalid size, possible overflow?")
     whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
     kind = dtype.numpy if dtype is not None else np.dtype(np.int64) if whole else ops.default_dtype()
     return _finish(np.arange(start, end, step).astype(kind), None, device, requires_grad)
+
+
+def _spaced(space: Any, name: str, start: Any, end: Any, steps: int, kind: dtype | None) -> np.ndarray:
+    """What NumPy makes of numbers, or of 0-d tensors, to which no gradient goes. RuntimeError for other tensors."""
+    ends = []
+    for which, given in (("start", start), ("end", end)):
+        if isinstance(given, Tensor) and given.array.ndim:
+            raise RuntimeError(
+                f"{name} only supports 0-dimensional start and end tensors, but got {which} with {given.array.ndim} dimension(s)."
+            )
+        ends.append(ops._common.number(given.detach() if isinstance(given, Tensor) else given, name, which))
+    if operator.index(steps) < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    common = ops._common.floating(ops._common.promote(*map(ops._common.number_type, ends)))
+    to = common if kind is None else kind.numpy
+    with np.errstate(all="ignore"):
+        return space(*(ops._common.fitting(end, to).item() for end in ends), operator.index(steps)).astype(to)
 
 
 def linspace(
     start: float, end: float, steps: int, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """`steps` numbers from start to end, both included, equally far apart: (steps,)."""
-    return _finish(np.linspace(start, end, steps).astype(_float(dtype)), None, device, requires_grad)
+    return _finish(_spaced(np.linspace, "linspace", start, end, steps, dtype), None, device, requires_grad)
 
 
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: dtype | None = None) -> Tensor:
     """`steps` numbers from base^start to base^end, both included, each the same multiple of the one before: (steps,)."""
-    return _finish(np.logspace(start, end, steps, base=base).astype(_float(dtype)), None, None, False)
+    base = ops._common.number(base, "logspace", "base")
+    return _finish(_spaced(partial(np.logspace, base=base), "logspace", start, end, steps, dtype), None, None, False)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
@@ -214,23 +240,29 @@ def randint(low: int, high: Any = None, size: Any = None, *, dtype: dtype = int6
     """Integers in [low, high), of shape `size`; `randint(high, size)` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
-    return _finish(_random.generator(generator).integers(low, high, size), dtype, None, False)
+    return _finish(_random.integers(low, high, size, generator), dtype, None, False)
 
 
 def randperm(n: int, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
     """The numbers 0 ... n - 1 in random order: (n,)."""
-    return _finish(_random.generator(generator).permutation(n), dtype, None, False)
+    return _finish(_random.generator(generator).permutation(*_shape((operator.index(n),), "")), dtype, None, False)
 
 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> Tensor:
     """Normal numbers with mean and standard deviation as numbers (with `size`) or tensors."""
+    if size is not None:
+        mean, std = (ops._common.number(n, "normal", name, kind="float") for name, n in (("mean", mean), ("std", std)))
+    if isinstance(std, Tensor) and (std.array < 0).any():
+        raise RuntimeError("normal expects all elements of std >= 0.0")
+    if not isinstance(std, Tensor) and std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     shape = size if size is not None else np.broadcast_shapes(*(getattr(n, "shape", ()) for n in (mean, std)))
     return randn(*shape, generator=generator) * std + mean
 
 
-def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
-    """1 with the probability that each element gives, else 0, of input's shape and type."""
-    return input.bernoulli(generator=generator)
+def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
+    """1 with the probability that each element gives, or with probability p, else 0, of input's shape and type."""
+    return input.bernoulli(p, generator=generator)
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False) -> Tensor:
@@ -261,7 +293,8 @@ def full_like(
 ) -> Tensor:
     """One number everywhere, of input's shape and type. RuntimeError if the type does not hold it."""
     kind = dtype.numpy if dtype else input.array.dtype
-    return _finish(np.full(input.array.shape, ops._common.fitting(fill_value, kind)), None, device, requires_grad)
+    value = ops._common.fitting(ops._common.number(fill_value, "full_like", "fill_value", 2), kind)
+    return _finish(np.full(input.array.shape, value), None, device, requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:

@@ -6,6 +6,7 @@ What a method computes stands above this file, in `minicnn/ops`; how gradients t
 from __future__ import annotations
 
 import copy
+import operator
 import warnings
 import weakref
 from collections import OrderedDict
@@ -606,7 +607,8 @@ class Tensor:
         requires_grad: _bool = False,
     ) -> Tensor:
         """One number everywhere, of shape `size`, in this tensor's type unless `dtype` says otherwise."""
-        value = ops._common.fitting(fill_value, (dtype or self.dtype).numpy)
+        number = ops._common.number(fill_value, "new_full", "fill_value", 2)
+        value = ops._common.fitting(number, (dtype or self.dtype).numpy)
         return self._new(np.full(size, value), dtype, requires_grad)
 
     def new_empty(
@@ -1241,13 +1243,12 @@ class Tensor:
 
     def multinomial(self, num_samples: _int, replacement: _bool = False) -> Tensor:
         """Indices drawn with probabilities proportional to this vector."""
-        p = self.array.astype(np.float64)
+        p, num_samples = self.array.astype(np.float64), operator.index(num_samples)
         return self.wrap(_random.generator().choice(len(p), num_samples, replacement, p / p.sum()))
 
-    def bernoulli(self, *, generator: Any = None) -> Tensor:
-        """1 with the probability that each element gives, else 0."""
-        drawn = _random.generator(generator).random(self.array.shape) < self.array
-        return self.wrap(drawn.astype(self.array.dtype))
+    def bernoulli(self, p: Any = None, *, generator: Any = None) -> Tensor:
+        """1 with the probability that each element gives, or with probability p, else 0."""
+        return self.wrap(np.empty_like(self.array)).bernoulli_(self if p is None else p, generator=generator)
 
     # --- in place -------------------------------------------------------------------------------------------------------
     #
@@ -1341,11 +1342,11 @@ class Tensor:
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
         """In place: self + alpha * other. RuntimeError if the shapes do not broadcast, or for an alpha of a higher type."""
-        return self._inplace(ops.add, other, alpha=alpha)
+        return self._inplace(ops.add, other, alpha=ops._common.number(alpha, "add_", "alpha"))
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
         """In place: self - alpha * other. RuntimeError for booleans, or if the shapes do not broadcast."""
-        return self._inplace(ops.sub, other, alpha=alpha)
+        return self._inplace(ops.sub, other, alpha=ops._common.number(alpha, "sub_", "alpha"))
 
     def mul_(self, other: Any) -> Tensor:
         """In place: self * other. RuntimeError if the shapes do not broadcast."""
@@ -1377,11 +1378,11 @@ class Tensor:
 
     def addcmul_(self, tensor1: Any, tensor2: Any, *, value: _float = 1) -> Tensor:
         """In place: self + value * tensor1 * tensor2. NotImplementedError for booleans."""
-        return self._inplace(ops.addcmul, tensor1, tensor2, value=value)
+        return self._inplace(ops.addcmul, tensor1, tensor2, value=ops._common.number(value, "addcmul_", "value"))
 
     def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: _float = 1) -> Tensor:
         """In place: self + value * tensor1 / tensor2. RuntimeError for integers."""
-        return self._inplace(ops.addcdiv, tensor1, tensor2, value=value)
+        return self._inplace(ops.addcdiv, tensor1, tensor2, value=ops._common.number(value, "addcdiv_", "value"))
 
     def xlogy_(self, other: Any) -> Tensor:
         """In place: self * log(other), and 0 where self is 0. RuntimeError for integers."""
@@ -1433,23 +1434,33 @@ class Tensor:
 
     def normal_(self, mean: _float = 0, std: _float = 1, *, generator: Any = None) -> Tensor:
         """Filled with normal numbers of this mean and standard deviation; returns the tensor."""
-        rng = _random.generator(generator)
-        return self._random(rng.standard_normal(self.array.shape, _drawn(self.array.dtype)) * std + mean)
+        rng, (mean, std) = _random.generator(generator), _floats("normal_", mean=mean, std=std)
+        if std < 0:
+            raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+        with np.errstate(over="ignore"):
+            return self._random(rng.standard_normal(self.array.shape, _drawn(self.array.dtype)) * std + mean)
 
     def uniform_(self, a: _float = 0, b: _float = 1, *, generator: Any = None) -> Tensor:
         """Filled with uniform numbers in [a, b); returns the tensor."""
-        rng = _random.generator(generator)
+        rng, (a, b) = _random.generator(generator), _floats("uniform_", **{"from": a, "to": b})
+        if a > b:
+            raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a:g} > to={b:g}")
         return self._random(rng.random(self.array.shape, _drawn(self.array.dtype)) * (b - a) + a)
 
-    def bernoulli_(self, p: _float = 0.5, *, generator: Any = None) -> Tensor:
-        """Filled with 1 with probability p, else 0; returns the tensor."""
+    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+        """Filled with 1 with probability p, a number or a tensor that broadcasts, else 0; returns the tensor."""
+        if isinstance(p, Tensor):
+            ops._common.implemented("bernoulli_tensor_cpu_p_", p.array.dtype, "f")
+            ops._common.check_expand(p.array.shape, self.array.shape)
+        p = p.array if isinstance(p, Tensor) else np.asarray(_floats("bernoulli_", p=p)[0])
+        if not ((p >= 0) & (p <= 1)).all():
+            raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
         return self._random(_random.generator(generator).random(self.array.shape) < p)
 
-    def random_(self, low: _int = 0, high: _int | None = None, *, generator: Any = None) -> Tensor:
+    def random_(self, low: _int | None = None, high: _int | None = None, *, generator: Any = None) -> Tensor:
         """Filled with integers in [low, high), with one number in [0, low); returns the tensor."""
-        if high is None:
-            low, high = 0, low or 2**24
-        return self._random(_random.generator(generator).integers(low, high, self.array.shape))
+        first, end = (0, 2**24 if low is None else low) if high is None else (low, high)
+        return self._random(_random.integers(first, end, self.array.shape, generator))
 
     def _random(self, values: np.ndarray) -> Tensor:
         inplace.check(self)
@@ -1506,6 +1517,11 @@ def _operator(function: Callable, a: Tensor, b: Any) -> Any:
     if not isinstance(b, (Tensor, *Number)):
         return NotImplemented
     return function(a, b)
+
+
+def _floats(function: str, **numbers: Any) -> list[float]:
+    """The first arguments of a function as numbers."""
+    return [ops._common.number(n, function, name, i, "float") for i, (name, n) in enumerate(numbers.items(), 1)]
 
 
 def _drawn(kind: np.dtype) -> Any:

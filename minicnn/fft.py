@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from minicnn import ops
@@ -22,9 +24,9 @@ def irfftn(
 
 def fftfreq(n: int, d: float = 1.0) -> Tensor:
     """The frequencies of a transform of length n, in cycles per unit if samples are d apart: (n,)."""
-    return Tensor.wrap(np.fft.fftfreq(n, d).astype(ops.default_dtype()))
+    return Tensor.wrap(np.fft.fftfreq(operator.index(n), d).astype(ops.default_dtype()))
 
 
 def rfftfreq(n: int, d: float = 1.0) -> Tensor:
     """The frequencies of half a spectrum: (n // 2 + 1,)."""
-    return Tensor.wrap(np.fft.rfftfreq(n, d).astype(ops.default_dtype()))
+    return Tensor.wrap(np.fft.rfftfreq(operator.index(n), d).astype(ops.default_dtype()))

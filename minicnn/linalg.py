@@ -12,7 +12,7 @@ __all__ = ["norm", "vector_norm"]
 
 def vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
     """(sum |x|^ord)^(1/ord) over all elements, or over `dim`."""
-    return ops.norm(x, ord, dim, keepdim)
+    return ops.norm(x, ops._common.number(ord, "linalg_vector_norm", "ord", 2), dim, keepdim)
 
 
 def norm(A: Tensor, ord: float | None = None, dim: Any = None, keepdim: bool = False) -> Tensor:

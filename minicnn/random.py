@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +58,14 @@ def fork_rng() -> Iterator[None]:
         yield
     finally:
         _forked.reset(token)
+
+
+def integers(low: Any, high: Any, size: tuple[int, ...], own: Generator | None = None) -> np.ndarray:
+    """Integers in [low, high). RuntimeError if there are none, TypeError for what is no integer."""
+    low, high = operator.index(low), operator.index(high)
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    return generator(own).integers(low, high, size)
 
 
 def generator(own: Generator | None = None) -> np.random.Generator:

@@ -134,14 +134,14 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 1945,
+    ".": 1995,  # numbers of random draws and of ranges are looked at
     "atlas": 1140,
     "autograd": 1612,
     "inspect": 820,
     "kernels": 2020,
     "models": 850,
     "nn": 2380,
-    "ops": 3975,
+    "ops": 4040,  # every number that a function is told is looked at
     "optim": 1115,
     "serialization": 1480,
     "transforms": 270,

@@ -274,19 +274,30 @@ def test_creation(make):
     assert (ours.requires_grad, ours.is_leaf) == (False, True)
 
 
+SIGNED = {
+    **{name: lambda x, name=name: getattr(x, name)() for name in ("relu", "relu_", "round", "neg", "floor", "ceil", "sqrt", "sin")},
+    **{name: lambda x, name=name: getattr(x, name)(0) for name in ("cumsum", "cumsum_", "sum", "mean", "prod", "amax")},
+    "clamp": lambda x: x.clamp(0.0, 1.0),
+    "clamp_ to zero": lambda x: x.clamp_(-1.0, 0.0),
+    "clamp_min": lambda x: x.clamp_min(0.0),
+    "clamp_max of -0": lambda x: x.clamp_max(-0.0),
+    "clamp by tensors": lambda x: x.clamp(x * 0, x * 0 + 1),
+    "remainder": lambda x: x % 1,
+    "remainder of -1": lambda x: x % -1,
+    "floor_divide": lambda x: x // 1,
+}  # fmt: skip
+ACTIVATIONS = ("elu", "selu", "leaky_relu", "hardtanh", "relu6", "silu", "gelu", "hardswish", "softsign")
+
+
 @pytest.mark.parametrize("kernel", ["fast", "reference"])
-@pytest.mark.parametrize(
-    "operation", ["relu", "relu_", "round", "neg", "cumsum", "cumsum_", "sum", "mean", "prod", "amax"]
-)
+@pytest.mark.parametrize("operation", [*SIGNED, *ACTIVATIONS])
 def test_the_sign_of_zero(operation, kernel):
     """What is divided by it later is infinite, on one side or the other."""
 
     def reciprocal(lib):
         x = lib.tensor([[-0.0, -0.0], [0.0, -0.0], [-0.0, 1.0]], dtype=lib.float64)
-        with np.errstate(divide="ignore"):
-            return (
-                1 / getattr(x, operation)(*((0,) if operation not in ("relu", "relu_", "round", "neg") else ()))
-            ).tolist()
+        call = SIGNED[operation] if operation in SIGNED else getattr(lib.nn.functional, operation)
+        return (1 / call(x)).tolist()
 
     with kernels.use(kernel):
         same(reciprocal)

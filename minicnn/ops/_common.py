@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._mirror import since
-from minicnn._tensor import Tensor
-from minicnn._types import CATEGORY, dtype, short_name
+from minicnn._tensor import Number, Tensor
+from minicnn._types import CATEGORY, dtype, short_name, type_name
 
 Pair = Any  # an argument for height and width: an int, or two of them
 Two = tuple[int, int]  # the same, worked out
@@ -50,7 +51,7 @@ def result_type(*operands: Any) -> np.dtype:
         if isinstance(operand, Tensor):
             rank, kind = (0 if operand.array.ndim else 1), operand.array.dtype
         else:
-            rank, kind = 2, _number_dtype(operand)
+            rank, kind = 2, number_type(operand)
         before = ranks[rank]
         ranks[rank] = kind if before is None else promote(before, kind)
     first, *lower = [kind for kind in ranks if kind is not None]
@@ -60,7 +61,8 @@ def result_type(*operands: Any) -> np.dtype:
     return first
 
 
-def _number_dtype(value: Any) -> np.dtype:
+def number_type(value: Any) -> np.dtype:
+    """The type of a tensor that is made of this number. TypeError if it is none."""
     if isinstance(value, bool):
         return np.dtype(np.bool_)
     if isinstance(value, (int, np.integer)):
@@ -106,14 +108,19 @@ def operand(value: Any, kind: np.dtype) -> np.ndarray:
     """A tensor or a number as an array of this type. Integers wrap around, as in PyTorch: 300 is 44 in uint8."""
     if isinstance(value, Tensor):
         return value.array.astype(kind, copy=False)
-    of = _number_dtype(value)
+    of = number_type(value)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(value, of if of.kind in "bi" else None).astype(kind)
 
 
+def computed(kind: np.dtype) -> np.dtype:
+    """The type in which PyTorch computes numbers of this one: float32 for half precision."""
+    return np.dtype(np.float32) if kind == np.float16 else kind
+
+
 def single(array: np.ndarray) -> np.ndarray:
     """Half precision as float32, in which PyTorch computes; others as they are."""
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    return array.astype(computed(array.dtype), copy=False)
 
 
 def fitting(value: Any, kind: np.dtype) -> np.ndarray:
@@ -122,7 +129,7 @@ def fitting(value: Any, kind: np.dtype) -> np.ndarray:
     As in PyTorch a negative integer wraps around in uint8, and every number is a boolean.
     """
     number = value.array.item() if isinstance(value, Tensor) else value
-    of = _number_dtype(number)
+    of = number_type(number)
     if kind.kind == "b":
         return np.asarray(bool(number))
     if of.kind == "c" and kind.kind != "c":
@@ -131,13 +138,29 @@ def fitting(value: Any, kind: np.dtype) -> np.ndarray:
         low, high = np.iinfo(kind).min, np.iinfo(kind).max
         fits = low <= number <= high or (of.kind == "i" and kind.kind == "u" and -high <= number < 0)
     else:
-        fits = not np.isfinite(number) or abs(number) <= np.finfo(kind).max
+        fits = not np.isfinite(number) or abs(number) <= float(np.finfo(kind).max)
     if not fits:
         name = {"float16": "c10::Half", "float32": "float", "float64": "double", "int32": "int"}
         raise RuntimeError(
             f"value cannot be converted to type {name.get(kind.name, f'{kind.name}_t')} without overflow"
         )
     return operand(number, kind)
+
+
+def number(value: Any, function: str, argument: str, position: int = 0, kind: str = "Number") -> Any:
+    """What a function is told by a number: Python's, NumPy's, or a 0-d tensor that requires no gradient, for none goes there.
+
+    TypeError, in PyTorch's words, for all else, and for a complex one if `kind` is "float".
+    """
+    if type(value) in (int, float):
+        return value
+    told = value.array[()] if isinstance(value, Tensor) and not (value.array.ndim or value.requires_grad) else value
+    if not isinstance(told, Number) or (kind == "float" and isinstance(told, (complex, np.complexfloating))):
+        where = f" (position {position})" if position else ""
+        raise TypeError(f"{function}(): argument '{argument}'{where} must be {kind}, not {type_name(value)}")
+    if isinstance(value, np.bool_):
+        return float(value)  # PyTorch takes NumPy's bool for a float
+    return told.item() if isinstance(told, (np.number, np.bool_)) else told
 
 
 def unsupported(text: str) -> RuntimeError:
@@ -190,7 +213,7 @@ def check_expand(old: tuple[int, ...], new: tuple[int, ...]) -> None:
 
 def wrap_dim(dim: int, ndim: int) -> int:
     """A dimension number that may count from the end, as a number from 0. IndexError out of range."""
-    n = max(ndim, 1)
+    n, dim = max(ndim, 1), operator.index(dim)
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
     return dim + n if dim < 0 else dim
@@ -198,10 +221,10 @@ def wrap_dim(dim: int, ndim: int) -> int:
 
 def wrap_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """None or () means all dimensions."""
-    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(ndim))
-    if isinstance(dim, (int, np.integer)):
-        dim = (int(dim),)
+    if isinstance(dim, (int, np.integer, Tensor)):
+        dim = (operator.index(dim),)
     dims = tuple(wrap_dim(d, ndim) for d in dim)
     if len(set(dims)) != len(dims):
         duplicate = next(d for d in dims if dims.count(d) > 1)
@@ -219,4 +242,5 @@ def need_tensor(value: Any, function: str, argument: str = "input", position: in
 
 def pair(value: Any) -> tuple:
     """(v, v) for a number v, the entries of a sequence otherwise. For (height, width)."""
-    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    entries = value if isinstance(value, (tuple, list)) else (value, value)
+    return tuple([operator.index(entry) if isinstance(entry, Tensor) else entry for entry in entries])

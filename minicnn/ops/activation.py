@@ -12,7 +12,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op, RowOp
-from minicnn.ops._common import implemented, single, unsupported, wrap_dim
+from minicnn.ops._common import computed, fitting, implemented, number, single, unsupported, wrap_dim
 from minicnn.ops.elementwise import Unary, UnaryByResult
 
 __all__ = ["erf", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
@@ -99,7 +99,7 @@ class Elu(Op):
         ctx.alpha, ctx.scale = alpha, scale
         ctx.save_for_backward(a)
         x = a.array
-        return (scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))).astype(x.dtype, copy=False)
+        return (scale * np.where(x < 0, alpha * np.expm1(np.where(x < 0, x, 0)), x)).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -297,8 +297,13 @@ class LogSoftmax(RowOp):
 # Element by element ---------------------------------------------------------------------------------------------------
 
 
-def _apply(op: type[Op], inplace: bool, input: Tensor, *args: Any) -> Tensor:
-    """The operation's result; or `input` itself with the result written into it, with `Tensor.relu_`'s errors."""
+def _apply(name: str, op: type[Op], inplace: bool, input: Tensor, **numbers: Any) -> Tensor:
+    """The operation's result; or `input` itself with the result written into it, with `Tensor.relu_`'s errors.
+
+    The numbers are the arguments of `name` behind the input. RuntimeError if the input's type does not hold one.
+    """
+    kind, name = computed(input.array.dtype), f"{name}_" if inplace else name
+    args = [fitting(number(n, name, key, i), kind).item() for i, (key, n) in enumerate(numbers.items(), 2)]
     return input._inplace(op.apply, *args) if inplace else op.apply(input, *args)
 
 
@@ -306,7 +311,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0). RuntimeError for booleans."""
     if input.array.dtype.kind == "b":
         raise unsupported("Boolean inputs not supported for relu")
-    return _apply(Relu, inplace, input, inplace)
+    return input._inplace(Relu.apply, True) if inplace else Relu.apply(input, False)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -316,13 +321,14 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, `value` elsewhere."""
-    return _apply(Threshold, inplace, input, threshold, value)
+    implemented("threshold_cpu", input.array.dtype, "uif")
+    return _apply("threshold", Threshold, inplace, input, threshold=threshold, value=value)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, negative_slope x elsewhere."""
     implemented("leaky_relu_cpu", input.array.dtype)
-    return _apply(LeakyRelu, inplace, input, negative_slope)
+    return _apply("leaky_relu", LeakyRelu, inplace, input, negative_slope=negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -345,13 +351,13 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, alpha (exp(x) - 1) elsewhere."""
     implemented("elu_cpu", input.array.dtype)
-    return _apply(Elu, inplace, input, alpha, 1.0)
+    return _apply("elu", Elu, inplace, input, alpha=alpha, scale=1.0)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """A scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017, with their two constants)."""
     implemented("elu_cpu", input.array.dtype)
-    return _apply(Elu, inplace, input, SELU_ALPHA, SELU_SCALE)
+    return _apply("selu", Elu, inplace, input, alpha=SELU_ALPHA, scale=SELU_SCALE)
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -378,19 +384,19 @@ def tanhshrink(input: Tensor) -> Tensor:
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x sigmoid(x), also called swish."""
     implemented("silu_cpu", input.array.dtype)
-    return _apply(Silu, inplace, input)
+    return _apply("silu", Silu, inplace, input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x))."""
     implemented("mish_cpu", input.array.dtype)
-    return _apply(Mish, inplace, input)
+    return _apply("mish", Mish, inplace, input)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
     implemented("softplus_cpu", input.array.dtype)
-    return Softplus.apply(input, beta, threshold)
+    return _apply("softplus", Softplus, False, input, beta=beta, threshold=threshold)
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -406,19 +412,19 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         raise unsupported("Bool inputs not supported for hardtanh")
     if input.array.dtype.kind == "u" and min_val < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return _apply(Hardtanh, inplace, input, min_val, max_val)
+    return _apply("hardtanh", Hardtanh, inplace, input, min_val=min_val, max_val=max_val)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """(x + 3) / 6 clipped to [0, 1]."""
     implemented("hardsigmoid_cpu", input.array.dtype)
-    return _apply(Hardsigmoid, inplace, input)
+    return _apply("hardsigmoid", Hardsigmoid, inplace, input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x hardsigmoid(x)."""
     implemented("hardswish_cpu", input.array.dtype)
-    return _apply(Hardswish, inplace, input)
+    return _apply("hardswish", Hardswish, inplace, input)
 
 
 def erf(input: Tensor) -> Tensor:

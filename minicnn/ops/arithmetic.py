@@ -11,7 +11,18 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.ops._common import fitting, floating, implemented, operand, operands, result_type, single, unsupported
+from minicnn.ops._common import (
+    computed,
+    fitting,
+    floating,
+    implemented,
+    number,
+    operand,
+    operands,
+    result_type,
+    single,
+    unsupported,
+)
 from minicnn.ops.elementwise import reciprocal
 
 __all__ = [
@@ -310,7 +321,10 @@ class Remainder(Op):
         if ctx.needs_input_grad[1]:
             tensors = (t for t in (a, b) if isinstance(t, Tensor))
             ctx.save_for_backward(*tensors, Tensor.wrap(np.floor_divide(x, y)))
-        return np.remainder(x, y).astype(kind, copy=False)
+        out = np.remainder(x, y)
+        if kind.kind == "f":  # a zero keeps the sign of a
+            out = np.where(out == 0, np.copysign(out, x), out)
+        return out.astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
@@ -324,24 +338,26 @@ class Remainder(Op):
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha * other, of their common shape. RuntimeError if the shapes do not broadcast, or for an alpha of a higher type."""
     kind = result_type(input, other)
-    _check_alpha(kind, alpha)
-    return Add.apply(input, other, alpha, kind)
+    return Add.apply(input, other, _alpha("add", alpha, kind), kind)
 
 
-def _check_alpha(kind: np.dtype, alpha: Any) -> None:
+def _alpha(name: str, alpha: Any, kind: np.dtype) -> Any:
+    """The factor of `other` as a number. RuntimeError if it is of a higher type than the result, or out of its range."""
+    alpha = number(alpha, name, "alpha")
     if isinstance(alpha, bool) and kind.kind != "b":
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if isinstance(alpha, (float, complex)) and kind.kind in "biu":
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if isinstance(alpha, complex) and kind.kind != "c":
         raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    fitting(-alpha if name == "sub" else alpha, kind)
+    return alpha
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other, of their common shape. RuntimeError for booleans, or if the shapes do not broadcast."""
     kind = _difference_type(input, other)
-    _check_alpha(kind, alpha)
-    return Sub.apply(input, other, -alpha, kind)
+    return Sub.apply(input, other, -_alpha("sub", alpha, kind), kind)
 
 
 def _difference_type(input: Any, other: Any) -> np.dtype:
@@ -450,8 +466,11 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     if input.array.dtype != end.array.dtype:
         raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
     if isinstance(weight, Tensor):
+        if weight.array.ndim and weight.array.dtype != input.array.dtype:
+            raise RuntimeError(f"expected dtype {input.dtype} for `weight` but got dtype {weight.dtype}")
         return add(input, mul(weight, sub(end, input)))
     implemented("lerp_kernel_scalar", input.array.dtype)
+    weight = fitting(number(weight, "lerp", "weight", 3), computed(input.array.dtype))
     return Lerp.apply(input, end, weight)
 
 
@@ -459,6 +478,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     """input + value * tensor1 * tensor2, of the common shape. NotImplementedError for booleans."""
     kind = result_type(input, tensor1, tensor2)
     implemented("addcmul_cpu_out", kind, "uifc")
+    value = fitting(number(value, "addcmul", "value"), computed(kind)).item()
     return Addcmul.apply(input, tensor1, tensor2, value, kind)
 
 
@@ -466,4 +486,6 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     """input + value * tensor1 / tensor2, of the common shape. RuntimeError for integers."""
     if result_type(tensor1, tensor2).kind in "biu":
         raise RuntimeError("Integer division with addcdiv is not supported: make one of the tensors floating-point")
-    return Addcdiv.apply(input, tensor1, tensor2, value, result_type(input, tensor1, tensor2))
+    kind = result_type(input, tensor1, tensor2)
+    value = fitting(number(value, "addcdiv", "value"), computed(kind)).item()
+    return Addcdiv.apply(input, tensor1, tensor2, value, kind)

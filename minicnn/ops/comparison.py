@@ -10,7 +10,16 @@ from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op, RowOp
-from minicnn.ops._common import broadcast_shapes, fitting, implemented, need_tensor, operand, operands, result_type
+from minicnn.ops._common import (
+    broadcast_shapes,
+    fitting,
+    implemented,
+    need_tensor,
+    number,
+    operand,
+    operands,
+    result_type,
+)
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "equal", "ge", "gt", "isclose", "isfinite", "isinf",
@@ -201,14 +210,20 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether all are as near as `isclose` asks, as one boolean. RuntimeError if the types differ."""
+    rtol, atol = (number(n, "allclose", name, kind="float") for name, n in (("rtol", rtol), ("atol", atol)))
     return isclose(input, other, rtol, atol, equal_nan).array.all().item()
 
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """|input - other| <= atol + rtol |other|: booleans of their common shape. RuntimeError if the types differ."""
+    rtol, atol = (number(n, "isclose", name, kind="float") for name, n in (("rtol", rtol), ("atol", atol)))
     if input.array.dtype != other.array.dtype:
         raise RuntimeError(f"{short_name(input.dtype)} did not match {short_name(other.dtype)}")
-    return Tensor.wrap(np.isclose(input.array, other.array, rtol, atol, equal_nan))
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance:g}")
+    with np.errstate(all="ignore"):
+        return Tensor.wrap(np.isclose(input.array, other.array, rtol, atol, equal_nan))
 
 
 def _bitwise(name: str, a: Any, b: Any) -> Tensor:

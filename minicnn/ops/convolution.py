@@ -5,6 +5,7 @@ Legend: `N C H W` input, `O KH KW` kernel, `SH SW` stride, `PH PW` padding, `DH 
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def conv2d(
     need_tensor(input, "conv2d")
     if input.array.ndim == 3:
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
-    stride, dilation = _two("stride", stride, 1), _two("dilation", dilation, 1)
+    stride, dilation, groups = _two("stride", stride, 1), _two("dilation", dilation, 1), operator.index(groups)
     _check("conv2d", input, weight, bias, stride, groups)
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, padding, stride, dilation)
@@ -150,7 +151,7 @@ def conv_transpose2d(
     if input.array.ndim == 3:
         batch = input.unsqueeze(0)
         return conv_transpose2d(batch, weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
-    stride, dilation = _two("stride", stride, 1), _two("dilation", dilation, 1)
+    stride, dilation, groups = _two("stride", stride, 1), _two("dilation", dilation, 1), operator.index(groups)
     padding, output_padding = _two("padding", padding), _two("output_padding", output_padding)
     _check("conv_transpose2d", input, weight, bias, stride, groups, transposed=True)
     if any(extra >= step and extra >= gap for extra, step, gap in zip(output_padding, stride, dilation, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -238,7 +239,7 @@ def repeat(input: Tensor, repeats: Sequence[int]) -> Tensor:
     """
     if len(repeats) < input.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
-    return Repeat.apply(input, tuple(repeats))
+    return Repeat.apply(input, _each(repeats))
 
 
 def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
@@ -256,17 +257,21 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
 
     Without `dims` the flattened tensor is shifted. RuntimeError if there are not as many shifts as dimensions.
     """
-    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    if dims is None and len(shifts) == 1:
-        return Roll.apply(input, shifts, None)
-    dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
-    if len(shifts) != len(dims):
-        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    steps, axes = _each(shifts), () if dims is None else _each(dims)
+    if dims is None and len(steps) == 1:
+        return Roll.apply(input, steps, None)
+    if len(steps) != len(axes):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(steps)}, dims:{len(axes)}")
     if not input.array.ndim:
-        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
-    if input.array.size:
-        dims = tuple(wrap_dim(d, input.array.ndim) for d in dims)
-    return Roll.apply(input, shifts, dims) if input.array.size else clone(input)
+        raise IndexError(f"Dimension specified as {axes[0]} but tensor has no dimensions")
+    if not input.array.size:
+        return clone(input)
+    return Roll.apply(input, steps, tuple(wrap_dim(d, input.array.ndim) for d in axes))
+
+
+def _each(numbers: Any) -> tuple[int, ...]:
+    """One integer or a sequence of them as a tuple."""
+    return tuple(map(operator.index, numbers if isinstance(numbers, (tuple, list)) else (numbers,)))
 
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
@@ -278,7 +283,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     first, second = (wrap_dim(d, input.array.ndim) for d in dims)
     if first == second:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    return Rot90.apply(input, k, (first, second))
+    return Rot90.apply(input, operator.index(k), (first, second))
 
 
 def _need_matrix(input: Tensor, name: str) -> None:
@@ -289,10 +294,10 @@ def _need_matrix(input: Tensor, name: str) -> None:
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """Zeros above the diagonal of the last two dimensions, of input's shape; diagonal 1 keeps one more. RuntimeError below 2-d."""
     _need_matrix(input, "tril")
-    return Tril.apply(input, diagonal)
+    return Tril.apply(input, operator.index(diagonal))
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """Zeros below the diagonal of the last two dimensions, of input's shape; diagonal 1 drops one more. RuntimeError below 2-d."""
     _need_matrix(input, "triu")
-    return Triu.apply(input, diagonal)
+    return Triu.apply(input, operator.index(diagonal))

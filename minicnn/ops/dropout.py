@@ -7,6 +7,7 @@ import numpy as np
 from minicnn import random as _random
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
+from minicnn.ops._common import number
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -14,13 +15,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     Returns the input itself if there is nothing to do.
     """
-    _check_probability(p)
+    p = _probability(p, "dropout", inplace)
     return _drop(input, p, training, inplace, input.shape)
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, set whole channels of (N, C, H, W) to zero with probability `p`; divide the others by 1 - p."""
-    _check_probability(p)
+    p = _probability(p, "feature_dropout", inplace)
     if input.dim() not in (3, 4):
         warn_user(
             f"dropout2d: Received a {input.dim()}-D input to dropout2d, which is deprecated and will result in an "
@@ -38,9 +39,10 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return _drop(input, p, training, inplace, (*input.shape[:2], *(1,) * (input.dim() - 2)))
 
 
-def _check_probability(p: float) -> None:
+def _probability(p: float, function: str, inplace: bool) -> float:
     if p < 0.0 or p > 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    return number(p, f"{function}_" if inplace else function, "p", 2, "float")
 
 
 def _drop(input: Tensor, p: float, training: bool, inplace: bool, noise_shape: tuple[int, ...]) -> Tensor:

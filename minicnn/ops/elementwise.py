@@ -9,7 +9,7 @@ import numpy as np
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, need_tensor, operand, result_type
+from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, number, operand, result_type
 
 __all__ = [
     "abs", "atan", "ceil", "clamp", "clamp_max", "clamp_min", "cos", "exp", "expm1", "floor", "log", "log10", "log1p",
@@ -21,6 +21,14 @@ def _float_array(a: Tensor) -> np.ndarray:
     return operand(a, floating(a.array.dtype))
 
 
+def _between(x: np.ndarray, low: np.ndarray | None, high: np.ndarray | None) -> np.ndarray:
+    """min(max(x, low), high); what equals a bound stays as it is, in the sign of a zero too."""
+    for bound, beyond in ((low, np.less), (high, np.greater)):
+        if bound is not None:
+            x = np.where(beyond(x, bound) | (bound != bound), bound, x)
+    return x
+
+
 class Clamp(Op, node_name="ClampBackward1"):
     """min(max(a, low), high); the gradient passes where low <= a <= high, since 2.14 without the bounds"""
 
@@ -30,10 +38,7 @@ class Clamp(Op, node_name="ClampBackward1"):
     def forward(ctx, a, low, high, kind):
         ctx.low, ctx.high = low, high
         ctx.save_for_backward(a)
-        x = operand(a, kind)
-        if low is not None:
-            x = np.maximum(x, fitting(low, kind))
-        return x if high is None else np.minimum(x, fitting(high, kind))
+        return _between(operand(a, kind), *(n if n is None else fitting(n, kind) for n in (low, high)))
 
     @staticmethod
     def backward(ctx, grad):
@@ -64,10 +69,7 @@ class ClampTensor(Op, node_name="ClampBackward0"):
     @staticmethod
     def forward(ctx, a, low, high, kind):
         ctx.save_for_backward(a, low, high)
-        x = operand(a, kind)
-        if low is not None:
-            x = np.maximum(x, operand(low, kind))
-        return x if high is None else np.minimum(x, operand(high, kind))
+        return _between(operand(a, kind), *(t if t is None else operand(t, kind) for t in (low, high)))
 
     @staticmethod
     def backward(ctx, grad):
@@ -316,26 +318,28 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 def _clamp(numbers: type[Op], tensors: type[Op], input: Tensor, low: Any, high: Any) -> Tensor:
     bounds = [bound for bound in (low, high) if bound is not None]
+    of_numbers = not all(isinstance(bound, Tensor) for bound in bounds)
+    if of_numbers:  # beside a number a tensor counts as one
+        low, high = (n if n is None else number(n, "clamp", name) for name, n in (("min", low), ("max", high)))
+        bounds = [bound for bound in (low, high) if bound is not None]
     kind = result_type(input, *bounds)
-    of_numbers = not any(isinstance(bound, Tensor) for bound in bounds)
     if of_numbers or len(bounds) == 2:  # one tensor as a bound is the maximum or minimum of two, which booleans have
         implemented("clamp_cpu", kind, "uif")
     if of_numbers:
         return numbers.apply(input, low, high, kind)
-    broadcast_shapes(input.array.shape, *(bound.array.shape for bound in bounds if isinstance(bound, Tensor)))
-    for name, position, bound in (("min", 2, low), ("max", 3, high)):
-        if bound is not None:
-            need_tensor(bound, "clamp", name, position)
+    broadcast_shapes(input.array.shape, *(bound.array.shape for bound in bounds))
     return tensors.apply(input, low, high, kind)
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """The larger of input and `min`, a number or a tensor, of their common shape."""
+    min = min if isinstance(min, Tensor) else number(min, "clamp_min", "min", 2)
     return _clamp(ClampMin, ClampMinTensor, input, min, None)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """The smaller of input and `max`, a number or a tensor, of their common shape."""
+    max = max if isinstance(max, Tensor) else number(max, "clamp_max", "max", 2)
     return _clamp(ClampMax, ClampMaxTensor, input, None, max)
 
 

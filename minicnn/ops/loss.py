@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from minicnn import kernels
@@ -14,7 +16,7 @@ from minicnn._warnings import warn_user
 from minicnn.autograd import grad_mode
 from minicnn.autograd.function import Op
 from minicnn.ops import activation, arithmetic
-from minicnn.ops._common import broadcast_shapes, implemented, mean_of, need_tensor, result_type
+from minicnn.ops._common import broadcast_shapes, implemented, mean_of, need_tensor, number, result_type
 
 
 def _reduced(values: np.ndarray, how: str) -> np.ndarray:
@@ -233,10 +235,11 @@ def cross_entropy(
     """
     need_tensor(input, "cross_entropy")
     reduction = reduction_name(size_average, reduce, reduction)
+    label_smoothing = number(label_smoothing, "cross_entropy_loss", "label_smoothing", 6, "float")
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     reduction = _valid(reduction)
-    axis = 0 if input.dim() == 1 else 1
+    axis, ignore_index = 0 if input.dim() == 1 else 1, operator.index(ignore_index)
     if target.shape != input.shape:
         _check_classes(input, target, weight)
         logp = activation.log_softmax(input, axis)
@@ -431,6 +434,7 @@ def smooth_l1_loss(
     """
     input, target = _alike(input, target, "smooth_l1_loss")
     reduction = reduction_name(size_average, reduce, reduction)
+    beta = number(beta, "smooth_l1_loss", "beta", 4, "float")
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
@@ -447,6 +451,7 @@ def huber_loss(
     is positive.
     """
     input, target = _alike(input, target, "huber_loss")
+    delta = number(delta, "huber_loss", "delta", 4, "float")
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is not None:

@@ -10,7 +10,7 @@ from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
 from minicnn.autograd.grad_mode import no_grad
-from minicnn.ops._common import mean_of, need_tensor
+from minicnn.ops._common import mean_of, need_tensor, number
 
 
 class NativeBatchNorm(Op):
@@ -73,6 +73,7 @@ def batch_norm(
         RuntimeError: a statistic or parameter has not C entries, or is missing in evaluation.
     """
     need_tensor(input, "batch_norm")
+    momentum, eps = number(momentum, "batch_norm", "momentum", 7, "float"), number(eps, "batch_norm", "eps", 8, "float")
     x = input.array
     C, n = x.shape[1], x.shape[0] * math.prod(x.shape[2:])
     if training and n == 1:
@@ -123,6 +124,10 @@ def instance_norm(
         ValueError: one number in each channel of an image.
     """
     need_tensor(input, "instance_norm")
+    momentum, eps = (
+        number(momentum, "instance_norm", "momentum", 7, "float"),
+        number(eps, "instance_norm", "eps", 8, "float"),
+    )
     shape = input.shape
     if use_input_stats and math.prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {shape}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import Op
-from minicnn.ops._common import fitting, need_tensor
+from minicnn.ops._common import fitting, need_tensor, number
 
 
 class ConstantPadNd(Op):
@@ -120,6 +120,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         value: the constant, 0 if not given.
     """
     need_tensor(input, "pad")
+    value = None if value is None else number(value, "pad", "value", 4, "float")
     pad = tuple(pad)
     if len(pad) % 2 != 0:
         raise RuntimeError("Padding length must be divisible by 2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -140,10 +141,11 @@ def avg_pool2d(
         divisor_override: divide the sum by this number instead.
     """
     need_tensor(input, "avg_pool2d")
-    if divisor_override == 0:
+    divisor = None if divisor_override is None else operator.index(divisor_override)
+    if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     kernel, stride, padding, _ = _window("avg_pool2d", input, kernel_size, stride, padding, 1, ceil_mode)
-    return _apply(AvgPool2D, input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _apply(AvgPool2D, input, kernel, stride, padding, ceil_mode, count_include_pad, divisor)
 
 
 def _window(
@@ -151,7 +153,8 @@ def _window(
 ) -> tuple[Two, Two, Two, Two]:
     """Kernel size, stride, padding, dilation as pairs. RuntimeError unless (N, C, H, W) or (C, H, W) has such a window."""
     kernel = _two(function, "kernel_size", kernel_size)
-    stride = kernel if stride in (None, (), []) else _two(function, "stride", stride)
+    omitted = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    stride = kernel if omitted else _two(function, "stride", stride)
     padding, dilation = _two(function, "padding", padding), _two(function, "dilation", dilation)
     shape = input.array.shape
     if len(shape) not in (3, 4):
@@ -194,7 +197,7 @@ _ONE_OR_TWO = {  # in PyTorch's words
 
 
 def _two(function: str, name: str, value: Any) -> Two:
-    values = pair(value)
+    values = tuple(map(operator.index, pair(value)))
     if len(values) not in (1, 2):
         raise RuntimeError(f"{function}: {name} {_ONE_OR_TWO[name]}")
     return values[0], values[-1]
@@ -251,7 +254,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool =
 
 def _adaptive_size(output_size: Pair, input: Tensor) -> tuple[int, ...]:
     sizes = pair(output_size)
-    return tuple(input.shape[i - len(sizes)] if size is None else size for i, size in enumerate(sizes))
+    return tuple(input.shape[i - len(sizes)] if size is None else operator.index(size) for i, size in enumerate(sizes))
 
 
 def _need_nonempty(name: str, input: Tensor, dims: Iterable[int]) -> None:

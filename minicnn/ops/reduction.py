@@ -15,7 +15,7 @@ from minicnn._tensor import Dims, Tensor
 from minicnn._types import short_name
 from minicnn.autograd.function import Op, RowOp
 from minicnn.ops import comparison, elementwise
-from minicnn.ops._common import count, floating, implemented, mean_of, product_of, wrap_dim, wrap_dims
+from minicnn.ops._common import count, floating, implemented, mean_of, number, product_of, wrap_dim, wrap_dims
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "median", "min", "nansum", "norm",
@@ -466,7 +466,7 @@ def _deviation(
         dim, unbiased = None, dim
     if input.array.dtype.kind not in "fc":
         raise RuntimeError("std and var only support floating point and complex dtypes")
-    correction = float(unbiased) if correction is None else correction
+    correction = float(unbiased) if correction is None else number(correction, "var", "correction")
     return op.apply(input, wrap_dims(dim, input.array.ndim), correction, keepdim)
 
 
@@ -480,7 +480,9 @@ def norm(
         raise RuntimeError(
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {short_name(input.dtype)}"
         )
-    power = 2.0 if p is None or p == "fro" else float(p)
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
+    power = 2.0 if p in (None, "fro") else float(number(p, "linalg_vector_norm", "ord", 2))
     return LinalgVectorNorm.apply(input, power, wrap_dims(dim, input.array.ndim), keepdim)
 
 

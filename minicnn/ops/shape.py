@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -193,7 +194,7 @@ class Unfold(ViewOp):
 
 def _full_shape(shape: Sequence[int], size: int) -> tuple[int, ...]:
     """The shape with its one -1 worked out. RuntimeError if the numbers do not fit."""
-    shape = tuple(int(n) for n in shape)
+    shape = tuple(operator.index(n) for n in shape)
     if shape.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
     if any(n < -1 for n in shape):
@@ -298,7 +299,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     shape = input.array.shape
     if dim is None:
         return Squeeze.apply(input, tuple(n for n in shape if n != 1))
-    several = not isinstance(dim, int)
+    several = isinstance(dim, (tuple, list))
     gone = () if dim == () or dim == [] else wrap_dims(dim, len(shape))
     kept = tuple(n for i, n in enumerate(shape) if n != 1 or i not in gone)
     return (SqueezeDims if several else SqueezeDim).apply(input, kept)
@@ -320,7 +321,8 @@ def expand(input: Tensor, shape: Sequence[int]) -> Tensor:
             f"expand(torch.{input.dtype.tensor_type}{{{list(old)}}}, size={list(shape)}): the number of sizes provided "
             f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({len(old)})"
         )
-    new = tuple(old[i - extra] if n == -1 and i >= extra else int(n) for i, n in enumerate(shape))
+    lengths = map(operator.index, shape)
+    new = tuple(old[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(lengths))
     check_expand(old, new)
     return Expand.apply(input, new)
 
@@ -334,13 +336,13 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     """One index of a dimension, which goes away; a view. IndexError if it is out of range."""
     if not input.array.ndim:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    dim = wrap_dim(dim, input.array.ndim)
+    dim, index = wrap_dim(dim, input.array.ndim), operator.index(index)
     length = input.array.shape[dim]
     if not -length <= index < length:
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(input.array.shape)} at dimension {dim}"
         )
-    return Select.apply(input, dim, int(index))
+    return Select.apply(input, dim, index)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -349,11 +351,12 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     dim = wrap_dim(dim, input.array.ndim)
     size = input.array.shape[dim]
+    start, length = operator.index(start), operator.index(length)
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -size <= start <= size:
         raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
-    start = int(start) + size if start < 0 else int(start)
+    start += size if start < 0 else 0
     if start + length > size:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
     return Slice.apply(input, dim, slice(start, start + length))
@@ -368,8 +371,8 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim(dim, input.array.ndim)
     n = input.array.shape[dim]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
+    if isinstance(split_size_or_sections, (int, np.integer, Tensor)):
+        op, size = Split, operator.index(split_size_or_sections)
         if size < 0:
             raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
         if size == 0 and n:
@@ -386,9 +389,8 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but "
                 f"got split_sizes={list(split_size_or_sections)}"
             )
-        ends = np.cumsum(split_size_or_sections).tolist()
+        op, ends = SplitWithSizes, np.cumsum(split_size_or_sections).tolist()
         bounds = list(zip([0, *ends[:-1]], ends, strict=True))
-    op = Split if isinstance(split_size_or_sections, int) else SplitWithSizes
     return op.apply(input, dim, bounds)
 
 
@@ -396,6 +398,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of equal length along `dim` (the last may be shorter); views. RuntimeError below one."""
     if not input.array.ndim:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    chunks = operator.index(chunks)
     if chunks < 1:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.array.shape[wrap_dim(dim, input.array.ndim)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from minicnn._tensor import Dims, Tensor
 from minicnn.autograd.function import Op, RowOp
-from minicnn.ops._common import implemented, wide, wrap_dim, wrap_dims
+from minicnn.ops._common import implemented, number, wide, wrap_dim, wrap_dims
 from minicnn.ops.reduction import ValuesIndices, values_indices
 
 __all__ = ["argsort", "bincount", "count_nonzero", "cumsum", "histc", "sort", "topk", "unique"]
@@ -93,7 +95,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """(values, indices) of the k largest along `dim`, the largest first. RuntimeError if there are fewer."""
     if input.array.dtype.kind == "b":
         raise RuntimeError("topk does not support bool dtypes on CPU")
-    dim = wrap_dim(dim, input.array.ndim)
+    dim, k = wrap_dim(dim, input.array.ndim), operator.index(k)
     if not 0 <= k <= (input.array.shape[dim] if input.array.ndim else 1):
         raise RuntimeError("selected index k out of range")
     return values_indices("topk", Topk.apply(input, dim, largest, k))
@@ -120,6 +122,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     RuntimeError without bins, for min > max, or for a range that is not finite.
     """
     implemented("histogram_cpu", input.array.dtype, "f")
+    bins, min, max = operator.index(bins), number(min, "histc", "min", 3), number(max, "histc", "max", 4)
     if bins < 1:
         raise RuntimeError(f"torch.histc: bins must be > 0, but got {bins}")
     if min > max:

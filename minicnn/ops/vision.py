@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd.function import Op
 from minicnn.ops import pooling
-from minicnn.ops._common import need_tensor
+from minicnn.ops._common import need_tensor, number
 
 
 class UpsampleNearest2D(Op):
@@ -127,7 +128,7 @@ def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[tuple[int, ...
                 f"dimensions of {spatial} and scale_factor of shape {scale_factor}. Please provide input tensor in "
                 "(N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
             )
-        scales = tuple(map(float, scale_factor))
+        scales = tuple(number(scale, "interpolate", "scale_factor", kind="float") for scale in scale_factor)
         return tuple(math.floor(n * scale) for n, scale in zip(spatial, scales, strict=True)), scales
     if not isinstance(size, (tuple, list)):
         size = [size] * len(spatial)
@@ -137,12 +138,12 @@ def _target(input: Tensor, size: Any, scale_factor: Any) -> tuple[tuple[int, ...
             f"of {spatial} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
             "output size in (o1, o2, ...,oK) format."
         )
-    if not all(isinstance(length, (int, np.integer)) for length in size):
+    if not all(isinstance(length, (int, np.integer, Tensor)) for length in size):
         raise TypeError(
             "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size "
             f"with types {[type(length) for length in size]}"
         )
-    return tuple(map(int, size)), None
+    return tuple(map(operator.index, size)), None
 
 
 def _resize(
@@ -256,6 +257,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         (N, OH, OW, 2).
     """
     need_tensor(theta, "affine_grid", "theta")
+    size = tuple(operator.index(n) if isinstance(n, Tensor) else n for n in size)
     if align_corners is None:
         warn_user(_ALIGN_CORNERS_CHANGED)
         align_corners = False
