@@ -323,18 +323,6 @@ def test_a_gradient_that_nobody_keeps_is_not_copied():
     assert places == [x.grad.data_ptr()]
 
 
-def test_create_graph_says_first_derivatives_only():
-    x = leaf(minicnn)
-    for call in [
-        lambda: (x * x).sum().backward(create_graph=True),
-        lambda: minicnn.autograd.grad((x * x).sum(), x, create_graph=True),
-        lambda: minicnn.autograd.backward((x * x).sum(), create_graph=True),
-    ]:
-        with pytest.raises(NotImplementedError, match="first derivatives only"):
-            call()
-    assert x.grad is None
-
-
 def test_grad_of_a_result_warns():
     with pytest.warns(UserWarning, match="The .grad attribute of a Tensor that is not a leaf Tensor is being accessed"):
         assert (leaf(minicnn) * 2).grad is None

@@ -148,8 +148,8 @@ LAYERS = [
 ]
 
 
-def run(case: Layer, lib: Any, dtype: str) -> Outcome:
-    rng = np.random.default_rng(seed_of(case.name))
+def built(case: Layer, lib: Any, dtype: str, rng: np.random.Generator) -> Any:
+    """The module with random parameters and buffers."""
     module = case.build(lib).to(getattr(lib, dtype))
     with lib.no_grad():
         for parameter in module.parameters():
@@ -158,8 +158,12 @@ def run(case: Layer, lib: Any, dtype: str) -> Outcome:
             if buffer.dim():
                 start = rng.uniform(0.5, 1.5, tuple(buffer.shape))
                 buffer.copy_(lib.from_numpy(start))
-    if case.evaluate:
-        module.eval()
+    return module.eval() if case.evaluate else module
+
+
+def run(case: Layer, lib: Any, dtype: str) -> Outcome:
+    rng = np.random.default_rng(seed_of(case.name))
+    module = built(case, lib, dtype, rng)
     arrays: dict[str, Any] = {}
     facts: dict[str, Any] = {"repr": repr(module), "training": module.training}
     for call in range(case.calls):

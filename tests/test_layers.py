@@ -136,12 +136,12 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 BUDGET = {
     ".": 1995,  # numbers of random draws and of ranges are looked at
     "atlas": 1140,
-    "autograd": 1612,
+    "autograd": 1900,  # passes that are recorded; operations that are still to be converted
     "inspect": 820,
     "kernels": 2020,
     "models": 850,
     "nn": 2380,
-    "ops": 4040,  # every number that a function is told is looked at
+    "ops": 4600,  # gradients are operations; every number that a function is told is looked at
     "optim": 1115,
     "serialization": 1480,
     "transforms": 270,

@@ -11,7 +11,7 @@ BOUNDS = {
     "conv": (150, 12, 6),
     "fast": (200, 16, 9),
     "example": (400, 15, 7),
-    "network": (400, 16, 9),
+    "network": (410, 16, 9),
     "hook": (110, 12, None),
     "maximize": (1400, 55, None),
 }

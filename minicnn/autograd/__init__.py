@@ -11,7 +11,7 @@ from minicnn.autograd.grad_mode import (
     set_grad_enabled,
     set_multithreading_enabled,
 )
-from minicnn.autograd.gradcheck import gradcheck
+from minicnn.autograd.gradcheck import gradcheck, gradgradcheck
 
 
 def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
@@ -26,6 +26,7 @@ __all__ = [
     "enable_grad",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "graph",
     "inference_mode",
     "no_grad",

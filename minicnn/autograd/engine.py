@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import _tensor, kernels
+from minicnn import _tensor
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import Size, dtype
-from minicnn._warnings import warn_deprecated
-from minicnn.autograd import creation, grad_mode
+from minicnn._warnings import warn_deprecated, warn_user
+from minicnn.autograd import both, creation, grad_mode
 from minicnn.autograd.node import AccumulateGrad, GradientEdge, Node, checked, saved_hooks, shared
 
 __all__ = ["backward", "grad", "current_task"]
@@ -56,9 +56,9 @@ def backward(
     """Add the gradients of `tensors` (weighted with `grad_tensors`; 1 for a scalar) to the leaves' `.grad`.
 
     An edge of the graph can stand for a tensor, and `grad_variables` is an old name of `grad_tensors`. Only to the leaves
-    of `inputs`, if given. The graph is freed unless `retain_graph`. RuntimeError for a non-scalar without a gradient, for
-    a tensor that does not require grad, for a second pass through a freed graph, and for `create_graph=True`: minicnn
-    computes first derivatives.
+    of `inputs`, if given. The graph is freed unless `retain_graph`. With `create_graph` the pass is recorded, so that the
+    gradients can be differentiated in their turn, and the graph is retained unless `retain_graph=False`. RuntimeError for a
+    non-scalar without a gradient, for a tensor that does not require grad, and for a second pass through a freed graph.
     """
     if grad_variables is not None:
         warn_deprecated("`grad_variables` is deprecated. Use `grad_tensors` instead.")
@@ -73,13 +73,14 @@ def backward(
         inputs = _inputs(inputs, "backward")
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    _refuse_create_graph(create_graph)
     seeds = _seeds(tensors, grad_tensors)
     edges: Edges | None = None if inputs is None else _edges(inputs)
     for tensor in inputs or ():
         if isinstance(tensor, Tensor):
             tensor.retain_grad()
-    Task(bool(retain_graph)).execute(tensors, seeds, edges, capture=False)
+    if create_graph:
+        _warn_of_the_cycle()
+    Task(retain_graph, create_graph).execute(tensors, seeds, edges, capture=False)
 
 
 def grad(
@@ -95,7 +96,8 @@ def grad(
 ) -> tuple[Tensor | None, ...] | dict[str, Tensor | None]:
     """The gradients of `outputs` with respect to `inputs`, of their shapes; no `.grad` of a leaf is touched.
 
-    With a dict of inputs, such as `dict(model.named_parameters())`, a dict with the same keys.
+    With `create_graph` they can be differentiated in their turn; `retain_graph` is then True unless it is given. With a
+    dict of inputs, such as `dict(model.named_parameters())`, a dict with the same keys.
 
     RuntimeError for an input that does not require grad, or that is not part of the graph (None with
     `allow_unused=True`, zeros with `materialize_grads=True`).
@@ -120,12 +122,11 @@ def grad(
             "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other parts "
             "of the graph, please use torch.autograd.backward."
         )
-    _refuse_create_graph(create_graph)
     seeds = _seeds(outputs, grad_outputs)
     edges = _edges(inputs)
     if any(isinstance(tensor, Tensor) and not tensor.requires_grad for tensor in inputs):
         raise RuntimeError("One of the differentiated Tensors does not require grad")
-    found = Task(bool(retain_graph)).execute(outputs, seeds, edges, capture=True)
+    found = Task(retain_graph, create_graph).execute(outputs, seeds, edges, capture=True)
     for i, value in enumerate(found):
         if value is None and not allow_unused:
             which = f"The differentiated Tensor at index {i}" if since(2, 13) else "One of the differentiated Tensors"
@@ -159,12 +160,20 @@ def _edges(inputs: tuple) -> Edges:
     return [value.gradient_edge() if isinstance(value, Tensor) else tuple(value) for value in inputs]
 
 
-def _refuse_create_graph(create_graph: bool) -> None:
-    """The backward pass itself is not recorded: who asks for that is told."""
-    if create_graph:
-        raise NotImplementedError(
-            "create_graph=True: minicnn computes first derivatives only; the backward pass is not recorded"
+_warned = False
+
+
+def _warn_of_the_cycle() -> None:
+    """Once: `.grad` then holds the graph, which holds the leaf."""
+    global _warned
+    if not _warned:
+        warn_user(
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
+            "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you "
+            "have to use this function, make sure to reset the .grad fields of your parameters to None after use to break "
+            "the cycle and avoid the leak."
         )
+    _warned = True
 
 
 def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor | None]:
@@ -208,11 +217,12 @@ def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor 
 
 
 class Task:
-    """One backward pass."""
+    """One backward pass: recorded, if it is to create a graph."""
 
-    def __init__(self, keep_graph: bool) -> None:
+    def __init__(self, keep_graph: bool | None, create_graph: bool = False) -> None:
         self.id = next(_task_ids)
-        self.keep_graph = keep_graph
+        self.create_graph = create_graph
+        self.keep_graph = create_graph if keep_graph is None else keep_graph
         self.node: Node | None = None  # whose turn it is
         self.dependencies: dict[
             Node, int
@@ -251,13 +261,12 @@ class Task:
         if edges is not None:
             self._select(edges, capture)
         self.captured: list[Tensor | None] = [None] * (len(edges or ()) if capture else 0)
-        for i, ((node, nr), seed) in enumerate(zip(starts, seeds, strict=True)):
-            self._deliver(node, nr, _fitting(seed, node, nr, "backward was given", i))
         stack = _running.__dict__.setdefault("stack", [])
         stack.append(self)
-        previous = grad_mode.mode.enabled
-        grad_mode.mode.enabled = False
+        previous, grad_mode.mode.enabled = grad_mode.mode.enabled, self.create_graph
         try:
+            for i, ((node, nr), seed) in enumerate(zip(starts, seeds, strict=True)):
+                self._deliver(node, nr, _fitting(seed, node, nr, "backward was given", i))
             if len(stack) % PASSES_IN_A_THREAD:
                 self._walk()
             else:
@@ -311,7 +320,7 @@ class Task:
             grads = self.waiting[node] = [None] * len(node.input_metadata)
         if value is not None:
             held = grads[nr]
-            grads[nr] = value if held is None else Tensor.wrap(held.array + value.array)
+            grads[nr] = value if held is None else _sum(held, value)
         if self.dependencies[node] == 0:
             self.ready.put(node, self.waiting.pop(node))
 
@@ -385,9 +394,18 @@ def _tensor_hooks(node: Node, grads: Grads) -> Grads:
             if tensor is None or grads[nr] is None:
                 continue
             with shared:
-                held, new = tensor._grad, grads[nr].array
-                tensor._grad = Tensor.wrap(new.copy() if held is None else held.array + new)
+                held, new = tensor._grad, grads[nr]
+                if held is not None:
+                    tensor._grad = _sum(held, new)
+                else:
+                    tensor._grad = new.clone() if grad_mode.mode.enabled else Tensor.wrap(new.array.copy())
     return grads
+
+
+def _sum(a: Tensor, b: Tensor) -> Tensor:
+    """Their sum, recorded if the pass is."""
+    with np.errstate(all="ignore"):
+        return a + b if grad_mode.mode.enabled else Tensor.wrap(a.array + b.array)
 
 
 def _node_pre_hooks(node: Node, grads: Grads) -> Grads:
@@ -434,30 +452,23 @@ def _validated(node: Node, results: tuple) -> tuple:
 
 def _fitting(value: Any, node: Node, nr: int, whence: str, i: int) -> Tensor:
     """The gradient in the shape and type of this input of the node: summed where the tensor was broadcast."""
-    shape, dtype = node.input_metadata[nr]
+    shape, kind = node.input_metadata[nr]
     if node.output_grad_dtypes is not None:
         asked = node.output_grad_dtypes[nr]
-        dtype = value.array.dtype if asked is None else asked.numpy
+        kind = value.array.dtype if asked is None else asked.numpy
+    if (value.array.shape, value.array.dtype) == (shape, kind):
+        return value
+    given = value if grad_mode.mode.enabled else value.array
     try:
         with np.errstate(all="ignore"):
-            array = sum_to(value.array, shape).astype(dtype, copy=False)
+            fitted = both.sum_to(given, shape)
+            fitted = fitted.to(dtype.of(kind)) if grad_mode.mode.enabled else fitted.astype(kind, copy=False)
     except ValueError:
         raise RuntimeError(
             f"{whence} an invalid gradient at index {i} - got {list(value.array.shape)} but expected shape compatible with "
             f"{list(shape)}"
         ) from None
-    return value if array is value.array else Tensor.wrap(array)
-
-
-def sum_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Undo broadcasting: sum over the axes along which `shape` was stretched. ValueError if it was not."""
-    if array.shape == shape:
-        return array
-    extra = array.ndim - len(shape)
-    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, array.shape[extra:], strict=True)):
-        raise ValueError(f"{array.shape} was not broadcast from {shape}")
-    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and array.shape[extra + i] != 1)
-    return kernels.add_up(array, axes, dtype=array.dtype).reshape(shape)
+    return value if fitted is given else fitted if isinstance(fitted, Tensor) else Tensor.wrap(fitted)
 
 
 # --- the queue ----------------------------------------------------------------------------------------------------------

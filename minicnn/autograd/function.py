@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ class FunctionCtx(Node):
     _dirty: tuple[Tensor, ...] = ()
     _non_differentiable: tuple[Tensor, ...] = ()
     _saved: tuple[SavedTensor | None, ...] | None = ()
+    _whole: FunctionCtx | None = None  # of a node that is narrowed to what one pass wants: the node in the graph
 
     def name(self) -> str:
         """The class's name, as `repr` and error texts show it."""
@@ -73,7 +75,7 @@ class FunctionCtx(Node):
         """What `save_for_backward` kept. RuntimeError after the graph was freed, or if the memory was written since."""
         if self._saved is None:
             raise RuntimeError(FREED)
-        return tuple([saved if saved is None else saved.unpack(self) for saved in self._saved])
+        return tuple([saved if saved is None else saved.unpack(self._whole or self) for saved in self._saved])
 
     @property
     def _raw_saved_tensors(self) -> tuple[saved.SavedTensor, ...]:
@@ -131,10 +133,13 @@ class FunctionCtx(Node):
 
 
 class OpCtx(FunctionCtx):
-    """The node of a built-in operation: without any gradient its `backward` is not called, and what the pass does not need
-    is left out."""
+    """The node of a built-in operation. Its `backward` is one formula for arrays and for tensors: it is given tensors if the
+    pass is recorded (`create_graph=True`), and arrays otherwise. Without any gradient it is not called, and what the pass
+    does not need is left out.
+    """
 
     function: type[Op]
+    options: tuple = ()  # the arguments of `forward` that are no tensors, if that is `Op.forward`
     __repr__ = Node.__repr__
 
     def __getattr__(self, name: str) -> Any:
@@ -154,6 +159,13 @@ class OpCtx(FunctionCtx):
         names = self.function.saved_names
         return [*super().__dir__(), *(f"{kind}_{name}" for kind in ("_saved", "_raw_saved") for name in names)]
 
+    @property
+    def saved(self) -> tuple:
+        """`saved_tensors` for the formula: their arrays, unless the pass is recorded."""
+        if grad_mode.mode.enabled:
+            return self.saved_tensors
+        return tuple([t if t is None else t.array for t in self.saved_tensors])
+
     def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
         """Call the operation's `backward`. It may leave out the Nones at the end."""
         if self._saved is None:
@@ -162,14 +174,15 @@ class OpCtx(FunctionCtx):
         if len(missing) == len(grads):
             self.saved_tensors  # noqa: B018  (PyTorch unpacks them first: a write to one is an error all the same)
             return (None,) * len(self.next_functions)
-        for i in missing:
+        for i in missing if self.materialize_grads else ():
             grads[i] = self._zeros(i)
+        given = grads if grad_mode.mode.enabled else [grad if grad is None else grad.array for grad in grads]
         with np.errstate(all="ignore"):
-            result = self.function.backward(self, *grads)
+            result = self.function.backward(self, *given)
         result = result if isinstance(result, tuple) else (result,)
         wanted = [i < len(result) and (self.function.takes_a_list or self.needs_input_grad[i]) for i in self._slots]
         return tuple(
-            [self._as_tensor(result[i], i) if wants else None for i, wants in zip(self._slots, wanted, strict=True)]
+            [_tensor_of(result[i], grads) if wants else None for i, wants in zip(self._slots, wanted, strict=True)]
         )
 
     def run_for(self, grads: list[Tensor | None], wanted: list[bool]) -> tuple[Tensor | None, ...]:
@@ -182,8 +195,18 @@ class OpCtx(FunctionCtx):
         if tuple(narrowed) == self.needs_input_grad:
             return self.run(grads)
         in_this_pass = copy.copy(self)  # another pass may walk the same graph with other wishes at the same time
-        in_this_pass.needs_input_grad = tuple(narrowed)
+        in_this_pass.needs_input_grad, in_this_pass._whole = tuple(narrowed), self
         return in_this_pass.run(grads)
+
+
+def _tensor_of(value: Any, grads: list[Tensor | None]) -> Tensor | None:
+    """What a formula returned, as a tensor; a gradient that it passes on is the tensor that arrived."""
+    if value is None or isinstance(value, Tensor):
+        return value
+    for grad in grads:
+        if grad is not None and grad.array is value:
+            return grad
+    return Tensor.wrap(value)
 
 
 class Function:
@@ -271,9 +294,7 @@ class Function:
             if isinstance(out, Tensor):
                 outputs[nr] = _placed(out, ctx, nr, args, differentiable[nr], origin)
         if recorded:
-            ctx.input_metadata = [
-                (out.array.shape, out.array.dtype) if isinstance(out, Tensor) else ((), None) for out in outputs
-            ]
+            ctx.input_metadata = [_metadata(out) for out in outputs]
             ctx._keep()
             if creation.watchers.hooks and not any(
                 out._base is not None for out in ctx._dirty
@@ -311,6 +332,11 @@ def _in(tensor: Tensor | None, several: Sequence) -> bool:
 
 def _floating(output: Any) -> bool:
     return isinstance(output, Tensor) and output.array.dtype.kind in "fc"
+
+
+def _metadata(out: Any) -> tuple[tuple[int, ...], np.dtype | None]:
+    """What the gradient of this output must be: its shape and type."""
+    return (out.array.shape, out.array.dtype) if isinstance(out, Tensor) else ((), None)
 
 
 def _check_dirty(ctx: FunctionCtx, args: tuple, outputs: list, recorded: bool) -> None:
@@ -374,6 +400,11 @@ class Op(Function):
     output of integers has no gradient, `backward` may leave out the Nones at the end, without any gradient it is not
     called, and it computes only the gradients that the pass needs (an operation on a list of tensors needs all of them
     or none).
+
+    `backward` is a formula for arrays and for tensors: what operators cannot say is in `minicnn.autograd.both`, and what is
+    no formula is an operation again, called by `of`.
+
+    A subclass gives `forward`, or `value`: each is made of the other.
     """
 
     node_suffix = "Backward0"
@@ -382,6 +413,31 @@ class Op(Function):
     saved_names: tuple[str, ...] = ()  # PyTorch's, of what `forward` saves: `node._saved_self`
     takes_a_list = False  # of tensors, behind one other argument: PyTorch computes all of their gradients or none
     is_view = False  # of the first argument
+    saves: tuple[int, ...] | None = None  # which arguments `Op.forward` saves; None: all tensors
+
+    @classmethod
+    def forward(cls, ctx: Any, *args: Any) -> Any:
+        """`value` of the arrays. The tensors are saved, and the other arguments are `ctx.options`."""
+        tensors = [i for i, arg in enumerate(args) if i < cls.slots or isinstance(arg, Tensor)]
+        ctx.save_for_backward(*[args[i] for i in (tensors if cls.saves is None else cls.saves)])
+        ctx.options = tuple([arg for i, arg in enumerate(args) if i not in tensors])
+        return cls.value(*[arg.array if isinstance(arg, Tensor) else arg for arg in args])
+
+    @classmethod
+    def value(cls, *args: Any) -> Any:
+        """The result (or the tuple of results) from arrays, without a graph."""
+        ctx = cls._node_class()
+        ctx.needs_input_grad = (False,) * len(args)
+        tensors = [Tensor.wrap(np.asarray(arg)) if isinstance(arg, (np.ndarray, np.generic)) else arg for arg in args]
+        result = cls.forward(ctx, *tensors)
+        if isinstance(result, tuple):
+            return tuple([out.array if isinstance(out, Tensor) else out for out in result])
+        return result.array if isinstance(result, Tensor) else result
+
+    @classmethod
+    def of(cls, *args: Any) -> Any:
+        """For the formula of a `backward`: of arrays the bare `value`, of tensors the operation with its node."""
+        return cls.apply(*args) if isinstance(args[0], Tensor) else cls.value(*args)
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -400,15 +456,17 @@ class Op(Function):
             with np.errstate(all="ignore"):  # PyTorch does not warn of overflow, or of 0 / 0
                 result = cls.forward(ctx, *args)
         several = isinstance(result, tuple)
-        outputs = [t if isinstance(t, Tensor) else Tensor.wrap(t) for t in (result if several else (result,))]
+        results = result if several else (result,)  # None: a gradient that is not wanted
+        outputs: list[Any] = [t if t is None or isinstance(t, Tensor) else Tensor.wrap(t) for t in results]
         for out in outputs if issubclass(cls, RowOp) else ():
             out.array = np.asarray(out.array, order="C")
         if recorded:
             # The indices of a maximum have no gradient; they come last.
-            differentiable = [out for out in outputs if out.array.dtype.kind in "fc"]
-            ctx.input_metadata = [(out.array.shape, out.array.dtype) for out in differentiable]
+            differentiable = [out for out in outputs if out is None or out.array.dtype.kind in "fc"]
+            ctx.input_metadata = [_metadata(out) for out in differentiable]
             for nr, out in enumerate(differentiable):
-                out._grad_fn, out._output_nr = ctx, nr
+                if out is not None:
+                    out._grad_fn, out._output_nr = ctx, nr
             ctx._keep()
         if cls.is_view:
             for out in outputs:
@@ -443,6 +501,93 @@ def _as_view(view: Tensor, source: Tensor, one_of_several: bool) -> None:
     view._view_origin = origin
 
 
+class DelayedError(Op, node_name="Error"):
+    """The same tensors, through a node that cannot be walked: it raises RuntimeError with this message."""
+
+    name_prefix = "torch::autograd::"
+    takes_a_list = True
+
+    @staticmethod
+    def forward(ctx, message, *tensors):
+        ctx.message = message
+        return tuple(tensor.alias() for tensor in tensors)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise RuntimeError(ctx.message)
+
+
+def not_implemented(name: str) -> Any:
+    """The `backward` of an operation that has no derivative, in PyTorch neither; with `node_name="NotImplemented"`."""
+
+    def backward(ctx: OpCtx, *grads: Any) -> None:
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return staticmethod(backward)
+
+
 def once_differentiable(fn: Callable) -> Callable:
-    """Marks a `backward` that cannot be differentiated again. Nothing here can be, so it changes nothing."""
-    return fn
+    """Marks the `backward` of a `Function` as one that computes without a graph: to differentiate it is a RuntimeError."""
+
+    @functools.wraps(fn)
+    def wrapper(ctx: Any, *grads: Any) -> Any:
+        with grad_mode.no_grad():
+            result = fn(ctx, *grads)
+        if not grad_mode.is_grad_enabled() or not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+            return result
+        result = result if isinstance(result, tuple) else (result,)
+        text = "trying to differentiate twice a function that was marked with @once_differentiable"
+        leaves = iter(DelayedError.apply(text, *[out.alias().requires_grad_() for out in result if out is not None]))
+        return tuple([out if out is None else next(leaves) for out in result])
+
+    return wrapper
+
+
+# --- operations that are still to be converted: their `backward` takes tensors and computes on arrays -------------------
+
+
+class OldCtx(OpCtx):
+    """Gives tensors to `backward`, whose result cannot be differentiated."""
+
+    def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """As OpCtx, but not recorded."""
+        recorded = grad_mode.mode.enabled
+        if self._saved is None:
+            raise RuntimeError(FREED)
+        missing = [i for i, grad in enumerate(grads) if grad is None]
+        if len(missing) == len(grads):
+            self.saved_tensors  # noqa: B018
+            return (None,) * len(self.next_functions)
+        for i in missing:
+            grads[i] = self._zeros(i)
+        with np.errstate(all="ignore"), grad_mode.no_grad():
+            result = self.function.backward(self, *grads)
+        result = result if isinstance(result, tuple) else (result,)
+        wanted = [i < len(result) and (self.function.takes_a_list or self.needs_input_grad[i]) for i in self._slots]
+        found = [self._as_tensor(result[i], i) if wants else None for i, wants in zip(self._slots, wanted, strict=True)]
+        kept = [t for t in (*grads, *self.saved_tensors) if t is not None and t.requires_grad] if recorded else []
+        if not kept:
+            return tuple(found)
+        text = f"{self.name()} is not converted yet: its second derivative is missing"
+        return tuple(
+            [
+                t
+                if t is None
+                else DelayedError.apply(text, t.alias().requires_grad_() if not t.requires_grad else t)[0]
+                for t in found
+            ]
+        )
+
+
+class OldOp(Op):
+    """To be converted."""
+
+    context = OldCtx
+
+
+class OldRowOp(OldOp, RowOp):
+    """To be converted."""
+
+
+class OldViewOp(OldOp, ViewOp):
+    """To be converted."""

@@ -150,7 +150,10 @@ class AccumulateGrad(Node):
             if grad.array.shape != variable.array.shape:
                 grad = _in_new_shape(grad, variable)
             with shared:
-                if variable._grad is None:
+                if grad_mode.mode.enabled:  # as in PyTorch, whose node for the first is `CopyBackwards`
+                    held = variable._grad
+                    variable._grad = grad.new_empty(grad.shape).copy_(grad) if held is None else held + grad
+                elif variable._grad is None:
                     variable._grad = grad.wrap(grad.array if unshared else grad.array.copy())
                 else:
                     variable._grad.array += grad.array

@@ -11,7 +11,8 @@ from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user
-from minicnn.autograd.function import Op, RowOp
+from minicnn.autograd import both
+from minicnn.autograd.function import Op, RowOp, not_implemented
 from minicnn.ops._common import computed, fitting, implemented, number, single, unsupported, wrap_dim
 from minicnn.ops.elementwise import Unary, UnaryByResult
 
@@ -38,8 +39,29 @@ class Relu(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return kernels.get("relu_grad", grad.array.dtype)(grad.array, out.array)
+        (out,) = ctx.saved
+        return ThresholdBackward.of(grad, out, 0)
+
+
+class _OfStraightPieces(Op):
+    """The gradient of a function whose pieces are straight lines: `value(g, x, ...)` is linear in g and flat in x."""
+
+    slots, saves = 2, (1,)
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        (x,) = ctx.saved
+        return cls.of(grad, x, *ctx.options), both.zeros_like(grad)
+
+
+class ThresholdBackward(_OfStraightPieces):
+    """g where x > threshold; of a ReLU x is the result"""
+
+    @staticmethod
+    def value(grad, x, threshold):
+        if threshold == 0:
+            return kernels.get("relu_grad", grad.dtype)(grad, x)
+        return np.where(x <= threshold, grad.dtype.type(0), grad)
 
 
 class Threshold(Op):
@@ -53,8 +75,8 @@ class Threshold(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        return np.where(a.array <= ctx.threshold, grad.array.dtype.type(0), grad.array)
+        (a,) = ctx.saved
+        return ThresholdBackward.of(grad, a, ctx.threshold)
 
 
 class LeakyRelu(Op):
@@ -70,8 +92,14 @@ class LeakyRelu(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        return np.where(a.array > 0, grad.array, grad.array * ctx.slope)
+        (a,) = ctx.saved
+        return LeakyReluBackward.of(grad, a, ctx.slope)
+
+
+class LeakyReluBackward(_OfStraightPieces):
+    """g where x > 0, else slope g"""
+
+    value = staticmethod(lambda grad, x, slope: np.where(x > 0, grad, grad * slope))
 
 
 class PreluKernel(Op):
@@ -80,37 +108,63 @@ class PreluKernel(Op):
     slots = 2
 
     @staticmethod
-    def forward(ctx, a, weight):
-        ctx.save_for_backward(a, weight)
-        return np.where(a.array > 0, a.array, a.array * weight.array)
+    def value(a, weight):
+        return np.where(a > 0, a, a * weight)
 
     @staticmethod
     def backward(ctx, grad):
-        a, weight = (t.array for t in ctx.saved_tensors)
-        g = grad.array
-        return np.where(a > 0, g, g * weight), np.where(a > 0, g.dtype.type(0), g * a)
+        return PreluKernelBackward.of(grad, *ctx.saved)
+
+
+class PreluKernelBackward(Op):
+    """The gradients of input and weight."""
+
+    slots = 3
+
+    @staticmethod
+    def value(grad, a, weight):
+        return np.where(a > 0, grad, grad * weight), np.where(a > 0, grad.dtype.type(0), grad * a)
+
+    @staticmethod
+    def backward(ctx, of_a, of_weight):
+        grad, a, weight = ctx.saved
+        positive = a >= 0
+        to_grad = both.where(positive, of_a, of_a * weight + of_weight * a)
+        return to_grad, both.where(positive, 0.0, grad * of_weight), both.where(positive, 0.0, grad * of_a)
 
 
 class Elu(Op):
     """scale a where a > 0, else scale alpha (exp(a) - 1)"""
 
     @staticmethod
-    def forward(ctx, a, alpha, scale):
-        ctx.alpha, ctx.scale = alpha, scale
-        ctx.save_for_backward(a)
-        x = a.array
+    def value(x, alpha, scale):
         return (scale * np.where(x < 0, alpha * np.expm1(np.where(x < 0, x, 0)), x)).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        x = a.array
-        slope = ctx.scale * np.where(x <= 0, ctx.alpha * np.exp(np.minimum(x, 0)), 1)
-        return (grad.array * slope).astype(x.dtype, copy=False)
+        return EluBackward.of(grad, *ctx.saved, *ctx.options)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
+class EluBackward(Op):
+    """scale g where x > 0, else scale alpha exp(x) g"""
+
+    slots = 2
+
+    @staticmethod
+    def value(grad, x, alpha, scale):
+        slope = scale * np.where(x <= 0, alpha * np.exp(np.minimum(x, 0)), 1)
+        return (grad * slope).astype(x.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, x = ctx.saved
+        return EluBackward.of(grad, x, *ctx.options), EluBackward.of(grad * g * (x < 0), x, *ctx.options)
+
+
+def _sigmoid(x: both.Both) -> both.Both:
     """1 / (1 + exp(-x)), without overflow."""
+    if isinstance(x, Tensor):
+        return Sigmoid.apply(x)
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
@@ -118,61 +172,135 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 class Sigmoid(UnaryByResult):
     """1 / (1 + exp(-a))"""
 
-    value = staticmethod(_sigmoid)
-    slope = staticmethod(lambda out: (1 - out) * out)
+    function = staticmethod(_sigmoid)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return SigmoidBackward.of(grad, *ctx.saved)
+
+
+class SigmoidBackward(Op):
+    """The gradient of a sigmoid, from its result."""
+
+    slots = 2
+    value = staticmethod(lambda grad, out: grad * ((1 - out) * out))
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, out = ctx.saved
+        return SigmoidBackward.of(grad, out), grad * g * (-2 * out + 1)
 
 
 class Tanh(UnaryByResult):
     """tanh a"""
 
-    value = np.tanh
-    slope = staticmethod(lambda out: 1 - out * out)
+    function = np.tanh
+
+    @staticmethod
+    def backward(ctx, grad):
+        return TanhBackward.of(grad, *ctx.saved)
+
+
+class TanhBackward(Op):
+    """The gradient of tanh, from its result."""
+
+    slots = 2
+    value = staticmethod(lambda grad, out: grad * (1 - out * out))
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, out = ctx.saved
+        return TanhBackward.of(grad, out), grad * (-2 * out * g)
 
 
 class Silu(Unary):
     """a sigmoid(a)"""
 
-    value = staticmethod(lambda x: x * _sigmoid(x))
+    function = staticmethod(lambda x: x * _sigmoid(x))
 
     @staticmethod
-    def slope(x):
+    def backward(ctx, grad):
+        (x,) = ctx.saved
         s = _sigmoid(x)
-        return s * (1 + x * (1 - s))
+        return grad * s * (1 + x * (1 - s))
 
 
 class Mish(Unary):
     """a tanh(softplus(a))"""
 
-    value = staticmethod(lambda x: x * np.tanh(np.logaddexp(x, 0)))
+    function = staticmethod(lambda x: x * np.tanh(np.logaddexp(x, 0)))
 
     @staticmethod
     def slope(x):
-        t = np.tanh(np.logaddexp(x, 0))
-        return t + x * (1 - t * t) * _sigmoid(x)
+        t = both.tanh(Softplus.of(x, 1.0, math.inf))
+        return t + x * _sigmoid(x) * (1 - t * t)
 
 
 class LogSigmoid(Unary):
     """log(sigmoid(a))"""
 
-    value = staticmethod(lambda x: -np.logaddexp(-x, 0))
-    slope = staticmethod(lambda x: _sigmoid(-x))
+    function = staticmethod(lambda x: -np.logaddexp(-x, 0))
+
+    @staticmethod
+    def backward(ctx, grad):
+        return LogSigmoidBackward.of(grad, *ctx.saved)
+
+
+class LogSigmoidBackward(Op):
+    """The gradient of log(sigmoid(a))."""
+
+    slots = 2
+    value = staticmethod(lambda grad, x: grad * _sigmoid(-x))
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, x = ctx.saved
+        s = _sigmoid(x)
+        return LogSigmoidBackward.of(grad, x), grad * g * ((s - 1) * s)
 
 
 class Hardsigmoid(Unary):
     """min(max(a + 3, 0), 6) / 6"""
 
-    value = staticmethod(lambda x: np.clip(x + 3, 0, 6) / 6)
-    slope = staticmethod(lambda x: ((x > -3) & (x < 3)) / x.dtype.type(6))
+    function = staticmethod(lambda x: np.clip(x + 3, 0, 6) / 6)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return HardsigmoidBackward.of(grad, *ctx.saved)
+
+
+class HardsigmoidBackward(Op, node_name="NotImplemented"):
+    """The gradient of hardsigmoid. PyTorch has no second one."""
+
+    name_prefix = "torch::autograd::"
+    slots = 2
+    value = staticmethod(lambda grad, x: grad * (((x > -3) & (x < 3)) / x.dtype.type(6)))
+    backward = not_implemented("hardsigmoid_backward")
 
 
 class Hardswish(Unary):
     """a min(max(a + 3, 0), 6) / 6"""
 
-    value = staticmethod(lambda x: x * np.clip(x + 3, 0, 6) / 6)
+    function = staticmethod(lambda x: x * np.clip(x + 3, 0, 6) / 6)
 
     @staticmethod
-    def slope(x):
-        return np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1)).astype(x.dtype, copy=False)
+    def backward(ctx, grad):
+        return HardswishBackward.of(grad, *ctx.saved)
+
+
+class HardswishBackward(Op):
+    """The gradient of hardswish."""
+
+    slots = 2
+
+    @staticmethod
+    def value(grad, x):
+        return grad * np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1)).astype(x.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, x = ctx.saved
+        return HardswishBackward.of(grad, x), both.where((x > -3) & (x < 3), grad * g / 3, 0.0)
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)
@@ -185,69 +313,110 @@ def _erf_array(x: np.ndarray) -> np.ndarray:
 class Erf(Unary):
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to a"""
 
-    value = staticmethod(_erf_array)
-    slope = staticmethod(lambda x: x.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-x * x))
+    function = staticmethod(_erf_array)
+    slope = staticmethod(lambda x: 2 / math.sqrt(math.pi) * both.exp(-(x**2)))
 
 
 class Softplus(Op):
     """log(1 + exp(beta a)) / beta, and a itself above the threshold"""
 
     @staticmethod
-    def forward(ctx, a, beta, threshold):
-        ctx.beta, ctx.threshold = beta, threshold
-        ctx.save_for_backward(a)
-        scaled = a.array * a.array.dtype.type(beta)
-        return np.where(scaled > threshold, a.array, np.logaddexp(scaled, 0) / a.array.dtype.type(beta))
+    def value(x, beta, threshold):
+        scaled = x * x.dtype.type(beta)
+        return np.where(scaled > threshold, x, np.logaddexp(scaled, 0) / x.dtype.type(beta))
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        scaled = a.array * a.array.dtype.type(ctx.beta)
-        return np.where(scaled > ctx.threshold, grad.array, grad.array * _sigmoid(scaled))
+        return SoftplusBackward.of(grad, *ctx.saved, *ctx.options)
+
+
+class SoftplusBackward(Op):
+    """g sigmoid(beta x), and g itself above the threshold"""
+
+    slots = 2
+
+    @staticmethod
+    def value(grad, x, beta, threshold):
+        scaled = x * x.dtype.type(beta)
+        return np.where(scaled > threshold, grad, grad * _sigmoid(scaled))
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, x = ctx.saved
+        beta, threshold = ctx.options
+        bend = SigmoidBackward.of(grad * g, _sigmoid(x * beta)) * (x * beta < threshold) * beta
+        return SoftplusBackward.of(grad, x, beta, threshold), bend
 
 
 class Hardtanh(Op):
     """a cut off at low and high; no gradient at the bounds themselves"""
 
     @staticmethod
-    def forward(ctx, a, low, high):
-        ctx.low, ctx.high = low, high
-        ctx.save_for_backward(a)
-        return np.clip(a.array, a.array.dtype.type(low), a.array.dtype.type(high))
+    def value(x, low, high):
+        return np.clip(x, x.dtype.type(low), x.dtype.type(high))
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        return np.where((a.array <= ctx.low) | (a.array >= ctx.high), grad.array.dtype.type(0), grad.array)
+        return HardtanhBackward.of(grad, *ctx.saved, *ctx.options)
+
+
+class HardtanhBackward(_OfStraightPieces):
+    """g where low < x < high"""
+
+    @staticmethod
+    def value(grad, x, low, high):
+        return np.where((x <= low) | (x >= high), grad.dtype.type(0), grad)
 
 
 class Gelu(Op):
     """a Phi(a), Phi the normal distribution function; "tanh": its usual approximation (Hendrycks & Gimpel 2016)"""
 
     @staticmethod
-    def forward(ctx, a, approximate):
-        ctx.approximate = approximate
-        ctx.save_for_backward(a)
-        x = a.array
+    def value(x, approximate):
         if approximate == "tanh":
-            return x * (1 + np.tanh(Gelu.inner(x))) / 2
+            return x * (1 + np.tanh(_gelu_inner(x))) / 2
         return x * (1 + _erf_array(x / x.dtype.type(math.sqrt(2)))) / 2
 
     @staticmethod
-    def inner(x: np.ndarray) -> np.ndarray:
-        return x.dtype.type(math.sqrt(2 / math.pi)) * (x + x.dtype.type(0.044715) * x**3)
+    def backward(ctx, grad):
+        return GeluBackward.of(grad, *ctx.saved, *ctx.options)
+
+
+class GeluBackward(Op):
+    """The gradient of gelu: g (Phi(x) + x phi(x)), phi the normal density."""
+
+    slots = 2
+
+    @staticmethod
+    def value(grad, x, approximate):
+        if approximate == "tanh":
+            t = np.tanh(_gelu_inner(x))
+            return grad * ((1 + t) / 2 + x * (1 - t * t) * _gelu_slope(x) / 2)
+        below = (1 + _erf_array(x / x.dtype.type(math.sqrt(2)))) / 2
+        return grad * (below + x * _normal_density(x))
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        x = a.array
-        if ctx.approximate == "tanh":
-            t = np.tanh(Gelu.inner(x))
-            bend = x.dtype.type(math.sqrt(2 / math.pi)) * (1 + x.dtype.type(3 * 0.044715) * x * x)
-            return grad.array * ((1 + t) / 2 + x * (1 - t * t) * bend / 2)
-        below = (1 + _erf_array(x / x.dtype.type(math.sqrt(2)))) / 2
-        density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
-        return grad.array * (below + x * density)
+        g, x = ctx.saved
+        (approximate,) = ctx.options
+        if approximate == "tanh":
+            t, slope = both.tanh(_gelu_inner(x)), _gelu_slope(x)
+            bend = (1 - t * t) * (slope + x * (math.sqrt(2 / math.pi) * 3 * 0.044715 * x - t * slope * slope))
+        else:
+            bend = _normal_density(x) * (2 - x * x)
+        return GeluBackward.of(grad, x, approximate), grad * g * bend
+
+
+def _gelu_inner(x: both.Both) -> both.Both:
+    return math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+
+
+def _gelu_slope(x: both.Both) -> both.Both:
+    return math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+
+
+def _normal_density(x: both.Both) -> both.Both:
+    return both.exp(-x * x / 2) * (1 / math.sqrt(2 * math.pi))
 
 
 class Softmax(RowOp):
@@ -266,10 +435,26 @@ class Softmax(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        y = single(out.array)
-        weighted = single(grad.array) * y
-        return (weighted - y * kernels.add_up(weighted, ctx.dim, True)).astype(out.array.dtype, copy=False)
+        return SoftmaxBackwardData.of(grad, *ctx.saved, ctx.dim)
+
+
+class SoftmaxBackwardData(RowOp):
+    """y (g - sum of g y), y the result"""
+
+    slots = 2
+
+    @staticmethod
+    def value(grad, out, dim):
+        y = single(out)
+        weighted = single(grad) * y
+        return (weighted - y * kernels.add_up(weighted, dim, True)).astype(out.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, y = ctx.saved
+        (dim,) = ctx.options
+        to_y = g * grad - both.sum(y * g, dim, True) * grad - g * both.sum(y * grad, dim, True)
+        return SoftmaxBackwardData.of(grad, y, dim), to_y
 
 
 class LogSoftmax(RowOp):
@@ -289,9 +474,25 @@ class LogSoftmax(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        g = single(grad.array)
-        return (g - np.exp(single(out.array)) * kernels.add_up(g, ctx.dim, True)).astype(out.array.dtype, copy=False)
+        return LogSoftmaxBackwardData.of(grad, *ctx.saved, ctx.dim)
+
+
+class LogSoftmaxBackwardData(RowOp):
+    """g - exp(y) sum of g, y the result"""
+
+    slots = 2
+
+    @staticmethod
+    def value(grad, out, dim):
+        g = single(grad)
+        return (g - np.exp(single(out)) * kernels.add_up(g, dim, True)).astype(out.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, y = ctx.saved
+        (dim,) = ctx.options
+        e = both.exp(y)
+        return grad - both.sum(grad * e, dim, True), -both.sum(g, dim, True) * e * grad
 
 
 # Element by element ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
+from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.ops._common import (
     computed,
@@ -48,7 +49,11 @@ class Add(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        return grad, (grad if ctx.alpha == 1 else grad.array * grad.array.dtype.type(ctx.alpha))
+        if not ctx.needs_input_grad[1]:
+            return grad
+        if ctx.alpha == -1:
+            return grad, -grad
+        return grad, (grad if ctx.alpha == 1 else grad * ctx.alpha)
 
 
 class Sub(Add):
@@ -65,7 +70,7 @@ class Rsub(Op, node_name="RsubBackward1"):
 
     @staticmethod
     def backward(ctx, grad):
-        return -grad.array
+        return -grad
 
 
 def _factors(a: Tensor, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -88,19 +93,18 @@ class Mul(Op):
         keep_b = b if isinstance(b, Tensor) and ctx.needs_input_grad[0] else None
         if True in ctx.needs_input_grad[:2]:
             ctx.save_for_backward(keep_a, keep_b)
-        ctx.number = None if isinstance(b, Tensor) else b
+        ctx.number = None if isinstance(b, Tensor) else _plain(b)
         x, y = _factors(a, b, kind)
         return (x * y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = ctx.saved_tensors or (None, None)
-        g = grad.array
+        a, b = ctx.saved or (None, None)
         to_a = to_b = None
         if ctx.needs_input_grad[0]:
-            to_a = g * (b.array if b is not None else g.dtype.type(ctx.number))
+            to_a = grad * (ctx.number if b is None else b)
         if ctx.needs_input_grad[1]:
-            to_b = g * a.array
+            to_b = grad * a
         return to_a, to_b
 
 
@@ -115,17 +119,16 @@ class Div(Op):
         keep_a = a if ctx.needs_input_grad[1] else None
         keep_b = b if isinstance(b, Tensor) and any(ctx.needs_input_grad[:2]) else None
         ctx.save_for_backward(keep_a, keep_b)
-        ctx.number = None if isinstance(b, Tensor) else b
+        ctx.number = None if isinstance(b, Tensor) else _plain(b)
         x, y = _factors(a, b, kind)
         return (x / y).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = ctx.saved_tensors
-        g = grad.array
-        divisor = b.array if b is not None else g.dtype.type(ctx.number)
-        to_a = g / divisor
-        to_b = -to_a * (a.array / divisor) if ctx.needs_input_grad[1] else None
+        a, b = ctx.saved
+        divisor = ctx.number if b is None else b
+        to_a = grad / divisor if ctx.needs_input_grad[0] else None
+        to_b = -grad * (a / divisor / divisor) if ctx.needs_input_grad[1] else None
         return to_a, to_b
 
 
@@ -138,7 +141,7 @@ class Neg(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        return -grad.array
+        return -grad
 
 
 class Pow(Op):
@@ -148,17 +151,15 @@ class Pow(Op):
 
     @staticmethod
     def forward(ctx, a, exponent, kind):
-        ctx.exponent = exponent
+        ctx.exponent = _plain(exponent)
         ctx.save_for_backward(a)
         return _power(operand(a, kind), fitting(exponent, kind))
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
+        (a,) = ctx.saved
         n = ctx.exponent
-        if n == 0:
-            return np.zeros_like(grad.array)
-        return grad.array * (a.array.dtype.type(n) * a.array ** a.array.dtype.type(n - 1))
+        return both.zeros_like(grad) if n == 0 else grad * (a ** (n - 1) * n)
 
 
 class PowTensor(Op, node_name="PowBackward1"):
@@ -174,10 +175,12 @@ class PowTensor(Op, node_name="PowBackward1"):
 
     @staticmethod
     def backward(ctx, grad):
-        a, b, out = (t.array for t in ctx.saved_tensors)
-        g = grad.array
-        to_a = np.where(b == 0, 0, g * (b * a ** (b - 1))).astype(g.dtype, copy=False)
-        to_b = np.where((a == 0) & (b >= 0), 0, g * (out * np.log(a))).astype(g.dtype, copy=False)
+        a, b, out = ctx.saved
+        to_a = to_b = None
+        if ctx.needs_input_grad[0]:
+            to_a = both.where(b == 0, 0.0, grad * (b * a ** (b - 1)))
+        if ctx.needs_input_grad[1]:
+            to_b = grad * both.where((a == 0) & (b >= 0), 0.0, out * both.log(a))
         return to_a, to_b
 
 
@@ -188,16 +191,26 @@ class PowOfNumber(Op, node_name="PowBackward2"):
 
     @staticmethod
     def forward(ctx, b, number, kind):
-        ctx.number = number
+        ctx.number = _plain(number)
         out = Tensor.wrap(_power(*operands(number, b, kind)).astype(kind, copy=False))
         ctx.save_for_backward(b, out)
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        b, out = (t.array for t in ctx.saved_tensors)
-        slope = grad.array * (out * np.log(out.dtype.type(ctx.number)))
-        return np.where(b >= 0, 0, slope).astype(out.dtype) if ctx.number == 0 else slope
+        b, out = ctx.saved
+        slope = out * _log(ctx.number)
+        return grad * (both.where(b >= 0, 0.0, slope) if ctx.number == 0 else slope)
+
+
+def _plain(number: Any) -> Any:
+    """A number of Python's, which takes the type of the array or tensor that it meets."""
+    return number.item() if isinstance(number, (np.generic, np.ndarray, Tensor)) else number
+
+
+def _log(number: Any) -> Any:
+    """The logarithm of a number, as NumPy has it: -inf of 0, NaN of a negative one."""
+    return np.log(number).item()
 
 
 def _power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -218,14 +231,14 @@ class Lerp(Op):
     @staticmethod
     def forward(ctx, a, b, weight):
         kind = a.array.dtype
-        ctx.weight = kind.type(weight)
+        ctx.weight = _plain(weight)
         x, y = operands(a, b, kind)
         w = x.dtype.type(weight)
         return (x + w * (y - x) if abs(w) < 0.5 else y - (y - x) * (1 - w)).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        return grad.array * (1 - ctx.weight), grad.array * ctx.weight
+        return grad * (1 - ctx.weight), grad * ctx.weight
 
 
 class Addcmul(Op):
@@ -237,15 +250,16 @@ class Addcmul(Op):
     def forward(ctx, a, b, c, value, kind):
         if True in ctx.needs_input_grad[1:]:
             ctx.save_for_backward(None, b if ctx.needs_input_grad[2] else None, c if ctx.needs_input_grad[1] else None)
-        ctx.value = value
+        ctx.factor = _plain(value)
         x, (y, z) = single(operand(a, kind)), operands(b, c, kind)
         return (x + operand(value, x.dtype) * y * z).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        _, b, c = ctx.saved_tensors or (None, None, None)
-        scaled = grad.array * grad.array.dtype.type(ctx.value)
-        return grad, None if c is None else scaled * c.array, None if b is None else scaled * b.array
+        _, b, c = ctx.saved or (None, None, None)
+        to_b = None if c is None else grad * (c * ctx.factor)
+        to_c = None if b is None else grad * (b * ctx.factor)
+        return grad, to_b, to_c
 
 
 class Addcdiv(Op):
@@ -256,15 +270,16 @@ class Addcdiv(Op):
     @staticmethod
     def forward(ctx, a, b, c, value, kind):
         ctx.save_for_backward(None, b if ctx.needs_input_grad[2] else None, c)
-        ctx.value = value
+        ctx.factor = _plain(value)
         x, (y, z) = single(operand(a, kind)), operands(b, c, kind)
         return (x + operand(value, x.dtype) * y / z).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        _, b, c = ctx.saved_tensors
-        to_b = grad.array * grad.array.dtype.type(ctx.value) / c.array
-        return grad, to_b, None if b is None else -to_b * b.array / c.array
+        _, b, c = ctx.saved
+        to_b = grad * (ctx.factor / c) if ctx.needs_input_grad[1] else None
+        to_c = None if b is None else -grad * (b * ctx.factor / (c * c))
+        return grad, to_b, to_c
 
 
 class Xlogy(Op):
@@ -275,14 +290,14 @@ class Xlogy(Op):
 
     @staticmethod
     def forward(ctx, a, b, kind):
+        ctx.kind = kind
         ctx.save_for_backward(*(t if isinstance(t, Tensor) else Tensor.wrap(operand(t, kind)) for t in (a, b)))
         return _xlogy(*operands(a, b, kind)).astype(kind, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        g = grad.array
-        return np.where((a == 0) & (b <= 0), 0, _xlogy(g, b)), g * a / b
+        a, b = ctx.saved
+        return both.where((a == 0) & (b <= 0), 0.0, Xlogy.of(grad, b, ctx.kind)), grad * a / b
 
 
 def _xlogy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -307,7 +322,7 @@ class DivRounded(Op, node_name="DivBackward2"):
 
     @staticmethod
     def backward(ctx, grad):
-        return tuple(np.zeros(shape, grad.array.dtype) for shape in ctx.shapes)
+        return tuple([both.zeros_like(grad, shape) for shape in ctx.shapes])
 
 
 class Remainder(Op):
@@ -319,8 +334,8 @@ class Remainder(Op):
     def forward(ctx, a, b, kind):
         x, y = operands(a, b, kind)
         if ctx.needs_input_grad[1]:
-            tensors = (t for t in (a, b) if isinstance(t, Tensor))
-            ctx.save_for_backward(*tensors, Tensor.wrap(np.floor_divide(x, y)))
+            ctx.save_for_backward(a if isinstance(a, Tensor) else None, b)
+            ctx.number = None if isinstance(a, Tensor) else _plain(a)
         out = np.remainder(x, y)
         if kind.kind == "f":  # a zero keeps the sign of a
             out = np.where(out == 0, np.copysign(out, x), out)
@@ -328,8 +343,10 @@ class Remainder(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        saved = ctx.saved_tensors
-        return grad, -grad.array * saved[-1].array if saved else None
+        if not ctx.needs_input_grad[1]:
+            return grad
+        a, b = ctx.saved
+        return grad, -grad * both.constant(np.floor_divide, ctx.number if a is None else a, b)
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------

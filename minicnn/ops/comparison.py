@@ -9,7 +9,8 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
-from minicnn.autograd.function import Op, RowOp
+from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd.function import OldRowOp as RowOp
 from minicnn.ops._common import (
     broadcast_shapes,
     fitting,

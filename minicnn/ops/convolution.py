@@ -5,6 +5,7 @@ Legend: `N C H W` input, `O KH KW` kernel, `SH SW` stride, `PH PW` padding, `DH 
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -14,6 +15,7 @@ from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
+from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.ops._common import Pair, Two, need_tensor, pair
 from minicnn.ops.padding import pad
@@ -37,17 +39,12 @@ class Convolution(Op):
         )
 
     @staticmethod
+    def value(x, weight, bias, *geometry):
+        return kernels.get("conv2d", x.dtype)(x, weight, bias, *geometry)
+
+    @staticmethod
     def backward(ctx, grad):
-        x, weight = (t.array for t in ctx.saved_tensors)
-        g = grad.array
-        to_x = to_weight = to_bias = None
-        if ctx.needs_input_grad[0]:
-            to_x = kernels.get("conv2d_grad_input", g.dtype)(g, weight, x.shape, *ctx.geometry)
-        if ctx.needs_input_grad[1]:
-            to_weight = kernels.get("conv2d_grad_weight", g.dtype)(g, x, weight.shape, *ctx.geometry)
-        if ctx.needs_input_grad[2]:
-            to_bias = kernels.add_up(g, (0, 2, 3))
-        return to_x, to_weight, to_bias
+        return ConvolutionBackward.of(grad, *ctx.saved, ctx.needs_input_grad[:3], False, *ctx.geometry)
 
 
 class ConvTranspose(Op, node_name="ConvolutionBackward0"):
@@ -56,6 +53,7 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
     input (N, C, H, W), weight (C, O / groups, KH, KW), bias (O,) or None -> (N, O, OH, OW)
     """
 
+    saved_names = ("input", "weight")
     slots = 3
 
     @staticmethod
@@ -67,17 +65,65 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
 
     @staticmethod
     def backward(ctx, grad):
-        x, weight = (t.array for t in ctx.saved_tensors)
-        g = grad.array
+        return ConvolutionBackward.of(grad, *ctx.saved, ctx.needs_input_grad[:3], True, *ctx.geometry)
+
+
+class ConvolutionBackward(Op):
+    """The gradients of a convolution, or of its transpose, that are wanted: of input, weight and bias.
+
+    Image I, weight W and output S of a convolution make one number, the sum of S conv(I, W), that is linear in each of the
+    three. Its derivatives with respect to them are a transposed convolution, the weight's gradient and a convolution, and
+    the derivatives of these are the same three again.
+    """
+
+    slots = 3
+
+    @staticmethod
+    def value(grad, x, weight, wanted, transposed, *geometry):
         to_x = to_weight = to_bias = None
-        if ctx.needs_input_grad[0]:
+        if wanted[0] and not transposed:
+            to_x = kernels.get("conv2d_grad_input", grad.dtype)(grad, weight, x.shape, *geometry)
+        elif wanted[0]:
             # with an output_padding of a stride or more there are windows behind those of the input
-            to_x = kernels.get("conv2d", g.dtype)(g, weight, None, *ctx.geometry)[:, :, : x.shape[2], : x.shape[3]]
-        if ctx.needs_input_grad[1]:
-            to_weight = kernels.get("conv2d_grad_weight", x.dtype)(x, g, weight.shape, *ctx.geometry)
-        if ctx.needs_input_grad[2]:
-            to_bias = kernels.add_up(g, (0, 2, 3))
+            to_x = kernels.get("conv2d", grad.dtype)(grad, weight, None, *geometry)[:, :, : x.shape[2], : x.shape[3]]
+        if wanted[1]:
+            of_output, image = (x, grad) if transposed else (grad, x)
+            to_weight = kernels.get("conv2d_grad_weight", grad.dtype)(of_output, image, weight.shape, *geometry)
+        if wanted[2]:
+            to_bias = kernels.add_up(grad, (0, 2, 3))
         return to_x, to_weight, to_bias
+
+    @classmethod
+    def forward(cls, ctx, *args):
+        ctx.set_materialize_grads(False)
+        return super().forward(ctx, *args)
+
+    @staticmethod
+    def backward(ctx, of_x, of_weight, of_bias):
+        grad, x, weight = ctx.saved
+        _, transposed, *geometry = ctx.options
+        to_x = to_weight = None
+        to_grad = []  # summands
+        if of_x is not None:
+            to_grad.append(_convolved(of_x, weight, grad, transposed, geometry))
+            if ctx.needs_input_grad[2]:
+                _, to_weight, _ = ConvolutionBackward.of(
+                    grad, of_x, weight, (False, True, False), transposed, *geometry
+                )
+        if of_weight is not None:
+            to_grad.append(_convolved(x, of_weight, grad, transposed, geometry))
+            if ctx.needs_input_grad[1]:
+                to_x, _, _ = ConvolutionBackward.of(grad, x, of_weight, (True, False, False), transposed, *geometry)
+        if of_bias is not None:
+            to_grad.append(both.expand(both.reshape(of_bias, (1, -1, 1, 1)), grad.shape))
+        return functools.reduce(operator.add, to_grad), to_x, to_weight
+
+
+def _convolved(x: Any, weight: Any, out: Any, transposed: bool, geometry: list) -> Any:
+    """The convolution of these, or the transposed one, in the shape of `out`."""
+    if transposed:
+        return ConvTranspose.of(x, weight, None, out.shape, *geometry)
+    return Convolution.of(x, weight, None, *geometry)
 
 
 def conv2d(
@@ -272,7 +318,7 @@ class Im2Col(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        return _col2im(grad.array, ctx.shape, *ctx.geometry)
+        return Col2Im.of(grad, ctx.shape, *ctx.geometry)
 
 
 class Col2Im(Op):
@@ -285,9 +331,7 @@ class Col2Im(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        windows = _windows(_padded(grad.array, ctx.geometry[2]), *ctx.geometry)
-        N, C, KH, KW, OH, OW = windows.shape
-        return windows.reshape(N, C * KH * KW, OH * OW)
+        return Im2Col.of(grad, *ctx.geometry)
 
 
 def _padded(x: np.ndarray, padding: Two) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import Op, RowOp
+from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd.function import OldRowOp as RowOp
 from minicnn.ops._common import check_expand, fitting, operand, promote, wrap_dim, wrap_dims
 from minicnn.ops.elementwise import to_dtype
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
+from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, number, operand, result_type
 
@@ -42,14 +44,19 @@ class Clamp(Op, node_name="ClampBackward1"):
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        inside = np.ones(a.array.shape, bool)
-        above, below = (np.greater, np.less) if since(2, 14) else (np.greater_equal, np.less_equal)
-        if ctx.low is not None:
-            inside &= above(a.array, ctx.low)
-        if ctx.high is not None:
-            inside &= below(a.array, ctx.high)
-        return np.where(inside, grad.array, grad.array.dtype.type(0))
+        (a,) = ctx.saved
+        return both.where(both.constant(_inside, a, ctx.low, ctx.high), grad, 0.0)
+
+
+def _inside(x: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    """Where the gradient of `Clamp` passes."""
+    inside = np.ones(x.shape, bool)
+    above, below = (np.greater, np.less) if since(2, 14) else (np.greater_equal, np.less_equal)
+    if low is not None:
+        inside &= above(x, low)
+    if high is not None:
+        inside &= below(x, high)
+    return inside
 
 
 class ClampMin(Clamp):
@@ -73,15 +80,16 @@ class ClampTensor(Op, node_name="ClampBackward0"):
 
     @staticmethod
     def backward(ctx, grad):
-        x, low, high = (t if t is None else t.array for t in ctx.saved_tensors)
-        g, nothing = grad.array, grad.array.dtype.type(0)
+        x, low, high = ctx.saved
         if since(2, 14):
-            return tuple(g * share.astype(g.dtype) for share in _shares(x, low, high))
-        low, high = -np.inf if low is None else low, np.inf if high is None else high
-        inside = (low <= x) & (x <= high)
-        to_low = (x < low) & (low < high)
-        to_high = (x > high) | (high < low)
-        return tuple(np.where(chosen, g, nothing) for chosen in (inside, to_low, to_high))
+            return tuple([grad * both.cast(share, grad) for share in both.constant(_shares, x, low, high)])
+        return tuple([both.where(chosen, grad, 0.0) for chosen in both.constant(_chosen, x, low, high)])
+
+
+def _chosen(x: np.ndarray, low: Any, high: Any) -> tuple[np.ndarray, ...]:
+    """Where x, low and high get the gradient, up to 2.13."""
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    return (low <= x) & (x <= high), (x < low) & (low < high), (x > high) | (high < low)
 
 
 def _shares(x: np.ndarray, low: Any, high: Any) -> tuple[np.ndarray, ...]:
@@ -103,21 +111,32 @@ class ClampMaxTensor(ClampTensor, node_name="ClampMaxBackward1"):
 
 
 class Unary(Op):
-    """`value` of one argument; its gradient is g times `slope`. Each subclass gives these two functions of an array."""
+    """`function` of an array; the gradient is g times `slope`, a formula of the argument. Each subclass gives these two."""
 
     saved_names = ("self",)
-    value: Any
+    function: Any
     slope: Any
 
     @classmethod
     def forward(cls, ctx, a):
         ctx.save_for_backward(a)
-        return cls.value(_float_array(a))
+        return cls.function(_float_array(a))
 
     @classmethod
     def backward(cls, ctx, grad):
-        (a,) = ctx.saved_tensors
-        return (grad.array * cls.slope(a.array)).astype(grad.array.dtype, copy=False)
+        (a,) = ctx.saved
+        return grad * cls.slope(a)
+
+
+class UnaryByDivisor(Unary):
+    """The same, with a formula that the gradient is divided by."""
+
+    divisor: Any
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        (a,) = ctx.saved
+        return grad / cls.divisor(a)
 
 
 class UnaryByResult(Unary):
@@ -127,7 +146,7 @@ class UnaryByResult(Unary):
 
     @classmethod
     def forward(cls, ctx, a):
-        out = Tensor.wrap(cls.value(_float_array(a)))
+        out = Tensor.wrap(cls.function(_float_array(a)))
         ctx.save_for_backward(out)
         return out
 
@@ -140,96 +159,96 @@ def _exp(x: np.ndarray) -> np.ndarray:
 class Exp(UnaryByResult):
     """e^a; the slope is the result"""
 
-    value = staticmethod(_exp)
+    function = staticmethod(_exp)
     slope = staticmethod(lambda out: out)
 
 
 class Expm1(UnaryByResult):
     """e^a - 1"""
 
-    value = np.expm1
+    function = np.expm1
     slope = staticmethod(lambda out: out + 1)
 
 
 class Sqrt(UnaryByResult):
     """sqrt(a); the slope is infinite at 0"""
 
-    value = np.sqrt
+    function = np.sqrt
 
     @staticmethod
     def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return grad.array / (2 * out.array)
+        (out,) = ctx.saved
+        return grad / (2 * out)
 
 
 class Rsqrt(UnaryByResult):
     """1 / sqrt(a)"""
 
-    value = staticmethod(lambda x: 1 / np.sqrt(x))
-    slope = staticmethod(lambda out: out.dtype.type(-0.5) * out**3)
+    function = staticmethod(lambda x: 1 / np.sqrt(x))
+    slope = staticmethod(lambda out: -0.5 * out**3)
 
 
 class Reciprocal(UnaryByResult):
     """1 / a"""
 
-    value = staticmethod(lambda x: 1 / x)
-    slope = staticmethod(lambda out: -out * out)
+    function = staticmethod(lambda x: 1 / x)
+    slope = staticmethod(lambda out: -(out * out))
 
 
 class Tan(UnaryByResult):
     """tan a"""
 
-    value = np.tan
-    slope = staticmethod(lambda out: 1 + out * out)
+    function = np.tan
+    slope = staticmethod(lambda out: out**2 + 1)
 
 
-class Log(Unary):
+class Log(UnaryByDivisor):
     """log a"""
 
-    value = np.log
-    slope = staticmethod(lambda x: 1 / x)
+    function = np.log
+    divisor = staticmethod(lambda x: x)
 
 
-class Log10(Unary):
+class Log10(UnaryByDivisor):
     """log a to base 10"""
 
-    value = np.log10
-    slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(10))))
+    function = np.log10
+    divisor = staticmethod(lambda x: x * math.log(10))
 
 
-class Log2(Unary):
+class Log2(UnaryByDivisor):
     """log a to base 2"""
 
-    value = np.log2
-    slope = staticmethod(lambda x: 1 / (x * x.dtype.type(np.log(2))))
+    function = np.log2
+    divisor = staticmethod(lambda x: x * math.log(2))
 
 
-class Log1P(Unary):
+class Log1P(UnaryByDivisor):
     """log(1 + a)"""
 
-    value = np.log1p
-    slope = staticmethod(lambda x: 1 / (1 + x))
+    function = np.log1p
+    divisor = staticmethod(lambda x: x + 1)
 
 
 class Sin(Unary):
     """sin a"""
 
-    value = np.sin
-    slope = np.cos
+    function = np.sin
+    slope = staticmethod(both.cos)
 
 
 class Cos(Unary):
     """cos a"""
 
-    value = np.cos
-    slope = staticmethod(lambda x: -np.sin(x))
+    function = np.cos
+    slope = staticmethod(lambda x: -both.sin(x))
 
 
-class Atan(Unary):
+class Atan(UnaryByDivisor):
     """The angle whose tangent is a"""
 
-    value = np.arctan
-    slope = staticmethod(lambda x: 1 / (1 + x * x))
+    function = np.arctan
+    divisor = staticmethod(lambda x: x * x + 1)
 
 
 class Abs(Op):
@@ -244,8 +263,8 @@ class Abs(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        return grad.array * sign_array(a.array)
+        (a,) = ctx.saved
+        return grad * both.constant(sign_array, a)
 
 
 def sign_array(x: np.ndarray) -> np.ndarray:
@@ -254,41 +273,41 @@ def sign_array(x: np.ndarray) -> np.ndarray:
 
 
 class _Step(Op):
-    """A function that is flat wherever it is smooth: its gradient is 0. Each subclass gives its `value`."""
+    """A `function` of an array that is flat wherever it is smooth: its gradient is 0. Each subclass gives it."""
 
-    value: Any
+    function: Any
 
     @classmethod
     def forward(cls, ctx, a):
-        return cls.value(a.array)
+        return cls.function(a.array)
 
     @staticmethod
     def backward(ctx, grad):
-        return np.zeros_like(grad.array)
+        return both.zeros_like(grad)
 
 
 class Sign(_Step):
     """-1, 0 or 1"""
 
-    value = staticmethod(sign_array)
+    function = staticmethod(sign_array)
 
 
 class Round(_Step):
     """The nearest integer, halves to the even one"""
 
-    value = staticmethod(np.round)
+    function = staticmethod(np.round)
 
 
 class Floor(_Step):
     """The integer below"""
 
-    value = np.floor
+    function = np.floor
 
 
 class Ceil(_Step):
     """The integer above"""
 
-    value = np.ceil
+    function = np.ceil
 
 
 class ToCopy(Op):

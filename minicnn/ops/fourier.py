@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import OldOp as Op
 from minicnn.ops.copying import stack
 
 __all__ = ["complex", "view_as_complex", "view_as_real"]

@@ -12,7 +12,8 @@ from minicnn._tensor import Tensor
 from minicnn._types import short_name, type_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import inplace
-from minicnn.autograd.function import Op, RowOp
+from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd.function import OldRowOp as RowOp
 from minicnn.ops import arithmetic, elementwise, shape
 from minicnn.ops._common import broadcast_shapes, fitting, need_tensor, wrap_dim
 from minicnn.ops.copying import Copy, clone

@@ -10,7 +10,7 @@ import numpy as np
 from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._types import short_name
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import OldOp as Op
 from minicnn.ops import arithmetic, shape
 from minicnn.ops._common import broadcast_shapes, check_expand, implemented, need_tensor
 

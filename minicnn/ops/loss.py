@@ -14,7 +14,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import CATEGORY, dtype, short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import grad_mode
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import OldOp as Op
 from minicnn.ops import activation, arithmetic
 from minicnn.ops._common import broadcast_shapes, implemented, mean_of, need_tensor, number, result_type
 

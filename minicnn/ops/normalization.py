@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import OldOp as Op
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.ops._common import mean_of, need_tensor, number
 

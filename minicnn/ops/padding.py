@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import OldOp as Op
 from minicnn.ops._common import fitting, need_tensor, number
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import OldOp as Op
 from minicnn.ops._common import Pair, Two, need_tensor, pair
 from minicnn.ops.reduction import mean
 

@@ -13,7 +13,10 @@ import numpy as np
 from minicnn import kernels
 from minicnn._tensor import Dims, Tensor
 from minicnn._types import short_name
-from minicnn.autograd.function import Op, RowOp
+from minicnn.autograd import both
+from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd.function import OldRowOp as RowOp
+from minicnn.autograd.function import RowOp as ConvertedRowOp
 from minicnn.ops import comparison, elementwise
 from minicnn.ops._common import count, floating, implemented, mean_of, number, product_of, wrap_dim, wrap_dims
 
@@ -46,7 +49,7 @@ def _spread(reduced: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.nda
     return reduced if keepdim or not dims else np.expand_dims(reduced, dims)
 
 
-class Sum(RowOp, node_name="SumBackward1"):
+class Sum(ConvertedRowOp, node_name="SumBackward1"):
     """Sum over dims: every summand gets the gradient of its sum."""
 
     @staticmethod
@@ -56,7 +59,7 @@ class Sum(RowOp, node_name="SumBackward1"):
 
     @staticmethod
     def backward(ctx, grad):
-        return np.broadcast_to(_spread(grad.array, ctx.dims, ctx.keepdim), ctx.shape)
+        return both.expand(grad if ctx.keepdim else both.unsqueeze(grad, ctx.dims), ctx.shape)
 
 
 class SumAll(Sum, node_name="SumBackward0"):

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import Op, ViewOp
+from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd.function import OldViewOp as ViewOp
 from minicnn.ops._common import check_expand, wrap_dim, wrap_dims
 from minicnn.ops.copying import clone
 

@@ -7,7 +7,8 @@ import operator
 import numpy as np
 
 from minicnn._tensor import Dims, Tensor
-from minicnn.autograd.function import Op, RowOp
+from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd.function import OldRowOp as RowOp
 from minicnn.ops._common import implemented, number, wide, wrap_dim, wrap_dims
 from minicnn.ops.reduction import ValuesIndices, values_indices
 

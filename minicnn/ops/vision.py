@@ -12,7 +12,7 @@ import numpy as np
 from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import OldOp as Op
 from minicnn.ops import pooling
 from minicnn.ops._common import need_tensor, number
 

@@ -1,0 +1,110 @@
+"""Functions of arrays and of tensors alike, for what operators cannot say.
+
+The formula of a `backward` is written once, in operators and in these. In an ordinary pass it is given arrays, and these are
+NumPy's functions; in a pass that is recorded (`create_graph=True`) it is given tensors, and these are the library's
+operations, which leave a graph behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn import _tensor, kernels
+from minicnn._tensor import Tensor
+
+Both = Any  # an array or a tensor
+
+
+def exp(x: Both) -> Both:
+    """e^x"""
+    return x.exp() if isinstance(x, Tensor) else np.exp(x)
+
+
+def log(x: Both) -> Both:
+    """The natural logarithm."""
+    return x.log() if isinstance(x, Tensor) else np.log(x)
+
+
+def sin(x: Both) -> Both:
+    """The sine."""
+    return x.sin() if isinstance(x, Tensor) else np.sin(x)
+
+
+def cos(x: Both) -> Both:
+    """The cosine."""
+    return x.cos() if isinstance(x, Tensor) else np.cos(x)
+
+
+def where(mask: Both, x: Any, y: Any) -> Both:
+    """x where the mask is true, y elsewhere; one of them may be a number."""
+    return _tensor.ops.where(mask, x, y) if isinstance(mask, Tensor) else np.where(mask, x, y)
+
+
+def zeros_like(x: Both, shape: Sequence[int] | None = None) -> Both:
+    """Zeros of its type, and of its shape or another one."""
+    if isinstance(x, Tensor):
+        return Tensor.wrap(zeros_like(x.array, shape))
+    return np.zeros(x.shape if shape is None else shape, x.dtype)
+
+
+def tanh(x: Both) -> Both:
+    """The hyperbolic tangent."""
+    return x.tanh() if isinstance(x, Tensor) else np.tanh(x)
+
+
+def cast(x: Both, like: Both) -> Both:
+    """The same numbers in the type of another."""
+    if isinstance(x, Tensor):
+        return _tensor.ops.to_dtype(x, like.array.dtype)
+    return x.astype(like.dtype, copy=False)
+
+
+def constant(function: Any, *arguments: Both) -> Both:
+    """What a function of arrays makes of these, as a constant of the formula: masks, counts, and what has no slope."""
+    if not any(isinstance(value, Tensor) for value in arguments):
+        return function(*arguments)
+    result = function(*[value.array if isinstance(value, Tensor) else value for value in arguments])
+    return tuple([Tensor.wrap(array) for array in result]) if isinstance(result, tuple) else Tensor.wrap(result)
+
+
+def sum(x: Both, dims: tuple[int, ...], keepdim: bool = False) -> Both:
+    """The sum over these dimensions."""
+    return x.sum(dims, keepdim) if isinstance(x, Tensor) else kernels.add_up(x, dims, keepdim)
+
+
+def reshape(x: Both, shape: Sequence[int]) -> Both:
+    """The same elements in another shape."""
+    return x.reshape(shape)
+
+
+def expand(x: Both, shape: Sequence[int]) -> Both:
+    """Dimensions of length 1 repeated to this shape, without a copy."""
+    return x.expand(shape) if isinstance(x, Tensor) else np.broadcast_to(x, shape)
+
+
+def unsqueeze(x: Both, dims: tuple[int, ...]) -> Both:
+    """With dimensions of length 1 put in, at these places of the result, which are in ascending order."""
+    if not isinstance(x, Tensor):
+        return np.expand_dims(x, dims) if dims else x
+    for dim in dims:
+        x = x.unsqueeze(dim)
+    return x
+
+
+def sum_to(x: Both, shape: tuple[int, ...]) -> Both:
+    """Undo broadcasting: sum over the dimensions along which `shape` was stretched. ValueError if it was not."""
+    if x.shape == shape:
+        return x
+    extra = x.ndim - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, x.shape[extra:], strict=True)):
+        raise ValueError(f"{tuple(x.shape)} was not broadcast from {shape}")
+    dims = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and x.shape[extra + i] != 1)
+    if not isinstance(x, Tensor):
+        return kernels.add_up(x, dims, dtype=x.dtype).reshape(shape)
+    if not shape:
+        return x.sum()
+    summed = x.sum(dims, True)
+    return summed.view(shape) if extra else summed

@@ -1,0 +1,117 @@
+"""Second derivatives of everything: PyTorch's are the judge, and differences of the first ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import test_layer_table
+import torch
+from compare import Input, Outcome, compare, flatten, is_tensor, normal, numbers, seed_of
+from test_ops import TABLE
+
+import minicnn
+from minicnn.autograd.gradcheck import gradgradcheck
+
+# The rows whose operations have no second derivative yet, one a line. It only shrinks: a row in it that passes fails.
+MISSING = set(Path(__file__).with_name("second_missing.txt").read_text(encoding="utf-8").splitlines())
+CASES: dict[str, Any] = {row.name: row for row in TABLE if "float64" in row.dtypes}
+for case in test_layer_table.LAYERS:
+    shape = case.inputs[0] if isinstance(case.inputs[0], tuple) else "as given"
+    name = f"{case.name} {'eval ' if case.evaluate else ''}{shape}".replace("\n", " ")
+    CASES[name if name not in CASES else f"{name} again"] = case
+assert len(CASES) == len([row for row in TABLE if "float64" in row.dtypes]) + len(test_layer_table.LAYERS)
+
+
+def prepared(case: Any, lib: Any, rng: np.random.Generator) -> tuple[Any, list[Any]]:
+    """(a function that returns a list of tensors, what it is called with: inputs, and a layer's parameters behind them)."""
+    module = test_layer_table.built(case, lib, "float64", rng) if isinstance(case, test_layer_table.Layer) else None
+    leaves = []
+    for given in case.inputs:
+        given = given if isinstance(given, Input) else normal(*given)
+        leaf = lib.from_numpy(given.array(rng, "float64"))
+        leaves.append(leaf.requires_grad_() if given.requires_grad and "float" in str(leaf.dtype) else leaf)
+    n = len(leaves)
+
+    def function(*args: Any) -> list[Any]:
+        if module is None:
+            result = case.function(lib, *args)
+        else:  # a leaf must not be written in place
+            result = module(*[leaf * 1 if leaf.requires_grad else leaf for leaf in args[:n]])
+        return [y for y in flatten(result) if is_tensor(y)]
+
+    return function, leaves if module is None else [*leaves, *module.parameters()]
+
+
+def second(case: Any, lib: Any) -> Outcome:
+    """The first derivatives, in a pass that is recorded, and the derivatives of a number made of them."""
+    rng = np.random.default_rng(seed_of(case.name))
+    function, leaves = prepared(case, lib, rng)
+
+    def random(tensor: Any) -> Any:
+        return lib.from_numpy(np.asarray(rng.standard_normal(tuple(tensor.shape)), str(tensor.dtype)[6:]))
+
+    outputs = [y for y in function(*leaves) if y.requires_grad]
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    arrays: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    if not outputs:
+        return Outcome(arrays, facts)
+    weights = [random(y).requires_grad_() for y in outputs]
+    try:
+        first = lib.autograd.grad(outputs, wanted, weights, create_graph=True, allow_unused=True)
+        numbers_of = [(g, random(g)) for g in first if g is not None]
+        made = [(g * r).sum() for g, r in numbers_of if g.requires_grad]
+        asked = [*wanted, *weights]
+        found = lib.autograd.grad(made, asked, allow_unused=True) if made else [None] * len(asked)
+    except RuntimeError as error:
+        return Outcome({}, {"error": str(error)})
+    for k, g in enumerate(first):
+        facts[f"gradient {k}"] = None if g is None else kind_of(g.grad_fn)
+        if g is not None:
+            arrays[f"gradient {k}"] = values(g, lib)
+    for k, (x, g) in enumerate(zip(asked, found, strict=True)):
+        arrays[f"second derivative {k}"] = np.zeros(tuple(x.shape)) if g is None else values(g, lib)
+    return Outcome(arrays, facts)
+
+
+def values(gradient: Any, lib: Any) -> np.ndarray:
+    """Its numbers. Some of PyTorch's are zeros without memory until they are added to something."""
+    return numbers(gradient + lib.zeros((), dtype=gradient.dtype))
+
+
+def kind_of(node: Any) -> str:
+    """The name of an operation that only a second pass has; of others, whether there is a node."""
+    name = type(node).__name__
+    return name if node is None or name.endswith("BackwardBackward0") or name == "NotImplemented" else "a node"
+
+
+@pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")
+@pytest.mark.parametrize("name", CASES, ids=str)
+def test_second_derivatives_are_torchs(name):
+    case = CASES[name]
+    try:
+        compare(second(case, minicnn), second(case, torch), case.loose.get("float64", 1))
+    except Exception:
+        if name not in MISSING:
+            raise
+        return
+    assert name not in MISSING, "it has its second derivative: take it out of second_missing.txt"
+
+
+@pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")
+@pytest.mark.parametrize("name", [name for name in CASES if name not in MISSING], ids=str)
+def test_second_derivatives_are_differences_of_the_first(name):
+    """Where PyTorch's own check passes: not at ties, zeros and bounds."""
+    case = CASES[name]
+    function, leaves = prepared(case, minicnn, np.random.default_rng(seed_of(name)))
+    if not any(y.requires_grad for y in function(*leaves)):
+        return
+    try:
+        gradgradcheck(function, leaves)
+    except RuntimeError:
+        theirs, leaves = prepared(case, torch, np.random.default_rng(seed_of(name)))
+        with pytest.raises(RuntimeError):
+            torch.autograd.gradgradcheck(lambda *args: tuple(y for y in theirs(*args) if y.requires_grad), leaves)
