@@ -114,7 +114,7 @@ SORTING = [
 
 STATISTICS = [
     Row(f"{name}{kind}", fn(name, *args, **options), [(3, 4, 5)])
-    for name in ["var", "std"]
+    for name in ["var", "std", "var_mean", "std_mean"]
     for kind, args, options in [
         ("", (), {}),
         (" dim", (1,), {}),
@@ -126,6 +126,17 @@ STATISTICS = [
 ] + [
     Row("std of constant numbers", fn("std"), [exactly([2.0, 2.0, 2.0])]),
     Row("std of pairs, one constant", fn("std", 1), [exactly([[1.0, 1.0], [1.0, 3.0]])]),
+    Row("std_mean of pairs, one constant", fn("std_mean", 1), [exactly([[1.0, 1.0], [1.0, 3.0]])]),
+    Row("var_mean, the mean alone", lambda lib, x: lib.var_mean(x, 1)[1], [(3, 4)]),
+    Row("std_mean, the deviation alone", lambda lib, x: lib.std_mean(x, 1)[0], [(3, 4)]),
+    *[
+        Row(
+            f"{name} of complex numbers",
+            lambda lib, x, name=name: getattr(lib, name)(lib.view_as_complex(x), 1),
+            [(3, 4, 2)],
+        )
+        for name in ["var", "std", "var_mean", "std_mean"]
+    ],
     Row("norm", method("norm"), [(3, 4)]),
     Row("norm function", fn("norm"), [(3, 4)]),
     Row("norm dim", method("norm", dim=1), [(3, 4)]),

@@ -22,7 +22,7 @@ from minicnn.ops._common import count, floating, implemented, mean_of, number, p
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "median", "min", "nansum", "norm",
-    "prod", "std", "sum", "var",
+    "prod", "std", "std_mean", "sum", "var", "var_mean",
 ]  # fmt: skip
 
 
@@ -239,7 +239,7 @@ class Var(RowOp):
     def forward(ctx, a, dims, correction, keepdim):
         ctx.dims, ctx.keepdim, ctx.correction = dims, keepdim, correction
         ctx.save_for_backward(a)
-        return _variance(a.array, dims, correction, keepdim).astype(a.array.dtype)
+        return _variance(a.array, dims, correction, keepdim).astype(a.array.real.dtype)
 
     @staticmethod
     def backward(ctx, grad):
@@ -256,7 +256,7 @@ class Std(RowOp):
     @staticmethod
     def forward(ctx, a, dims, correction, keepdim):
         ctx.dims, ctx.keepdim, ctx.correction = dims, keepdim, correction
-        out = Tensor.wrap(np.sqrt(_variance(a.array, dims, correction, keepdim)).astype(a.array.dtype))
+        out = Tensor.wrap(np.sqrt(_variance(a.array, dims, correction, keepdim)).astype(a.array.real.dtype))
         ctx.save_for_backward(a, out)
         return out
 
@@ -272,6 +272,28 @@ def _variance(array: np.ndarray, dims: tuple[int, ...], correction: float, keepd
     """The variance over dims in float64."""
     total = kernels.add_up(np.square(np.abs(array - mean_of(array, dims, True))), dims, keepdim)
     return total / np.float64(builtins.max(count(array, dims) - correction, 0))
+
+
+class VarMean(RowOp):
+    """The variance and the mean beside it."""
+
+    first: type[Op] = Var
+
+    @classmethod
+    def forward(cls, ctx, a, dims, correction, keepdim):
+        first = cls.first.forward(ctx, a, dims, correction, keepdim)
+        return first, mean_of(a.array, dims, keepdim, a.array.dtype)
+
+    @classmethod
+    def backward(cls, ctx, grad, to_mean):
+        share = _spread(to_mean.array, ctx.dims, ctx.keepdim) / np.float64(count(ctx.saved_tensors[0].array, ctx.dims))
+        return cls.first.backward(ctx, grad) + share
+
+
+class StdMean(VarMean):
+    """The square root of the variance and the mean beside it."""
+
+    first = Std
 
 
 class LinalgVectorNorm(RowOp):
@@ -462,13 +484,33 @@ def std(
     return _deviation(Std, input, dim, unbiased, keepdim, correction)
 
 
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """(variance, mean) over `dim`, or over all: what `var` and `mean` give. RuntimeError for integers."""
+    return _deviation(VarMean, input, dim, unbiased, keepdim, correction, "var_mean")
+
+
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """(standard deviation, mean) over `dim`, or over all: what `std` and `mean` give. RuntimeError for integers."""
+    return _deviation(StdMean, input, dim, unbiased, keepdim, correction, "std_mean")
+
+
 def _deviation(
-    op: type[Op], input: Tensor, dim: Any, unbiased: bool, keepdim: bool, correction: float | None
-) -> Tensor:
+    op: type[Op],
+    input: Tensor,
+    dim: Any,
+    unbiased: bool,
+    keepdim: bool,
+    correction: float | None,
+    name: str = "std and var",
+) -> Any:
     if isinstance(dim, bool):  # var(False): the first argument is `unbiased`
         dim, unbiased = None, dim
     if input.array.dtype.kind not in "fc":
-        raise RuntimeError("std and var only support floating point and complex dtypes")
+        raise RuntimeError(f"{name} only support floating point and complex dtypes")
     correction = float(unbiased) if correction is None else number(correction, "var", "correction")
     return op.apply(input, wrap_dims(dim, input.array.ndim), correction, keepdim)
 
