@@ -12,6 +12,7 @@ from minicnn.random import Generator, default_generator, manual_seed
 from minicnn._tensor import Tensor
 from minicnn._types import *
 from minicnn._types import bool_ as bool
+from minicnn.kernels import get_num_threads, set_num_threads
 from minicnn.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from minicnn.autograd.grad_mode import is_grad_enabled, is_inference_mode_enabled
 from minicnn.ops.activation import *

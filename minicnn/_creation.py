@@ -8,72 +8,49 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import ops
+from minicnn import _memory, ops
 from minicnn import random as _random
 from minicnn._tensor import Tensor, _drawn, _numbers
-from minicnn._types import check_device, dtype, float32, int64, uint8
+from minicnn._types import (
+    bool_,
+    check_device,
+    contiguous_format,
+    dtype,
+    float16,
+    float32,
+    float64,
+    get_default_device,
+    int8,
+    int16,
+    int32,
+    int64,
+    memory_format,
+    preserve_format,
+    set_default_dtype,
+    uint8,
+)
+from minicnn._warnings import warn_user
+from minicnn.ops.making import array_of, finished, legacy, lengths_of
 
 __all__ = [
-    "ByteTensor", "FloatTensor", "LongTensor", "arange", "as_tensor", "asarray", "bernoulli", "empty", "empty_like",
-    "eye", "from_numpy", "full", "full_like", "is_tensor", "linspace", "logspace", "meshgrid", "multinomial",
-    "normal", "ones", "ones_like", "rand", "rand_like", "randint", "randn", "randn_like", "randperm", "tensor",
-    "zeros", "zeros_like",
+    "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
+    "ShortTensor", "arange", "as_tensor", "asarray", "bernoulli", "empty", "empty_like", "eye", "from_numpy", "full",
+    "full_like", "is_tensor", "linspace", "logspace", "meshgrid", "multinomial", "normal", "ones", "ones_like", "rand",
+    "rand_like", "randint", "randn", "randn_like", "randperm", "set_default_tensor_type", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
-
-
-def _finish(array: np.ndarray, kind: dtype | None, device: Any, requires_grad: bool) -> Tensor:
-    check_device(device)
-    tensor = Tensor.wrap(array if kind is None else array.astype(kind.numpy, copy=False))
-    if requires_grad:
-        if not tensor.dtype.is_floating_point and not tensor.dtype.is_complex:
-            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-        tensor.requires_grad = True
-    return tensor
-
-
-def _array(data: Any) -> np.ndarray:
-    """Numbers, nested lists, arrays or tensors as an array; Python floats become the default type."""
-    if isinstance(data, Tensor):
-        return data.array
-    if isinstance(data, (np.ndarray, np.generic)):
-        return np.asarray(data)
-    if isinstance(data, (list, tuple)) and any(isinstance(item, Tensor) for item in data):
-        return np.stack([_array(item) for item in data])
-    try:
-        array = np.array(data)
-    except ValueError as error:
-        raise ValueError(_ragged(data, 0) or str(error)) from None
-    if array.dtype.kind in "US":
-        raise (
-            TypeError("new(): invalid data type 'str'") if array.ndim == 0 else ValueError("too many dimensions 'str'")
-        )
-    if array.dtype.kind == "f":
-        return array.astype(ops.default_dtype())
-    if array.dtype.kind == "c":
-        return array.astype(np.result_type(ops.default_dtype(), np.complex64))
-    return array
-
-
-def _ragged(data: Any, depth: int) -> str:
-    """Where nested lists are of different lengths, in PyTorch's words."""
-    lengths = [len(item) for item in data if isinstance(item, (list, tuple))]
-    for length in lengths:
-        if length != lengths[0]:
-            return f"expected sequence of length {lengths[0]} at dim {depth + 1} (got {length})"
-    return next((found for item in data if lengths and (found := _ragged(item, depth + 1))), "")
 
 
 def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A copy of numbers, nested lists, an array or a tensor, of their shape. ValueError for lists of different lengths."""
-    return _finish(np.array(_array(data)), dtype, device, requires_grad)
+    return finished(np.array(array_of(data)), dtype, device, requires_grad)
 
 
 def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
     """The data as a tensor, without a copy where that is possible."""
-    check_device(device)
+    check_device(get_default_device() if device is None else device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    return _finish(_array(data), dtype, device, False)
+    return finished(array_of(data), dtype, device, False)
 
 
 asarray = as_tensor
@@ -101,33 +78,27 @@ def _float(kind: dtype | None) -> np.dtype:
     return kind.numpy if kind is not None else ops.default_dtype()
 
 
-def _shape(size: tuple, name: str) -> tuple:
-    """The lengths that were passed one by one or as one sequence. RuntimeError if one is negative."""
-    lengths = _numbers(size)
-    if any(isinstance(n, int) and n < 0 for n in lengths):
-        raise RuntimeError(
-            "zeros: Dimension size must be non-negative."
-            if name == "zeros"
-            else f"Trying to create tensor with negative dimension {min(lengths)}: {list(lengths)}"
-        )
-    return lengths
-
-
 def zeros(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of this shape. RuntimeError for a negative length."""
-    return _finish(np.zeros(_shape(size, "zeros"), _float(dtype)), None, device, requires_grad)
+    return finished(np.zeros(lengths_of(size, "zeros"), _float(dtype)), None, device, requires_grad)
 
 
 def ones(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of this shape. RuntimeError for a negative length."""
-    return _finish(np.ones(_shape(size, "ones"), _float(dtype)), None, device, requires_grad)
+    return finished(np.ones(lengths_of(size, "ones"), _float(dtype)), None, device, requires_grad)
 
 
 def empty(
     *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
-    """Undefined content of this shape. RuntimeError for a negative length."""
-    return _finish(np.empty(_shape(size, "empty"), _float(dtype)), None, device, requires_grad)
+    """Undefined content of this shape, in rows or in the format. RuntimeError for a negative length."""
+    format = contiguous_format if memory_format is None else memory_format
+    _memory.need_format(format, "empty")
+    if format is preserve_format:
+        raise RuntimeError("unsupported memory format Preserve")
+    lengths = lengths_of(size, "empty")
+    strides = _memory.strides_in(tuple(int(n) for n in lengths), format)
+    return finished(_memory.empty(lengths, _float(dtype), strides), None, device, requires_grad)
 
 
 def full(
@@ -136,12 +107,12 @@ def full(
     """One number everywhere, of shape `size`; its type decides unless `dtype` is given. RuntimeError if that does not hold it."""
     number = ops._common.number(fill_value, "full", "fill_value", 2)
     kind = ops._common.number_type(number) if dtype is None else dtype.numpy
-    return _finish(np.full(size, ops._common.fitting(number, kind)), None, device, requires_grad)
+    return finished(np.full(size, ops._common.fitting(number, kind)), None, device, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
     """(n, m), or (n, n): ones on the diagonal, else zeros."""
-    return _finish(np.eye(n, m, dtype=_float(dtype)), None, None, requires_grad)
+    return finished(np.eye(n, m, dtype=_float(dtype)), None, None, requires_grad)
 
 
 def arange(
@@ -168,7 +139,7 @@ def arange(
         raise RuntimeError("invalid size, possible overflow?")
     whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
     kind = dtype.numpy if dtype is not None else np.dtype(np.int64) if whole else ops.default_dtype()
-    return _finish(np.arange(start, end, step).astype(kind), None, device, requires_grad)
+    return finished(np.arange(start, end, step).astype(kind), None, device, requires_grad)
 
 
 def _spaced(space: Any, name: str, start: Any, end: Any, steps: int, kind: dtype | None) -> np.ndarray:
@@ -192,13 +163,13 @@ def linspace(
     start: float, end: float, steps: int, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """`steps` numbers from start to end, both included, equally far apart: (steps,)."""
-    return _finish(_spaced(np.linspace, "linspace", start, end, steps, dtype), None, device, requires_grad)
+    return finished(_spaced(np.linspace, "linspace", start, end, steps, dtype), None, device, requires_grad)
 
 
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: dtype | None = None) -> Tensor:
     """`steps` numbers from base^start to base^end, both included, each the same multiple of the one before: (steps,)."""
     base = ops._common.number(base, "logspace", "base")
-    return _finish(_spaced(partial(np.logspace, base=base), "logspace", start, end, steps, dtype), None, None, False)
+    return finished(_spaced(partial(np.logspace, base=base), "logspace", start, end, steps, dtype), None, None, False)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
@@ -224,7 +195,7 @@ def rand(
     """Uniform in [0, 1), of this shape."""
     kind = _float(dtype)
     drawn = _random.generator(generator).random(_numbers(size), _drawn(kind))
-    return _finish(drawn.astype(kind, copy=False), None, device, requires_grad)
+    return finished(drawn.astype(kind, copy=False), None, device, requires_grad)
 
 
 def randn(
@@ -233,19 +204,19 @@ def randn(
     """Normal, mean 0 and standard deviation 1, of this shape."""
     kind = _float(dtype)
     drawn = _random.generator(generator).standard_normal(_numbers(size), _drawn(kind))
-    return _finish(np.asarray(drawn, kind), None, device, requires_grad)
+    return finished(np.asarray(drawn, kind), None, device, requires_grad)
 
 
 def randint(low: int, high: Any = None, size: Any = None, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
     """Integers in [low, high), of shape `size`; `randint(high, size)` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
-    return _finish(_random.integers(low, high, size, generator), dtype, None, False)
+    return finished(_random.integers(low, high, size, generator), dtype, None, False)
 
 
 def randperm(n: int, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
     """The numbers 0 ... n - 1 in random order: (n,)."""
-    return _finish(_random.generator(generator).permutation(*_shape((operator.index(n),), "")), dtype, None, False)
+    return finished(_random.generator(generator).permutation(*lengths_of((operator.index(n),), "")), dtype, None, False)
 
 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> Tensor:
@@ -270,56 +241,134 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False) -> T
     return input.multinomial(num_samples, replacement)
 
 
-# --- like another tensor ------------------------------------------------------------------------------------------------
+# --- like another tensor, in its order in memory unless a `memory_format` is given ---------------------------------------
 
 
-def zeros_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(
+    input: Tensor,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: memory_format | None = None,
+) -> Tensor:
     """Zeros of input's shape and type."""
-    return _finish(np.zeros_like(input.array), dtype, device, requires_grad)
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
 
 
-def ones_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    input: Tensor,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: memory_format | None = None,
+) -> Tensor:
     """Ones of input's shape and type."""
-    return _finish(np.ones_like(input.array), dtype, device, requires_grad)
+    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
 
 
-def empty_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    input: Tensor,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: memory_format | None = None,
+) -> Tensor:
     """Undefined content of input's shape and type."""
-    return _finish(np.empty_like(input.array), dtype, device, requires_grad)
+    if memory_format is not None:
+        _memory.need_format(memory_format, "empty_like")
+    array = _memory.empty_like(input.array, memory_format, None if dtype is None else dtype.numpy)
+    return finished(array, None, device or input.device, requires_grad)
 
 
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: memory_format | None = None,
 ) -> Tensor:
     """One number everywhere, of input's shape and type. RuntimeError if the type does not hold it."""
-    kind = dtype.numpy if dtype else input.array.dtype
-    value = ops._common.fitting(ops._common.number(fill_value, "full_like", "fill_value", 2), kind)
-    return _finish(np.full(input.array.shape, value), None, device, requires_grad)
+    number = ops._common.number(fill_value, "full_like", "fill_value", 2)
+    value = ops._common.fitting(number, dtype.numpy if dtype else input.array.dtype)
+    new = empty_like(input, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
+    new.array[...] = value
+    return new
 
 
-def rand_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: memory_format | None = None,
+) -> Tensor:
     """Uniform in [0, 1), of input's shape and type."""
-    return rand(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    new = empty_like(input, dtype=dtype, device=device, memory_format=memory_format).uniform_()
+    return new.requires_grad_(requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: memory_format | None = None,
+) -> Tensor:
     """Normal, mean 0 and standard deviation 1, of input's shape and type."""
-    return randn(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    new = empty_like(input, dtype=dtype, device=device, memory_format=memory_format).normal_()
+    return new.requires_grad_(requires_grad)
 
 
-# --- legacy constructors ------------------------------------------------------------------------------------------------
+# --- types as classes -----------------------------------------------------------------------------------------------------
 
 
-def FloatTensor(*data: Any) -> Tensor:
-    """`tensor(data, dtype=float32)`, or undefined content of a shape; an old name that scripts still use."""
-    return Tensor(*data).to(float32)
+class TensorType(type):
+    """The class of `FloatTensor` and its siblings: `isinstance` asks for the element type, a call makes a tensor of it."""
+
+    dtype: dtype
+    is_cuda = False
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor) and instance.dtype is cls.dtype
+
+    def __call__(cls, *data: Any, device: Any = None) -> Tensor:
+        return legacy(data, device, cls.dtype)
 
 
-def ByteTensor(*data: Any) -> Tensor:
-    """`tensor(data, dtype=uint8)`, or undefined content of a shape; an old name."""
-    return tensor(data[0], dtype=uint8) if len(data) == 1 and not isinstance(data[0], int) else Tensor(*data).to(uint8)
+def _tensor_type(kind: dtype) -> TensorType:
+    doc = f"""`tensor(data, dtype={kind.name})`, or undefined content of a shape: an old name, and a class for `isinstance`."""
+    return TensorType(kind.tensor_type, (), {"dtype": kind, "__doc__": doc, "__module__": "minicnn"})
 
 
-def LongTensor(*data: Any) -> Tensor:
-    """`tensor(data, dtype=int64)`, or undefined content of a shape; an old name."""
-    return tensor(data[0], dtype=int64) if len(data) == 1 and not isinstance(data[0], int) else Tensor(*data).to(int64)
+HalfTensor = _tensor_type(float16)
+FloatTensor = _tensor_type(float32)
+DoubleTensor = _tensor_type(float64)
+ByteTensor = _tensor_type(uint8)
+CharTensor = _tensor_type(int8)
+ShortTensor = _tensor_type(int16)
+IntTensor = _tensor_type(int32)
+LongTensor = _tensor_type(int64)
+BoolTensor = _tensor_type(bool_)
+_TENSOR_TYPES = (
+    HalfTensor, FloatTensor, DoubleTensor, ByteTensor, CharTensor, ShortTensor, IntTensor, LongTensor, BoolTensor,
+)  # fmt: skip
+
+
+def set_default_tensor_type(t: TensorType | str) -> None:
+    """`set_default_dtype` by the class of a type, or by its name such as "torch.DoubleTensor"; an old function, which warns."""
+    warn_user(
+        "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use torch.set_default_dtype() and "
+        "torch.set_default_device() as alternatives."
+    )
+    if isinstance(t, str):
+        t = next((known for known in _TENSOR_TYPES if known.__name__ == t.rpartition(".")[2]), t)
+    if not isinstance(t, TensorType):
+        raise TypeError("invalid type object: only floating-point types are supported as the default type")
+    set_default_dtype(t.dtype)

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from minicnn._types import get_default_dtype
+
 PRECISION, THRESHOLD, EDGE, WIDTH = 4, 1000, 3, 80
 
 
@@ -82,11 +84,13 @@ def tensor_repr(tensor, prefix: str = "tensor(") -> str:
     if array.size == 0:
         if array.ndim != 1:
             suffixes.append(f"size={tuple(array.shape)}")
-        if array.dtype not in (np.float32,):
+        if tensor.dtype is not get_default_dtype():
             suffixes.append(f"dtype={tensor.dtype}")
         body = "[]"
     else:
-        if array.dtype.name not in ("float32", "int64", "bool", "complex64"):
+        default = get_default_dtype()
+        usual = (default.numpy, np.result_type(default.numpy, np.complex64), np.int64, np.bool_)
+        if array.dtype not in usual:
             suffixes.append(f"dtype={tensor.dtype}")
         summarize = array.size > THRESHOLD
         shown = _summary(array) if summarize else array

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import _memory
 from minicnn import random as _random
 from minicnn._printing import tensor_repr
 from minicnn._types import (
     Size,
     bool_,
     check_device,
+    contiguous_format,
     device,
     dtype,
     float16,
@@ -28,9 +30,12 @@ from minicnn._types import (
     float64,
     int32,
     int64,
+    memory_format,
+    preserve_format,
     short_name,
     uint8,
 )
+from minicnn._warnings import warn_user
 from minicnn.autograd import creation, grad_mode, inplace
 from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
 from minicnn.autograd.node import AccumulateGrad, Node, shared
@@ -71,7 +76,7 @@ class _InferenceCounter(VersionCounter):
 class Tensor:
     """An n-dimensional array with a place in the graph of computations.
 
-    `Tensor([[1, 2]])` holds these numbers as float32, `Tensor(2, 3)` has this shape and undefined content: prefer
+    `Tensor([[1, 2]])` holds these numbers in the default type, `Tensor(2, 3)` has this shape and undefined content: prefer
     `minicnn.tensor` and `minicnn.empty`. `array` is the NumPy array behind it.
     """
 
@@ -94,15 +99,12 @@ class Tensor:
         None  # "custom", "multi", "no_grad", "inference_mode": why it must not be written in place
     )
 
-    def __new__(cls, *data: Any) -> Tensor:
-        if len(data) == 1 and isinstance(data[0], Tensor):
-            array = data[0].array
-        elif len(data) == 1 and not isinstance(data[0], (int, Size)):
-            array = np.array(data[0], np.float32)
-        else:
-            array = np.empty(_numbers(data), np.float32)
+    def __new__(cls, *data: Any, device: Any = None) -> Tensor:
+        made = ops.making.legacy(data, device, None)
+        if cls is Tensor:
+            return made
         tensor = super().__new__(cls)
-        tensor.array, tensor._version_counter = array, VersionCounter()
+        tensor.__dict__.update(made.__dict__)
         return tensor
 
     @staticmethod
@@ -206,8 +208,8 @@ class Tensor:
 
     def stride(self, dim: _int | None = None) -> tuple[_int, ...] | _int:
         """How many elements apart neighbours along each dimension lie in memory, or along `dim`."""
-        strides = tuple(s // self.array.itemsize for s in self.array.strides)
-        return strides if dim is None else strides[dim]
+        strides = _memory.strides_of(self.array)
+        return strides if dim is None else strides[ops._common.wrap_dim(dim, self.array.ndim)]
 
     def storage_offset(self) -> _int:
         """How many elements lie in the memory before the first one."""
@@ -231,9 +233,10 @@ class Tensor:
         """Bytes of one element."""
         return self.array.itemsize
 
-    def is_contiguous(self) -> _bool:
-        """Whether the elements lie one after the other, the last dimension's closest together."""
-        return self.array.flags.c_contiguous
+    def is_contiguous(self, *, memory_format: memory_format = contiguous_format) -> _bool:
+        """Whether the elements lie one after the other, the last dimension's closest together; or in another format."""
+        _memory.need_format(memory_format, "is_contiguous")
+        return _memory.lies_in(self.array, memory_format)
 
     def is_floating_point(self) -> _bool:
         """Whether the element type is a floating-point one."""
@@ -528,79 +531,90 @@ class Tensor:
     # --- type and place -----------------------------------------------------------------------------------------------
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        """In another type: `x.to(minicnn.float64)`, `x.to(other)`; the only device is the CPU."""
-        kind = type_asked(*args, **kwargs)
-        result = self if kind is None else ops.to_dtype(self, kind.numpy)
-        return result.clone() if kwargs.get("copy") and result is self else result
+        """In another type or order: `x.to(minicnn.float64)`, `x.to(other)`, `x.to(memory_format=minicnn.channels_last)`.
 
-    def type(self, kind: _dtype | str | None = None, non_blocking: _bool = False) -> Tensor | str:
-        """The type's old name, `torch.FloatTensor`; or with a type or such a name, the tensor in that type."""
-        if kind is None:
+        The only device is the CPU. The tensor itself if it is as it shall be already, unless `copy=True`.
+        """
+        kind, format, copy = conversion_asked(*args, **kwargs)
+        return ops.to_dtype(self, self.array.dtype if kind is None else kind.numpy, format, copy)
+
+    def type(self, dtype: Any = None, non_blocking: _bool = False, *, memory_format: Any = None) -> Tensor | str:
+        """The type's old name, `torch.FloatTensor`; or with a type, its class or such a name, the tensor in that type."""
+        if dtype is None:
             return f"torch.{self.dtype.tensor_type}"
+        kind = dtype
         if isinstance(kind, str):
-            kind = next(d for d in dtype._by_numpy.values() if d.tensor_type == kind.rpartition(".")[2])
-        return self.to(kind)
+            check_device("cuda" if kind.startswith("torch.cuda.") else None)
+            named = {of.tensor_type: of for of in _dtype._by_numpy.values()}
+            if kind.rpartition(".")[2] not in named:
+                raise ValueError(f"invalid type: '{kind}'")
+            kind = named[kind.rpartition(".")[2]]
+        return self.to(kind if isinstance(kind, _dtype) else kind.dtype, memory_format=memory_format)
 
     def type_as(self, other: Tensor) -> Tensor:
         """In the type of the other tensor; itself if it has it already."""
         return self.to(other.dtype)
 
-    def float(self) -> Tensor:
+    def float(self, memory_format: Any = preserve_format) -> Tensor:
         """In float32; itself if it is."""
-        return self.to(float32)
+        return self.to(float32, memory_format=memory_format)
 
-    def double(self) -> Tensor:
+    def double(self, memory_format: Any = preserve_format) -> Tensor:
         """In float64; itself if it is."""
-        return self.to(float64)
+        return self.to(float64, memory_format=memory_format)
 
-    def half(self) -> Tensor:
+    def half(self, memory_format: Any = preserve_format) -> Tensor:
         """In float16; itself if it is."""
-        return self.to(float16)
+        return self.to(float16, memory_format=memory_format)
 
-    def int(self) -> Tensor:
+    def int(self, memory_format: Any = preserve_format) -> Tensor:
         """In int32, cut off towards 0; itself if it is."""
-        return self.to(int32)
+        return self.to(int32, memory_format=memory_format)
 
-    def long(self) -> Tensor:
+    def long(self, memory_format: Any = preserve_format) -> Tensor:
         """In int64, cut off towards 0; itself if it is."""
-        return self.to(int64)
+        return self.to(int64, memory_format=memory_format)
 
-    def byte(self) -> Tensor:
+    def byte(self, memory_format: Any = preserve_format) -> Tensor:
         """In uint8, wrapped around at 256; itself if it is."""
-        return self.to(uint8)
+        return self.to(uint8, memory_format=memory_format)
 
-    def bool(self) -> Tensor:
+    def bool(self, memory_format: Any = preserve_format) -> Tensor:
         """Which elements are not 0; itself if it is boolean."""
-        return self.to(bool_)
+        return self.to(bool_, memory_format=memory_format)
 
-    def cpu(self) -> Tensor:
-        """Itself: it is on the CPU."""
-        return self
+    def cpu(self, memory_format: Any = preserve_format) -> Tensor:
+        """Itself: it is on the CPU; or a copy in the format."""
+        return self.to(memory_format=memory_format)
 
     def cuda(self, *args: Any, **kwargs: Any) -> Tensor:
         """RuntimeError: there is no other device than the CPU."""
         check_device("cuda")
         return self
 
-    def _new(self, array: np.ndarray, kind: _dtype | None, requires_grad: _bool) -> Tensor:
-        tensor = self.wrap(array.astype(kind.numpy if kind else self.array.dtype, copy=False))
-        return tensor.requires_grad_(requires_grad)
+    def new(self, *data: Any, device: Any = None) -> Tensor:
+        """A tensor of this type: of these lengths with undefined content, of a sequence of numbers, or over another tensor's
+        memory. An old function: prefer `new_empty` and `new_tensor`."""
+        return ops.making.legacy(data, device, self.dtype)
+
+    def _new(self, array: np.ndarray, kind: _dtype | None, device: Any, requires_grad: _bool) -> Tensor:
+        return ops.making.finished(array, kind or self.dtype, device or self.device, requires_grad)
 
     def new_zeros(
         self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
         """Zeros of this shape, in this tensor's type unless `dtype` says otherwise."""
-        return self._new(np.zeros(_numbers(size)), dtype, requires_grad)
+        return self._new(np.zeros(ops.making.lengths_of(size)), dtype, device, requires_grad)
 
     def new_ones(
         self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
         """Ones of this shape, in this tensor's type unless `dtype` says otherwise."""
-        return self._new(np.ones(_numbers(size)), dtype, requires_grad)
+        return self._new(np.ones(ops.making.lengths_of(size)), dtype, device, requires_grad)
 
     def new_full(
         self,
-        size: tuple,
+        size: Sequence[_int],
         fill_value: Any,
         dtype: _dtype | None = None,
         device: Any = None,
@@ -609,19 +623,24 @@ class Tensor:
         """One number everywhere, of shape `size`, in this tensor's type unless `dtype` says otherwise."""
         number = ops._common.number(fill_value, "new_full", "fill_value", 2)
         value = ops._common.fitting(number, (dtype or self.dtype).numpy)
-        return self._new(np.full(size, value), dtype, requires_grad)
+        return self._new(np.full(ops.making.lengths_of(size), value), dtype, device, requires_grad)
 
     def new_empty(
         self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
         """Undefined content of this shape, in this tensor's type unless `dtype` says otherwise."""
-        return self._new(np.empty(_numbers(size)), dtype, requires_grad)
+        return self._new(np.empty(ops.making.lengths_of(size)), dtype, device, requires_grad)
 
     def new_tensor(
         self, data: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
-        """A copy of the data, in this tensor's type unless `dtype` says otherwise."""
-        return self._new(np.array(data), dtype, requires_grad)
+        """A copy of the data, in this tensor's type unless `dtype` says otherwise. A warning if the data are a tensor."""
+        if isinstance(data, Tensor):
+            warn_user(
+                "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+                "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor)."
+            )
+        return self._new(np.array(ops.making.array_of(data)), dtype, device, requires_grad)
 
     # --- operators ----------------------------------------------------------------------------------------------------
 
@@ -1181,13 +1200,13 @@ class Tensor:
         """The elements in reverse order along the dimensions, a copy of the same shape. IndexError for a missing dimension."""
         return ops.flip(self, _numbers(dims))
 
-    def contiguous(self, memory_format: Any = None) -> Tensor:
-        """The tensor itself if its elements lie one after the other, else such a copy."""
-        return ops.contiguous(self)
+    def contiguous(self, *, memory_format: memory_format = contiguous_format) -> Tensor:
+        """The tensor itself if its elements lie one after the other, or in another format; else such a copy."""
+        return ops.contiguous(self, memory_format)
 
-    def clone(self, *, memory_format: Any = None) -> Tensor:
-        """A copy that is part of the graph."""
-        return ops.clone(self)
+    def clone(self, *, memory_format: memory_format | None = None) -> Tensor:
+        """A copy that is part of the graph; in the same order in memory, or in the format."""
+        return ops.clone(self, memory_format=memory_format)
 
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """self where the condition holds, else other, of the common shape. RuntimeError for a condition that is not boolean."""
@@ -1538,24 +1557,32 @@ def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool, state: d
     return tensor
 
 
-def type_asked(*args: Any, **kwargs: Any) -> dtype | None:
-    """The type among the arguments of a tensor's or a module's `to`, None if there is none; the device is the CPU.
+def conversion_asked(*args: Any, **kwargs: Any) -> tuple[dtype | None, memory_format | None, bool]:
+    """(type, memory format, whether to copy) among the arguments of a tensor's or a module's `to`; the device is the CPU.
 
-    Raises TypeError for a keyword that `to` does not have.
+    Raises TypeError for what `to` does not take.
     """
-    unknown = kwargs.keys() - {"device", "dtype", "non_blocking", "copy", "memory_format"}
+    unknown = kwargs.keys() - {"device", "dtype", "non_blocking", "copy", "memory_format", "other"}
     if unknown:
         raise TypeError(f"to() received an invalid combination of arguments - got {', '.join(sorted(unknown))}")
-    kind = kwargs.get("dtype")
+    kind, other = kwargs.get("dtype"), kwargs.get("other")
     check_device(kwargs.get("device"))
+    flags = []  # non_blocking, copy
     for arg in args:
         if isinstance(arg, dtype):
             kind = arg
         elif isinstance(arg, Tensor):
-            kind = arg.dtype
+            other = arg
+        elif isinstance(arg, bool):
+            flags.append(arg)
         elif isinstance(arg, (str, device)):
             check_device(arg)
-    return kind
+        elif arg is not None:
+            raise TypeError(f"to() received an invalid combination of arguments - got ({type(arg).__name__})")
+    format = kwargs.get("memory_format")
+    if format is not None:
+        _memory.need_format(format, "to")
+    return kind if other is None else other.dtype, format, kwargs.get("copy", flags[1:] == [True])
 
 
 def typename(obj: Any) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextvars import ContextVar
 
 import numpy as np
 
 __all__ = [
-    "Size", "complex64", "complex128", "device", "dtype", "float16", "float32", "float64", "int8", "int16", "int32",
-    "int64", "uint8",
+    "Size", "channels_last", "channels_last_3d", "complex64", "complex128", "contiguous_format", "device", "dtype",
+    "float16", "float32", "float64", "get_default_device", "get_default_dtype", "int8", "int16", "int32", "int64",
+    "memory_format", "preserve_format", "set_default_device", "set_default_dtype", "uint8",
 ]  # fmt: skip
 
 
@@ -92,6 +94,25 @@ class UnheldDtype(dtype):
         return UnheldDtype, (self.name,)
 
 
+class memory_format:
+    """In which order the numbers of a tensor lie: `contiguous_format`, `channels_last`, `preserve_format` ..."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name  # a module-level name: pickling and copying give the same object back
+
+
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+
+
 class layout:
     """How the numbers of a tensor lie, as PyTorch calls it: a name that a file may give. Here all are strided."""
 
@@ -134,7 +155,10 @@ class Size(tuple):
 
 
 class device:
-    """Where a tensor lives: `cpu` is the only place there is."""
+    """Where a tensor lives: `cpu` is the only place there is.
+
+    As a context manager it is where new tensors are made in the block: `with minicnn.device("cpu"):`.
+    """
 
     __module__ = "minicnn"
     type: str
@@ -162,6 +186,48 @@ class device:
 
     def __hash__(self) -> int:
         return hash((self.type, self.index))
+
+    def __enter__(self) -> device:
+        _default_devices.set((*_default_devices.get(), self))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _default_devices.set(_default_devices.get()[:-1])
+
+
+# The last one is where new tensors are made. Those of blocks stand behind what `set_default_device` has chosen.
+_default_devices: ContextVar[tuple[device, ...]] = ContextVar("devices of new tensors", default=(device("cpu"),))
+
+
+def get_default_device() -> device:
+    """Where new tensors are made: on the CPU, unless `set_default_device` or a block of a device says otherwise."""
+    return _default_devices.get()[-1]
+
+
+def set_default_device(device: str | device | None) -> None:
+    """Make new tensors there; None is the CPU. Making one elsewhere is a RuntimeError."""
+    _default_devices.set((globals()["device"]("cpu" if device is None else device), *_default_devices.get()[1:]))
+
+
+_default_dtype = float32
+
+
+def get_default_dtype() -> dtype:
+    """The type of new tensors of Python floats: float32, unless `set_default_dtype` said otherwise."""
+    return _default_dtype
+
+
+def set_default_dtype(d: dtype) -> None:
+    """float32 at the start; float64 makes new tensors, and parameters, double throughout. For all threads, as in PyTorch.
+
+    TypeError for a type that is not a floating-point one.
+    """
+    global _default_dtype
+    if not isinstance(d, dtype):
+        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
+    if not d.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    _default_dtype = d
 
 
 def check_device(where: device | str | None) -> None:

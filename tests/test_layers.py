@@ -134,14 +134,14 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 1995,  # numbers of random draws and of ranges are looked at
+    ".": 2220,  # numbers of random draws and of ranges are looked at
     "atlas": 1140,
     "autograd": 1900,  # passes that are recorded; operations that are still to be converted
     "inspect": 820,
-    "kernels": 2020,
+    "kernels": 2030,
     "models": 850,
-    "nn": 2380,
-    "ops": 4600,  # gradients are operations; every number that a function is told is looked at
+    "nn": 2385,
+    "ops": 4600,
     "optim": 1115,
     "serialization": 1480,
     "transforms": 270,

@@ -414,7 +414,9 @@ def test_dropout2d_drops_whole_channels():
 # --- nothing is left out --------------------------------------------------------------------------------------------------
 
 ELSEWHERE = {
-    "default_dtype, set_default_dtype, result_type, to_dtype": "rules of types, seen in the rows of promotion and of x.to()",
+    "default_dtype, result_type, to_dtype": "rules of types, seen in the rows of promotion and of x.to()",
+    "get_default_dtype, set_default_dtype, set_default_tensor_type, get_default_device, set_default_device, "
+    "get_num_threads, set_num_threads": "no tensor comes out: test_defaults.py",
     "bernoulli, multinomial, rand_like": "random: no numbers to compare, see the tests of distributions",
     "empty_like, empty": "undefined content",
     "is_tensor, numel, is_grad_enabled, is_inference_mode_enabled": "no tensor comes out: test_tensor.py, test_autograd.py",

@@ -147,6 +147,46 @@ USED_BY_ONE = [
     "where",
 ]
 
+# What PyTorch's own tests of convolutional networks meet first.
+USED_BY_ITS_TESTS = [
+    "BoolTensor",
+    "CharTensor",
+    "DoubleTensor",
+    "HalfTensor",
+    "IntTensor",
+    "LongTensor",
+    "ShortTensor",
+    "channels_last",
+    "channels_last_3d",
+    "contiguous_format",
+    "cuda.FloatTensor",
+    "get_default_device",
+    "get_default_dtype",
+    "get_num_threads",
+    "memory_format",
+    "nn.BCELoss",
+    "nn.KLDivLoss",
+    "nn.Module.to_empty",
+    "nn.functional.binary_cross_entropy",
+    "nn.functional.kl_div",
+    "optim.lr_scheduler.ChainedScheduler",
+    "optim.lr_scheduler.ConstantLR",
+    "optim.lr_scheduler.CosineAnnealingWarmRestarts",
+    "optim.lr_scheduler.CyclicLR",
+    "optim.lr_scheduler.LinearLR",
+    "optim.lr_scheduler.PolynomialLR",
+    "optim.lr_scheduler.ReduceLROnPlateau",
+    "optim.lr_scheduler.SequentialLR",
+    "preserve_format",
+    "set_default_device",
+    "set_default_dtype",
+    "set_default_tensor_type",
+    "set_num_threads",
+    "std_mean",
+    "var_mean",
+    "xlogy",
+]
+
 # Of torchvision, in the same code bases: here they stand in minicnn itself, `minicnn.models` and `minicnn.transforms`.
 TORCHVISION = [
     "models",
@@ -216,6 +256,7 @@ METHODS = [
     "min",
     "mul_",
     "ndim",
+    "new",
     "new_zeros",
     "norm",
     "normal_",
@@ -274,6 +315,11 @@ def test_used_by_several(path):
 
 @pytest.mark.parametrize("path", USED_BY_ONE)
 def test_used_by_one(path):
+    assert same_kind(find(minicnn, path), find(torch, path))
+
+
+@pytest.mark.parametrize("path", USED_BY_ITS_TESTS)
+def test_used_by_its_tests(path):
     assert same_kind(find(minicnn, path), find(torch, path))
 
 

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from minicnn.kernels import reference, shapes
-from minicnn.kernels.fast import activation, convolution, pooling, product, resize, sums
+from minicnn.kernels.fast import activation, convolution, parallel, pooling, product, resize, sums
 from minicnn.kernels.shapes import adaptive_average_windows, average_windows, output_size, transposed_size
 
 __all__ = [
-    "adaptive_average_windows", "add_up", "average_windows", "current", "exact", "explain", "get", "output_size",
-    "transposed_size", "use",
+    "adaptive_average_windows", "add_up", "average_windows", "current", "exact", "explain", "get", "get_num_threads",
+    "output_size", "set_num_threads", "transposed_size", "use",
 ]  # fmt: skip
 
 TABLE: dict[str, tuple[Callable, Callable]] = {  # operation: (the loops that define it, its fast twin)
@@ -136,6 +136,24 @@ def explain(
     sizes = tuple(input_shape), tuple(weight_shape)
     geometry = shapes.Geometry(*sizes, stride, padding, dilation, groups, np.dtype(dtype))
     return convolution.plan(geometry, operation, current())
+
+
+def get_num_threads() -> int:
+    """How many threads a kernel shares its work among."""
+    return parallel.THREADS
+
+
+def set_num_threads(n: int) -> None:
+    """Share the work of a kernel among n threads; at first they are the cores, or ``NUMBA_NUM_THREADS``.
+
+    For all of the process. (With ``NUMBA_DISABLE_JIT=1`` there is one thread, whatever is set.) RuntimeError unless n is a
+    positive integer.
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(n).__name__}")
+    if n <= 0:
+        raise RuntimeError("set_num_threads expects a positive integer")
+    parallel.THREADS = int(n)
 
 
 def add_up(

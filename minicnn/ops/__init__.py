@@ -6,7 +6,8 @@ Each family lists in `__all__` what stands in `minicnn` too, under PyTorch's nam
 import sys
 
 from minicnn import _tensor
-from minicnn.ops._common import default_dtype, result_type, set_default_dtype
+from minicnn.ops import making
+from minicnn.ops._common import default_dtype, result_type
 from minicnn.ops.activation import *
 from minicnn.ops.arithmetic import *
 from minicnn.ops.comparison import *

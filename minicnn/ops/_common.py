@@ -12,25 +12,15 @@ import numpy as np
 from minicnn import kernels
 from minicnn._mirror import since
 from minicnn._tensor import Number, Tensor
-from minicnn._types import CATEGORY, dtype, short_name, type_name
+from minicnn._types import CATEGORY, dtype, get_default_dtype, short_name, type_name
 
 Pair = Any  # an argument for height and width: an int, or two of them
 Two = tuple[int, int]  # the same, worked out
 
-_default_dtype: np.dtype = np.dtype(np.float32)
-
 
 def default_dtype() -> np.dtype:
-    """The type of new tensors of Python floats: float32, unless `set_default_dtype` said otherwise."""
-    return _default_dtype
-
-
-def set_default_dtype(d: dtype) -> None:
-    """float32 at the start; float64 makes new tensors, and parameters, double throughout. For all threads, as in PyTorch."""
-    global _default_dtype
-    if not d.is_floating_point:
-        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
-    _default_dtype = d.numpy
+    """NumPy's type for new tensors of Python floats."""
+    return get_default_dtype().numpy
 
 
 def promote(a: np.dtype, b: np.dtype) -> np.dtype:
@@ -70,15 +60,15 @@ def number_type(value: Any) -> np.dtype:
             raise OverflowError("int too big to convert")
         return np.dtype(np.int64)
     if isinstance(value, (float, np.floating, np.bool_)):  # PyTorch takes NumPy's bool for a float
-        return _default_dtype
+        return default_dtype()
     if isinstance(value, complex):
-        return np.result_type(_default_dtype, np.complex64)
+        return np.result_type(default_dtype(), np.complex64)
     raise TypeError(f"expected a Tensor or a number, but got {type(value).__name__}")
 
 
 def floating(kind: np.dtype) -> np.dtype:
     """The type of exp, sqrt, a true division ... of this type."""
-    return kind if kind.kind in "fc" else _default_dtype
+    return kind if kind.kind in "fc" else default_dtype()
 
 
 def count(array: np.ndarray, dims: tuple[int, ...]) -> int:

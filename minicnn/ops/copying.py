@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import kernels
+from minicnn import _memory, kernels
 from minicnn._tensor import Tensor
+from minicnn._types import contiguous_format, memory_format, preserve_format
 from minicnn.autograd.function import OldOp as Op
 from minicnn.autograd.function import OldRowOp as RowOp
 from minicnn.ops._common import check_expand, fitting, operand, promote, wrap_dim, wrap_dims
@@ -19,11 +20,11 @@ __all__ = ["cat", "clone", "flip", "roll", "rot90", "stack", "tile", "tril", "tr
 
 
 class Clone(Op):
-    """The same numbers in memory of their own, in NumPy's order "C" or "K"."""
+    """The same numbers in memory of their own, in a memory format, or in the order that they have."""
 
     @staticmethod
-    def forward(ctx, a, order):
-        return a.array.copy("C" if 0 in a.array.strides else order)  # what was expanded has no order of its own
+    def forward(ctx, a, format):
+        return _memory.copy(a.array, format)
 
     @staticmethod
     def backward(ctx, grad):
@@ -177,14 +178,21 @@ class Triu(_Symmetric):
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
-def clone(input: Tensor, order: str = "K") -> Tensor:
-    """A copy that is part of the graph, of input's shape and type; in its order in memory, or NumPy's "C"."""
-    return Clone.apply(input, order)
+def clone(input: Tensor, *, memory_format: memory_format | None = None) -> Tensor:
+    """A copy that is part of the graph, of input's shape and type; in its order in memory, or in the format."""
+    if memory_format is not None:
+        _memory.need_format(memory_format, "clone")
+    return Clone.apply(input, memory_format)
 
 
-def contiguous(input: Tensor) -> Tensor:
-    """The tensor itself if its elements lie one after the other, else a copy for which that holds."""
-    return input if input.array.flags.c_contiguous else clone(input, "C")
+def contiguous(input: Tensor, format: memory_format = contiguous_format) -> Tensor:
+    """The tensor itself if it lies in the format, by default one element after the other; else a copy for which that holds."""
+    _memory.need_format(format, "contiguous")
+    if _memory.lies_in(input.array, format):
+        return input
+    if format is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return Clone.apply(input, format)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import _memory
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
+from minicnn._types import memory_format, preserve_format
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, number, operand, result_type
@@ -311,11 +313,11 @@ class Ceil(_Step):
 
 
 class ToCopy(Op):
-    """The same values in another type; the engine brings the gradient back into the first one."""
+    """The same values in another type or order; the engine brings the gradient back into the first type."""
 
     @staticmethod
-    def forward(ctx, a, kind):
-        return a.array.astype(kind)
+    def forward(ctx, a, kind, format=None):
+        return _memory.copy(a.array, format, kind)
 
     @staticmethod
     def backward(ctx, grad):
@@ -456,6 +458,12 @@ def ceil(input: Tensor) -> Tensor:
     return Ceil.apply(input)
 
 
-def to_dtype(input: Tensor, kind: np.dtype) -> Tensor:
-    """The same numbers in another type, of input's shape; the tensor itself if it has this type already."""
-    return input if input.array.dtype == kind else ToCopy.apply(input, kind)
+def to_dtype(input: Tensor, kind: np.dtype, format: memory_format | None = None, copy: bool = False) -> Tensor:
+    """The same numbers in another type and order in memory (the same one if None), of input's shape.
+
+    The tensor itself if it has both already, unless a `copy` is asked for.
+    """
+    as_it_is = format is None or format is preserve_format or format is _memory.suggested(input.array)
+    if as_it_is and input.array.dtype == kind and not copy:
+        return input
+    return ToCopy.apply(input, kind, format)

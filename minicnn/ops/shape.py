@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicnn._tensor import Tensor
+from minicnn._types import contiguous_format
 from minicnn.autograd.function import OldOp as Op
 from minicnn.autograd.function import OldViewOp as ViewOp
 from minicnn.ops._common import check_expand, wrap_dim, wrap_dims
@@ -234,7 +235,7 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     try:
         return View.apply(input, shape)
     except ValueError:
-        return UnsafeView.apply(clone(input, "C"), shape)
+        return UnsafeView.apply(clone(input, memory_format=contiguous_format), shape)
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:

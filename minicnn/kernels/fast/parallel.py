@@ -14,7 +14,8 @@ wait for work. Numba's own ``parallel=True`` was measured and turned down, for t
 To wake a sleeping thread takes some 50 microseconds, more than many a kernel. So a thread that waits looks at a counter in
 memory again and again for about a third of a millisecond, without the interpreter's lock, before it goes to sleep.
 
-The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores that this process may use).
+The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores that this process may use), unless
+`minicnn.set_num_threads` says otherwise.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def run(kernel: Callable, units: int, elements: int, *arguments: object) -> None
     thread has the helpers. An error in any part is raised here.
     """
     parts = max(1, min(THREADS, units, elements // WORTH_A_THREAD))
-    if parts == 1 or not _team.acquire(blocking=False):
+    if parts == 1 or numba.config.DISABLE_JIT or not _team.acquire(blocking=False):
         kernel(*arguments, 0, units)
         return
     try:

@@ -18,7 +18,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from minicnn._tensor import Tensor, type_asked, typename
+from minicnn._creation import empty_like
+from minicnn._tensor import Tensor, conversion_asked, typename
 from minicnn._warnings import warn_deprecated, warn_user
 from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.modules._convert import converted
@@ -804,19 +805,27 @@ class Module(StateDict):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Module:
-        """`to(device)`, `to(dtype)`, `to(device, dtype)` or `to(tensor)`: convert parameters and buffers.
+        """`to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`, `to(memory_format=...)`: convert parameters and buffers.
 
-        The dtype reaches floating-point tensors only. The one device is the CPU.
+        The dtype reaches floating-point tensors only, the memory format those of 4 or 5 dimensions. The one device is the CPU.
 
         Raises:
             TypeError: a dtype that is not floating point.
         """
-        dtype = type_asked(*args, **kwargs)
+        dtype, format, _ = conversion_asked(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
             )
-        return self._apply(lambda t: t.to(dtype=dtype if t.is_floating_point() else None))
+        return self._apply(
+            lambda t: t.to(
+                dtype=dtype if t.is_floating_point() else None, memory_format=format if t.dim() in (4, 5) else None
+            )
+        )
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
+        """Replace the data of every parameter and buffer by undefined content, on a device: the CPU."""
+        return self._apply(lambda t: empty_like(t, device=device), recurse)
 
     def type(self, dst_type: Any) -> Module:
         """Convert all parameters and buffers, integers too, to this dtype."""

@@ -1,0 +1,204 @@
+"""Memory formats: strides as PyTorch's after `to`, `clone`, `contiguous`, `empty` and the functions of their kind."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+import torch as real_torch
+from both import assert_same, attempt, known, scenarios
+
+import minicnn
+
+FORMATS = ["contiguous_format", "preserve_format", "channels_last", "channels_last_3d"]
+SHAPES = [
+    (), (3,), (2, 3), (2, 3, 4), (2, 3, 4, 5), (2, 1, 4, 5), (1, 3, 4, 5), (2, 3, 1, 1), (4, 1, 1, 1), (1, 1, 1, 1),
+    (1, 4, 1, 3), (2, 3, 4, 5, 6), (2, 1, 1, 1, 1),
+]  # fmt: skip
+
+
+def layouts(array):
+    """The same numbers in other orders, with gaps, and with repetitions."""
+    yield array
+    for order in list(itertools.permutations(range(array.ndim)))[1::5]:
+        turned = np.ascontiguousarray(array.transpose(order))
+        yield turned.transpose(np.argsort(order))
+    if array.ndim == 4:
+        yield np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    if array.ndim:
+        yield np.repeat(array, 2, -1)[..., ::2]
+        yield np.repeat(array, 2, 0)[::2]
+        yield np.broadcast_to(array[..., :1], array.shape).copy("K")
+        yield np.lib.stride_tricks.as_strided(array, array.shape, (*array.strides[:-1], 0))
+
+
+def calls(torch, x, format):
+    """What takes a memory format, by name."""
+    return {
+        "is_contiguous": lambda: x.is_contiguous(memory_format=format),
+        "contiguous": lambda: x.contiguous(memory_format=format),
+        "clone": lambda: x.clone(memory_format=format),
+        "to": lambda: x.to(memory_format=format),
+        "to a type": lambda: x.to(torch.float64, memory_format=format),
+        "to, copied": lambda: x.to(memory_format=format, copy=True),
+        "double": lambda: x.double(memory_format=format),
+        "float": lambda: x.float(memory_format=format),
+        "type": lambda: x.type(torch.int64, memory_format=format),
+        "cpu": lambda: x.cpu(memory_format=format),
+        "empty_like": lambda: torch.empty_like(x, memory_format=format),
+        "zeros_like": lambda: torch.zeros_like(x, memory_format=format),
+        "ones_like": lambda: torch.ones_like(x, dtype=torch.float64, memory_format=format),
+        "full_like": lambda: torch.full_like(x, 3, memory_format=format),
+        "rand_like": lambda: torch.rand_like(x, memory_format=format),
+        "randn_like": lambda: torch.randn_like(x, memory_format=format),
+        "empty": lambda: torch.empty(x.shape, memory_format=format),
+    }
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_strides(shape, format):
+    def rule(torch, log):
+        array = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
+        for x in map(torch.from_numpy, layouts(array)):
+            log(x.stride())
+            for name, call in calls(torch, x, getattr(torch, format)).items():
+                try:
+                    made = call()
+                except RuntimeError as error:
+                    log(name, str(error))
+                    continue
+                if isinstance(made, bool):
+                    log(name, made)
+                else:
+                    log(name, made if "empty" not in name and "rand" not in name else None, made.stride(), made is x)
+
+    assert_same(rule)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_order_is_kept_without_a_format(shape):
+    def rule(torch, log):
+        array = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
+        for x in map(torch.from_numpy, layouts(array)):
+            for make in (torch.zeros_like, torch.empty_like, torch.randn_like, torch.clone, lambda t: t.double()):
+                log(make(x).stride())
+            log(x.contiguous().stride(), x.new_zeros(shape).stride(), x.detach().stride())
+
+    assert_same(rule)
+
+
+def test_random_strides():
+    """Any order, with gaps, lengths of 1, and repetitions."""
+    rng = np.random.default_rng(0)
+    programs = [(rng.choice([1, 2, 3], n), rng.permutation(n), rng.choice([1, 1, 2], n), rng.random(n) < 0.1)
+                for n in rng.choice([2, 3, 4, 4, 4, 4, 5], 400)]  # fmt: skip
+
+    def rule(torch, log):
+        for lengths, order, steps, repeated in programs:
+            memory = np.zeros(lengths * steps, np.float32)
+            array = memory[tuple(slice(None, None, step) for step in steps)].transpose(order)
+            strides = tuple(0 if again else stride for again, stride in zip(repeated, array.strides, strict=True))
+            x = torch.from_numpy(np.lib.stride_tricks.as_strided(array, array.shape, strides))
+            log(x.stride(), x.clone().stride(), x.double().stride(), torch.zeros_like(x).stride())
+            log(x.to(memory_format=torch.contiguous_format) is x, x.is_contiguous())
+            if x.dim() == 4:
+                log(x.is_contiguous(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last) is x)
+            if x.dim() == 5:
+                log(x.to(memory_format=torch.channels_last_3d) is x)
+
+    assert_same(rule)
+
+
+def rule_of_nothing(torch, log):
+    for shape in ((0,), (3, 0), (0, 3), (2, 3, 0, 4), (0, 3, 4, 5)):
+        x = torch.zeros(shape)
+        log(x.stride(), x.is_contiguous(), x.clone().stride(), torch.empty_like(x).stride(), torch.ones(shape).stride())
+        if x.dim() != 4:
+            attempt(log, x.to, memory_format=torch.channels_last)
+        else:
+            log(x.to(memory_format=torch.channels_last).shape)
+
+
+def rule_gradients_go_through(torch, log):
+    x = known(torch, 2, 3, 4, 5, requires_grad=True)
+    for change in (
+        lambda t: t.to(memory_format=torch.channels_last),
+        lambda t: t.contiguous(memory_format=torch.channels_last),
+        lambda t: t.clone(memory_format=torch.channels_last),
+        lambda t: t.to(torch.float64, memory_format=torch.channels_last),
+        lambda t: t.to(copy=True),
+        lambda t: t.to("cpu", torch.float32, False, True),
+        lambda t: t.to(t, copy=True),
+    ):
+        x.grad = None
+        y = change(x * 2)
+        log(y, y.stride(), y.grad_fn.name())
+        (y * y).sum().backward()
+        log(x.grad, x.grad.stride())
+
+
+def rule_what_is_no_format(torch, log):
+    x = known(torch, 2, 3, 4, 5)
+    for wrong in (None, 5, "channels_last"):
+        attempt(log, x.is_contiguous, memory_format=wrong)
+        attempt(log, x.contiguous, memory_format=wrong)
+        if wrong is not None:
+            attempt(log, x.clone, memory_format=wrong)
+            attempt(log, torch.empty_like, x, memory_format=wrong)
+            attempt(log, torch.empty, 2, memory_format=wrong)
+    log(torch.empty(2, memory_format=None).stride(), x.clone(memory_format=None).stride())
+    log(torch.clone(x, memory_format=torch.channels_last).stride())
+    attempt(log, x.transpose(1, 2).contiguous, memory_format=torch.preserve_format)
+
+
+def rule_formats_print_and_are_copied(torch, log):
+    for name in FORMATS:
+        format = getattr(torch, name)
+        log(repr(format), copy.deepcopy(format) is format, pickle.loads(pickle.dumps(format)) is format)
+        log(isinstance(format, torch.memory_format))
+
+
+def rule_modules(torch, log):
+    nn = torch.nn
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(3, 3))
+    weight = net[0].weight
+    (net[0](torch.ones(1, 3, 4, 4)).sum() + net[2].weight.sum()).backward()
+    for arguments in (
+        {"memory_format": torch.channels_last},
+        {"memory_format": torch.contiguous_format, "dtype": torch.float64},
+        {"memory_format": torch.preserve_format},
+        {"device": "cpu", "memory_format": torch.channels_last},
+    ):
+        log(net.to(**arguments) is net, net[0].weight is weight)
+        log({key: (value.stride(), str(value.dtype)) for key, value in net.state_dict().items()})
+        log(net[0].weight.grad.stride(), str(net[0].weight.grad.dtype))
+    attempt(log, net.to, memory_format=torch.channels_last_3d)
+
+
+def rule_to_empty(torch, log):
+    nn = torch.nn
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
+    before = dict(net.named_parameters())
+    log(net.to_empty(device="cpu") is net)
+    log({name: (p is before[name], p.requires_grad, p.stride()) for name, p in net.named_parameters()})
+    log({key: list(value.shape) for key, value in net.state_dict().items()})
+    held = net[0].weight.data_ptr()
+    net.to_empty(device=None, recurse=False)
+    log(net[0].weight.data_ptr() == held)
+    attempt(log, net.to_empty)
+    attempt(log, net.to_empty, "cpu")
+
+
+@pytest.mark.parametrize("scenario", scenarios(globals()), ids=lambda f: f.__name__[5:])
+def test_rule(scenario):
+    assert_same(scenario)
+
+
+def test_to_empty_elsewhere():
+    for lib in (minicnn, real_torch):
+        with pytest.raises((RuntimeError, AssertionError)):
+            lib.nn.Linear(2, 2).to_empty(device="cuda")
