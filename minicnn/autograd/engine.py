@@ -157,7 +157,21 @@ def _edges(inputs: tuple) -> Edges:
     for value in inputs:
         if not isinstance(value, (Tensor, GradientEdge)):
             raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(value).__name__}")
-    return [value.gradient_edge() if isinstance(value, Tensor) else tuple(value) for value in inputs]
+    return [value.gradient_edge() if isinstance(value, Tensor) else _checked_edge(value) for value in inputs]
+
+
+def _checked_edge(edge: GradientEdge) -> tuple[Node, int]:
+    """Node and input number. RuntimeError unless it is a node, and has that input."""
+    if not isinstance(edge.node, Node):
+        raise RuntimeError(
+            f"GradientEdge's first object must be an autograd.graph.Node but got {type(edge.node).__name__}"
+        )
+    if not 0 <= edge.output_nr < len(edge.node.input_metadata):
+        raise RuntimeError(
+            f"GradientEdge: {edge.node.name()} has {len(edge.node.input_metadata)} outputs, and none with the number "
+            f"{edge.output_nr}"
+        )
+    return edge.node, edge.output_nr
 
 
 _warned = False
@@ -185,7 +199,8 @@ def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor 
     seeds: list[Tensor | None] = []
     for i, (root, value) in enumerate(zip(roots, grads, strict=True)):
         if isinstance(root, GradientEdge):
-            shape, kind = root.node.input_metadata[root.output_nr]
+            node, number = _checked_edge(root)
+            shape, kind = node.input_metadata[number]
         else:
             shape, kind = root.array.shape, root.array.dtype
         if value is not None:

@@ -114,6 +114,7 @@ class GradientEdge(NamedTuple):
 
     node: Node
     output_nr: int
+    ownership_token: Node | None = None  # in PyTorch what keeps the node alive; here the node is enough
 
 
 GradientEdge.__module__ = "minicnn.autograd.graph"
