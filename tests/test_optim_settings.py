@@ -166,6 +166,31 @@ def rule_hooks(torch, log):
     optimizer.load_state_dict(optimizer.state_dict())
 
 
+def rule_hooks_see_the_arguments(torch, log):
+    """The optimizer is the first of them; a pre-hook may change them. A class of one's own has the hooks too."""
+
+    class Own(torch.optim.SGD):
+        def step(self, closure=None, *, by=1):
+            log("own step", by)
+            return closure and closure()
+
+    p = known(torch, 2, requires_grad=True)
+    for kind in (torch.optim.SGD, Own):
+        optimizer = kind([p], lr=0.1)
+        optimizer.register_step_pre_hook(
+            lambda o, args, kwargs: log("pre", [type(a).__name__ for a in args], list(kwargs))
+        )
+        optimizer.register_step_post_hook(lambda o, args, kwargs: log("post", len(args), list(kwargs)))
+        log(optimizer.step(), optimizer.step(lambda: 5), optimizer.step(closure=lambda: 6))
+        optimizer.register_step_pre_hook(lambda o, args, kwargs: ((o, lambda: 7), {}))
+        log(optimizer.step())
+        optimizer.register_step_pre_hook(lambda o, args, kwargs: 5)
+        try:
+            optimizer.step()
+        except RuntimeError as error:
+            log(str(error)[-60:])
+
+
 def rule_own_optimizer(torch, log):
     class Own(torch.optim.Optimizer):
         def __init__(self, params, lr=0.1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
@@ -22,6 +23,28 @@ _HOOK_DICTS = [
 ]
 
 
+def _hooked(step: Callable) -> Callable:
+    """The step with its hooks around it. They see the arguments as they were given, the optimizer first."""
+
+    @functools.wraps(step)
+    def wrapper(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        args = (self, *args)
+        for hook in tuple(self._optimizer_step_pre_hooks.values()):
+            changed = hook(self, args, kwargs)
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                    )
+                args, kwargs = changed
+        result = step(*args, **kwargs)
+        for hook in tuple(self._optimizer_step_post_hooks.values()):
+            hook(self, args, kwargs)
+        return result
+
+    return wrapper
+
+
 class Optimizer:
     """Changes parameters by their gradients. A subclass defines `_update`, the formula for one parameter.
 
@@ -35,6 +58,7 @@ class Optimizer:
         state: for each parameter, a dictionary with what the formula remembers.
     """
 
+    _opt_called: bool  # set by the learning-rate schedulers, which must come after a step
     _scalars: tuple[str, ...] = ()  # what a formula remembers as a 0-d tensor: files from before 1.12 hold numbers
     _optimizer_step_pre_hooks: Hooks
     _optimizer_step_post_hooks: Hooks
@@ -66,6 +90,12 @@ class Optimizer:
 
     # The step -----------------------------------------------------------------------------------------------------
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _hooked(cls.step)  # type: ignore[method-assign]
+
+    @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient.
 
@@ -75,11 +105,6 @@ class Optimizer:
         Returns:
             What the closure returned, or None.
         """
-        self._opt_called = True  # for the learning-rate schedulers, which must come after
-        for hook in tuple(self._optimizer_step_pre_hooks.values()):
-            changed = hook(self, (closure,), {})
-            if changed is not None:
-                (closure,), _ = changed
         loss = None
         if closure is not None:
             with enable_grad():
@@ -89,8 +114,6 @@ class Optimizer:
                 for param in group["params"]:
                     if param.grad is not None:
                         self._step_one(param, param.grad.array, group)
-        for hook in tuple(self._optimizer_step_post_hooks.values()):
-            hook(self, (closure,), {})
         return loss
 
     def _step_one(self, param: Tensor, grad: np.ndarray, group: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ GROUPS = (
     "converting",
     "names",
 )
-OTHER_TESTS = ("test_functional", "test_init", "test_module", "test_optim_settings", "test_state_dict")
+OTHER_TESTS = ("test_functional", "test_init", "test_lbfgs", "test_module", "test_optim_settings", "test_state_dict")
 
 
 def cases(values: Mapping[str, Any]) -> Callable:

@@ -95,6 +95,13 @@ CHANGES = (
         ahead=True,
     ),
     Change(
+        "2.14",
+        "name",
+        "`LBFGS(maximize=)`; its step without parameters returns what the closure does.",
+        ("special_points.lbfgs_goes_up",),
+        ahead=True,
+    ),
+    Change(
         "2.13",
         "behaviour",
         "The node of a Function of one's own, and of the identity around a module with full backward hooks, answers `name()`, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from both import attempt
 
 from .catalogue import cases
+from .parts import double_leaf
 
 NAN = float("nan")
 
@@ -94,3 +95,21 @@ def rule_the_dim_of_a_softmax_layer(torch, log):
     for dim in (True, 1.0, "1", None, 1):
         for layer in (torch.nn.Softmax, torch.nn.LogSoftmax, torch.nn.Softmin):
             attempt(log, lambda layer=layer, dim=dim: layer(dim=dim).dim)
+
+
+def rule_lbfgs_goes_up(torch, log):
+    """`LBFGS(maximize=True)`; without parameters a step asks the closure and does nothing."""
+    x = double_leaf(torch)
+    optimizer = torch.optim.LBFGS([x], maximize=True, line_search_fn="strong_wolfe", max_iter=3)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = -((x - 3) ** 4).sum() - x.prod()
+        loss.backward()
+        log("looks", loss.detach())
+        return loss
+
+    log(optimizer.step(closure).detach(), x.detach(), optimizer.state_dict()["param_groups"])
+    log(repr(optimizer))
+    empty = torch.optim.LBFGS([{"params": []}])
+    log(empty.step(lambda: 5))
