@@ -40,7 +40,7 @@ def darker(x, rng):
         ({"parametrization": "fixed magnitude"}, "Adam at rate 0.2 on 16 × 16 pixels as phases of the magnitudes of photographs"),
         ({"optimizer": lambda p: optim.SGD(p, lr=2.0), "rate": 7.0}, "2 steps of SGD at rate 2 on"),
         ({"transforms": "none"}, "; no random changes; seed 0."),
-        ({"transforms": "standard"}, "; random changes: a shift of up to 8, a zoom of 0.9 to 1.1 and a turn of up to 8°; "),
+        ({"transforms": "standard"}, "; random changes: a shift of up to 6, a zoom of 0.9 to 1.1 and a turn of up to 8°; "),
         ({"transforms": [viz.Roll(3), darker]}, "; random changes: a roll of up to 3, darker; "),
         ({"transforms": [partial(darker)]}, "; random changes: partial; "),
         ({"penalties": ["l2", viz.TotalVariation(0.25), viz.Blur(1e-3)]}, "; charged for 1 × L2, 0.25 × total variation, 0.001 × what a "),

@@ -256,7 +256,7 @@ TRANSFORMS: dict[str, tuple[Transform, ...]] = {
     "none": (),
     "jitter": (Pad(4), Jitter(8)),
     "roll": (Roll(16),),
-    "standard": (Affine(shift=8),),
+    "standard": (Affine(shift=6),),
 }
 
 

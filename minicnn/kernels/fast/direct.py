@@ -1,6 +1,6 @@
 """Convolution as it is defined, in tiles: for any kernel size, stride, dilation and groups, forward and backward.
 
-Two steps. `_planes` copies the input into planes with the padding around them, one plane for each phase of the stride: in it
+Two steps. `_lay_out` copies the input into planes with the padding around them, one plane for each phase of the stride: in it
 the pixels that a window visits are neighbours, and the next window is one pixel further. In such a plane the tap (c, kh, kw)
 of every output pixel lies at one and the same distance from it, so that a run of neighbouring outputs needs a run of
 neighbouring pixels for each tap: that is the product `tile` computes. The outputs of a row run on into the padding and into
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.kernels.shapes import Geometry, Pair
+from minicnn.kernels.shapes import Geometry, Pair, Shape
 
 from . import im2col
 from .memory import pick, scratch
@@ -52,6 +52,31 @@ class Layout(NamedTuple):
     rows: int
     pitch: int  # from one row of a plane to the next
     taps: list[tuple[np.ndarray, np.ndarray]]  # of each phase: distances in the planes, distances in the weight
+
+
+class Product(NamedTuple):
+    """The outputs of one phase in one block: one call of `_multiply`."""
+
+    units: int
+    work: int
+    weight_taps: np.ndarray
+    pixel_taps: np.ndarray
+    chunk: int
+    size: Pair  # OH, OW
+    start: Pair
+
+
+class Block(NamedTuple):
+    """Some images, or some rows of one, that are computed together from one filling of the planes."""
+
+    images: slice
+    layout: Layout
+    planes: (
+        tuple[int, int, int, int] | None
+    )  # (n C, phases, rows, pitch); None: without padding the tiles read the input itself
+    corner: Pair  # how far above and to the left of the input the planes begin
+    group_step: int  # from one group's pixels to the next one's
+    products: list[Product]
 
 
 def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
@@ -105,51 +130,67 @@ def correlate(
     for y = start + y' step and x likewise, in each of the phases. `weight_steps` is (row_step, channel_step). x, weight and out
     are contiguous.
     """
-    N, C, H, W = x.shape
-    if 0 in (N, C, *out.shape):
+    if 0 in (*x.shape[:2], *out.shape):
         out[:] = 0 if bias is None else bias[:, None, None]
         return
-    rows, columns = (-(-n // s) for n, s in zip(out.shape[2:], step, strict=True))  # of the largest phase
     bias = np.zeros(out.shape[1], x.dtype) if bias is None else np.ascontiguousarray(bias)
-    weight = np.ascontiguousarray(weight).reshape(-1)
-    lane, C_group, R_group = lanes(x.dtype), C // groups, out.shape[1] // groups
-    # Without padding, on any side, the tiles can read x itself, if the last of them can end at the last pixel.
+    weight, beyond = np.ascontiguousarray(weight).reshape(-1), VECTORS * lanes(x.dtype)
+    for block in _blocks(x.shape, out.shape, x.dtype, taps, stride, groups, weight_steps[1], step):
+        image = x[block.images]
+        pixels = image.reshape(-1)
+        if block.planes is not None:
+            size = math.prod(block.planes)
+            pixels = scratch("planes", (size + block.layout.pitch + beyond,), x.dtype)
+            pixels[size:] = 0  # what the last tile reads past the end
+            planes = pixels[:size].reshape(block.planes)
+            run(_lay_out, block.planes[0], size, image, planes, block.layout.phases, *stride, *block.corner)
+        for product in block.products:
+            run(
+                _multiply, product.units, product.work, weight, weight_steps[0], product.weight_taps, pixels, block.group_step,
+                product.pixel_taps, out[block.images], bias, groups, product.chunk, block.layout.pitch, *product.size,
+                block.planes is None, *product.start, *step,
+            )  # fmt: skip
+
+
+@lru_cache(maxsize=512)  # it takes as long as a small convolution
+def _blocks(
+    shape: Shape, out: Shape, dtype: np.dtype, taps: Taps, stride: Pair, groups: int, channel_step: int, step: Pair
+) -> list[Block]:
+    """How `correlate` cuts its work: about `PLANES` numbers of planes at a time."""
+    (N, C, H, W), lane = shape, lanes(dtype)
+    C_group, R_group = C // groups, out[1] // groups
+    rows, columns = (-(-n // s) for n, s in zip(out[2:], step, strict=True))  # of the largest phase
+    # Without padding, on any side, the tiles can read the input itself, if the last of them can end at the last pixel.
     as_it_is = stride == step == (1, 1) and taps.above == taps.left == 0 and (rows - 1) * W + columns >= VECTORS * lane
     as_it_is = as_it_is and all(rows + dy <= H and columns + dx <= W for dy, dx, _ in taps.phases[0].taps)
-    whole = taps, stride, C_group, W, columns, weight_steps[1], as_it_is
+    whole = taps, stride, C_group, W, columns, channel_step, as_it_is
     layout = _layout(rows, *whole)
     per_row = C * len(layout.phases) * layout.pitch
     images, band = max(1, PLANES // (per_row * layout.rows)), rows
     if images == 1 and not as_it_is:
         band = min(rows, max(8, PLANES // per_row - (layout.rows - rows)))  # two bands share some rows of a plane
+    blocks = []
     for n in range(0, N, images):
-        image, target = x[n : n + images], out[n : n + images]
+        count = min(images, N - n)
         for y in range(0, rows, band):
             height = min(band, rows - y)
             layout = _layout(height, *whole)
-            pixels, channel = image.reshape(-1), H * W
-            if not as_it_is:
-                shape = len(image) * C, len(layout.phases), layout.rows, layout.pitch
-                size, channel = math.prod(shape), math.prod(shape[1:])
-                pixels = scratch("planes", (size + layout.pitch + VECTORS * lane,), x.dtype)
-                pixels[size:] = 0  # what the last tile reads past the end
-                corner = taps.above - y * stride[0], taps.left
-                run(
-                    _lay_out, len(image) * C, size, image, pixels[:size].reshape(shape), layout.phases, *stride, *corner
-                )
+            planes = None if as_it_is else (count * C, len(layout.phases), layout.rows, layout.pitch)
+            channel = H * W if planes is None else math.prod(planes[1:])
+            products = []
             for phase, (pixel_taps, weight_taps) in zip(taps.phases, layout.taps, strict=True):
                 y0, x0 = phase.start[0] + y * step[0], phase.start[1]
-                OH, OW = min(height, -(-(out.shape[2] - y0) // step[0])), -(-(out.shape[3] - x0) // step[1])
+                OH, OW = min(height, -(-(out[2] - y0) // step[0])), -(-(out[3] - x0) // step[1])
                 if OH <= 0 or OW <= 0:
                     continue
                 total = (OH - 1) * layout.pitch + OW  # pixels, those between the rows included
                 chunk = -(-total // (-(-total * C_group * len(layout.phases) // CHUNK) * lane)) * lane
-                units = len(image) * groups * -(-total // chunk) * -(-R_group // ROWS)
-                run(
-                    _multiply, units, len(image) * total * out.shape[1] * len(pixel_taps) // 16,
-                    weight, weight_steps[0], weight_taps, pixels, C_group * channel, pixel_taps, target, bias, groups,
-                    chunk, layout.pitch, OH, OW, as_it_is, y0, x0, *step,
-                )  # fmt: skip
+                units = count * groups * -(-total // chunk) * -(-R_group // ROWS)
+                work = count * total * out[1] * len(pixel_taps) // 16
+                products.append(Product(units, work, weight_taps, pixel_taps, chunk, (OH, OW), (y0, x0)))
+            corner = taps.above - y * stride[0], taps.left
+            blocks.append(Block(slice(n, n + count), layout, planes, corner, C_group * channel, products))
+    return blocks
 
 
 @lru_cache(maxsize=512)

@@ -7,6 +7,7 @@ Nothing larger than a few megabytes of columns exists at a time, whatever the si
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -50,16 +51,16 @@ def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) 
     return result
 
 
-def _blocks(geometry: Geometry, size: Pair) -> Iterator[tuple[slice, slice]]:
+@lru_cache(maxsize=512)
+def _blocks(geometry: Geometry, size: Pair) -> list[tuple[slice, slice]]:
     """Cut the output, of this size, into blocks of about `COLUMNS` numbers: several whole images each, or rows of one image."""
     N, (OH, OW) = geometry.input_shape[0], size
     _, C, KH, KW = geometry.weight_shape
     rows = max(1, COLUMNS // max(1, geometry.groups * C * KH * KW * OW))
     images = max(1, rows // max(1, OH))
     rows = min(rows, OH)
-    for n in range(0, N, images):
-        for r in range(0, OH, rows):
-            yield slice(n, min(n + images, N)), slice(r, min(r + rows, OH))
+    some = [slice(n, min(n + images, N)) for n in range(0, N, images)]
+    return [(block, slice(r, min(r + rows, OH))) for block in some for r in range(0, OH, rows)]
 
 
 def _im2col(geometry: Geometry, x: np.ndarray, size: Pair) -> Iterator[tuple[slice, slice, np.ndarray]]:

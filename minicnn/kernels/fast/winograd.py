@@ -18,9 +18,12 @@ It rounds more than a plain sum, and how much depends on the points: the usual +
 sees that pixel or not: `is_even` says where that does no harm. Float64, where every digit is wanted, never comes here.
 """
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 
-from minicnn.kernels.shapes import Geometry, output_size
+from minicnn.kernels.shapes import Geometry, Pair, Shape, output_size
 
 from . import direct, parallel
 from .memory import pick, scratch
@@ -161,26 +164,40 @@ def convolve(
 
     `turned`: with the kernels turned by 180 degrees, inputs and outputs exchanged: x (N, O, ..) -> (N, C, ..). All float32.
     """
-    N, C, H, W = x.shape
-    K = weight.shape[2]
-    O, m = weight.shape[1 if turned else 0], OUTPUTS[K]
-    OH, OW = output_size(H, K, 1, padding[0]), output_size(W, K, 1, padding[1])
-    down, across = -(-OH // m), -(-OW // m)  # tiles
-    out = np.empty((N, O, OH, OW), x.dtype)
+    O, C = weight.shape[1 if turned else 0], x.shape[1]
+    plan = _plan(x.shape, O, weight.shape[2], padding)
+    rows = ROWS * min(BLOCKS, -(-O // (ROWS * parallel.THREADS)))  # output channels of a unit
+    out = np.empty(plan.out, x.dtype)
     bias = np.zeros(O, x.dtype) if bias is None else bias
     weight = np.ascontiguousarray(weight)
     nonfinite = np.zeros(O, np.int64)  # how many outputs of each channel are infinite or NaN
-    bands = N * down  # a band is one row of tiles
-    blocks = -(-bands // max(1, min(MOST_TILES, TILES // (POINTS * C)) // across))
-    step = -(-bands // blocks)
-    rows = ROWS * min(BLOCKS, -(-O // (ROWS * parallel.THREADS)))  # output channels of a unit
-    for first in range(0, bands, step):
-        count = min(step, bands - first)
-        values = scratch("values", (POINTS, -(-count * across // PANEL), C, PANEL), x.dtype)
-        run(_evaluate_tiles, C, values.size, x, values, m, *padding, first, count, down, across)
-        arguments = values, weight, turned, rows, out, bias, nonfinite, first, count, down, across
+    for first, count, panels in plan.blocks:
+        values = scratch("values", (POINTS, panels, C, PANEL), x.dtype)
+        run(_evaluate_tiles, C, values.size, x, values, plan.m, *padding, first, count, plan.down, plan.across)
+        arguments = values, weight, turned, rows, out, bias, nonfinite, first, count, plan.down, plan.across
         run(_multiply, -(-O // rows), values.size // C * O, *arguments)
     return out, not nonfinite.any()
+
+
+class Plan(NamedTuple):
+    """How `convolve` cuts its work: blocks of bands; a band is one row of tiles."""
+
+    out: Shape
+    m: int  # outputs of a tile, along each axis
+    down: int  # tiles in a column and in a row of an image
+    across: int
+    blocks: list[tuple[int, int, int]]  # the first band, how many, panels of tiles
+
+
+@lru_cache(maxsize=512)
+def _plan(shape: Shape, O: int, K: int, padding: Pair) -> Plan:
+    (N, C, H, W), m = shape, OUTPUTS[K]
+    OH, OW = output_size(H, K, 1, padding[0]), output_size(W, K, 1, padding[1])
+    down, across = -(-OH // m), -(-OW // m)
+    bands = N * down
+    step = -(-bands // -(-bands // max(1, min(MOST_TILES, TILES // (POINTS * C)) // across)))
+    counts = [(first, min(step, bands - first)) for first in range(0, bands, step)]
+    return Plan((N, O, OH, OW), m, down, across, [(*some, -(-some[1] * across // PANEL)) for some in counts])
 
 
 @jit
