@@ -80,6 +80,31 @@ def reshape(x: Both, shape: Sequence[int]) -> Both:
     return x.reshape(shape)
 
 
+def permute(x: Both, dims: Sequence[int]) -> Both:
+    """The dimensions in another order, without a copy."""
+    return x.permute(dims) if isinstance(x, Tensor) else x.transpose(dims)
+
+
+def transpose(x: Both, dim0: int, dim1: int) -> Both:
+    """Two dimensions exchanged, without a copy."""
+    return x.transpose(dim0, dim1) if isinstance(x, Tensor) else x.swapaxes(dim0, dim1)
+
+
+def t(x: Both) -> Both:
+    """A matrix turned over, without a copy; a vector as it is."""
+    return x.t() if isinstance(x, Tensor) else x.T
+
+
+def cat(pieces: Sequence[Both], dim: int) -> Both:
+    """Joined along an existing dimension."""
+    return _tensor.ops.cat(pieces, dim) if isinstance(pieces[0], Tensor) else np.concatenate(pieces, axis=dim)
+
+
+def stack(pieces: Sequence[Both], dim: int) -> Both:
+    """Joined along a new dimension."""
+    return _tensor.ops.stack(pieces, dim) if isinstance(pieces[0], Tensor) else np.stack(pieces, axis=dim)
+
+
 def expand(x: Both, shape: Sequence[int]) -> Both:
     """Dimensions of length 1 repeated to this shape, without a copy."""
     return x.expand(shape) if isinstance(x, Tensor) else np.broadcast_to(x, shape)

@@ -10,8 +10,8 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn._types import contiguous_format
-from minicnn.autograd.function import OldOp as Op
-from minicnn.autograd.function import OldViewOp as ViewOp
+from minicnn.autograd import both
+from minicnn.autograd.function import Op, ViewOp
 from minicnn.ops._common import check_expand, wrap_dim, wrap_dims
 from minicnn.ops.copying import clone
 
@@ -31,7 +31,7 @@ class View(ViewOp):
 
     @staticmethod
     def backward(ctx, grad):
-        return grad.array.reshape(ctx.shape)
+        return grad.reshape(ctx.shape)
 
 
 class UnsafeView(Op):
@@ -67,7 +67,7 @@ class Permute(ViewOp):
 
     @staticmethod
     def backward(ctx, grad):
-        return grad.array.transpose(ctx.back)
+        return both.permute(grad, ctx.back)
 
 
 class Transpose(ViewOp):
@@ -80,7 +80,7 @@ class Transpose(ViewOp):
 
     @staticmethod
     def backward(ctx, grad):
-        return grad.array.swapaxes(*ctx.dims) if grad.array.ndim else grad
+        return both.transpose(grad, *ctx.dims) if grad.ndim else grad
 
 
 class T(ViewOp):
@@ -92,23 +92,41 @@ class T(ViewOp):
 
     @staticmethod
     def backward(ctx, grad):
-        return grad.array.T
+        return both.t(grad)
 
 
 class Squeeze(View, node_name="SqueezeBackward0"):
     """Without all dimensions of length 1."""
 
+    @staticmethod
+    def forward(ctx, a, dims):
+        ctx.dims = dims
+        return a.array.squeeze(dims)
 
-class SqueezeDim(View, node_name="SqueezeBackward1"):
+    @staticmethod
+    def backward(ctx, grad):
+        return both.unsqueeze(grad, ctx.dims)
+
+
+class SqueezeDim(Squeeze, node_name="SqueezeBackward1"):
     """Without one dimension of length 1."""
 
 
-class SqueezeDims(View, node_name="SqueezeBackward2"):
+class SqueezeDims(Squeeze, node_name="SqueezeBackward2"):
     """Without some dimensions of length 1."""
 
 
 class Unsqueeze(View):
     """With one more dimension of length 1."""
+
+    @staticmethod
+    def forward(ctx, a, dim):
+        ctx.dim = dim
+        return np.expand_dims(a.array, dim)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.squeeze(ctx.dim)
 
 
 class Expand(ViewOp):
@@ -134,13 +152,36 @@ class Select(ViewOp):
 
     @staticmethod
     def backward(ctx, grad):
-        out = np.zeros(ctx.shape, grad.array.dtype)
-        out[ctx.key] = grad.array
-        return out
+        return SelectBackward.of(grad, ctx.shape, ctx.key)
 
 
 class Slice(Select):
     """A range of a dimension."""
+
+    @staticmethod
+    def backward(ctx, grad):
+        return SliceBackward.of(grad, ctx.shape, ctx.key)
+
+
+class SelectBackward(Op):
+    """Zeros, and the gradient in its place."""
+
+    saves = ()
+
+    @staticmethod
+    def value(grad, shape, key):
+        out = np.zeros(shape, grad.dtype)
+        out[key] = grad
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        _, key = ctx.options
+        return grad[key]
+
+
+class SliceBackward(SelectBackward):
+    """The same for a range."""
 
 
 class Split(ViewOp):
@@ -154,7 +195,7 @@ class Split(ViewOp):
 
     @staticmethod
     def backward(ctx, *grads):
-        return np.concatenate([grad.array for grad in grads], axis=ctx.dim)
+        return both.cat(grads, ctx.dim)
 
 
 class SplitWithSizes(Split):
@@ -171,7 +212,7 @@ class Unbind(ViewOp):
 
     @staticmethod
     def backward(ctx, *grads):
-        return np.stack([grad.array for grad in grads], axis=ctx.dim)
+        return both.stack(grads, ctx.dim)
 
 
 class Unfold(ViewOp):
@@ -179,16 +220,35 @@ class Unfold(ViewOp):
 
     @staticmethod
     def forward(ctx, a, dim, size, step):
-        ctx.dim, ctx.step, ctx.shape = dim, step, a.array.shape
-        windows = np.lib.stride_tricks.sliding_window_view(a.array, size, dim, writeable=True)
-        return windows[(slice(None),) * dim + (slice(None, None, step),)]
+        ctx.window, ctx.shape = (dim, size, step), a.array.shape
+        return _windows(a.array, dim, size, step)
 
     @staticmethod
     def backward(ctx, grad):
-        out = np.zeros(ctx.shape, grad.array.dtype)
-        windows = np.lib.stride_tricks.sliding_window_view(out, grad.array.shape[-1], ctx.dim, writeable=True)
-        np.add.at(windows[(slice(None),) * ctx.dim + (slice(None, None, ctx.step),)], ..., grad.array)
+        return UnfoldBackward.of(grad, ctx.shape, *ctx.window)
+
+
+class UnfoldBackward(Op):
+    """Zeros, and the gradients of the windows added up in their places."""
+
+    saves = ()
+
+    @staticmethod
+    def value(grad, shape, dim, size, step):
+        out = np.zeros(shape, grad.dtype)
+        np.add.at(_windows(out, dim, size, step), ..., grad)
         return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        _, *window = ctx.options
+        return Unfold.of(grad, *window)
+
+
+def _windows(array: np.ndarray, dim: int, size: int, step: int) -> np.ndarray:
+    """A view of all windows, which can be written."""
+    windows = np.lib.stride_tricks.sliding_window_view(array, size, dim, writeable=True)
+    return windows[(slice(None),) * dim + (slice(None, None, step),)]
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
@@ -299,19 +359,15 @@ def t(input: Tensor) -> Tensor:
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without the dimensions of length 1: all of them, or those named; a view."""
     shape = input.array.shape
-    if dim is None:
-        return Squeeze.apply(input, tuple(n for n in shape if n != 1))
-    several = isinstance(dim, (tuple, list))
-    gone = () if dim == () or dim == [] else wrap_dims(dim, len(shape))
-    kept = tuple(n for i, n in enumerate(shape) if n != 1 or i not in gone)
-    return (SqueezeDims if several else SqueezeDim).apply(input, kept)
+    named = () if dim == () or dim == [] else wrap_dims(dim, len(shape))  # None: all
+    gone = tuple(i for i, n in enumerate(shape) if n == 1 and i in named)
+    op = Squeeze if dim is None else SqueezeDims if isinstance(dim, (tuple, list)) else SqueezeDim
+    return op.apply(input, gone)
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With one more dimension, of length 1, at `dim`; a view."""
-    dim = wrap_dim(dim, input.array.ndim + 1)
-    shape = input.array.shape
-    return Unsqueeze.apply(input, (*shape[:dim], 1, *shape[dim:]))
+    return Unsqueeze.apply(input, wrap_dim(dim, input.array.ndim + 1))
 
 
 def expand(input: Tensor, shape: Sequence[int]) -> Tensor:
