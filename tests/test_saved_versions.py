@@ -321,3 +321,46 @@ def cases() -> list[tuple[str, Any]]:
 def test_written_between_forward_and_backward(name, which):
     shape, build = TABLE[name]
     assert_same(written(build, shape, which))
+
+
+OF_TWO = {
+    "mul": lambda lib, a, b: a * b,
+    "div": lambda lib, a, b: a / b,
+    "mm": lambda lib, a, b: a @ b,
+    "bmm": lambda lib, a, b: a[None] @ b[None],
+    "mv": lambda lib, a, b: a.mv(b[0]),
+    "dot": lambda lib, a, b: a[0].dot(b[0]),
+    "addmm": lambda lib, a, b: lib.addmm(lib.ones(2, 2), a, b),
+    "addcmul": lambda lib, a, b: lib.addcmul(lib.ones(2, 2), a, b),
+    "addcdiv": lambda lib, a, b: lib.addcdiv(lib.ones(2, 2), a, b),
+    "pow": lambda lib, a, b: a**b,
+    "maximum": lambda lib, a, b: lib.maximum(a, b),
+    "clamp": lambda lib, a, b: a.clamp(b),
+    "remainder": lambda lib, a, b: a % b,
+    "outer": lambda lib, a, b: lib.outer(a[0], b[0]),
+    "prelu": lambda lib, a, b: lib.nn.functional.prelu(a, b[0]),
+    "conv2d": lambda lib, a, b: lib.nn.functional.conv2d(a[None, None], b[None, None]),
+    "grid_sample": lambda lib, a, b: lib.nn.functional.grid_sample(a[None, None], b[None, None], align_corners=False),
+    **{
+        name: lambda lib, a, b, name=name: getattr(lib.nn.functional, name)(a, b)
+        for name in ("linear", "mse_loss", "smooth_l1_loss", "huber_loss", "kl_div", "binary_cross_entropy_with_logits")
+    },
+}
+
+
+@pytest.mark.parametrize("other_way", [False, True])
+@pytest.mark.parametrize("name", OF_TWO)
+def test_of_two_that_were_written_the_same_is_complained_about(name, other_way):
+    def scenario(lib, log):
+        whole_tensor = (leaf(lib, 2, 2) + 2) * 1
+        view, plain = whole_tensor.split(2)[0], (leaf(lib, 2, 2) + 2) * 1  # of the first the error says more
+        out = OF_TWO[name](lib, *((plain, view) if other_way else (view, plain)))
+        with lib.no_grad():
+            whole_tensor.mul_(2)
+            plain.mul_(2)
+        try:
+            out.sum().backward()
+        except RuntimeError as error:
+            log("multiple views" in str(error))
+
+    assert_same(scenario)

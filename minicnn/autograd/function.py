@@ -142,6 +142,17 @@ class OpCtx(FunctionCtx):
     options: tuple = ()  # the arguments of `forward` that are no tensors, if that is `Op.forward`
     __repr__ = Node.__repr__
 
+    @property
+    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+        """What `forward` saved. As in PyTorch it is unpacked in the order of its names: of two that were written meanwhile, the
+        error is about the first."""
+        if self._saved is None:
+            raise RuntimeError(FREED)
+        names, kept = self.function.saved_names, self._saved
+        order = sorted(range(len(kept)), key=names.__getitem__) if len(names) == len(kept) else range(len(kept))
+        tensors = {i: one.unpack(self) for i in order if (one := kept[i]) is not None}
+        return tuple(map(tensors.get, range(len(kept))))
+
     def __getattr__(self, name: str) -> Any:
         """`_saved_self`, `_raw_saved_self`, and the other names that PyTorch gives to what an operation keeps."""
         raw, _, what = name.partition("_saved_")

@@ -165,6 +165,7 @@ class Pow(Op):
 class PowTensor(Op, node_name="PowBackward1"):
     """a ** b; (g b a^(b-1), g a^b log a), each 0 where its factor is 0 by definition"""
 
+    saved_names = ("self", "exponent", "result")
     slots = 2
 
     @staticmethod
@@ -328,6 +329,7 @@ class DivRounded(Op, node_name="DivBackward2"):
 class Remainder(Op):
     """a modulo b, with the sign of b: a - b floor(a / b)"""
 
+    saved_names = ("self", "other")
     slots = 2
 
     @staticmethod

@@ -32,6 +32,7 @@ __all__ = [
 class _Choice(Op):
     """One of two, by `choose`; the gradient goes to a where it `wins` over b, half of it to each where they are equal."""
 
+    saved_names = ("self", "other")
     slots = 2
     choose: Any
     wins: Any

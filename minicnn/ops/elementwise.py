@@ -73,6 +73,7 @@ class ClampTensor(Op, node_name="ClampBackward0"):
     """min(max(a, low), high) of tensors, or None; a bound that is in force gets the gradient; at equality a does, since
     2.14 each of them half of it"""
 
+    saved_names = ("self", "min", "max")
     slots = 3
 
     @staticmethod

@@ -24,6 +24,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 class Mm(Op):
     """(n, k) @ (k, m) -> (n, m)"""
 
+    saved_names = ("self", "mat2")
     slots = 2
 
     @staticmethod

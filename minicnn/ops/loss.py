@@ -577,6 +577,7 @@ def kl_div(
     if log_target:
         losses = target.exp() * (target - input)
     else:
-        losses = arithmetic.xlogy(target, target) - target * input
+        product = target * input  # first, as in PyTorch: what is made first comes last on the way back
+        losses = arithmetic.xlogy(target, target) - product
     reduced = _reduce(losses, how)
     return reduced / input.shape[0] if by_batch else reduced

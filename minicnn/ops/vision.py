@@ -46,6 +46,7 @@ class UpsampleBilinear2D(Op):
 class GridSampler2D(Op):
     """Pixels read at the places that a grid names; a place between pixels mixes its neighbours."""
 
+    saved_names = ("input", "grid")
     slots = 2
 
     @staticmethod
