@@ -13,7 +13,7 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn._types import short_name
+from minicnn._types import dtype, short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
@@ -155,17 +155,11 @@ def conv2d(
     if input.array.ndim == 3:
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     stride, dilation, groups = _two("stride", stride, 1), _two("dilation", dilation, 1), operator.index(groups)
-    _check("conv2d", input, weight, bias, stride, groups)
+    _check("conv2d", *_facts("conv2d", input, weight, bias), stride, groups)
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, padding, stride, dilation)
     padding = _two("padding", padding)
-    if min(map(kernels.output_size, input.array.shape[2:], weight.array.shape[2:], stride, padding, dilation)) < 1:
-        size = [n + 2 * p for n, p in zip(input.array.shape[2:], padding, strict=True)]
-        extent = [d * (k - 1) + 1 for d, k in zip(dilation, weight.array.shape[2:], strict=True)]
-        raise RuntimeError(
-            f"Calculated padded input size per channel: ({size[0]} x {size[1]}). Kernel size: ({extent[0]} x {extent[1]}). "
-            "Kernel size can't be greater than actual input size"
-        )
+    _check_room(input.array.shape[2:], weight.array.shape[2:], stride, padding, dilation)
     return Convolution.apply(input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -199,7 +193,7 @@ def conv_transpose2d(
         return conv_transpose2d(batch, weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
     stride, dilation, groups = _two("stride", stride, 1), _two("dilation", dilation, 1), operator.index(groups)
     padding, output_padding = _two("padding", padding), _two("output_padding", output_padding)
-    _check("conv_transpose2d", input, weight, bias, stride, groups, transposed=True)
+    _check("conv_transpose2d", *_facts("conv_transpose2d", input, weight, bias), stride, groups, transposed=True)
     if any(extra >= step and extra >= gap for extra, step, gap in zip(output_padding, stride, dilation, strict=True)):
         raise RuntimeError(
             "output padding must be smaller than either stride or dilation, but got "
@@ -219,18 +213,27 @@ def conv_transpose2d(
     return ConvTranspose.apply(input, weight, bias, shape, stride, padding, dilation, groups)
 
 
+def _facts(function: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple:
+    """What `_check` asks about: the shapes, and the types."""
+    need_tensor(weight, function, "weight", 2)
+    x, w, b = input.array, weight.array, None if bias is None else bias.array
+    return x.shape, w.shape, None if b is None else b.shape, x.dtype, w.dtype, None if b is None else b.dtype
+
+
+@functools.lru_cache(maxsize=512)  # the same for each call of a layer
 def _check(
     function: str,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
+    shape: tuple[int, ...],
+    size: tuple[int, ...],
+    bias_shape: tuple[int, ...] | None,
+    kind: np.dtype,
+    weight_kind: np.dtype,
+    bias_kind: np.dtype | None,
     stride: Two,
     groups: int,
     transposed: bool = False,
 ) -> None:
     """RuntimeError, in PyTorch's words, unless these tensors and this number of groups fit together."""
-    need_tensor(weight, function, "weight", 2)
-    shape, size, given = input.array.shape, weight.array.shape, "transposed=1" if transposed else f"groups={groups}"
     if len(size) != 4:
         raise RuntimeError(
             f"expected stride to be a single integer value or a list of {len(size) - 2} values to match the convolution "
@@ -254,18 +257,31 @@ def _check(
         )
     C, O = (size[0], size[1] * groups) if transposed else (size[1] * groups, size[0])
     if shape[1] != C:
+        given = "transposed=1" if transposed else f"groups={groups}"
         raise RuntimeError(
             f"Given {given}, weight of size {list(size)}, expected input{list(shape)} to have {C} channels, but got "
             f"{shape[1]} channels instead"
         )
-    for name, other in (("bias", bias), ("weight", weight)):
-        if other is not None and other.array.dtype != input.array.dtype:
-            a, b = (short_name(t.dtype).lower() for t in (input, other))
+    for name, other in (("bias", bias_kind), ("weight", weight_kind)):
+        if other is not None and other != kind:
+            a, b = (short_name(dtype.of(of)).lower() for of in (kind, other))
             raise RuntimeError(f"Input type ({a}) and {name} type ({b}) should be the same")
-    if bias is not None and bias.array.shape != (O,):
+    if bias_shape is not None and bias_shape != (O,):
         raise RuntimeError(
             f"Given {'transposed=1, ' if transposed else ''}weight of size {list(size)}, expected bias to be 1-dimensional "
-            f"with {O} elements, but got bias of size {list(bias.array.shape)} instead"
+            f"with {O} elements, but got bias of size {list(bias_shape)} instead"
+        )
+
+
+@functools.lru_cache(maxsize=512)
+def _check_room(size: Two, kernel: Two, stride: Two, padding: Two, dilation: Two) -> None:
+    """RuntimeError unless at least one window fits."""
+    if min(map(kernels.output_size, size, kernel, stride, padding, dilation)) < 1:
+        padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+        extent = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({padded[0]} x {padded[1]}). Kernel size: ({extent[0]} x {extent[1]}). "
+            "Kernel size can't be greater than actual input size"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from minicnn import kernels
@@ -156,7 +157,14 @@ def _window(
     omitted = stride is None or (isinstance(stride, (tuple, list)) and not stride)
     stride = kernel if omitted else _two(function, "stride", stride)
     padding, dilation = _two(function, "padding", padding), _two(function, "dilation", dilation)
-    shape = input.array.shape
+    _check_window(input.array.shape, kernel, stride, padding, dilation, ceil_mode)
+    return kernel, stride, padding, dilation
+
+
+@lru_cache(maxsize=512)  # the same for each call of a layer
+def _check_window(
+    shape: tuple[int, ...], kernel: Two, stride: Two, padding: Two, dilation: Two, ceil_mode: bool
+) -> None:
     if len(shape) not in (3, 4):
         raise RuntimeError("non-empty 3D or 4D (batch mode) tensor expected for input")
     if 0 in shape[-3:]:
@@ -185,7 +193,6 @@ def _window(
         raise RuntimeError(
             f"Given input size: ({C}x{H}x{W}). Calculated output size: ({C}x{out[0]}x{out[1]}). Output size is too small"
         )
-    return kernel, stride, padding, dilation
 
 
 _ONE_OR_TWO = {  # in PyTorch's words
