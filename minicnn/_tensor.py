@@ -788,6 +788,14 @@ class Tensor:
         """The larger of both, element by element, of their common shape. TypeError unless both are tensors."""
         return ops.maximum(self, other)
 
+    def fmax(self, other: Tensor) -> Tensor:
+        """The larger of both, and of a number and NaN the number."""
+        return ops.fmax(self, other)
+
+    def fmin(self, other: Tensor) -> Tensor:
+        """The smaller of both, and of a number and NaN the number."""
+        return ops.fmin(self, other)
+
     def minimum(self, other: Tensor) -> Tensor:
         """The smaller of both, element by element, of their common shape. TypeError unless both are tensors."""
         return ops.minimum(self, other)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import numpy as np
 from compare import Row, between, constant, data, exactly, fn, in_place, laid_out, method, normal
 
@@ -37,6 +39,10 @@ ARITHMETIC = [
     Row("pow of a number", lambda lib, x: 2**x, [(2, 3)]),
     Row("maximum", fn("maximum"), [(2, 3), (2, 3)]),
     Row("minimum", fn("minimum"), [(2, 3), (2, 3)]),
+    Row("fmax", fn("fmax"), [(2, 3), (3,)]),
+    Row("fmin", method("fmin"), [(2, 3), (2, 3)]),
+    Row("fmax of NaN", fn("fmax"), [exactly([nan, 1.0, nan, 2.0]), exactly([1.0, nan, nan, 3.0])]),
+    Row("fmin of ties", fn("fmin"), [exactly([nan, 1.0, 0.0, 2.0]), exactly([1.0, 1.0, -0.0, 3.0])]),
     Row("maximum of ties", fn("maximum"), [exactly([1.0, 2.0, 3.0]), exactly([1.0, 3.0, 2.0])]),
     Row("minimum of ties", fn("minimum"), [exactly([1.0, 2.0, 3.0]), exactly([1.0, 3.0, 2.0])]),
     Row("max of two tensors", fn("max"), [(2, 3), (3,)]),

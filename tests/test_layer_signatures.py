@@ -19,6 +19,7 @@ LAYERS = [
     "MaxPool2d(2)",
     "MaxPool2d((2, 3), 1, 1, 2, True, True)",
     "AvgPool2d(2, padding=1)",
+    "LPPool2d(2, 3)",
     "AdaptiveAvgPool2d((None, 3))",
     "AdaptiveMaxPool2d(5)",
     "Linear(3, 4, bias=False)",

@@ -134,13 +134,13 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 2220,  # numbers of random draws and of ranges are looked at
+    ".": 2226,  # numbers of random draws and of ranges are looked at
     "atlas": 1140,
     "autograd": 1900,  # passes that are recorded; operations that are still to be converted
     "inspect": 820,
     "kernels": 2075,  # how a convolution is cut into blocks is worked out once for each shape
     "models": 850,
-    "nn": 2385,
+    "nn": 2409,
     "ops": 4600,
     "optim": 1325,
     "serialization": 1480,

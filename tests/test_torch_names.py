@@ -415,3 +415,19 @@ def test_no_name_imports_torch():
     root = Path(minicnn.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "torch.Size([1, 1, 1, 1])", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("TransformerEncoderLayer", "minicnn is for convolutional networks, and has no attention"),
+        ("Transformer", "no attention"),
+        ("MultiheadAttention", "no attention"),
+        ("LazyConv2d", r"write nn\.Conv2d with the sizes"),
+        ("Conv2D", "module 'minicnn.nn' has no attribute 'Conv2D'$"),
+    ],
+)
+def test_layers_that_stay_away_say_so(name, why):
+    assert not hasattr(minicnn.nn, name)
+    with pytest.raises(AttributeError, match=why):
+        getattr(minicnn.nn, name)

@@ -46,6 +46,7 @@ from minicnn.ops.pooling import (
     adaptive_avg_pool2d,
     adaptive_max_pool2d,
     avg_pool2d,
+    lp_pool2d,
     max_pool2d,
     max_pool2d_with_indices,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
@@ -23,7 +24,7 @@ from minicnn.ops._common import (
 )
 
 __all__ = [
-    "allclose", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "equal", "ge", "gt", "isclose", "isfinite", "isinf",
+    "allclose", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "equal", "fmax", "fmin", "ge", "gt", "isclose", "isfinite", "isinf",
     "isnan", "le", "logical_and", "logical_not", "logical_or", "lt", "masked_fill", "maximum", "minimum", "ne",
     "where",
 ]  # fmt: skip
@@ -62,6 +63,32 @@ class Minimum(_Choice):
     """The smaller of both."""
 
     choose, wins = np.minimum, np.less
+
+
+class _ChoiceOfNumbers(_Choice):
+    """Of a number and NaN the number."""
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        """As of the others; before 2.14 the whole gradient to the one that was chosen, of equals to a."""
+        if since(2, 14):
+            return super().backward(ctx, grad)
+        a, b = (t.array for t in ctx.saved_tensors)
+        g, zero = grad.array, grad.array.dtype.type(0)
+        chosen = (a == b) | cls.wins(a, b) | (b != b)
+        return np.where(chosen, g, zero), np.where(chosen, zero, g)
+
+
+class Fmax(_ChoiceOfNumbers):
+    """The larger of both, NaN only where both are."""
+
+    choose, wins = np.fmax, np.greater
+
+
+class Fmin(_ChoiceOfNumbers):
+    """The smaller of both, NaN only where both are."""
+
+    choose, wins = np.fmin, np.less
 
 
 class Where(Op):
@@ -111,16 +138,31 @@ class MaskedFillTensor(MaskedFill, node_name="MaskedFillBackward1"):
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
     """The larger of both, element by element, of their common shape. TypeError unless both are tensors."""
-    need_tensor(input, "maximum")
-    need_tensor(other, "maximum", "other", 2)
-    return Maximum.apply(input, other, result_type(input, other))
+    return _chosen(Maximum, "maximum", input, other)
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
     """The smaller of both, element by element, of their common shape. TypeError unless both are tensors."""
-    need_tensor(input, "minimum")
-    need_tensor(other, "minimum", "other", 2)
-    return Minimum.apply(input, other, result_type(input, other))
+    return _chosen(Minimum, "minimum", input, other)
+
+
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of both, and of a number and NaN the number; as `maximum` otherwise."""
+    return _chosen(Fmax, "fmax", input, other)
+
+
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of both, and of a number and NaN the number; as `minimum` otherwise."""
+    return _chosen(Fmin, "fmin", input, other)
+
+
+def _chosen(choice: type[_Choice], name: str, input: Tensor, other: Tensor) -> Tensor:
+    need_tensor(input, name)
+    need_tensor(other, name, "other", 2)
+    kind = result_type(input, other)
+    if kind.kind == "c":
+        raise RuntimeError(f"{name} not implemented for complex tensors.")
+    return choice.apply(input, other, kind)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:

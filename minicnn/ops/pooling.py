@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from minicnn import kernels
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd.function import OldOp as Op
 from minicnn.ops._common import Pair, Two, need_tensor, pair
+from minicnn.ops.activation import relu
+from minicnn.ops.elementwise import sign
 from minicnn.ops.reduction import mean
 
 
@@ -257,6 +261,27 @@ def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool =
         raise RuntimeError("adaptive_max_pool2d(): internal error: output_size.size() must be 2")
     output, indices = _apply(AdaptiveMaxPool2D, input, size)
     return (output, indices) if return_indices else output
+
+
+def lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Pair, stride: Pair | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of each window of (N, C, H, W) or (C, H, W), p = `norm_type`: (sum of x^p)^(1/p), 0 if that sum is 0.
+
+    For p = infinity the largest |x|. As in PyTorch x^p has the sign of x for an odd p. ValueError for p = 0.
+    """
+    check_norm(norm_type)
+    if abs(norm_type) == math.inf:
+        largest = max_pool2d(input.abs() if norm_type > 0 else -input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+        return largest if norm_type > 0 else -largest
+    powers = avg_pool2d(input**norm_type, kernel_size, stride, 0, ceil_mode)
+    return (sign(powers) * relu(powers.abs()) * math.prod(pair(kernel_size))) ** (1.0 / norm_type)
+
+
+def check_norm(norm_type: float) -> None:
+    """ValueError for the norm 0, which is refused since 2.14; before, it is a division by zero when it is computed."""
+    if norm_type == 0 and since(2, 14):
+        raise ValueError(f"norm_type must be a non-zero value, but got {norm_type}")
 
 
 def _adaptive_size(output_size: Pair, input: Tensor) -> tuple[int, ...]:

@@ -65,6 +65,21 @@ CHANGES = (
     Change(
         "2.14",
         "behaviour",
+        "The gradients of fmax and fmin are those of maximum and minimum: half to each of equals, the whole to both where one is "
+        "NaN. Before, the one that was chosen had it all, of equals the first.",
+        ("special_points.fmax_and_fmin",),
+        mirrored=True,
+    ),
+    Change(
+        "2.14",
+        "behaviour",
+        "`LPPool2d(0, ...)` and `lp_pool2d` with the norm 0 raise ValueError; before, ZeroDivisionError, and only in the call.",
+        ("special_points.the_norm_zero",),
+        mirrored=True,
+    ),
+    Change(
+        "2.14",
+        "behaviour",
         "Minus with bool tensors raises NotImplementedError, a RuntimeError as before; `Softmax(dim=)` and `LogSoftmax(dim=)` "
         "refuse what is neither None nor an int, and a bool.",
         (

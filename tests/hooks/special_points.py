@@ -83,6 +83,28 @@ def rule_other_corners(torch, log, case):
     log(x.grad)
 
 
+@cases({"fmax": 0.0, "fmin": 1.0})
+def rule_fmax_and_fmin(torch, log, case):
+    """Of a number and NaN the number. The gradient goes to the one that is chosen, of equals to the first; since 2.14 half
+    to each of equals, and to both where one is NaN, as that of maximum."""
+    x, y = _points(torch), torch.tensor([NAN, 0.0, NAN, 1.0, 2.5, NAN], requires_grad=True)
+    choose = getattr(torch, "fmax" if case == 0.0 else "fmin")
+    log(choose(x, y), choose(x.detach(), torch.full((6,), case)))
+    choose(x, y).backward(torch.arange(1.0, 7.0))
+    log(x.grad, y.grad)
+    for wrong in ((x, 1), (1, x), (x, torch.ones(4)), (x, torch.ones(6, dtype=torch.complex64))):
+        attempt(log, choose, *wrong)
+
+
+def rule_the_norm_zero(torch, log):
+    """Pooling with the norm 0 is a division by zero, since 2.14 refused, by the layer too."""
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    attempt(log, lambda: torch.nn.LPPool2d(0, 2).norm_type)
+    attempt(log, lambda: torch.nn.LPPool2d(0, 2)(image))
+    attempt(log, lambda: torch.nn.functional.lp_pool2d(image, 0, 2))
+    log(torch.nn.LPPool2d(2, 2)(image))
+
+
 def rule_minus_with_booleans(torch, log):
     """Minus is refused for bool tensors: by a RuntimeError, since 2.14 by its subclass NotImplementedError."""
     a = torch.tensor([True, False])

@@ -8,8 +8,9 @@ import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
 from minicnn.nn.modules._new import Pair
 from minicnn.nn.modules.module import Module
+from minicnn.ops.pooling import check_norm
 
-__all__ = ["MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"]
+__all__ = ["MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "LPPool2d"]
 
 
 class _Window(Module):
@@ -85,6 +86,32 @@ class AvgPool2d(_Window):
     def forward(self, input: Tensor) -> Tensor:
         how = self.ceil_mode, self.count_include_pad, self.divisor_override
         return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, *how)
+
+
+class LPPool2d(Module):
+    """The p-norm of each window: (N, C, H, W) -> (N, C, OH, OW), also without N.
+
+    Args:
+        norm_type: p; infinity for the largest |x|.
+        kernel_size: of the window.
+        stride: the distance between windows; the kernel size if not given.
+        ceil_mode: also take windows that begin inside but reach over the far edge.
+    """
+
+    _extra_repr_names = ("norm_type", "kernel_size", "stride", "ceil_mode")
+
+    def __init__(
+        self, norm_type: float, kernel_size: Pair, stride: Pair | None = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        check_norm(norm_type)
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
 class AdaptiveAvgPool2d(Module):
