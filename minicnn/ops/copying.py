@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from minicnn import _memory, kernels
+from minicnn import _memory
 from minicnn._tensor import Tensor
 from minicnn._types import contiguous_format, memory_format, preserve_format
-from minicnn.autograd.function import OldOp as Op
-from minicnn.autograd.function import OldRowOp as RowOp
+from minicnn.autograd import both
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops._common import check_expand, fitting, operand, promote, wrap_dim, wrap_dims
 from minicnn.ops.elementwise import to_dtype
 
@@ -45,7 +46,7 @@ class Copy(Op, node_name="CopyBackwards"):
 
     @staticmethod
     def backward(ctx, grad):
-        return np.zeros_like(grad.array), grad
+        return both.zeros_like(grad) if ctx.needs_input_grad[0] else None, grad
 
 
 class Fill(Op, node_name="FillBackward2"):
@@ -57,7 +58,7 @@ class Fill(Op, node_name="FillBackward2"):
 
     @staticmethod
     def backward(ctx, grad):
-        return np.zeros_like(grad.array), grad
+        return both.zeros_like(grad) if ctx.needs_input_grad[0] else None, grad
 
 
 class FillTensor(Fill, node_name="FillBackward3"):
@@ -78,12 +79,13 @@ class Cat(RowOp):
     @staticmethod
     def forward(ctx, dim, *tensors):
         ctx.dim = dim
-        ctx.ends = np.cumsum([t.array.shape[dim] for t in tensors])[:-1].tolist()
+        ctx.ends = np.cumsum([0, *(t.array.shape[dim] for t in tensors)]).tolist()
         return np.concatenate([t.array for t in tensors], axis=dim)
 
     @staticmethod
     def backward(ctx, grad):
-        return (None, *np.split(grad.array, ctx.ends, axis=ctx.dim))
+        before = (slice(None),) * ctx.dim
+        return (None, *[grad[(*before, slice(*ends))] for ends in pairwise(ctx.ends)])
 
 
 class Stack(RowOp):
@@ -98,7 +100,8 @@ class Stack(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        return (None, *np.moveaxis(grad.array, ctx.dim, 0))
+        before = (slice(None),) * ctx.dim
+        return (None, *[grad[(*before, i, ...)] for i in range(grad.shape[ctx.dim])])
 
 
 class Repeat(Op):
@@ -113,7 +116,7 @@ class Repeat(Op):
     @staticmethod
     def backward(ctx, grad):
         pairs = [n for pair in zip(ctx.repeats, ctx.shape, strict=True) for n in pair]
-        return kernels.add_up(grad.array.reshape(pairs), tuple(range(0, len(pairs), 2)))
+        return both.sum(grad.reshape(pairs), tuple(range(0, len(pairs), 2)))
 
 
 class Roll(RowOp):
@@ -126,7 +129,7 @@ class Roll(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        return np.roll(grad.array, tuple(-shift for shift in ctx.shifts), ctx.dims)
+        return Roll.of(grad, tuple(-shift for shift in ctx.shifts), ctx.dims)
 
 
 class Rot90(Op):
@@ -139,7 +142,7 @@ class Rot90(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        return np.rot90(grad.array, -ctx.k, ctx.dims)
+        return Rot90.of(grad, -ctx.k, ctx.dims)
 
 
 class _Symmetric(RowOp):
@@ -154,7 +157,7 @@ class _Symmetric(RowOp):
 
     @classmethod
     def backward(cls, ctx, grad):
-        return cls.map(grad.array, *ctx.args)
+        return cls.of(grad, *ctx.args)
 
 
 class Flip(_Symmetric):
