@@ -169,11 +169,18 @@ def grid_slopes(
     """The slopes of the weights of `grid_taps` by the grid's x and y, one entry (N, OH, OW) for each tap."""
     if mode == "nearest":
         return np.zeros((1, *grid.shape[:3]), grid.dtype), np.zeros((1, *grid.shape[:3]), grid.dtype)
+    (fx, slope_x), (fy, slope_y) = grid_fractions(shape, grid, padding_mode, align_corners)
+    return np.stack([fy - 1, 1 - fy, -fy, fy]) * slope_x, np.stack([fx - 1, -fx, 1 - fx, fx]) * slope_y
+
+
+def grid_fractions(
+    shape: tuple[int, ...], grid: np.ndarray, padding_mode: str, align_corners: bool
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """How far each place is from the pixel before it, 0 to 1, and how fast that moves with the grid: along x, and along y."""
     axes = (grid[..., 0], shape[3]), (grid[..., 1], shape[2])
     places = [_unnormalize(*axis, padding_mode, align_corners) for axis in axes]
-    slope_x, slope_y = (_slope(*axis, padding_mode, align_corners) for axis in axes)
-    fx, fy = (place - np.floor(place) for place in places)
-    return np.stack([fy - 1, 1 - fy, -fy, fy]) * slope_x, np.stack([fx - 1, -fx, 1 - fx, fx]) * slope_y
+    slopes = [_slope(*axis, padding_mode, align_corners) for axis in axes]
+    return [(place - np.floor(place), slope) for place, slope in zip(places, slopes, strict=True)]
 
 
 def _unnormalize(g: np.ndarray, n: int, padding_mode: str, align_corners: bool) -> np.ndarray:

@@ -8,10 +8,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from minicnn import kernels
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd import both
+from minicnn.autograd.function import Op
 from minicnn.ops._common import Pair, Two, need_tensor, pair
 from minicnn.ops.activation import relu
 from minicnn.ops.elementwise import sign
@@ -25,7 +28,6 @@ class MaxPool2DWithIndices(Op):
 
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
-        ctx.geometry = (kernel, stride, padding, dilation)
         out, indices = kernels.get("max_pool2d", x.array.dtype)(x.array, kernel, stride, padding, dilation, ceil_mode)
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)  # x as in PyTorch, though its shape is enough: so a write to it is noticed
@@ -33,8 +35,33 @@ class MaxPool2DWithIndices(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        x, indices = (t.array for t in ctx.saved_tensors)
-        return kernels.get("max_pool2d_grad", grad.array.dtype)(grad.array, indices, x.shape)
+        return MaxPool2DWithIndicesBackward.of(grad, *ctx.saved)
+
+
+class MaxPool2DWithIndicesBackward(Op):
+    """Each output's gradient, put where its maximum was; the gradient of that is read at the same places."""
+
+    slots = 2
+    value = staticmethod(lambda grad, x, indices: kernels.get("max_pool2d_grad", grad.dtype)(grad, indices, x.shape))
+
+    @staticmethod
+    def backward(ctx, grad):
+        *_, indices = ctx.saved
+        return AtPlaces.of(grad, indices), both.zeros_like(grad)
+
+
+class AtPlaces(Op):
+    """What stands at these places of each plane, H * W of them in a row: (N, C, H, W) and (N, C, OH, OW); 0 at -1"""
+
+    @staticmethod
+    def value(x, places):
+        (N, C, H, W), (_, _, OH, OW) = x.shape, places.shape
+        read = np.take_along_axis(x.reshape(N, C, H * W), places.reshape(N, C, OH * OW), 2).reshape(places.shape)
+        return np.where(places < 0, x.dtype.type(0), read)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return MaxPool2DWithIndicesBackward.of(grad, *ctx.saved)
 
 
 class AdaptiveMaxPool2D(Op):
@@ -47,7 +74,13 @@ class AdaptiveMaxPool2D(Op):
         ctx.save_for_backward(x, indices)
         return out, indices
 
-    backward = MaxPool2DWithIndices.backward
+    @staticmethod
+    def backward(ctx, grad):
+        return AdaptiveMaxPool2DBackward.of(grad, *ctx.saved)
+
+
+class AdaptiveMaxPool2DBackward(MaxPool2DWithIndicesBackward):
+    """The same, of regions."""
 
 
 class AvgPool2D(Op):
@@ -56,39 +89,59 @@ class AvgPool2D(Op):
     saved_names = ("self",)
 
     @staticmethod
-    def forward(ctx, x, *geometry):
-        ctx.save_for_backward(x)
-        ctx.geometry = geometry
-        windows = kernels.average_windows(x.array.shape, *geometry)
-        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *windows)
+    def value(x, *geometry):
+        return kernels.get("avg_pool2d", x.dtype)(x, *kernels.average_windows(x.shape, *geometry))
 
     @staticmethod
     def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        windows = kernels.average_windows(x.array.shape, *ctx.geometry)
-        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *windows)
+        return AvgPool2DBackward.of(grad, *ctx.saved, *ctx.options)
+
+
+class AvgPool2DBackward(Op):
+    """The shares of each output's gradient, added up; the gradient of that is the mean of each window."""
+
+    slots, saves = 2, ()
+
+    @staticmethod
+    def value(grad, x, *geometry):
+        windows = kernels.average_windows(x.shape, *geometry)
+        return kernels.get("avg_pool2d_grad", grad.dtype)(grad, x.shape, *windows)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return AvgPool2D.of(grad, *ctx.options), both.zeros_like(grad)
 
 
 class AdaptiveAvgPool2D(Op):
     """The mean of each of OH x OW regions that cover the input."""
 
     @staticmethod
-    def forward(ctx, x, output_size):
-        ctx.save_for_backward(x)
-        ctx.size = output_size
-        windows = kernels.adaptive_average_windows(x.array.shape, output_size)
-        return kernels.get("avg_pool2d", x.array.dtype)(x.array, *windows)
+    def value(x, output_size):
+        return kernels.get("avg_pool2d", x.dtype)(x, *kernels.adaptive_average_windows(x.shape, output_size))
 
     @staticmethod
     def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        if 0 in grad.array.shape[1:]:  # of a size of 0, or without channels: PyTorch refuses here, not in forward
+        return AdaptiveAvgPool2DBackward.of(grad, *ctx.saved, *ctx.options)
+
+
+class AdaptiveAvgPool2DBackward(Op):
+    """The shares of each output's gradient, added up; the gradient of that is the mean of each region."""
+
+    slots, saves = 2, ()
+
+    @staticmethod
+    def value(grad, x, output_size):
+        if 0 in grad.shape[1:]:  # of a size of 0, or without channels: PyTorch refuses here, not in forward
             raise RuntimeError(
                 "adaptive_avg_pool2d_backward(): Expected grad_output to have non-zero size for non-batch dimensions, but "
-                f"grad_output has sizes {list(grad.array.shape)}"
+                f"grad_output has sizes {list(grad.shape)}"
             )
-        windows = kernels.adaptive_average_windows(x.array.shape, ctx.size)
-        return kernels.get("avg_pool2d_grad", grad.array.dtype)(grad.array, x.array.shape, *windows)
+        windows = kernels.adaptive_average_windows(x.shape, output_size)
+        return kernels.get("avg_pool2d_grad", grad.dtype)(grad, x.shape, *windows)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return AdaptiveAvgPool2D.of(grad, *ctx.options), both.zeros_like(grad)
 
 
 def max_pool2d(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import numpy as np
 from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
-from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd import both
+from minicnn.autograd.function import Op
+from minicnn.kernels.shapes import grid_fractions, grid_taps
 from minicnn.ops import pooling
 from minicnn.ops._common import need_tensor, number
 
@@ -20,27 +23,53 @@ from minicnn.ops._common import need_tensor, number
 class UpsampleNearest2D(Op):
     """Each output pixel copies the nearest input pixel."""
 
+    value = staticmethod(lambda x, *options: kernels.get("upsample_nearest2d", x.dtype)(x, *options))
+
     @staticmethod
-    def forward(ctx, x, output_size, scales):
-        ctx.shape, ctx.options = x.array.shape, (output_size, scales)
-        return kernels.get("upsample_nearest2d", x.array.dtype)(x.array, *ctx.options)
+    def forward(ctx, x, *options):
+        ctx.shape, ctx.options = x.array.shape, options
+        return UpsampleNearest2D.value(x.array, *options)
 
     @staticmethod
     def backward(ctx, grad):
-        return kernels.get("upsample_nearest2d_grad", grad.array.dtype)(grad.array, ctx.shape, *ctx.options)
+        return UpsampleNearest2DBackward.of(grad, ctx.shape, *ctx.options)
+
+
+class UpsampleNearest2DBackward(Op):
+    """Each input pixel gets what its copies got."""
+
+    saves = ()
+    value = staticmethod(lambda grad, *options: kernels.get("upsample_nearest2d_grad", grad.dtype)(grad, *options))
+
+    @staticmethod
+    def backward(ctx, grad):
+        return UpsampleNearest2D.of(grad, *ctx.options[1:])
 
 
 class UpsampleBilinear2D(Op):
     """Each output pixel mixes the four input pixels around it."""
 
+    value = staticmethod(lambda x, *options: kernels.get("upsample_bilinear2d", x.dtype)(x, *options))
+
     @staticmethod
-    def forward(ctx, x, output_size, align_corners, scales):
-        ctx.shape, ctx.options = x.array.shape, (output_size, align_corners, scales)
-        return kernels.get("upsample_bilinear2d", x.array.dtype)(x.array, *ctx.options)
+    def forward(ctx, x, *options):
+        ctx.shape, ctx.options = x.array.shape, options
+        return UpsampleBilinear2D.value(x.array, *options)
 
     @staticmethod
     def backward(ctx, grad):
-        return kernels.get("upsample_bilinear2d_grad", grad.array.dtype)(grad.array, ctx.shape, *ctx.options)
+        return UpsampleBilinear2DBackward.of(grad, ctx.shape, *ctx.options)
+
+
+class UpsampleBilinear2DBackward(Op):
+    """Each input pixel gets its part of what was mixed of it."""
+
+    saves = ()
+    value = staticmethod(lambda grad, *options: kernels.get("upsample_bilinear2d_grad", grad.dtype)(grad, *options))
+
+    @staticmethod
+    def backward(ctx, grad):
+        return UpsampleBilinear2D.of(grad, *ctx.options[1:])
 
 
 class GridSampler2D(Op):
@@ -48,19 +77,69 @@ class GridSampler2D(Op):
 
     saved_names = ("input", "grid")
     slots = 2
-
-    @staticmethod
-    def forward(ctx, x, grid, *options):
-        ctx.save_for_backward(x, grid)
-        ctx.options = options
-        return kernels.get("grid_sample", x.array.dtype)(x.array, grid.array, *options)
+    value = staticmethod(lambda x, grid, *options: kernels.get("grid_sample", x.dtype)(x, grid, *options))
 
     @staticmethod
     def backward(ctx, grad):
-        x, grid = (t.array for t in ctx.saved_tensors)
-        return kernels.get("grid_sample_grad", grad.array.dtype)(
-            grad.array, x, grid, *ctx.options, ctx.needs_input_grad[1]
-        )
+        return GridSampler2DBackward.of(grad, *ctx.saved, *ctx.options, ctx.needs_input_grad[1])
+
+
+class GridSampler2DBackward(Op):
+    """The gradients of input and grid."""
+
+    slots = 3
+    value = staticmethod(lambda grad, *args: kernels.get("grid_sample_grad", grad.dtype)(grad, *args))
+
+    @classmethod
+    def forward(cls, ctx, *args):
+        ctx.set_materialize_grads(False)
+        return super().forward(ctx, *args)
+
+    @staticmethod
+    def backward(ctx, of_x, of_grid):
+        """The result is a sum over taps of weight times pixel, so all of it is made of the weights' slopes by the place."""
+        grad, x, grid = ctx.saved
+        to_grad = to_image = to_column = to_row = 0.0
+        across, down = (0.0, 0.0) if of_grid is None else (both.unsqueeze(of_grid[..., k], (1,)) for k in (0, 1))
+        for places, wx, dx, wy, dy in _taps(x, grid, *ctx.options[:3]):
+            along = dx * wy * across + wx * dy * down  # how the weight changes along of_grid
+            pixel = pooling.AtPlaces.of(x, places)
+            to_grad = to_grad + along * pixel
+            to_image = to_image + pooling.MaxPool2DWithIndicesBackward.of(
+                grad * along + both.zeros_like(grad), x, places
+            )
+            bend = both.sum(grad * pixel, (1,), True) * dx * dy
+            to_column, to_row = to_column + bend * down, to_row + bend * across
+            if of_x is not None:
+                other = pooling.AtPlaces.of(of_x, places)
+                to_grad = to_grad + wx * wy * other
+                product = both.sum(grad * other, (1,), True)
+                to_column, to_row = to_column + product * dx * wy, to_row + product * wx * dy
+        return to_grad, to_image, both.stack([to_column[:, 0], to_row[:, 0]], -1)
+
+
+def _taps(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Iterator[tuple]:
+    """For each tap its places in the planes of x, and the factors of its weight: by column, its slope, by row, its slope."""
+    sides: list[list[tuple]] = [[(1.0, 0.0)], [(1.0, 0.0)]]  # of a place, along x and along y: the nearest pixel alone
+    if mode == "bilinear":
+        for k in (0, 1):
+            fraction, slope = both.constant(lambda g: grid_fractions(x.shape, g, padding_mode, align_corners)[k], grid)  # noqa: B023
+            along = grid[..., k]
+            moved = fraction + slope * (
+                along - both.constant(np.copy, along)
+            )  # the same number, which moves with the grid
+            moved, slope = both.unsqueeze(moved, (1,)), both.unsqueeze(slope, (1,))
+            sides[k] = [(1 - moved, -slope), (moved, slope)]
+    taps = both.constant(lambda g: _tap_places(x.shape, g, mode, padding_mode, align_corners), grid)
+    for places, ((wy, dy), (wx, dx)) in zip(taps, itertools.product(sides[1], sides[0]), strict=True):
+        yield places, wx, dx, wy, dy
+
+
+def _tap_places(shape: Sequence[int], grid: np.ndarray, *options: Any) -> tuple[np.ndarray, ...]:
+    """Where each tap reads, row W + column, for each channel (N, C, OH, OW); -1 outside of the image."""
+    rows, columns, _, inside = grid_taps(tuple(shape), grid, *options)
+    places = np.where(inside, rows * shape[3] + columns, -1)[:, :, None]
+    return tuple(np.repeat(places, shape[1], axis=2))
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
