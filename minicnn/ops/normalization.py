@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd import both
+from minicnn.autograd.function import Op
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.ops._common import mean_of, need_tensor, number
 
@@ -22,33 +24,81 @@ class NativeBatchNorm(Op):
     slots = 3
 
     @staticmethod
-    def forward(ctx, x, weight, bias, mean, inverse_std, running, training):
+    def forward(ctx, x, weight, bias, mean, inverse_std, running, training, eps):
         # `running`: the statistics are used as copies, but as in PyTorch they must not be written.
         ctx.save_for_backward(x, weight, Tensor.wrap(mean), Tensor.wrap(inverse_std), *running)
-        ctx.training = training
+        ctx.options = training, eps
         scale = inverse_std if weight is None else inverse_std * weight.array
         shift = -mean * scale if bias is None else bias.array - mean * scale
         return kernels.get("scale_channels", x.array.dtype)(x.array, scale, shift)
 
     @staticmethod
     def backward(ctx, grad):
-        x, weight, mean, inverse_std = (None if t is None else t.array for t in ctx.saved_tensors[:4])
-        g = grad.array
-        axes = (0, *range(2, g.ndim))
+        x, weight, mean, inverse_std = ctx.saved[:4]
+        return NativeBatchNormBackward.of(grad, x, weight, mean, inverse_std, ctx.needs_input_grad[1:3], *ctx.options)
+
+
+class NativeBatchNormBackward(Op):
+    """The gradients of input, weight and bias."""
+
+    slots = 3
+
+    @staticmethod
+    def value(grad, x, weight, mean, inverse_std, wanted, training, eps):
+        axes = (0, *range(2, grad.ndim))
         normalized = (x - _by_channel(mean, x)) * _by_channel(inverse_std, x)
-        to_bias = kernels.add_up(g, axes)
-        to_weight = kernels.add_up(g * normalized, axes)
+        to_bias = kernels.add_up(grad, axes) if training or wanted[1] else None
+        to_weight = kernels.add_up(grad * normalized, axes) if training or wanted[0] else None
         scale = _by_channel(inverse_std if weight is None else inverse_std * weight, x)
-        if not ctx.training:
-            return g * scale, to_weight, to_bias
-        # The batch's mean and variance follow x: take out of g what they undo.
-        n = g.dtype.type(g.size // g.shape[1])
-        to_x = scale * (g - _by_channel(to_bias / n, x) - normalized * _by_channel(to_weight / n, x))
-        return to_x, to_weight, to_bias
+        if not training:
+            return grad * scale, to_weight, to_bias
+        # The batch's mean and variance follow x: take out of grad what they undo.
+        n = grad.dtype.type(grad.size // grad.shape[1])
+        to_x = scale * (grad - _by_channel(to_bias / n, x) - normalized * _by_channel(to_weight / n, x))
+        return to_x, to_weight if wanted[0] else None, to_bias if wanted[1] else None
+
+    @classmethod
+    def forward(cls, ctx, *args):
+        ctx.set_materialize_grads(False)
+        return super().forward(ctx, *args)
+
+    @staticmethod
+    def backward(ctx, of_x, of_weight, of_bias):
+        """The three gradients, weighted with what arrives, make one number; z is the normalized x, <a> a channel's mean of a:
+
+        weight r n (<of_x grad> - <of_x> <grad> - <of_x z> <grad z>) + of_weight n <grad z> + of_bias n <grad>, r = 1 / std
+
+        (in evaluation weight r n <of_x grad> in front). These are its derivatives; r and z follow x.
+        """
+        grad, x, weight, mean, inverse_std = ctx.saved
+        *_, training, eps = ctx.options
+        n = math.prod(x.shape) // x.shape[1] or 1
+
+        def average(a: Any) -> Any:
+            return both.sum(a, (0, *range(2, x.ndim)), True) / n
+
+        if training:  # again, as formulas of x: the saved numbers do not know that they follow it
+            mean = average(x)
+            r = (average((x - mean) * (x - mean)) + eps) ** -0.5
+        else:
+            mean, r = _by_channel(mean, x), _by_channel(inverse_std, x)
+        z = (x - mean) * r
+        of_x = both.zeros_like(x) if of_x is None else of_x
+        of_weight, of_bias = (0.0 if of is None else _by_channel(of, x) for of in (of_weight, of_bias))
+        w = 1.0 if weight is None else _by_channel(weight, x)
+        if not training:
+            to_weight = None if weight is None else n * both.reshape(average(of_x * grad * r), (-1,))
+            return w * r * of_x + of_weight * z + of_bias, of_weight * grad * r + both.zeros_like(x), to_weight
+        m, k = average(of_x * z), average(grad * z)
+        to_grad = w * r * (of_x - average(of_x) - z * m) + of_weight * z + of_bias
+        per_weight = r * (average(of_x * grad) - average(of_x) * average(grad) - m * k)
+        to_z = of_weight * grad - w * r * (of_x * k + grad * m)
+        to_x = r * (to_z - average(to_z) - z * average(to_z * z)) - w * r * z * per_weight
+        return to_grad, to_x, None if weight is None else n * both.reshape(per_weight, (-1,))
 
 
-def _by_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return values.reshape(1, -1, *(1,) * (x.ndim - 2))
+def _by_channel(values: Any, x: Any) -> Any:
+    return both.reshape(values, (1, -1, *(1,) * (x.ndim - 2)))
 
 
 def batch_norm(
@@ -102,7 +152,7 @@ def batch_norm(
             mean, var = running_mean.array.copy(), running_var.array
         inverse_std = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)
         mean = mean.astype(x.dtype, copy=False)
-    return NativeBatchNorm.apply(input, weight, bias, mean, inverse_std, (running_mean, running_var), training)
+    return NativeBatchNorm.apply(input, weight, bias, mean, inverse_std, (running_mean, running_var), training, eps)
 
 
 def instance_norm(
