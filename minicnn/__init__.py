@@ -42,7 +42,7 @@ divide = true_divide = div
 negative = neg
 swapaxes = transpose
 
-from minicnn import _C, __future__, cuda, fft, hub, linalg, models, nn, optim, transforms, utils
+from minicnn import _C, __future__, cuda, fft, hub, linalg, models, nn, onnx, optim, transforms, utils
 from minicnn.utils import data as _data  # so that `minicnn.utils.data` is there, as torch.utils.data is
 from minicnn.serialization import load, save
 

@@ -41,6 +41,7 @@ EXAMPLES = """examples:
   minicnn atlas -o atlas.html                      everything, in one file that opens offline
 
   --model alexnet --weights alexnet.pth            another network by its name, with its weights
+  --model net.onnx                                 a network of any framework, with its weights
   --model mynet.py:MyNet --weights mynet.pth       a network of your own: a class or function in a file
 """
 
@@ -279,8 +280,8 @@ def _command(commands: Any, run: Any, *examples: str, output: str | None = None)
     )
     command.set_defaults(run=run)
     names = ", ".join(models.list_models())
-    network = f"{names}; or a class or function in a file of your own (default: tinynet, the bundled network)"
-    command.add_argument("--model", default="tinynet", metavar="NAME|FILE.py:NAME", help=network)
+    network = f"{names}; an .onnx file; a class or function in a file of your own (default: tinynet, the bundled one)"
+    command.add_argument("--model", default="tinynet", metavar="NAME|FILE.onnx|FILE.py:NAME", help=network)
     command.add_argument("--weights", metavar="FILE", help="its weights: .safetensors, .npz or .pth")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random (default 0)")
     command.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -314,7 +314,7 @@ def archive(*names: str) -> bytes:
     return buffer.getvalue()
 
 
-ONNX = r"\.onnx model\. With onnx: numpy\.savez\(out, "
+ONNX = r"\.onnx model, a whole network: minicnn\.onnx\.load\(path\)"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from minicnn import onnx
 from minicnn.models._meta import IMAGENET, ModelMeta
 from minicnn.models._registry import BUNDLED, fill_from_file, find_model
 from minicnn.nn import Module
@@ -23,7 +24,8 @@ def from_spec(spec: str = "tinynet", weights: str | PathLike[str] | None = None)
 
     Args:
         spec: a name of `list_models()`, with the name of its weights behind a colon if wanted: "alexnet",
-            "tinynet:robust"; or "FILE.py:NAME", a class or function without necessary arguments in a file of your own.
+            "tinynet:robust"; "FILE.onnx" (see `minicnn.onnx.load`); or "FILE.py:NAME", a class or function without necessary
+            arguments in a file of your own.
         weights: a checkpoint (.safetensors, .npz, .pth). Without it a named network gets the weights that travel with
             minicnn if there are any ("tinynet" is "tinynet:standard"), and is untrained otherwise.
 
@@ -38,6 +40,11 @@ def from_spec(spec: str = "tinynet", weights: str | PathLike[str] | None = None)
     if spec.partition(":")[0].endswith(".py"):
         with _imports_undone_on_error():
             return _own(spec, weights).eval()
+    if _is_onnx(spec):
+        network = onnx.load(spec)
+        if weights is not None:
+            network.meta = fill_from_file(network, weights, network.meta)
+        return network
     name, _, variant = spec.partition(":")
     builder = find_model(name)
     if variant and weights is not None:
@@ -51,12 +58,18 @@ def provenance(spec: str = "tinynet", weights: str | PathLike[str] | None = None
     "tinynet:standard", "alexnet, weights of mine.pth", "alexnet, random weights".
     """
     file, _, name = spec.partition(":")
-    called = f"{Path(file).name}:{name}" if file.endswith(".py") else file
+    called = f"{Path(file).name}:{name}" if file.endswith(".py") else Path(spec).name if _is_onnx(spec) else file
     if weights is not None:
         return f"{called}, weights of {Path(weights).name}"
     if file.endswith(".py"):
         return f"{called}, random weights unless the file loads some"
+    if _is_onnx(spec):
+        return called
     return f"{called}:{_variant(spec)}" if _variant(spec) else f"{called}, random weights"
+
+
+def _is_onnx(spec: str) -> bool:
+    return spec.lower().endswith(".onnx")
 
 
 def _variant(spec: str) -> str:

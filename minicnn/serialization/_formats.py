@@ -28,10 +28,7 @@ SIGNATURES = (
     (0, b"\x1f\x8b", "a gzip file: unpack it"),
     (0, b"version https://git-lfs", "a pointer of Git LFS, not the file itself: git lfs pull"),
 )  # fmt: skip
-_ONNX = (
-    "an .onnx model. With onnx: numpy.savez(out, **{t.name: onnx.numpy_helper.to_array(t) for t in "
-    "onnx.load(path).graph.initializer})"
-)
+_ONNX = "an .onnx model, a whole network: minicnn.onnx.load(path), or --model FILE.onnx"
 METADATA_OF: dict[str, Callable[..., dict[str, str]]] = {"safetensors": safetensors_metadata, "npz": npz_metadata}
 
 
