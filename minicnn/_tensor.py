@@ -1275,7 +1275,7 @@ class Tensor:
 
     def bernoulli(self, p: Any = None, *, generator: Any = None) -> Tensor:
         """1 with the probability that each element gives, or with probability p, else 0."""
-        return self.wrap(np.empty_like(self.array)).bernoulli_(self if p is None else p, generator=generator)
+        return self.new_empty(self.shape).bernoulli_(self if p is None else p, generator=generator)
 
     # --- in place -------------------------------------------------------------------------------------------------------
     #

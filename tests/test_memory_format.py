@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch as real_torch
 from both import assert_same, attempt, known, scenarios
+from compare import assert_close, numbers
 
 import minicnn
 
@@ -202,3 +203,74 @@ def test_to_empty_elsewhere():
     for lib in (minicnn, real_torch):
         with pytest.raises((RuntimeError, AssertionError)):
             lib.nn.Linear(2, 2).to_empty(device="cuda")
+
+
+# --- operations on other layouts ----------------------------------------------------------------------------------------
+
+IN_ROWS = {
+    "cat": lambda lib, x: lib.cat([x, x], 1),
+    "stack": lambda lib, x: lib.stack([x, x], 1),
+    "roll": lambda lib, x: x.roll(1, 0),
+    "tril": lambda lib, x: x.tril(),
+    "clone": lambda lib, x: x.clone(),
+    "reshape": lambda lib, x: x.reshape(4, -1),
+    "repeat": lambda lib, x: x.repeat(2, 1, 1),
+    "softmax": lambda lib, x: x.softmax(-1),
+    "log_softmax": lambda lib, x: x.log_softmax(0),
+    "cumsum": lambda lib, x: x.cumsum(0),
+    "masked_fill": lambda lib, x: x.masked_fill(x > 3, 0),
+    "gather": lambda lib, x: x.gather(0, (x * 0).long()),
+    "index_select": lambda lib, x: x.index_select(1, lib.tensor([0, 1])),
+    "index": lambda lib, x: x[:, lib.tensor([0, 1])],
+    **{
+        name: lambda lib, x, name=name: getattr(x, name)(0)
+        for name in ("sum", "mean", "prod", "nansum", "amax", "amin", "var", "std", "logsumexp", "argmax")
+    },
+    "norm": lambda lib, x: x.norm(dim=0),
+    "sum 1": lambda lib, x: x.sum(1, keepdim=True),
+    "any": lambda lib, x: x.any(1),
+    "all": lambda lib, x: x.all(0, keepdim=True),
+    "count_nonzero": lambda lib, x: lib.count_nonzero(x, 1),
+    "one_hot": lambda lib, x: lib.nn.functional.one_hot(x.long() % 3, 3),
+    "logsigmoid": lambda lib, x: lib.nn.functional.logsigmoid(x),
+    "bernoulli": lambda lib, x: lib.bernoulli(x / 200),
+}
+IN_THEIR_ORDER = {
+    "float": lambda lib, x: x.double().float(),
+    "long": lambda lib, x: x.long(),
+    "zeros_like": lambda lib, x: lib.zeros_like(x),
+    "randn_like": lambda lib, x: lib.randn_like(x),
+    "relu": lambda lib, x: x.relu(),
+    "erf": lambda lib, x: lib.erf(x),
+    "gelu": lambda lib, x: lib.nn.functional.gelu(x),
+    "clamp": lambda lib, x: x.clamp(1, 3),
+    "elu": lambda lib, x: lib.nn.functional.elu(x),
+    "exp": lambda lib, x: x.exp(),
+    "add": lambda lib, x: x + 1,
+    "gt": lambda lib, x: x > 1,
+}
+LAYOUTS = {
+    "rows": lambda lib: lib.arange(24.0).reshape(2, 3, 4),
+    "reversed": lambda lib: lib.arange(24.0).reshape(4, 3, 2).permute(2, 1, 0),
+    "swapped": lambda lib: lib.arange(24.0).reshape(3, 2, 4).transpose(0, 1),
+    "expanded": lambda lib: lib.arange(4.0).reshape(1, 1, 4).expand(2, 3, 4),
+    "expanded in the middle": lambda lib: lib.arange(8.0).reshape(2, 1, 4).expand(2, 3, 4),
+    "with gaps": lambda lib: lib.arange(192.0).reshape(8, 6, 4).permute(2, 1, 0)[::2, ::2, ::2],
+}
+
+
+@pytest.mark.parametrize("name", IN_ROWS)
+def test_what_lies_in_rows_in_pytorch(name):
+    """...does so here, whatever the order of the operands: `view` works."""
+    for layout, make in LAYOUTS.items():
+        ours, theirs = (IN_ROWS[name](lib, make(lib)) for lib in (minicnn, real_torch))
+        assert ours.is_contiguous() or not theirs.is_contiguous(), layout
+
+
+@pytest.mark.parametrize("name", IN_THEIR_ORDER)
+def test_what_lies_as_its_operand_does(name):
+    for layout, make in LAYOUTS.items():
+        ours, theirs = (IN_THEIR_ORDER[name](lib, make(lib)) for lib in (minicnn, real_torch))
+        assert ours.stride() == theirs.stride(), layout
+        if name != "randn_like":
+            assert_close(numbers(ours), numbers(theirs), layout)

@@ -303,44 +303,6 @@ def test_the_sign_of_zero(operation, kernel):
         same(reciprocal)
 
 
-IN_ROWS = {
-    "cat": lambda lib, x: lib.cat([x, x], 1),
-    "stack": lambda lib, x: lib.stack([x, x], 1),
-    "roll": lambda lib, x: x.roll(1, 0),
-    "tril": lambda lib, x: x.tril(),
-    "clone": lambda lib, x: x.clone(),
-    "reshape": lambda lib, x: x.reshape(4, -1),
-    "repeat": lambda lib, x: x.repeat(2, 1, 1),
-    "softmax": lambda lib, x: x.softmax(-1),
-    "log_softmax": lambda lib, x: x.log_softmax(0),
-    "cumsum": lambda lib, x: x.cumsum(0),
-    "masked_fill": lambda lib, x: x.masked_fill(x > 3, 0),
-    "gather": lambda lib, x: x.gather(0, (x * 0).long()),
-    "index_select": lambda lib, x: x.index_select(1, lib.tensor([0, 1])),
-    "index": lambda lib, x: x[:, lib.tensor([0, 1])],
-    **{
-        name: lambda lib, x, name=name: getattr(x, name)(0)
-        for name in ("sum", "mean", "prod", "nansum", "amax", "amin", "var", "std", "logsumexp", "argmax")
-    },
-    "norm": lambda lib, x: x.norm(dim=0),
-    "sum 1": lambda lib, x: x.sum(1, keepdim=True),
-}
-
-
-@pytest.mark.parametrize("name", IN_ROWS)
-def test_what_lies_in_rows_in_pytorch(name):
-    """...does so here, whatever the order of the operands: `view` works."""
-    layouts = {
-        "rows": lambda lib: lib.arange(24.0).reshape(2, 3, 4),
-        "reversed": lambda lib: lib.arange(24.0).reshape(4, 3, 2).permute(2, 1, 0),
-        "swapped": lambda lib: lib.arange(24.0).reshape(3, 2, 4).transpose(0, 1),
-        "expanded": lambda lib: lib.arange(4.0).reshape(1, 1, 4).expand(2, 3, 4),
-    }
-    for layout, make in layouts.items():
-        ours, theirs = (IN_ROWS[name](lib, make(lib)) for lib in (minicnn, torch))
-        assert ours.is_contiguous() or not theirs.is_contiguous(), layout
-
-
 def test_tensor_copies_and_from_numpy_does_not():
     array = np.zeros(3, dtype=np.float32)
     copied, shared, kept = minicnn.tensor(array), minicnn.from_numpy(array), minicnn.as_tensor(array)

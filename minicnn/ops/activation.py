@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import kernels
+from minicnn import _memory, kernels
 from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user
@@ -29,9 +29,12 @@ class Relu(Op):
     @staticmethod
     def forward(ctx, a, in_place):
         x = a.array
-        if x.dtype in (np.float32, np.float64):
+        if x.dtype in (np.float32, np.float64) and not x.flags.c_contiguous:
+            out = Tensor.wrap(_memory.copy(x))  # in the order of x
+            kernels.get("relu", x.dtype)(out.array.ravel("K"), True)
+        elif x.dtype in (np.float32, np.float64):
             # Otherwise `inplace.assign` copies the result: a fresh array costs more than the arithmetic.
-            out = Tensor.wrap(kernels.get("relu", x.dtype)(x, in_place and x.flags.c_contiguous and x.flags.writeable))
+            out = Tensor.wrap(kernels.get("relu", x.dtype)(x, in_place and x.flags.writeable))
         else:
             out = Tensor.wrap(np.maximum(x, x.dtype.type(0)))
         ctx.save_for_backward(out)
@@ -236,7 +239,7 @@ class Mish(Unary):
         return t + x * _sigmoid(x) * (1 - t * t)
 
 
-class LogSigmoid(Unary):
+class LogSigmoid(Unary, RowOp):
     """log(sigmoid(a))"""
 
     function = staticmethod(lambda x: -np.logaddexp(-x, 0))
@@ -307,7 +310,8 @@ _erf = np.frompyfunc(math.erf, 1, 1)
 
 
 def _erf_array(x: np.ndarray) -> np.ndarray:
-    return np.asarray(_erf(x.astype(np.float64)), np.float64).astype(x.dtype)
+    values = _memory.copy(x, kind=np.float64)
+    return np.asarray(_erf(values), np.float64).astype(x.dtype)
 
 
 class Erf(Unary):

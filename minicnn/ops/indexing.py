@@ -457,4 +457,4 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             num_classes = int(classes.max()) + 1
         elif classes.max() >= num_classes:
             raise RuntimeError("Class values must be smaller than num_classes.")
-    return Tensor.wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64))
+    return Tensor.wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64, order="C"))

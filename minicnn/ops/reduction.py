@@ -548,4 +548,4 @@ def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 
 def _truth(array: np.ndarray, result: Any) -> Tensor:
-    return Tensor.wrap(np.asarray(result, np.uint8 if array.dtype == np.uint8 else np.bool_))
+    return Tensor.wrap(np.asarray(result, np.uint8 if array.dtype == np.uint8 else np.bool_, order="C"))

@@ -140,4 +140,6 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements are not 0, in all or over `dim`: int64, input's shape without `dim`."""
-    return Tensor.wrap(np.asarray(np.count_nonzero(input.array, axis=wrap_dims(dim, input.array.ndim)), np.int64))
+    return Tensor.wrap(
+        np.asarray(np.count_nonzero(input.array, axis=wrap_dims(dim, input.array.ndim)), np.int64, order="C")
+    )
