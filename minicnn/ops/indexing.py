@@ -11,13 +11,12 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._types import short_name, type_name
 from minicnn._warnings import warn_user
-from minicnn.autograd import inplace
-from minicnn.autograd.function import OldOp as Op
-from minicnn.autograd.function import OldRowOp as RowOp
+from minicnn.autograd import both, inplace
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops import arithmetic, elementwise, shape
 from minicnn.ops._common import broadcast_shapes, fitting, need_tensor, wrap_dim
 from minicnn.ops.copying import Copy, clone
-from minicnn.ops.shape import Alias, Slice
+from minicnn.ops.shape import Alias, Slice, SliceBackward
 
 __all__ = ["gather", "index_select", "masked_select", "nonzero", "scatter", "take_along_dim"]
 
@@ -32,9 +31,7 @@ class Index(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        out = np.zeros(ctx.shape, grad.array.dtype)
-        np.add.at(out, _kept(ctx), grad.array)
-        return out
+        return IndexPut.of(both.zeros_like(grad, ctx.shape), grad, _kept(ctx), True)
 
 
 def _keep(ctx: Any, key: tuple) -> tuple:
@@ -46,8 +43,8 @@ def _keep(ctx: Any, key: tuple) -> tuple:
 
 def _kept(ctx: Any) -> tuple:
     """The key that `_keep` saved."""
-    tensors = iter(ctx.saved_tensors)
-    return tuple(next(tensors).array if pick is None else pick for pick in ctx.key)
+    tensors = iter(ctx.saved)
+    return tuple(next(tensors) if pick is None else pick for pick in ctx.key)
 
 
 class IndexPut(Op):
@@ -74,12 +71,12 @@ class IndexPut(Op):
     @staticmethod
     def backward(ctx, grad):
         key = _kept(ctx)
-        to_values = grad.array[key]
-        if ctx.accumulate:
-            return grad, to_values
-        rest = grad.array.copy()
-        rest[key] = 0
-        return rest, to_values
+        to_a, to_values = grad, None
+        if ctx.needs_input_grad[0] and not ctx.accumulate:
+            to_a = IndexPut.of(grad, both.zeros_like(grad, ()), key, False)
+        if ctx.needs_input_grad[1]:
+            to_values = Index.of(grad, key)
+        return to_a, to_values
 
 
 class IndexSelect(Index):
@@ -107,10 +104,25 @@ class Gather(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        a, index = ctx.saved_tensors
-        out = np.zeros(a.array.shape, grad.array.dtype)
-        np.add.at(np.atleast_1d(out), _places(index.array, ctx.dim), np.atleast_1d(grad.array))
+        a, index = ctx.saved
+        return GatherBackward.of(grad, index, a.shape, ctx.dim)
+
+
+class GatherBackward(Op, node_name="ScatterAddBackward0"):
+    """Zeros, and the gradients added up at the places that were read."""
+
+    saves = (1,)
+
+    @staticmethod
+    def value(grad, index, shape, dim):
+        out = np.zeros(shape, grad.dtype)
+        np.add.at(np.atleast_1d(out), _places(index, dim), np.atleast_1d(grad))
         return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (index,), (_, dim) = ctx.saved, ctx.options
+        return Gather.of(grad, dim, index)
 
 
 def _places(index: np.ndarray, dim: int) -> tuple:
@@ -318,8 +330,12 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     length, picks = input.array.shape[dim] if input.array.ndim else 1, index.array
     if picks.size and not (picks.min() >= 0 and picks.max() < length):
         raise IndexError(f"index out of range in self: {picks.min()} to {picks.max()} for a size of {length}")
-    index = index if index.array.ndim else shape.unsqueeze(index, 0)
-    return IndexSelect.apply(input, (slice(None),) * dim + (index,) if input.array.ndim else ())
+    return IndexSelect.apply(input, (slice(None),) * dim + (_vector(index),) if input.array.ndim else ())
+
+
+def _vector(tensor: Tensor) -> Tensor:
+    """A 0-d tensor as a vector of one element; others as they are."""
+    return tensor if tensor.array.ndim else shape.unsqueeze(tensor, 0)
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -360,25 +376,25 @@ class Scatter(Op):
 
     @staticmethod
     def forward(ctx, a, src, dim, index):
-        ctx.dim, ctx.window = dim, tuple(map(slice, index.array.shape or (1,)))  # the part of src that is used
+        ctx.dim, ctx.window = dim, tuple(map(slice, index.array.shape))  # the part of src that is used
         ctx.save_for_backward(index)
         ctx.src_shape = src.array.shape if isinstance(src, Tensor) else None
         out = a.array.copy()
-        values = fitting(src, out.dtype) if ctx.src_shape is None else np.atleast_1d(src.array)[ctx.window]
+        values = fitting(src, out.dtype) if ctx.src_shape is None else src.array[ctx.window]
         np.atleast_1d(out)[_places(index.array, dim)] = values
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        (index,) = ctx.saved_tensors
-        key = _places(index.array, ctx.dim)
-        rest = grad.array.copy()
-        np.atleast_1d(rest)[key] = 0
-        if ctx.src_shape is None:
-            return rest
-        to_src = np.zeros(ctx.src_shape, rest.dtype)
-        np.atleast_1d(to_src)[ctx.window] = np.atleast_1d(grad.array)[key]
-        return rest, to_src
+        (index,) = ctx.saved
+        to_a = to_src = None
+        if ctx.needs_input_grad[0]:
+            to_a = Scatter.of(grad, 0, ctx.dim, index)
+        if ctx.needs_input_grad[1]:
+            to_src = Gather.of(grad, ctx.dim, index)
+            if to_src.shape != ctx.src_shape:
+                to_src = SliceBackward.of(to_src, ctx.src_shape, ctx.window)
+        return to_a, to_src
 
 
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
@@ -396,7 +412,8 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
         sizes, wanted = src.array.shape or (1,), index.array.shape or (1,)
         if len(sizes) != len(wanted) or any(m > n for n, m in zip(sizes, wanted, strict=True)):
             raise RuntimeError(f"Expected index {list(wanted)} to be no larger than src {list(sizes)}")
-    return Scatter.apply(input, src, dim, index)
+        src = _vector(src)
+    return Scatter.apply(input, src, dim, _vector(index))
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
