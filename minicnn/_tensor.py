@@ -553,7 +553,7 @@ class Tensor:
 
     def type_as(self, other: Tensor) -> Tensor:
         """In the type of the other tensor; itself if it has it already."""
-        return self.to(other.dtype)
+        return ops.to_dtype(self, other.array.dtype)
 
     def float(self, memory_format: Any = preserve_format) -> Tensor:
         """In float32; itself if it is."""

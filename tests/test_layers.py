@@ -167,6 +167,19 @@ def test_no_room_is_over_its_budget():
     assert {room: lines for room, lines in sizes.items() if lines > BUDGET[room]} == {}
 
 
+def test_no_function_of_more_than_60_lines():
+    """Of code: its docstring is not counted."""
+    long = []
+    for path in LIBRARY:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                lines = node.body[0].lineno - node.lineno + (node.end_lineno or 0) - first.lineno + 1
+                if lines > 60:
+                    long.append(f"{module_name(path)}.{node.name}: {lines}")
+    assert long == []
+
+
 @pytest.mark.parametrize("folder", ["lessons", "tests", "weights"])
 def test_no_file_above_500_lines(folder):
     lengths = {

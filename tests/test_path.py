@@ -8,12 +8,12 @@ from tests import path
 
 # (lines, files, frames below the caller at the multiply-add or, with the fast kernels, at the deepest)
 BOUNDS = {
-    "conv": (150, 12, 6),
-    "fast": (200, 16, 9),
+    "conv": (140, 11, 6),
+    "fast": (170, 15, 9),
     "example": (400, 15, 7),
     "network": (410, 16, 9),
     "hook": (110, 12, None),
-    "maximize": (1400, 55, None),
+    "maximize": (1300, 49, None),
 }
 
 

@@ -126,20 +126,24 @@ def build(
         _add_photographs(contents, contents.patches)
     say("measuring filters, writing the page")
     _add_filters(contents)
-    if photograph is None:
-        contents.notes.append(f"There is no page of a photograph: this network takes {plan.channels} channels.")
-    if not isinstance(plan.survey.output, Tensor):
-        what = described(plan.survey.output) + part_hint(plan.survey.output)
-        contents.notes.append(f"There is no answer: the network returns {what}.")
+    _add_notes(contents)
     text = page(contents).encode("utf-8")
     with atomic_write(output) as file:
         file.write(text)
     not_risen = sum(not picture.rose for picture in contents.units.values())
-    found = contents.patches
-    return Built(
-        output, len(text), time.perf_counter() - started, plan.count, not_risen, found.images if found else 0,
-        list(found.skipped) if found else [], cost, contents,
-    )  # fmt: skip
+    seen, skipped = (contents.patches.images, contents.patches.skipped) if contents.patches else (0, [])
+    seconds = time.perf_counter() - started
+    return Built(output, len(text), seconds, plan.count, not_risen, seen, list(skipped), cost, contents)
+
+
+def _add_notes(contents: Contents) -> None:
+    """Say what the page does not show, and why."""
+    plan = contents.plan
+    if contents.photograph is None:
+        contents.notes.append(f"There is no page of a photograph: this network takes {plan.channels} channels.")
+    if not isinstance(plan.survey.output, Tensor):
+        what = described(plan.survey.output) + part_hint(plan.survey.output)
+        contents.notes.append(f"There is no answer: the network returns {what}.")
 
 
 def cost_of(plan: Plan, cache: UnitCache, folder: Any, patches: int) -> Cost:

@@ -11,7 +11,7 @@ import numpy as np
 from minicnn import Tensor, float32, tensor
 from minicnn.nn import Module
 from minicnn.transforms.functional import center_crop, resize
-from minicnn.viz.network import dtype_of, input_channels
+from minicnn.viz.network import dtype_of, input_channels, stated
 
 MOST_PIXELS = 2**27  # of a resized image
 
@@ -40,14 +40,12 @@ def statistics(
     A number is that of every channel. If `model.meta` states another number of channels than there are (ImageNet's three for a
     network of grey images), every channel has the average of what is stated.
     """
-    meta = getattr(model, "meta", None)
     chosen = []
     for name, given, fallback in (("mean", mean, 0.0), ("std", std, 1.0)):
-        values = np.asarray(fallback if given is None else given, np.float64)
-        stated = getattr(meta, name, None) if given is None else None
-        if stated is not None:
-            values = np.asarray(stated, np.float64)
-            values = values if values.shape == (channels,) else values.mean()
+        known = (value for value in (given, stated(model, name), fallback) if value is not None)
+        values = np.asarray(next(known), np.float64)
+        if given is None and values.shape != (channels,):
+            values = values.mean()
         if values.shape not in ((), (channels,)):
             raise ValueError(f"the input has {channels} channels, but {name}= {values.size} values")
         chosen.append(tuple(np.broadcast_to(values, channels).tolist()))
@@ -58,7 +56,7 @@ def statistics(
 
 def input_size(model: Module | None, default: int = 224) -> int:
     """The side in pixels of the images that the network was trained with, from `model.meta`; `default` if it is not there."""
-    size = getattr(getattr(model, "meta", None), "input_size", None)
+    size = stated(model, "input_size")
     if size is None:
         return default
     return int(size[-1]) if isinstance(size, Sequence) else int(size)
@@ -215,7 +213,7 @@ def frame(
     meta = getattr(model, "meta", None)
     if size is not None or meta is None:
         return fit(image, size)
-    side, shorter = input_size(model), getattr(meta, "resize_size", None)
+    side, shorter = input_size(model), stated(model, "resize_size")
     if shorter is None:
         return fit(image, side)
     _check_pixels(image, *(shorter * old // min(image.shape[:2]) for old in image.shape[:2]))

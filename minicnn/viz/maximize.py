@@ -242,9 +242,7 @@ def _evaluate(
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
     """The scores (N,) of images (N, C, H, W) as they are, and what the objective's layers, and `more`, make of them. One score
     for all images is shared out among them."""
-    with capture(
-        model, [*score.layers, *more], detach=False, stop=True
-    ) as maps:  # copies, for an in-place layer may follow
+    with capture(model, [*score.layers, *more], copy=None, detach=False, stop=True) as maps:
         run(model, images.normalize(image, stats, dtype_of(model)))
     value, count = score(maps), image.shape[0]
     if not isinstance(value, Tensor) or value.dim() > 1 or value.numel() not in (1, count):
@@ -275,13 +273,8 @@ def _clean_start(evaluate: Callable, image: Any, labels: list[str], opened: int)
 
 def _warn_if_not_risen(result: Maximized) -> None:
     """Say which images excite their unit no more than where they started: such a picture shows nothing."""
-    flat = [
-        f"{label} ({start:.4g} -> {end:.4g})"
-        for label, start, end, rose in zip(
-            result.labels, result.activation_start, result.activation_end, result.rose, strict=True
-        )
-        if not rose
-    ]
+    ends = zip(result.labels, result.activation_start, result.activation_end, result.rose, strict=True)
+    flat = [f"{label} ({start:.4g} -> {end:.4g})" for label, start, end, rose in ends if not rose]
     if flat:
         warnings.warn(
             f"the activation did not rise on the clean image, the picture shows nothing: {'; '.join(flat)}",

@@ -101,10 +101,8 @@ def input_channels(model: Module) -> int:
     """The input channels of the network: those of its first convolution; without one those that `model.meta` states, else 3."""
     found, size = convolutions(model), stated(model, "input_size")
     channels = size[0] if isinstance(size, tuple | list) and len(size) == 3 else 3
-    if not found or (
-        size and _inputs(next(iter(found.values()))) == channels
-    ):  # they agree: no need to see what is called first
-        return channels
+    if not found or (size and _inputs(next(iter(found.values()))) == channels):
+        return channels  # where the two agree no forward pass has to tell what is called first
     return _inputs(found[_called_first(model, found)])
 
 
@@ -115,7 +113,7 @@ def _inputs(module: Module) -> int:
     return module.weight.shape[1] * getattr(module, "groups", 1)
 
 
-def stated(model: Module, what: str) -> Any:
+def stated(model: Module | None, what: str) -> Any:
     """What the network's `meta` states: "categories", "input_size", "architecture", ...; None if it does not."""
     return getattr(getattr(model, "meta", None), what, None)
 
@@ -160,9 +158,8 @@ def frozen(model: Module) -> Iterator[None]:
     Eval mode, because a picture must not depend on dropout or on the other images of a batch; no gradients for the
     parameters, because only the image's is wanted: that saves a third of the work and leaves every ``.grad`` alone.
     """
-    flagged: list[tuple[Any, str]] = [
-        (module, "training") for module in model.modules()
-    ]  # not `eval()`, which may do more
+    # Not by `eval()`: what a module of the user's does there could not be put back.
+    flagged: list[tuple[Any, str]] = [(module, "training") for module in model.modules()]
     flagged += [(parameter, "requires_grad") for parameter in model.parameters()]
     before = [getattr(owner, flag) for owner, flag in flagged]
     try:
@@ -213,7 +210,8 @@ class capture(Mapping):
         names: a dotted name, a pattern, or a list of them (`features.*`: the direct children, `layer1.**`: all below;
             '' is the model itself). A name that selects nothing raises KeyError and lists the near ones.
         copy: store a copy, which nothing can change later (default). With False the stored tensor shares its memory
-            with the network's own: cheaper, and an in-place layer that follows rewrites it.
+            with the network's own: cheaper, and an in-place layer that follows rewrites it. With None the output that ends a pass
+            (`stop`) is not copied: nothing follows that could.
         detach: cut the stored tensor off the graph (default). With False a gradient can flow through it, and the
             whole graph lives as long as this object.
         stop: end the forward pass as soon as all that is named has been called. The pass raises, so the lines of
@@ -234,7 +232,7 @@ class capture(Mapping):
         model: Module,
         names: str | Iterable[str],
         *,
-        copy: bool = True,
+        copy: bool | None = True,
         detach: bool = True,
         stop: bool = False,
         keep: Callable[[str, Any], Any] | None = None,
@@ -242,13 +240,11 @@ class capture(Mapping):
         self._model = model
         self._watched = find_calls(model, names)
         self._known = named_modules(model)
-        self._wanted: dict[
-            str, set[int]
-        ] = {}  # dotted name: the numbers of the calls that are kept; a name alone is given all
+        # dotted name -> the numbers of the calls that are kept; a name alone is given all
+        self._wanted: dict[str, set[int]] = {}
         for key, (name, number) in self._watched.items():
             self._wanted.setdefault(name, set()).add(EVERY if key == name else number)
-        self._keep = keep or (lambda call, output: _kept(output, copy, detach))
-        self._stop = stop
+        self._keep, self._copy, self._detach, self._stop = keep, copy, detach, stop
         self._handles: list[Any] = []
         self._depth = self._passes = 0
         self.clear()
@@ -334,10 +330,13 @@ class capture(Mapping):
             number = self._count(name)
             if number == 1:
                 self._latest = {call: kept for call, kept in self._latest.items() if call[0] != name}
+            last = self._stop and all(self._reached(*call) for call in self._watched.values())
             if self._wanted[name] & {EVERY, number}:
-                self._latest[name, number] = self._keep(f"{name}#{number}", output)
-                self._history.setdefault(name, []).append(self._latest[name, number])
-            if self._stop and all(self._reached(*call) for call in self._watched.values()):
+                copy = not last if self._copy is None else self._copy
+                kept = self._keep(f"{name}#{number}", output) if self._keep else _kept(output, copy, self._detach)
+                self._latest[name, number] = kept
+                self._history.setdefault(name, []).append(kept)
+            if last:
                 raise StopForward(id(self))
 
         return hook
@@ -358,7 +357,7 @@ def outputs_of(model: Module, names: str | Iterable[str], x: Tensor) -> capture:
     """What these modules return for x: a `capture` that one pass filled, in eval mode, up to the last of them. They have a
     graph if x asks for a gradient."""
     mode, graph = (enable_grad, True) if x.requires_grad else (no_grad, False)
-    with frozen(model), mode(), capture(model, names, detach=not graph, stop=True) as outputs:
+    with frozen(model), mode(), capture(model, names, copy=None, detach=not graph, stop=True) as outputs:
         run(model, x)
     return outputs
 

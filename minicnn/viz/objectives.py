@@ -16,7 +16,7 @@ import numpy as np
 from minicnn import Tensor, cat, tensor
 from minicnn.nn import Module
 from minicnn.nn import functional as F
-from minicnn.viz.network import described, named_modules, near, part_hint
+from minicnn.viz.network import described, named_modules, near, part_hint, stated
 
 LEAK = 0.01  # slope of a channel's score for positions below zero, see `score_channel`
 
@@ -55,7 +55,7 @@ def logit(model: Module, category: int | str) -> Unit:
     A name is looked up in `model.meta.categories`: equal to a category or one of its synonyms (which a comma separates),
     else the one category that contains it; ValueError with the near names otherwise.
     """
-    names = list(getattr(getattr(model, "meta", None), "categories", None) or [])
+    names = list(stated(model, "categories") or [])
     if isinstance(category, str) and category.isdigit():
         category = int(category)
     if isinstance(category, str):

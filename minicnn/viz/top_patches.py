@@ -11,7 +11,7 @@ histogram. Zeiler and Fergus 2014, "Visualizing and understanding convolutional 
 import itertools
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ from minicnn.viz.network import (
     named_modules,
     part_hint,
     run,
+    stated,
 )
 from minicnn.viz.objectives import parse
 from minicnn.viz.running_histogram import Histogram, Histograms
@@ -189,26 +190,22 @@ def top_patches(
     stats = images_.statistics(model, mean, std, channels=channels)
     fields, unknown = _fields(model, wanted, (1, channels, *shape))
     collectors = {layer: _Layer(layer, chosen, k, bins, fields[layer], crop_size) for layer, chosen in wanted.items()}
-    skipped, started, seen = SkippedList(), time.perf_counter(), 0
+    skipped, started = SkippedList(), time.perf_counter()
     stream = itertools.islice(pictures(images, max_pixels, skipped, channels), limit)
     total = min(filter(None, (count_files(images), limit)), default=None)
+    seen = 0
     with frozen(model), no_grad(), tqdm(total=total, unit="image", delay=2, disable=not progress) as bar:
-        while group := [
-            _Picture(name, seen + i, images_.fit(p, shape))
-            for i, (name, p) in enumerate(itertools.islice(stream, batch))
-        ]:
+        while group := _next_batch(stream, seen, batch, shape):
             shown = np.stack([picture.pixels for picture in group])
             _show(model, collectors, group, images_.as_input(shown, model, stats), skipped)
             seen += len(group)
             bar.update(len(group))
     if not seen:
         why = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
-        raise ValueError(
-            f"no picture among the images{', ' + str(skipped.total) + ' files skipped: ' + why if why else ''}"
-        )
+        raise ValueError(f"no picture among the images{f', {skipped.total} files skipped: {why}' if why else ''}")
     for reason in unknown:
         warnings.warn(f"{reason}. Its patches are whole pictures.", stacklevel=2)
-    categories = getattr(getattr(model, "meta", None), "categories", None) or ()
+    categories = stated(model, "categories") or ()
     settings = {"k": k, "size": shape, "statistics": stats, "batch": batch}
     return TopPatches(
         {layer: c.result(categories if layer == "" else ()) for layer, c in collectors.items()},
@@ -220,6 +217,14 @@ class _Picture(NamedTuple):
     name: str
     number: int
     pixels: np.ndarray
+
+
+def _next_batch(
+    stream: Iterator[tuple[str, np.ndarray]], first: int, count: int, shape: tuple[int, int]
+) -> list[_Picture]:
+    """The next pictures, numbered from `first` on, cut to the network's size."""
+    some = enumerate(itertools.islice(stream, count), first)
+    return [_Picture(name, number, images_.fit(pixels, shape)) for number, (name, pixels) in some]
 
 
 def _show(

@@ -299,6 +299,8 @@ def _after_hooks(hooks: Hooks, module: Any, name: str, part: Any) -> Any:
     return part
 
 
+_PARTS = ("_parameters", "_buffers", "_modules")  # the dictionaries that hold a module's parts
+
 # What `__init__` gives every module, besides `training`. `__setstate__` adds what an older pickle lacks.
 _HOOK_DICTS = (
     "_backward_pre_hooks",
@@ -541,22 +543,26 @@ class Module(StateDict):
     def __getattr__(self, name: str) -> Any:
         """Find a parameter, buffer or submodule as an attribute: Python asks here for what it has not found elsewhere."""
         state = self.__dict__
-        for kind in ("_parameters", "_buffers", "_modules"):
+        for kind in _PARTS:
             if name in state.get(kind, ()):
                 return state[kind][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
+        """Sort a new attribute by its type, and by what stands under its name so far; what is no part is a plain attribute."""
         parts = self.__dict__
-        if isinstance(value, Parameter):
+        known = [kind for kind in _PARTS if name in parts.get(kind, ())]
+        if not known and not isinstance(value, (Tensor, Module)):
+            super().__setattr__(name, value)
+        elif isinstance(value, Parameter):
             self._assign_parameter(name, value)
-        elif name in parts.get("_parameters", ()):
+        elif "_parameters" in known:
             self._reassign_parameter(name, value)
         elif isinstance(value, Module):
             self._assign_module(name, value)
-        elif name in parts.get("_modules", ()):
+        elif "_modules" in known:
             self._reassign_module(name, value)
-        elif isinstance(value, Buffer) or name in parts.get("_buffers", ()):
+        elif "_buffers" in known or isinstance(value, Buffer):
             self._assign_buffer(name, value)
         else:
             super().__setattr__(name, value)
