@@ -119,6 +119,11 @@ def unsqueeze(x: Both, dims: tuple[int, ...]) -> Both:
     return x
 
 
+def gather(x: Both, dim: int, index: Both) -> Both:
+    """What stands at these indices along a dimension."""
+    return x.gather(dim, index) if isinstance(x, Tensor) else np.take_along_axis(x, index, dim)
+
+
 def sum_to(x: Both, shape: tuple[int, ...]) -> Both:
     """Undo broadcasting: sum over the dimensions along which `shape` was stretched. ValueError if it was not."""
     if x.shape == shape:

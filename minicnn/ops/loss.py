@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +15,8 @@ from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._types import CATEGORY, dtype, short_name
 from minicnn._warnings import warn_user
-from minicnn.autograd import grad_mode
-from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd import both, grad_mode
+from minicnn.autograd.function import Op
 from minicnn.ops import activation, arithmetic
 from minicnn.ops._common import broadcast_shapes, implemented, mean_of, need_tensor, number, result_type
 
@@ -26,21 +28,48 @@ def _reduced(values: np.ndarray, how: str) -> np.ndarray:
     return mean_of(values, dims, False, values.dtype) if how == "mean" else kernels.add_up(values)
 
 
-def _spread(grad: np.ndarray, how: str, count: int) -> np.ndarray:
-    return (grad / np.float64(max(count, 1))).astype(grad.dtype) if how == "mean" else grad
+def _spread(grad: Any, how: str, count: int) -> Any:
+    """The gradient of each element's loss from that of the reduced one; an array or a tensor."""
+    if how != "mean":
+        return grad
+    count = max(count, 1)
+    return grad / count if isinstance(grad, Tensor) else (grad / np.float64(count)).astype(grad.dtype)
 
 
 def _distance(a: Tensor, b: Tensor, kind: np.dtype) -> np.ndarray:
     return a.array.astype(kind, copy=False) - b.array.astype(kind, copy=False)
 
 
+class NllLossBackward(Op):
+    """Each loss's gradient, times its slope, put at the target class; the gradient of that is read there again."""
+
+    slots = 2
+
+    @staticmethod
+    def value(grad, logp, label, slope, of_nothing):
+        out = np.zeros(logp.shape, grad.dtype)
+        rows = out[None] if out.ndim == 1 else out
+        np.put_along_axis(rows, label[:, None], (slope * grad)[:, None], 1)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, _, label, slope = ctx.saved
+        rows = both.unsqueeze(grad, (0,)) if grad.ndim == 1 else grad
+        read = both.gather(rows, 1, both.unsqueeze(label, (1,)))[:, 0] * slope
+        if g.ndim != slope.ndim:
+            read = both.reshape(both.sum(read, tuple(range(read.ndim))), g.shape) + ctx.options[0]
+        return read, both.zeros_like(grad)
+
+
 class NllLoss(Op):
     """-weight[target] logp[target]; "mean" divides by the sum of the weights. Targets equal ignore_index count nothing."""
+
+    gradient: type[Op] = NllLossBackward
 
     @staticmethod
     def forward(ctx, logp, target, weight, how, ignore_index):
         x, t = logp.array, target.array
-        ctx.shape = x.shape
         if x.ndim == 1:  # one sample without a batch dimension
             x, t = x[None], t[None]
         valid = t != ignore_index
@@ -61,75 +90,122 @@ class NllLoss(Op):
             out, slope = kernels.add_up(losses) / total, np.where(valid, -scale / total, x.dtype.type(0))
         # The last two would do; with the others a write to the target, in a buffer that is used again, is noticed.
         ctx.save_for_backward(logp, target, weight, Tensor.wrap(label), Tensor.wrap(slope))
+        ctx.of_nothing = (
+            0.0 if how != "mean" or total else math.nan
+        )  # the mean of no losses, in the second derivative too
         return out
 
-    @staticmethod
-    def backward(ctx, grad):
-        *_, label, slope = ctx.saved_tensors
-        out = np.zeros(ctx.shape, grad.array.dtype)
-        rows = out[None] if out.ndim == 1 else out
-        np.put_along_axis(rows, label.array[:, None], (slope.array * grad.array)[:, None], 1)
-        return out
+    @classmethod
+    def backward(cls, ctx, grad):
+        logp, *_, label, slope = ctx.saved
+        return cls.gradient.of(grad, logp, label, slope, ctx.of_nothing)
+
+
+class NllLoss2DBackward(NllLossBackward):
+    """The same for (N, C, H, W)."""
 
 
 class NllLoss2D(NllLoss):
     """The same for (N, C, H, W) and targets (N, H, W)."""
 
+    gradient = NllLoss2DBackward
 
-class MseLoss(Op):
-    """(a - b)^2"""
+
+class _OfDistance(Op):
+    """A loss of a - b. Its gradients are one operation, with a and b exchanged for that of b."""
 
     saved_names = ("self", "target")
     slots = 2
+    gradient: type[Op]
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        (a, b), to_a, to_b = ctx.saved, None, None
+        if ctx.needs_input_grad[0]:
+            to_a = cls.gradient.of(grad, a, b, *ctx.options[:-1])
+        if ctx.needs_input_grad[1]:
+            to_b = cls.gradient.of(grad, b, a, *ctx.options[:-1])
+        return to_a, to_b
+
+
+class _OfDistanceBackward(Op):
+    """The gradient of a loss of a - b to a: grad times the slope, which a subclass gives with its own slope, `bend`."""
+
+    slots = 3
+
+    @classmethod
+    def value(cls, grad, a, b, how, *options):
+        return _spread(grad, how, a.size) * cls.slope(a - b, *options)
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        g, a, b = ctx.saved
+        how, *options = ctx.options
+        to_g = cls.of(grad, a, b, *ctx.options)
+        to_a = _spread(grad * g, how, math.prod(a.shape)) * both.constant(cls.bend, a - b, *options)
+        return to_g if how == "none" else both.sum(to_g, tuple(range(to_g.ndim))), to_a, -to_a
+
+
+class MseLossBackward(_OfDistanceBackward):
+    """2 (a - b) g"""
+
+    slope = staticmethod(lambda distance: 2 * distance)
+    bend = staticmethod(lambda distance: np.full_like(distance, 2))
+
+
+class MseLoss(_OfDistance):
+    """(a - b)^2"""
+
+    gradient = MseLossBackward
 
     @staticmethod
     def forward(ctx, a, b, how, kind):
         ctx.save_for_backward(a, b)
-        ctx.how = how
+        ctx.options = how, kind
         return _reduced(np.square(_distance(a, b, kind)), how)
 
+
+class SmoothL1LossBackward(_OfDistanceBackward):
+    """The sign of a - b, and (a - b) / beta where |a - b| < beta, times g"""
+
     @staticmethod
-    def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        distance = a - b
-        to_a = _spread(grad.array, ctx.how, distance.size) * 2 * distance
-        return to_a, -to_a
+    def slope(distance, beta):
+        return np.where(np.abs(distance) < beta, distance / distance.dtype.type(beta), np.sign(distance))
+
+    bend = staticmethod(lambda distance, beta: (np.abs(distance) < beta) / distance.dtype.type(beta))
 
 
-class SmoothL1Loss(Op):
+class SmoothL1Loss(_OfDistance):
     """(a - b)^2 / (2 beta) for |a - b| < beta, else |a - b| - beta / 2"""
 
-    slots = 2
+    gradient = SmoothL1LossBackward
 
     @staticmethod
     def forward(ctx, a, b, how, beta, kind):
         ctx.save_for_backward(a, b)
-        ctx.how, ctx.beta = how, beta
+        ctx.options = how, beta, kind
         size, number = np.abs(_distance(a, b, kind)), kind.type
         return _reduced(np.where(size < beta, size * size / number(2 * beta), size - number(beta / 2)), how)
 
-    @staticmethod
-    def backward(ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        distance = a - b
-        slope = np.where(np.abs(distance) < ctx.beta, distance / distance.dtype.type(ctx.beta), np.sign(distance))
-        to_a = _spread(grad.array, ctx.how, distance.size) * slope
-        return to_a, -to_a
+
+class HuberLossBackward(_OfDistanceBackward):
+    """a - b, cut off at delta and -delta, times g"""
+
+    slope = staticmethod(lambda distance, delta: np.clip(distance, -delta, delta))
+    bend = staticmethod(lambda distance, delta: (np.abs(distance) < delta).astype(distance.dtype))
 
 
-class HuberLoss(SmoothL1Loss):
+class HuberLoss(_OfDistance):
     """(a - b)^2 / 2 for |a - b| < delta, else delta (|a - b| - delta / 2): smooth L1 times delta"""
+
+    gradient = HuberLossBackward
 
     @staticmethod
     def forward(ctx, a, b, how, delta, kind):
         ctx.save_for_backward(a, b)
-        ctx.how, ctx.beta = how, delta
+        ctx.options = how, delta, kind
         size, number = np.abs(_distance(a, b, kind)), kind.type
         return _reduced(np.where(size < delta, size * size / 2, number(delta) * (size - number(delta / 2))), how)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return tuple(g * g.dtype.type(ctx.beta) for g in SmoothL1Loss.backward(ctx, grad))
 
 
 class BinaryCrossEntropyWithLogits(Op):
@@ -149,13 +225,15 @@ class BinaryCrossEntropyWithLogits(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        x, t, weight, pos_weight = (1 if tensor is None else tensor.array for tensor in ctx.saved_tensors)
-        s = 1 / (1 + np.exp(-np.abs(x)))
-        s = np.where(x >= 0, s, 1 - s)
-        slope = (1 - t) * s - pos_weight * t * (1 - s)
-        g = _spread(grad.array, ctx.how, x.size) * weight
-        to_target = g * (-pos_weight * -np.logaddexp(-x, 0) - (x + np.logaddexp(-x, 0)))
-        return (g * slope).astype(x.dtype, copy=False), to_target
+        x, t, weight, pos_weight = ctx.saved
+        pos_weight, to_x, to_target = 1 if pos_weight is None else pos_weight, None, None
+        g = _spread(grad, ctx.how, math.prod(x.shape))
+        g = g if weight is None else g * weight
+        if ctx.needs_input_grad[0]:
+            to_x = g * ((1 - t) * activation.Sigmoid.of(x) - pos_weight * t * activation.Sigmoid.of(-x))
+        if ctx.needs_input_grad[1]:
+            to_target = g * (activation.LogSigmoid.of(-x) - pos_weight * activation.LogSigmoid.of(x))
+        return to_x, to_target
 
 
 class BinaryCrossEntropy(Op):
@@ -175,11 +253,37 @@ class BinaryCrossEntropy(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        p, t, weight = (None if tensor is None else tensor.array for tensor in ctx.saved_tensors)
-        g = _spread(grad.array, ctx.how, p.size)
+        p, t, weight = ctx.saved
+        to_x = to_target = None
+        if ctx.needs_input_grad[0]:
+            to_x = BinaryCrossEntropyBackward.of(grad, p, t, weight, ctx.how)
+        if ctx.needs_input_grad[1]:
+            g = _spread(grad, ctx.how, math.prod(p.shape))
+            to_target = (g if weight is None else g * weight) * (both.log(1 - p) - both.log(p))
+        return to_x, to_target
+
+
+class BinaryCrossEntropyBackward(Op):
+    """(x - t) / (x (1 - x)) g, where the divisor is at least 1e-12"""
+
+    slots = 3
+
+    @staticmethod
+    def value(grad, p, t, weight, how):
+        g = _spread(grad, how, p.size)
         g = g if weight is None else g * weight
-        to_x = g * ((p - t) / np.maximum((1 - p) * p, p.dtype.type(1e-12)))
-        return to_x, -g * np.log(p / (1 - p))
+        return g * ((p - t) / np.maximum((1 - p) * p, p.dtype.type(1e-12)))
+
+    @staticmethod
+    def backward(ctx, grad):
+        g, p, t, *weight = ctx.saved
+        weight, how = weight[0] if weight else None, ctx.options[-1]
+        of = _spread(grad, how, math.prod(p.shape))
+        of = of if weight is None else of * weight
+        product = (p + 1e-12) * (1 - p + 1e-12)  # PyTorch's other way to keep from dividing by 0
+        to_g = of * (p - t) / product
+        to_g = to_g if how == "none" else both.sum(to_g, tuple(range(to_g.ndim)))
+        return to_g, of * g * (p * p - 2 * p * t + t) / (product * product), -of * g / (p * (1 - p))
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
