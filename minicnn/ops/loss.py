@@ -283,7 +283,8 @@ class BinaryCrossEntropyBackward(Op):
         product = (p + 1e-12) * (1 - p + 1e-12)  # PyTorch's other way to keep from dividing by 0
         to_g = of * (p - t) / product
         to_g = to_g if how == "none" else both.sum(to_g, tuple(range(to_g.ndim)))
-        return to_g, of * g * (p * p - 2 * p * t + t) / (product * product), -of * g / (p * (1 - p))
+        to_p = of * g * (p * p - 2 * p * t + t) / (product * product)
+        return to_g, to_p, -of * g / both.where(p * (1 - p) > 1e-12, p * (1 - p), 1e-12)
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
