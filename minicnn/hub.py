@@ -139,7 +139,7 @@ def load_state_dict_from_url(
         check_hash: compare a download with the hash in its name, `NAME-HASH.pth`, if there is one: at least eight digits
             from 0 to f that are not a date (20230815) or a count (00100000). (PyTorch's default is False.)
         file_name: another name for the cache.
-        weights_only: True is the only value there is.
+        weights_only: that of `minicnn.load`.
 
     Raises:
         What `download_url_to_file` and `minicnn.load` raise. A download that is no checkpoint is not kept.

@@ -26,16 +26,21 @@ from minicnn.serialization._errors import ForbiddenError, WeightsError
 from minicnn.serialization._fit import check_fit, state_dict_in
 from minicnn.serialization._formats import METADATA_OF, reading
 from minicnn.serialization._npz import METADATA, write_npz
+from minicnn.serialization._own import Own, add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
 from minicnn.serialization._safetensors import write_safetensors
 from minicnn.serialization._torch_write import write_torch
 
 __all__ = [
     "ForbiddenError",
     "WeightsError",
+    "add_safe_globals",
     "atomic_write",
+    "clear_safe_globals",
+    "get_safe_globals",
     "load",
     "load_weights",
     "read_metadata",
+    "safe_globals",
     "save",
     "state_dict_in",
 ]
@@ -58,19 +63,21 @@ def load(f: FileName | BinaryIO, map_location: Any = None, *, weights_only: bool
     Args:
         f: a path or an open binary file, which is read from its beginning.
         map_location: torch.load's argument. Everything comes to the CPU, from wherever it was saved.
-        weights_only: torch.load's argument. True is the only value there is.
+        weights_only: False lets the file hold whole modules: layers of `minicnn.nn`, and of your own classes and functions
+            (hooks) those that `safe_globals` names. Their `__setstate__` and, if the file says so, they themselves are
+            called with what the file gives, so name only what may be called by whoever wrote the file.
 
     Raises:
+        ValueError: `weights_only=False`, and `safe_globals` has named nothing, not even [].
         WeightsError: the file is damaged or of another kind.
         ForbiddenError: its pickle asks for a name outside of the list of `_unpickle.py`. Nothing is executed.
         FileNotFoundError: there is none.
     """
     if not callable(map_location) and not isinstance(map_location, Mapping):
         check_device(map_location)
-    if not weights_only:
-        raise ValueError("weights_only=False would run code from the file: minicnn reads tensors and nothing else")
+    own = Own(whole=not weights_only)
     with _opened(f) as (file, name), reading(file, name) as (kind, read, source):
-        loaded = read(*source)
+        loaded = read(*source, own) if kind == "torch" else read(*source)
         return loaded if kind == "torch" else OrderedDict((key, Tensor.wrap(array)) for key, array in loaded)
 
 
@@ -80,8 +87,9 @@ def save(obj: Any, f: FileName | BinaryIO, *, metadata: Mapping[str, str] | None
     `.safetensors` and `.npz` take {name: Tensor or array}, and `metadata`: text beside the tensors, {name: text}, which
     `read_metadata` returns. Any other suffix, `.pth` by custom, and an open binary file get PyTorch's zip format, which
     takes tensors, numbers, text, and lists, tuples and dicts of them; `torch.load(f, weights_only=True)` reads it, bit
-    for bit. The file appears under its name only when it is complete (`atomic_write`). Raises TypeError for anything else,
-    and OSError where the file cannot be written.
+    for bit. It takes whole modules too, with their hooks: classes and functions in them are written by the names that
+    PyTorch has for them. The file appears under its name only when it is complete (`atomic_write`). Raises TypeError for
+    anything else, and OSError where the file cannot be written.
     """
     if metadata is not None and not all(isinstance(part, str) for pair in metadata.items() for part in pair):
         raise TypeError("metadata must be text: {str: str}")

@@ -379,5 +379,6 @@ def find_global(module: str, name: str) -> Any:
     raise ForbiddenError(
         f"it asks for {full:.200}, which is not in the list of names that minicnn unpickles; nothing was executed. "
         "Only tensors, numbers, text, and lists and dictionaries of them are read. If the file holds a whole pickled model: "
-        "load it in PyTorch, if you trust it, and save its numbers with torch.save(model.state_dict(), path)"
+        "load it in PyTorch, if you trust it, and save its numbers with torch.save(model.state_dict(), path); or name its "
+        "classes and hooks: with minicnn.serialization.safe_globals([...]): minicnn.load(path, weights_only=False)"
     )

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from minicnn.serialization._errors import WeightsError, short
+from minicnn.serialization._own import Own
 from minicnn.serialization._rebuild import StorageType
 from minicnn.serialization._storages import Storages, fill, part_of, raw_type
 from minicnn.serialization._unpickle import MAX_BYTES, unpickle
@@ -25,7 +26,7 @@ MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # how the older format begins
 PROTOCOL_VERSION = 1001
 
 
-def read_zip(archive: Archive) -> Any:
+def read_zip(archive: Archive, own: Own | None = None) -> Any:
     """The object in an open archive of torch.save."""
     members = archive.members
     folder = next((name.partition("/")[0] for name in members if name.endswith("/data.pkl")), None)
@@ -51,7 +52,7 @@ def read_zip(archive: Archive) -> Any:
         archive.compare(info, fill(archive.file, array, stored, swap, checksum=True))
         return array
 
-    return unpickle(BytesIO(archive.read(members[f"{folder}/data.pkl"], MAX_BYTES)), load_storage)
+    return unpickle(BytesIO(archive.read(members[f"{folder}/data.pkl"], MAX_BYTES)), load_storage, own=own)
 
 
 def _reference(saved_id: Any, *lengths: int) -> tuple[str, str, Any]:
@@ -64,7 +65,7 @@ def _reference(saved_id: Any, *lengths: int) -> tuple[str, str, Any]:
     return key, kind.stored, count
 
 
-def read_stream(file: BinaryIO, size: int) -> Any:
+def read_stream(file: BinaryIO, size: int, own: Own | None = None) -> Any:
     """The object in an open file of `size` bytes in the stream format."""
     if unpickle(file, limit=HEADER) != MAGIC_NUMBER:
         raise WeightsError("it is a pickle, but torch.save did not write it")
@@ -76,8 +77,10 @@ def read_stream(file: BinaryIO, size: int) -> Any:
     storages = Storages(size)
     views: dict[str, tuple[Any, np.ndarray]] = {}
 
-    def make_storage(saved_id: Any) -> np.ndarray:
+    def make_storage(saved_id: Any) -> Any:
         """The array, still empty: its numbers come behind the pickle."""
+        if isinstance(saved_id, tuple) and saved_id[:1] == ("module",) and own is not None and own.allows(saved_id[1]):
+            return saved_id[1]  # the class of a whole module; its source stands behind it
         key, stored, count = _reference(saved_id, 5, 6)
         array = storages.known(key, stored) if key in storages.arrays else storages.new(key, stored, count)
         view = saved_id[5] if len(saved_id) > 5 else None
@@ -92,7 +95,7 @@ def read_stream(file: BinaryIO, size: int) -> Any:
         return part
 
     later: list[Callable[[], None]] = []
-    result = unpickle(file, make_storage, later)
+    result = unpickle(file, make_storage, later, own=own)
     keys = unpickle(file, limit=HEADER + 4 * len(storages.arrays))
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise WeightsError("the list of its storages is not one of names")

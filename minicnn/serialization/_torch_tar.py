@@ -13,6 +13,7 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.serialization._errors import WeightsError, short
+from minicnn.serialization._own import Own
 from minicnn.serialization._rebuild import MAX_DIMENSIONS, StorageType, rebuild_tensor
 from minicnn.serialization._storages import Storages, fill, part_of
 from minicnn.serialization._unpickle import unpickle
@@ -22,7 +23,7 @@ MAX_MEMBERS = 100  # of the archive; torch.save wrote four, and a header of text
 MAX_TEXT = 1 << 16
 
 
-def read_tar(file: BinaryIO, size: int) -> Any:
+def read_tar(file: BinaryIO, size: int, own: Own | None = None) -> Any:
     """The object in an open tar file of `size` bytes."""
     starts = _members(file, size)
     for name in ("storages", "tensors", "pickle"):
@@ -33,7 +34,7 @@ def read_tar(file: BinaryIO, size: int) -> Any:
     file.seek(starts["tensors"])
     tensors = _read_tensors(file, storages)
     file.seek(starts["pickle"])
-    return unpickle(file, lambda key: _found(tensors, key))
+    return unpickle(file, lambda key: _found(tensors, key), own=own)
 
 
 def _members(file: BinaryIO, size: int) -> dict[str, int]:

@@ -1,10 +1,13 @@
-"""What `torch.load(weights_only=True)` reads, written without PyTorch: its zip format, with a pickle of protocol 2."""
+"""What `torch.load` reads, written without PyTorch: its zip format, with a pickle of protocol 2."""
 
+import copyreg
 import struct
 import sys
+import types
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,6 +15,7 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._types import Size, device, dtype, layout, uint16, uint32, uint64
 from minicnn.nn import Module, Parameter
+from minicnn.serialization._own import written_name
 from minicnn.serialization._rebuild import STORED
 from minicnn.serialization._storages import owner
 
@@ -23,7 +27,7 @@ UNTYPED = {kind.numpy: kind for kind in (uint16, uint32, uint64)}
 
 
 def write_torch(obj: Any, file: BinaryIO) -> None:
-    """Tensors, arrays (they become tensors), numbers, text, and lists, tuples and dicts of them, nested at will.
+    """Tensors, arrays (they become tensors), numbers, text, and lists, tuples and dicts of them, nested at will; and modules.
 
     Tensors that share memory still do after loading. TypeError names the place of anything else.
     """
@@ -57,6 +61,7 @@ class Pickler:
         self.alive: list[Any] = []  # what the ids belong to
         self.storages: list[np.ndarray] = []
         self.keys: dict[int, int] = {}  # id of an array that owns memory: number of its storage
+        self.in_module = False  # what is written is held by a module
 
     def save(self, value: Any, place: str) -> None:
         """Append the instructions that make `value`; `place` is how to reach it from the object that is saved."""
@@ -75,6 +80,9 @@ class Pickler:
         elif isinstance(value, (Tensor, np.ndarray)):
             self._tensor(value, place)
             self._memorize(value)
+        elif isinstance(value, Module):
+            with self._inside_of_a_module():
+                self._object(value, place)
         elif isinstance(value, Size):
             self._call("torch", "Size", tuple(value), place=place)
         elif isinstance(value, dtype):
@@ -97,8 +105,70 @@ class Pickler:
             self._marked(value, b"e", place)
         elif type(value) is tuple:
             self._marked(value, b"t", place)
+        elif self.in_module and isinstance(value, (type, types.FunctionType)):
+            self._name(value, place)
+        elif self.in_module:
+            self._object(value, place)
         else:
-            raise TypeError(_refusal(value, place))
+            raise TypeError(
+                f"save takes modules, tensors, numbers, text, and lists, tuples and dicts of them: {place} is {type(value).__name__}"
+            )
+
+    @contextmanager
+    def _inside_of_a_module(self) -> Iterator[None]:
+        before, self.in_module = self.in_module, True
+        try:
+            yield
+        finally:
+            self.in_module = before
+
+    def _object(self, value: Any, place: str) -> None:
+        """A module, or what one holds: its class, and its state; or what it says itself that it is made of."""
+        try:
+            made = value.__reduce_ex__(2)
+        except TypeError as error:
+            raise TypeError(f"save cannot write {place}: {error}") from None
+        if isinstance(made, str):
+            raise TypeError(f"save cannot write {place}, which is known by its name only: {made}")
+        function, arguments, state, entries, items = (*made, None, None, None)[:5]
+        if function is copyreg.__newobj__:  # type: ignore[attr-defined]
+            self._name(arguments[0], place)
+            self.save(tuple(arguments[1:]), place)
+            self.output += b"\x81"
+        else:
+            self._name(function, place)
+            self.save(tuple(arguments), place)
+            self.output += b"R"
+        self._memorize(value)
+        if entries is not None:
+            self._marked(entries, b"e", place)
+        if items is not None:
+            self._marked([part for item in items for part in item], b"u", place)
+        if state is not None:
+            self._state(value, state, place)
+
+    def _state(self, value: Any, state: Any, place: str) -> None:
+        """The state of an object. A module's parts are told by the names that they have in it."""
+        if isinstance(value, Module):
+            self.output += b"}("
+            for name, part in state.items():
+                self.save(name, place)
+                self.save(part, place if name in ("_parameters", "_buffers", "_modules") else f"{place}.{name}")
+            self.output += b"u"
+        else:
+            self.save(state, place)
+        self.output += b"b"
+
+    def _name(self, thing: Any, place: str) -> None:
+        """A class or function, by the name that it is imported by."""
+        found: Any = sys.modules.get(getattr(thing, "__module__", None) or "builtins")
+        name = getattr(thing, "__qualname__", type(thing).__name__)
+        if getattr(found, name, None) is not thing:
+            raise TypeError(
+                f"save writes classes and functions by their names, and {place} is or needs {name}, which cannot be imported "
+                f"from {getattr(thing, '__module__', None)}: a lambda, or something inside of a function or a class?"
+            )
+        self._global(*written_name(thing))
 
     def _int(self, value: int) -> None:
         if -(2**31) <= value < 2**31:
@@ -195,10 +265,3 @@ class Pickler:
             self.storages.append(whole.reshape(-1, order="A"))
         key = self.keys[id(whole)]
         return key, self.storages[key], offset // item, tuple(step // item for step in array.strides)
-
-
-def _refusal(value: Any, place: str) -> str:
-    kind = type(value).__name__
-    if isinstance(value, Module):
-        return f"save takes tensors by name, not a whole {kind}: {place} must be its state_dict()"
-    return f"save takes tensors, numbers, text, and lists, tuples and dicts of them: {place} is {kind}"

@@ -13,6 +13,7 @@ from functools import partial
 from typing import IO, Any
 
 from minicnn.serialization._errors import ForbiddenError, WeightsError, short
+from minicnn.serialization._own import Own
 from minicnn.serialization._rebuild import CALLED, Reader, find_global, set_state
 
 # A tensor takes 33 instructions and makes 2 objects, a Parameter 4. So some 100,000 of them are read, in a second or two.
@@ -28,15 +29,17 @@ def unpickle(
     persistent_load: Callable[[Any], Any] | None = None,
     later: list[Callable[[], None]] | None = None,
     limit: int | None = None,
+    own: Own | None = None,
 ) -> Any:
     """The object that the pickle at the file's position describes; the position is behind it afterwards.
 
     `persistent_load` is called with what the pickle says in place of an object that is stored outside of it: a storage or a
     tensor; without it there can be none. If its
-    storages get their numbers only after the pickle, `later` gets what is to be computed then. `limit`: instructions.
+    storages get their numbers only after the pickle, `later` gets what is to be computed then. `limit`: instructions. `own`:
+    what the user lets it ask for.
     Raises ForbiddenError for a name outside of the list, WeightsError for everything else.
     """
-    machine = Machine(file, persistent_load or _no_reference)
+    machine = Machine(file, persistent_load or _no_reference, own)
     try:
         result = machine.run(MAX_OPCODES if limit is None else limit)
     except WeightsError:
@@ -62,8 +65,9 @@ _INT, _FLOAT = struct.Struct("<i").unpack, struct.Struct(">d").unpack
 class Machine(Reader):
     """A stack, and a memo of what may be named again."""
 
-    def __init__(self, file: IO[bytes], persistent_load: Callable[[Any], Any]) -> None:
+    def __init__(self, file: IO[bytes], persistent_load: Callable[[Any], Any], own: Own | None = None) -> None:
         super().__init__()
+        self.own = own
         self.read, self.readline = file.read, file.readline
         self.persistent_load = persistent_load
         self.stack: list[Any] = []
@@ -189,9 +193,12 @@ class Machine(Reader):
         for key, value in zip(values[::2], values[1::2], strict=True):
             target[self.key(key, target)] = value
 
-    def call(self) -> None:
-        """Only what stands in `CALLABLE` is ever called."""
+    def call(self, new: bool = False) -> None:
+        """Only what stands in `CALLABLE`, or what the user has named, is ever called."""
         arguments, function = self.pop(), self.pop()
+        if self.own is not None and isinstance(arguments, tuple) and self.own.allows(function):
+            self.make(self.own.made(function, arguments, new))
+            return
         if not isinstance(arguments, tuple) or not callable(function) or function not in CALLED:
             raise ForbiddenError(f"it calls {type(function).__name__}, which is not in the list; nothing was executed")
         self.count(arguments, *arguments)
@@ -209,13 +216,18 @@ class Machine(Reader):
         """Give the object on top of the stack its state."""
         state = self.pop()
         self.count(state, *(state.values() if isinstance(state, dict) else ()))
-        set_state(self.stack[-1], state)
+        target = self.stack[-1]
+        if self.own is not None and self.own.allows(type(target)):
+            self.own.set_state(target, state)
+        else:
+            set_state(target, state)
 
     def named(self, module: Any, name: Any) -> None:
         """Put on the stack what a name of the list stands for."""
         if not (isinstance(module, str) and isinstance(name, str)):
             raise ValueError("a name that is no text")
-        self.stack.append(find_global(module, name))
+        found = self.own and self.own.find(f"{module}.{name}")
+        self.stack.append(find_global(module, name) if found is None else found)
 
 
 _PUSH = {
@@ -272,7 +284,7 @@ INSTRUCTIONS: dict[bytes, Callable[[Machine], Any]] = {
     pickle.GLOBAL: lambda m: m.named(m.line().decode(), m.line().decode()),
     pickle.STACK_GLOBAL: lambda m: m.named(*(m.pop(), m.pop())[::-1]),
     pickle.REDUCE: Machine.call,
-    pickle.NEWOBJ: Machine.call,
+    pickle.NEWOBJ: lambda m: m.call(new=True),
     pickle.BUILD: Machine.build,
     pickle.BINPERSID: lambda m: m.push(m.persistent_load(m.pop())),
 }
