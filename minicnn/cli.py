@@ -11,6 +11,7 @@ import re
 import sys
 import traceback
 import warnings
+import webbrowser
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ EXAMPLES = """examples:
   minicnn maps photo.jpg --layers features.1 -o maps.png
   minicnn maximize features.8:12 logit:lighthouse  images that make these units answer most
   minicnn atlas -o atlas.html                      everything, in one file that opens offline
+  minicnn play --open                              the network in your browser, to be played with
 
   --model alexnet --weights alexnet.pth            another network by its name, with its weights
   --model net.onnx                                 a network of any framework, with its weights
@@ -201,6 +203,18 @@ def atlas(options: argparse.Namespace) -> Result:
     return result, f"{built.path}: {built.units} units, {megabytes(built.bytes)}, in {duration(built.seconds)}"
 
 
+def play(options: argparse.Namespace) -> Result:
+    """A page to play with, in which the network runs in the browser."""
+    from minicnn.atlas.builder import megabytes
+    from minicnn.play import build
+
+    built = build(_model(options), options.output, bits=options.bits, photographs=options.photos)
+    if options.open:
+        webbrowser.open(built.path.resolve().as_uri())
+    result = {"path": str(built.path), "bytes": built.bytes, "bits": built.bits, "photographs": built.photographs}
+    return result, f"{built.path}: {built.layers} layers, {megabytes(built.bytes)}: open it in a browser"
+
+
 def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any]) -> Result:
     from minicnn.atlas import Plan
     from minicnn.atlas.builder import cost_of, photograph_of
@@ -269,6 +283,13 @@ def _parser() -> argparse.ArgumentParser:
     _input(command)
     command.add_argument("--title", metavar="TEXT", help="of the page")
     command.add_argument("--estimate", action="store_true", help="say what it would cost in time and size, and stop")
+
+    command = _command(commands, play, "-o play.html", "--photos my.jpg --open", output="play.html")
+    pictures = "photographs to choose from (default: twelve that come with minicnn)"
+    command.add_argument("--photos", nargs="+", metavar="PHOTO", help=pictures)
+    bits = "of each weight in the page; 8 make it smaller and less exact (default 16)"
+    command.add_argument("--bits", type=int, choices=(8, 16), default=16, help=bits)
+    command.add_argument("--open", action="store_true", help="open it in the browser")
     return parser
 
 
@@ -375,10 +396,15 @@ def _check_output(options: argparse.Namespace) -> None:
     if not hasattr(options, "output"):
         return
     path = Path(options.output)
-    path = path if options.run is atlas else figure_path(path)
+    path = path if options.run in (atlas, play) else figure_path(path)
     writable(path)
     options.output = str(path)
-    for read in (options.weights, getattr(options, "photo", None), options.model.partition(":")[0]):
+    for read in (
+        options.weights,
+        getattr(options, "photo", None),
+        *(getattr(options, "photos", None) or ()),
+        options.model.partition(":")[0],
+    ):
         if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
             raise ValueError(f"{path} is read by this command: write to another file")
 

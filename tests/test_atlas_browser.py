@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
-import shutil
 
-import numpy as np
 import pytest
 from atlas_network import HOSTILE, folder, network
-from PIL import Image
+from browser import MARKS, look, pixels, press, start, webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from minicnn import atlas
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs the extra 'browser': pip install -e '.[browser]'")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-CHROMEDRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and CHROMEDRIVER), reason="needs Chromium and chromedriver (Debian: chromium, chromium-driver)"
-    ),
-]
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
-)  # fmt: skip
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +26,7 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
-    driver.execute_cdp_cmd("Network.enable", {})
-    driver.execute_cdp_cmd(
-        "Network.emulateNetworkConditions",
-        {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
-    )
+    driver = start(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 
@@ -67,24 +40,9 @@ def page(chromium, address):
     return chromium
 
 
-def look(driver, width: int = 1280, height: int = 900, scheme: str = "light", mobile: bool = False) -> None:
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
 def shown(driver) -> list[str]:
     """The ids of the pages that can be seen."""
     return [page.get_attribute("id") for page in driver.find_elements(By.CSS_SELECTOR, ".page") if page.is_displayed()]
-
-
-def press(driver, *keys: str) -> None:
-    driver.switch_to.active_element.send_keys(*keys)
-
-
-def pixels(driver) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("L"), float)
 
 
 def test_it_opens_offline_without_a_request_or_an_error(page):

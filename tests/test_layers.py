@@ -19,7 +19,7 @@ LIBRARY = sorted((ROOT / "minicnn").rglob("*.py"))
 LESSONS = sorted((ROOT / "lessons").rglob("*.py"))
 
 # Two storeys. The engine computes; the observatory looks at what the engine does, and uses its public names only.
-OBSERVATORY = ("minicnn.inspect", "minicnn.viz", "minicnn.atlas", "minicnn.cli", "minicnn.__main__")
+OBSERVATORY = ("minicnn.inspect", "minicnn.viz", "minicnn.atlas", "minicnn.play", "minicnn.cli", "minicnn.__main__")
 
 
 def module_name(path: Path) -> str:
@@ -144,7 +144,7 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 2232,  # numbers of random draws and of ranges are looked at; the command says that it takes .onnx files
+    ".": 2257,  # numbers of random draws and of ranges are looked at; the command: .onnx files, its atlas' default folder, `play`
     "atlas": 1140,
     "autograd": 1900,  # passes that are recorded; operations that are still to be converted
     "inspect": 820,
@@ -154,6 +154,7 @@ BUDGET = {
     "onnx": 1800,  # 110 operators of the standard, with what they were in each opset since 7, and the checks of a stranger's file
     "ops": 4600,
     "optim": 1325,
+    "play": 210,  # the Python of the page to play with; its own scripts are JavaScript
     "serialization": 1662,  # whole modules
     "transforms": 270,
     "utils": 256,

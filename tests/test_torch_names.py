@@ -386,6 +386,7 @@ OWN = {
         "serialization",
         "atlas",
         "cli",
+        "play",
     },  # the loops and their twins; torchvision's models and transforms; looking inside
     "Tensor": {"array", "wrap", "alias", "gradient_edge"},  # the array behind it, and what autograd needs of it
     "nn": set(),
