@@ -234,6 +234,7 @@ NORMALIZATION = [
         # the constant channel divides rounding errors by sqrt(eps), so they are 300 times larger
         loose={"float32": 300, "float64": 300},
     ),
+    Row("layer_norm", fn(F + "layer_norm", (5,)), [(2, 3, 4, 5)]),
     Row("instance_norm", fn(F + "instance_norm"), [(2, 3, 4, 5)], graph="last"),
 ]
 

@@ -1,83 +1,98 @@
-"""torchvision's networks: keys, shapes, numbers of parameters, and what they compute, held against torch."""
+"""torchvision's networks: keys, shapes, numbers of parameters, and what they compute, held against what torchvision's do."""
 
 from __future__ import annotations
 
+import copy
+import gzip
 import hashlib
+import json
+import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch_models
+import torchvision_record
+from torchvision_record import torch_state
 
 import minicnn
-from minicnn import models
+from minicnn import hub, models
+from minicnn.models._blocks import StochasticDepth
 from minicnn.nn.utils import skip_init
+from minicnn.serialization import WeightsError
+from tests.path import code_lines
 
-# Of torchvision 0.29.1: the number of parameters, and the SHA-256 of what `listing` returns, beginnings.
-TORCHVISION = {
-    "alexnet": (61_100_840, "9d712155055155f9"),
-    "resnet18": (11_689_512, "c71d7ac751c63823"),
-    "resnet34": (21_797_672, "9c6ae1244569700b"),
-    "resnet50": (25_557_032, "4f2041f5423b18f2"),
-    "squeezenet1_0": (1_248_424, "bcc9203224f72636"),
-    "squeezenet1_1": (1_235_496, "73279a2e0a5c5b62"),
-    "vgg11": (132_863_336, "ff381a05a1d44f0c"),
-    "vgg11_bn": (132_868_840, "41a00320b422bb7c"),
-    "vgg13": (133_047_848, "7176f6dd210e1a77"),
-    "vgg13_bn": (133_053_736, "940dbe7bc62d814b"),
-    "vgg16": (138_357_544, "dae043e1927e557e"),
-    "vgg16_bn": (138_365_992, "82e5ba86350a74d8"),
-    "vgg19": (143_667_240, "d50c8e92ebfc2651"),
-    "vgg19_bn": (143_678_248, "44185df9b6e18e04"),
-}
+RECORDED = json.loads(gzip.decompress((Path(__file__).parent / "torchvision.json.gz").read_bytes()))
+CASES = RECORDED["cases"]
+FIRST = {case["network"] for case in CASES.values()}
+QUICK = (
+    "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18",
+    "shufflenet_v2_x0_5", "squeezenet1_0",
+)  # fmt: skip
 
 
-def listing(model) -> str:
-    """Every key with its shape, in order, and what the model prints: module names, settings."""
-    return "\n".join([*(f"{key} {list(value.shape)}" for key, value in model.state_dict().items()), repr(model)])
+def built(case: dict, train: bool = False):
+    """The network of a case in float64, filled as torchvision's was."""
+    settings, train, size = torchvision_record.split(case["arguments"])
+    model = skip_init(models.get_model, case["network"], **settings).double()
+    own = model.state_dict()
+    for key, value in torchvision_record.fill({key: value.shape for key, value in own.items()}).items():
+        own[key].copy_(minicnn.from_numpy(value))
+    return model.requires_grad_(False).train(train), minicnn.from_numpy(torchvision_record.image(size))
 
 
 def test_all_are_registered():
-    assert set(TORCHVISION) == set(torch_models.BUILDERS) == set(models.list_models()) - {"tinynet"}
+    assert set(models.list_models()) - {"tinynet"} == FIRST
 
 
-@pytest.mark.parametrize("name", TORCHVISION)
-def test_keys_shapes_and_number_of_parameters(name):
-    ours = skip_init(models.get_model, name)
-    parameters, digest = TORCHVISION[name]
-    assert sum(p.numel() for p in ours.parameters()) == parameters
-    assert hashlib.sha256(listing(ours).encode()).hexdigest().startswith(digest)
-    with torch.device("meta"):
-        theirs = torch_models.BUILDERS[name]()
-    assert set(ours.state_dict()) == set(theirs.state_dict())
-    for key, value in theirs.state_dict().items():
-        assert tuple(ours.state_dict()[key].shape) == tuple(value.shape), key
+@pytest.mark.parametrize("name", CASES)
+def test_keys_shapes_settings_and_number_of_parameters(name):
+    case = CASES[name]
+    settings, _, _ = torchvision_record.split(case["arguments"])
+    ours = skip_init(models.get_model, case["network"], **settings)
+    assert sum(p.numel() for p in ours.parameters()) == case["parameters"]
+    assert torchvision_record.digest(torchvision_record.listing(ours)) == case["listing"]
 
 
-def test_the_first_values_are_torchvisions_kind():
-    """Standard deviations that follow from He's rule: by the inputs of a weight in SqueezeNet, its outputs in ResNet."""
-    minicnn.manual_seed(0)
-    squeeze, residual = models.squeezenet1_1(), models.resnet18(zero_init_residual=True)
-    assert squeeze.features[3].expand3x3.weight.std().item() == pytest.approx((2 / (16 * 9)) ** 0.5, rel=0.05)
-    assert squeeze.classifier[1].weight.std().item() == pytest.approx(0.01, rel=0.05)
-    assert residual.conv1.weight.std().item() == pytest.approx((2 / (64 * 49)) ** 0.5, rel=0.05)
-    assert residual.layer1[0].bn2.weight.abs().max() == 0
-    assert residual.layer1[0].bn1.weight.min() == 1
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name, case in CASES.items() if "computed" in case
+])  # fmt: skip
+def test_outputs_and_input_gradients(name):
+    """Of torchvision, in float64: a number that holds all of them, and a few of them."""
+    model, x = built(CASES[name])
+    x.requires_grad_()
+    outputs = torchvision_record.outputs_of(model(x))
+    sum((y * minicnn.from_numpy(torchvision_record.directions(tuple(y.shape)))).sum() for y in outputs).backward()
+    ours = [torchvision_record.summary(y.detach().numpy()) for y in outputs]
+    ours.append(torchvision_record.summary(x.grad.numpy()))
+    assert len(ours) == len(CASES[name]["computed"])
+    for mine, theirs in zip(ours, CASES[name]["computed"], strict=True):
+        size = theirs[1]  # the root of the mean square
+        assert size > 0
+        # the first is a sum of many numbers, each times one of about 1
+        many = 1 if mine is not ours[-1] else x.numel()
+        np.testing.assert_allclose(mine[0], theirs[0], rtol=1e-10, atol=1e-10 * size * many**0.5)
+        np.testing.assert_allclose(mine[1:], theirs[1:], rtol=0, atol=1e-10 * size)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["squeezenet1_0", "resnet18"])
-def test_logits_of_another_size(name):
-    """Images that are neither square nor of 224 pixels; `test_pretrained.py` has those, for every network."""
-    theirs = torch_models.build(name)
-    ours = skip_init(models.get_model, name).eval()
-    ours.load_state_dict({key: minicnn.from_numpy(value.numpy()) for key, value in theirs.state_dict().items()})
-    x = torch.randn(2, 3, 75, 90, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad(), minicnn.no_grad():
-        expected, got = theirs(x).numpy(), ours(minicnn.from_numpy(x.numpy())).numpy()
-    assert expected.std() > 0.01
-    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "spread" in case])
+def test_the_first_values_are_torchvisions_kind(name):
+    """The standard deviation of each weight as it is drawn. That of n numbers is off by some sqrt(kurtosis / 4 n) of itself."""
+    case = CASES[name]
+    settings, _, _ = torchvision_record.split(case["arguments"])
+    minicnn.manual_seed(0)
+    drawn = dict(models.get_model(case["network"], **settings).named_parameters())
+    for key, theirs in case["spread"].items():
+        n = drawn[key].numel()
+        assert drawn[key].std().item() == pytest.approx(theirs, rel=6 * n**-0.5, abs=1e-9), key
+
+
+def test_blocks_can_begin_as_the_identity():
+    residual = models.resnet18(zero_init_residual=True)
+    assert residual.layer1[0].bn2.weight.abs().max() == 0
+    assert residual.layer1[0].bn1.weight.min() == 1
 
 
 def test_another_number_of_classes_and_their_errors():
@@ -98,20 +113,34 @@ def test_dilation_in_place_of_stride():
 
 
 def test_official_weights():
-    assert {name: [w.name for w in models.get_model_weights(name)] for name in TORCHVISION} == {
-        name: ["IMAGENET1K_V1", "IMAGENET1K_V2"] if name == "resnet50" else ["IMAGENET1K_V1"] for name in TORCHVISION
-    }
-    for name, (parameters, _) in TORCHVISION.items():
+    for name in FIRST:
         for member in models.get_model_weights(name):
             file = member.url.removeprefix("https://download.pytorch.org/models/")
-            assert re.fullmatch(rf"{name}(-owt)?-[0-9a-f]{{8}}\.pth", file)
-            assert member.meta["num_params"] == parameters
-            assert len(member.meta["categories"]) == 1000
+            assert hub.HASH.search(file) or "_swag" in file, "the hash in the name is compared with a download"
+            # torchvision counts GoogLeNet's without the heads at half depth
+            expected = 6_624_904 if name == "googlenet" else CASES[name]["parameters"]
+            assert member.meta["num_params"] == expected
+            assert member.name == "IMAGENET1K_FEATURES" or len(member.meta["categories"]) == 1000
     assert models.ResNet50_Weights.DEFAULT is models.ResNet50_Weights.IMAGENET1K_V2
     assert repr(models.AlexNet_Weights.DEFAULT) == "AlexNet_Weights.IMAGENET1K_V1"
     assert models.AlexNet_Weights.DEFAULT.transforms().resize_size == [256]
     assert models.ResNet50_Weights.DEFAULT.transforms().resize_size == [232]
     assert models.get_weight("VGG16_Weights.DEFAULT").url.endswith("vgg16-397923af.pth")
+    fresh = models.RegNet_Y_16GF_Weights
+    assert [member.name for member in fresh] == [
+        "IMAGENET1K_V1",
+        "IMAGENET1K_V2",
+        "IMAGENET1K_SWAG_E2E_V1",
+        "IMAGENET1K_SWAG_LINEAR_V1",
+    ]
+    assert fresh.DEFAULT is fresh.IMAGENET1K_V2
+    assert fresh.IMAGENET1K_SWAG_E2E_V1.meta["license"].endswith("LICENSE")
+    preset = fresh.IMAGENET1K_SWAG_E2E_V1.transforms()
+    assert (preset.crop_size, preset.resize_size, preset.interpolation.value) == ([384], [384], "bicubic")
+    assert models.EfficientNet_V2_L_Weights.DEFAULT.transforms().mean == [0.5, 0.5, 0.5]
+    for member in (fresh.DEFAULT, models.AlexNet_Weights.DEFAULT):
+        assert pickle.loads(pickle.dumps(member)) is member
+        assert copy.deepcopy(member) is member
 
 
 def test_the_thousand_classes():
@@ -142,3 +171,73 @@ def test_weights_by_wrong_names():
         models.get_weight("AlexNet")
     with pytest.raises(AttributeError, match="no attribute 'uri'"):
         _ = models.AlexNet_Weights.DEFAULT.uri
+
+
+def file_of(name: str, folder: Path, renamed: str = "", **without: str) -> Path:
+    """A checkpoint of the network, under the name of its official weights."""
+    state = torch_state(name)
+    if without:
+        state = {key: value for key, value in state.items() if not key.startswith(without["prefix"])}
+    path = folder / (renamed or models.get_model_weights(name).DEFAULT.url.rpartition("/")[2])
+    torch.save(state, path)
+    return path
+
+
+def test_a_file_of_an_official_name_is_taken_for_it(tmp_path):
+    meta = models.get_model("efficientnet_b0", weights=file_of("efficientnet_b0", tmp_path)).meta
+    assert (meta.resize_size, meta.interpolation, meta.accuracy) == (256, "bicubic", 0.77692)
+    assert meta.categories[207] == "golden retriever"
+    meta = models.get_model("efficientnet_b0", weights=file_of("efficientnet_b0", tmp_path, "mine.pth")).meta
+    assert (meta.interpolation, meta.accuracy, len(meta.categories)) == ("bilinear", None, 1000)
+    assert "taken for ImageNet's" in meta.note
+
+
+def test_the_heads_and_pixels_of_inception(tmp_path):
+    """Official weights get pixels between -1 and 1, and no heads at half depth unless they are wanted; others what they have."""
+    file = file_of("googlenet", tmp_path)
+    plain = models.googlenet(weights=file)
+    assert (plain.transform_input, plain.aux_logits, plain.aux1) == (True, False, None)
+    assert models.googlenet(weights=file, aux_logits=True).aux1 is not None
+    assert not models.googlenet(weights=file, transform_input=False).transform_input
+    mine = models.googlenet(weights=file_of("googlenet", tmp_path, "mine.pth", prefix="aux"))
+    assert (mine.transform_input, mine.aux1) == (False, None)
+    file = file_of("inception_v3", tmp_path)
+    whole = models.inception_v3(weights=file)
+    assert whole.transform_input and whole.AuxLogits is not None
+    assert models.inception_v3(weights=file, aux_logits=False).AuxLogits is None
+    assert models.inception_v3(weights=file_of("inception_v3", tmp_path, "mine.pth", prefix="Aux")).AuxLogits is None
+    with pytest.raises(WeightsError, match="Missing key"):
+        models.inception_v3(weights=tmp_path / "mine.pth", aux_logits=True)
+
+
+def test_a_densenet_of_before_names_without_dots(tmp_path):
+    """torchvision's own files are so old."""
+    state = torch_state("densenet121")
+    old = {re.sub(r"(denselayer\d+\.(norm|relu|conv))([12])", r"\1.\3", key): value for key, value in state.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    path = tmp_path / models.DenseNet121_Weights.DEFAULT.url.rpartition("/")[2]
+    torch.save(old, path)
+    model = models.densenet121(weights=path)
+    assert all((model.state_dict()[key].numpy() == value.numpy()).all() for key, value in state.items())
+
+
+def test_stochastic_depth():
+    minicnn.manual_seed(0)
+    drop, x = StochasticDepth(0.25, "row"), minicnn.ones(4000, 2, 1, 1)
+    rows = drop(x)[:, :, 0, 0].numpy()
+    assert set(rows.ravel()) == {0.0, np.float32(1 / 0.75)}
+    assert (rows[:, 0] == rows[:, 1]).all()
+    assert rows.mean() == pytest.approx(1, abs=5 * (0.25 / 0.75 / 4000) ** 0.5)
+    batches = [StochasticDepth(0.5, "batch")(x).numpy() for _ in range(20)]
+    assert {float(np.ptp(batch)) for batch in batches} == {0.0}
+    assert {float(batch.max()) for batch in batches} == {0.0, 2.0}
+    assert drop.eval()(x) is x
+    assert (StochasticDepth(1.0, "row")(x) == 0).all()
+    for p, mode in ((1.5, "row"), (0.5, "column")):
+        with pytest.raises(ValueError, match="drop probability" if mode == "row" else "mode has to be"):
+            StochasticDepth(p, mode)
+
+
+def test_a_family_fits_on_a_few_screens():
+    folder = Path(models.__file__).parent
+    assert {path.name: lines for path in folder.glob("[a-z]*.py") if (lines := code_lines(path)) > 150} == {}

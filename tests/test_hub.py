@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 
 import pytest
 import torch
-import torch_models
+from torchvision_record import torch_state
 
 import minicnn
 from minicnn import hub, models
@@ -257,8 +257,8 @@ def test_a_hostile_download_is_only_data(server):
 @pytest.mark.parametrize("weights", ["DEFAULT", "SqueezeNet1_1_Weights.IMAGENET1K_V1", "member", "pretrained", True])
 def test_a_model_with_official_weights(server, monkeypatch, weights):
     """With the official address replaced by the server's: downloaded, loaded, with classes and preprocessing."""
-    theirs = torch_models.build("squeezenet1_1")
-    content = content_of(theirs.state_dict())
+    theirs = torch_state("squeezenet1_1")
+    content = content_of(theirs)
     name = f"squeezenet1_1-{hashlib.sha256(content).hexdigest()[:8]}.pth"
     member = models.SqueezeNet1_1_Weights.DEFAULT
     monkeypatch.setattr(member.value, "url", serve(server, name, content))
@@ -268,7 +268,7 @@ def test_a_model_with_official_weights(server, monkeypatch, weights):
     else:
         ours = models.squeezenet1_1(weights=member if weights == "member" else weights, progress=False)
     assert server.asked == [f"/{name}"]
-    for key, value in theirs.state_dict().items():
+    for key, value in theirs.items():
         assert (ours.state_dict()[key].numpy() == value.numpy()).all()
     assert ours.meta.categories[207] == "golden retriever"
     assert (ours.meta.resize_size, ours.meta.input_size, ours.meta.accuracy) == (256, (3, 224, 224), 0.58178)
@@ -280,6 +280,6 @@ def test_checkpoints_that_torchvision_downloaded_are_found(server, tmp_path):
     folder = tmp_path / "home" / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     name = models.SqueezeNet1_0_Weights.DEFAULT.url.rpartition("/")[2]
-    (folder / name).write_bytes(content_of(torch_models.build("squeezenet1_0").state_dict(), new_format=False))
+    (folder / name).write_bytes(content_of(torch_state("squeezenet1_0"), new_format=False))
     assert models.squeezenet1_0(weights="DEFAULT").meta.accuracy == 0.58092
     assert server.asked == []

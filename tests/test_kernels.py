@@ -180,6 +180,23 @@ def test_scale_channels(shape, kind, which):
         close(kernels.get("scale_channels")(np.moveaxis(turned, -1, 1), scale, shift - mean * scale), expected, kind)
 
 
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("shape", [(6, 1), (5, 37), (0, 4)], ids=str)
+def test_layer_norm(shape, kind, which):
+    rng = np.random.default_rng(0)
+    x, grad = (rng.standard_normal(shape).astype(kind) + mean for mean in (10, 0))
+    weight, bias = (rng.standard_normal(shape[1]).astype(kind) for _ in range(2))
+    tx = leaf(x)
+    expected = F.layer_norm(tx.double(), shape[1:], *(torch.from_numpy(row).double() for row in (weight, bias)))
+    expected.backward(torch.from_numpy(grad).double())
+    with kernels.use(which):
+        out, mean, inverse_std = kernels.get("layer_norm")(x, weight, bias, 1e-5)
+        assert (mean.shape, inverse_std.shape) == ((shape[0],), (shape[0],))
+        close(out, expected.to(tx.dtype), kind)
+        close(kernels.get("layer_norm_grad")(grad, x, weight, mean, inverse_std), tx.grad, kind)
+
+
 def test_views_with_other_strides():
     rng = np.random.default_rng(1)
     x = rng.standard_normal((2, 9, 8, 3)).astype(np.float32).transpose(0, 3, 1, 2)

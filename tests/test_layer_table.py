@@ -126,6 +126,9 @@ LAYERS = [
     layer("UpsamplingBilinear2d(size=(5, 9))", IMAGE),
     layer("InstanceNorm2d(3)", IMAGE, graph="last"),
     layer("InstanceNorm2d(3, affine=True, track_running_stats=True)", IMAGE, graph="last", calls=2),
+    layer("LayerNorm(7)", (2, 3, 7)),
+    layer("LayerNorm((3, 7), eps=0.1, bias=False)", (2, 3, 7)),
+    layer("LayerNorm(7, elementwise_affine=False)", (2, 3, 7)),
     layer("Softmax2d()", IMAGE),
     layer("Softmin(dim=1)", IMAGE),
     layer("Tanhshrink()", IMAGE),
@@ -218,6 +221,11 @@ ERRORS = {
     "batch norm of the wrong rank": lambda lib: lib.nn.BatchNorm2d(3)(lib.zeros(2, 3)),
     "batch norm of the wrong channels": lambda lib: lib.nn.BatchNorm2d(3)(lib.zeros(2, 4, 2, 2)),
     "batch norm of one value": lambda lib: lib.nn.BatchNorm2d(3)(lib.zeros(1, 3, 1, 1)),
+    "layer norm of other dimensions": lambda lib: lib.nn.LayerNorm((3, 4))(lib.zeros(2, 3)),
+    "layer norm of no dimensions": lambda lib: lib.nn.functional.layer_norm(lib.zeros(2, 3), ()),
+    "layer norm of another type": lambda lib: lib.nn.LayerNorm(3)(lib.zeros(2, 3).double()),
+    "layer norm of integers": lambda lib: lib.nn.functional.layer_norm(lib.tensor([1, 2]), (2,)),
+    "layer norm with another weight": lambda lib: lib.nn.functional.layer_norm(lib.zeros(2, 3), (3,), lib.zeros(2)),
     "label smoothing above 1": lambda lib: lib.nn.CrossEntropyLoss(label_smoothing=1.5)(
         lib.zeros(1, 3), lib.tensor([0])
     ),

@@ -1,4 +1,4 @@
-"""Every network at its real size: torch.save writes it in both formats, minicnn reads it, and gives torch's logits."""
+"""Networks at their real size: torch.save writes them in both formats, minicnn reads them, and gives torchvision's logits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch_models
+from test_architectures import CASES, QUICK
+from torchvision_record import image, split, summary, torch_state
 
 import minicnn
 from minicnn import models
@@ -32,29 +33,22 @@ def folder():
     shutil.rmtree(path)
 
 
-@pytest.fixture(scope="module")
-def large_layers():
-    """The linear layers that all VGGs have alike: nine tenths of their numbers, drawn once."""
-    return {key: value for key, value in torch_models.build("vgg11").state_dict().items() if "classifier" in key}
-
-
-@pytest.mark.parametrize("name", torch_models.BUILDERS)
-def test_logits_of_a_checkpoint(name, folder, large_layers):
-    theirs = torch_models.build(name, seed=1, given=large_layers if "vgg" in name else None)
-    x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        expected = theirs(x).numpy()
-    assert expected.std() > 0.01
-    path = folder / "checkpoint.pth"
+@pytest.mark.parametrize("name", [*QUICK, "inception_v3", "resnet50", "vgg16_bn"])
+def test_logits_of_a_checkpoint(name, folder):
+    """A network of each family in float32; the logits are torchvision's in float64."""
+    theirs, path = torch_state(name), folder / "checkpoint.pth"
     for new_format in (True, False):
-        torch.save(theirs.state_dict(), path, _use_new_zipfile_serialization=new_format)
+        torch.save(theirs, path, _use_new_zipfile_serialization=new_format)
         ours = models.get_model(name, weights=path).eval()
-        for key, value in theirs.state_dict().items():
-            assert np.array_equal(ours.state_dict()[key].numpy(), value.numpy()), key
+        for key, value in theirs.items():
+            assert key not in ours.state_dict() or np.array_equal(ours.state_dict()[key].numpy(), value.numpy()), key
         gc.collect()
+    _, _, size = split(CASES[name]["arguments"])
     with minicnn.no_grad():
-        got = ours(minicnn.from_numpy(x.numpy())).numpy()
-    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+        got = ours(minicnn.from_numpy(image(size).astype(np.float32))).numpy().astype(np.float64)
+    largest = np.abs(got).max()
+    _, root, *some = CASES[name]["computed"][0]
+    np.testing.assert_allclose(summary(got)[1:], [root, *some], rtol=0, atol=1e-4 * largest)
     path.unlink()
 
 
@@ -95,9 +89,9 @@ def measure(path: Path, library: str) -> tuple[float, int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
-def test_time_and_memory_of_half_a_gigabyte(folder, large_layers):
+def test_time_and_memory_of_half_a_gigabyte(folder):
     path = folder / "vgg16.pth"
-    state = torch_models.build("vgg16", given=large_layers).state_dict()
+    state = torch_state("vgg16")
     for new_format in (True, False):
         torch.save(state, path, _use_new_zipfile_serialization=new_format)
         size = path.stat().st_size

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.kernels import reference, shapes
-from minicnn.kernels.fast import activation, convolution, parallel, pooling, product, resize, sums
+from minicnn.kernels.fast import activation, convolution, normalization, parallel, pooling, product, resize, sums
 from minicnn.kernels.shapes import adaptive_average_windows, average_windows, output_size, transposed_size
 
 __all__ = [
@@ -34,6 +34,8 @@ TABLE: dict[str, tuple[Callable, Callable]] = {  # operation: (the loops that de
     "relu": (reference.relu, activation.relu),
     "relu_grad": (reference.relu_grad, activation.relu_grad),
     "scale_channels": (reference.scale_channels, activation.scale_channels),
+    "layer_norm": (reference.layer_norm, normalization.layer_norm),
+    "layer_norm_grad": (reference.layer_norm_grad, normalization.layer_norm_grad),
     "max_pool2d": (reference.max_pool2d, pooling.max_pool2d),
     "adaptive_max_pool2d": (reference.adaptive_max_pool2d, pooling.adaptive_max_pool2d),
     "max_pool2d_grad": (reference.max_pool2d_grad, pooling.max_pool2d_grad),

@@ -324,3 +324,25 @@ def scale_channels(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.nd
     for place in np.ndindex(x.shape):
         out[place] = x[place] * scale[place[1]] + shift[place[1]]
     return out
+
+
+def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
+    """Rows (R, n) -> (x - mean) / sqrt(var + eps) * weight + bias, by the mean and variance of each row; these are returned too, as
+    float64 (R,): the mean and 1 / sqrt(var + eps). weight and bias: (n,)."""
+    out, mean, inverse_std = np.empty_like(x), np.empty(len(x)), np.empty(len(x))
+    for r, row in enumerate(x.astype(np.float64)):
+        mean[r] = row.mean()
+        inverse_std[r] = 1 / np.sqrt(((row - mean[r]) ** 2).mean() + eps)
+        out[r] = (row - mean[r]) * inverse_std[r] * weight + bias
+    return out, mean, inverse_std
+
+
+def layer_norm_grad(
+    grad: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, inverse_std: np.ndarray
+) -> np.ndarray:
+    """The gradient of `layer_norm`'s rows: the mean and variance of a row follow it, so what they undo is taken out of `grad`."""
+    out = np.empty_like(x)
+    for r, row in enumerate(x.astype(np.float64)):
+        normalized, g = (row - mean[r]) * inverse_std[r], grad[r] * weight.astype(np.float64)
+        out[r] = (g - g.mean() - normalized * (g * normalized).mean()) * inverse_std[r]
+    return out

@@ -31,6 +31,8 @@ class ModelMeta:
     """One line: what the network was trained on, what the accuracy was measured on."""
     resize_size: int | None = None
     """Pixels of the shorter side before (H, W) are cut from the middle; None: it just covers them."""
+    interpolation: str = "bilinear"
+    """How it is resized: "bilinear", "bicubic" or another of `transforms.InterpolationMode`."""
 
     def to_metadata(self) -> dict[str, str]:
         """Strings only, which is what a `.safetensors` header holds: each value but a string as JSON."""
@@ -42,7 +44,7 @@ class ModelMeta:
         for name in asdict(self):
             if name not in metadata:
                 continue
-            if name in ("architecture", "note"):
+            if name in ("architecture", "note", "interpolation"):
                 stated[name] = metadata[name]
                 continue
             try:

@@ -1,9 +1,11 @@
 """Where the models are listed by name, and where their weights are found."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from enum import Enum
 from fnmatch import fnmatch
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +14,7 @@ from typing import Any, TypeVar
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.models._meta import IMAGENET, ModelMeta
-from minicnn.models._weights import WeightsEnum, imagenet_classes
+from minicnn.models._weights import WeightsEnum, imagenet_classes, official
 from minicnn.nn import Module
 from minicnn.nn.utils import skip_init
 from minicnn.serialization import check_fit, load, load_weights, read_metadata, state_dict_in
@@ -27,6 +29,7 @@ _BUILDERS: dict[str, Callable[..., Module]] = {}
 
 Builder = TypeVar("Builder", bound=Callable[..., Module])
 Network = TypeVar("Network", bound=Module)
+Prepare = Callable[[Mapping[str, Tensor], dict[str, Any], bool], Mapping[str, Tensor]]
 
 
 def register_model(official: type[WeightsEnum] | None = None) -> Callable[[Builder], Builder]:
@@ -41,6 +44,29 @@ def register_model(official: type[WeightsEnum] | None = None) -> Callable[[Build
     return register
 
 
+def network(
+    name: str, architecture: Callable[..., Network], output: str, prepare: Prepare | None = None
+) -> tuple[Callable[..., Network], type[WeightsEnum]]:
+    """(the function of one of torchvision's networks, listed under its name; its official weights), of the weights' name, "ResNet18".
+
+    The function takes `weights` ("DEFAULT" or another member of its enumeration: downloaded into PyTorch's cache, once; the path of
+    a checkpoint; None for an untrained network), `progress` (a bar while downloading) and the arguments of `architecture`. Without
+    `num_classes` there are as many outputs as the checkpoint has. `output` and `prepare` are those of `build`.
+    """
+    function, weights = name.lower(), official(f"{name}_Weights")
+    made_by = architecture.func if isinstance(architecture, partial) else architecture
+
+    def model(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> Network:
+        return build(function, architecture, weights, progress, output=output, prepare=prepare, **kwargs)
+
+    model.__name__, model.__qualname__, model.__module__ = function, function, made_by.__module__
+    millions = next(iter(weights)).meta["num_params"] / 1e6
+    model.__doc__ = (
+        f"{name}: {millions:.1f} million numbers. `weights`, `progress`: see `network`; the rest: `{made_by.__name__}`."
+    )
+    return register_model(weights)(model), weights
+
+
 def get_model_weights(name: str | Callable[..., Module]) -> type[WeightsEnum]:
     """The official weights of a model, of the function or its name. ValueError if torchvision has none for it."""
     name = name if isinstance(name, str) else name.__name__
@@ -52,9 +78,9 @@ def get_model_weights(name: str | Callable[..., Module]) -> type[WeightsEnum]:
 
 def get_weight(name: str) -> WeightsEnum:
     """A member by its full name: get_weight("ResNet50_Weights.IMAGENET1K_V1")."""
-    for official in OFFICIAL.values():
-        if name.startswith(f"{official.__name__}."):
-            return official.verify(name)
+    for weights in OFFICIAL.values():
+        if name.startswith(f"{weights.__name__}."):
+            return weights.verify(name)
     raise ValueError(f"there are no weights {name!r}: write NAME_Weights.MEMBER, such as AlexNet_Weights.DEFAULT")
 
 
@@ -115,33 +141,38 @@ def build(
     *,
     output: str,
     default: ModelMeta = IMAGENET,
+    prepare: Prepare | None = None,
     pretrained: bool | None = None,
     **kwargs: Any,
 ) -> Network:
     """`architecture(**kwargs)` with its weights and its `meta`: what every model function comes down to.
 
     `weights` is None (the fresh initialisation), a member of the model's official weights or its name (downloaded once),
-    a key of `BUNDLED[name]`, or the path of a file. What is known of the weights replaces `default`. The number of
-    outputs is `num_classes` if that is given, else that of the `output` layer in the file. `pretrained` is torchvision's
-    argument of before 0.13.
+    a key of `BUNDLED[name]`, or the path of a file. What is known of the weights replaces `default`: a file of the name of an
+    official one is taken for that. The number of outputs is `num_classes` if that is given, else that of the `output` layer in the
+    file. `prepare` is given the tensors of a file, `kwargs`, which it may change, and whether they are official, and returns those
+    that are to be loaded. `pretrained` is torchvision's argument of before 0.13.
     """
     meta = replace(default, architecture=name)
-    source = _source(name, _legacy(name, weights, pretrained))
-    if source is None:
+    member, path = _source(name, _legacy(name, weights, pretrained))
+    if member is None and path is None:
         model = architecture(**kwargs)
         model.meta = meta
         return model
-    loaded = source.get_state_dict(progress=progress) if isinstance(source, WeightsEnum) else load(source)
+    source = path or str(member)
+    loaded = load(path) if path is not None else member.get_state_dict(progress=progress)  # type: ignore[union-attr]
     state, how = state_dict_in(loaded, skip_init(architecture, **kwargs), source)
+    if prepare is not None:
+        state = prepare(state, kwargs, member is not None)
     last = state.get(f"{output}.weight")
     outputs = len(last) if isinstance(last, Tensor) and last.dim() else None
-    if isinstance(source, WeightsEnum):
-        meta = _official_meta(meta, source)
-    else:
-        if outputs == 1000 and default is IMAGENET:
-            note = "the file does not state its 1000 classes: they are taken for ImageNet's, in torchvision's order"
-            meta = replace(meta, categories=tuple(imagenet_classes()), note=note)
-        meta = meta.updated(read_metadata(source), str(source))
+    if member is not None:
+        meta = _official_meta(meta, member)
+    elif outputs == 1000 and default is IMAGENET:
+        note = "the file does not state its 1000 classes: they are taken for ImageNet's, in torchvision's order"
+        meta = replace(meta, categories=tuple(imagenet_classes()), note=note)
+    if path is not None:
+        meta = meta.updated(read_metadata(path), str(path))
     if "num_classes" not in kwargs and outputs is not None:
         kwargs["num_classes"] = outputs
     model = skip_init(architecture, **kwargs)
@@ -167,31 +198,35 @@ def _legacy(name: str, weights: WeightsArgument | bool, pretrained: bool | None)
     return next(iter(OFFICIAL[name])) if wanted else None
 
 
-def _source(name: str, weights: WeightsArgument) -> WeightsEnum | Path | None:
-    """What `weights` stands for: a member of the official weights, or a file that exists."""
+def _source(name: str, weights: WeightsArgument) -> tuple[WeightsEnum | None, Path | None]:
+    """What `weights` stands for: a member of the official weights, a file that exists, both (by its name), or neither."""
     official, bundled = OFFICIAL.get(name), BUNDLED.get(name, {})
     if weights is None or isinstance(weights, Enum):
-        return official.verify(weights) if official is not None else weights
+        return (official.verify(weights) if official is not None else weights), None
     text = fspath(weights)
     if text in bundled:
-        return weights_path(bundled[text])
+        return None, weights_path(bundled[text])
+    members: Iterable[WeightsEnum] = official or ()
     if official is not None and text.removeprefix(f"{official.__name__}.") in official.__members__:
-        return official.verify(text)
+        return official.verify(text), None
     if not Path(text).is_file():
         names = ", ".join(repr(key) for key in (*bundled, *(official.__members__ if official is not None else ())))
         raise FileNotFoundError(f"weights={text!r} is neither {names}, None nor a file")
-    return Path(text)
+    return next((member for member in members if member.url.endswith(f"/{Path(text).name}")), None), Path(text)
 
 
 def _official_meta(meta: ModelMeta, source: WeightsEnum) -> ModelMeta:
     preset = source.transforms()
+    accuracy = round(source.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100, 5)
     return replace(
         meta,
         mean=tuple(preset.mean),
         std=tuple(preset.std),
+        input_size=(len(preset.mean), *preset.crop_size * 2),
         resize_size=preset.resize_size[0],
-        categories=tuple(source.meta["categories"]),
-        accuracy=source.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
+        interpolation=preset.interpolation.value,
+        categories=tuple(source.meta["categories"] or ()),
+        accuracy=None if math.isnan(accuracy) else accuracy,
         note=f"torchvision's {source}; accuracy on ImageNet's 50,000 validation images, as torchvision states it",
     )
 

@@ -8,6 +8,7 @@ Addresses, accuracies and class names are those of torchvision 0.29.1.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from minicnn.hub import load_state_dict_from_url
-from minicnn.transforms import ImageClassification
+from minicnn.transforms import ImageClassification, InterpolationMode
 
 ADDRESS = "https://download.pytorch.org/models/"
 
@@ -25,8 +26,10 @@ ADDRESS = "https://download.pytorch.org/models/"
 class Weights:
     """One file of official weights.
 
-    `transforms()` makes the preprocessing; `meta` has "categories" (1000 class names), "num_params", "min_size" (height,
-    width) and "_metrics" (percent of right answers on ImageNet's validation images, first and among the first five).
+    `transforms()` makes the preprocessing; `meta` has "categories" (1000 class names; None where the last layer was not trained),
+    "num_params", "min_size" (height, width), "_metrics" (percent of right answers on ImageNet's validation images, first and among
+    the first five), "_ops" (billions of multiply-adds of an image), "_file_size" (megabytes), and "license" where it is not the
+    library's.
     """
 
     url: str
@@ -55,6 +58,9 @@ class WeightsEnum(Enum):
         """The tensors, downloaded if they are not in the cache; arguments of `hub.load_state_dict_from_url`."""
         return load_state_dict_from_url(self.url, *args, **kwargs)
 
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        return getattr, (type(self), self.name)  # Enum would look for an equal value, and two `partial` are never equal
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
 
@@ -72,15 +78,43 @@ def imagenet_classes() -> list[str]:
     return (Path(__file__).parent / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
 
 
-def imagenet(file: str, min_size: int, num_params: int, acc1: float, acc5: float, resize_size: int = 256) -> Weights:
-    """Weights that were trained on ImageNet, for images of 224 x 224."""
-    return Weights(
-        url=f"{ADDRESS}{file}.pth",
-        transforms=partial(ImageClassification, crop_size=224, resize_size=resize_size),
-        meta={
-            "categories": imagenet_classes(),
-            "min_size": (min_size, min_size),
-            "num_params": num_params,
-            "_metrics": {"ImageNet-1K": {"acc@1": acc1, "acc@5": acc5}},
-        },
-    )
+@cache
+def _table() -> dict[str, list[dict[str, str]]]:
+    """The rows of `official.csv`, by the name of the enumeration. `tests/torchvision_record.py` writes that file."""
+    rows: dict[str, list[dict[str, str]]] = {}
+    with (Path(__file__).parent / "official.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(row["weights"], []).append(row)
+    return rows
+
+
+def official(name: str) -> type[WeightsEnum]:
+    """torchvision's enumeration of this name, such as "ResNet18_Weights". KeyError if it has none."""
+    members = {row["member"]: _weights(row) for row in _table()[name]}
+    default = next(row["member"] for row in _table()[name] if row["default"])
+    make: Any = WeightsEnum
+    made = make(name, {**members, "DEFAULT": members[default]}, module="minicnn.models")
+    made.__doc__ = f"torchvision's weights of `{name.removesuffix('_Weights').lower()}`."
+    return made
+
+
+def _weights(row: dict[str, str]) -> Weights:
+    preset: dict[str, Any] = {
+        "crop_size": int(row["crop"]),
+        "resize_size": int(row["resize"]),
+        "interpolation": InterpolationMode(row["interpolation"]),
+    }
+    if row["mean"]:
+        preset |= {key: tuple(map(float, row[key].split())) for key in ("mean", "std")}
+    side = int(row["min_size"])
+    meta: dict[str, Any] = {
+        "categories": None if row["categories"] == "none" else imagenet_classes(),
+        "min_size": (side, side),
+        "num_params": int(row["num_params"]),
+        "_metrics": {"ImageNet-1K": {name: float(row[name]) for name in ("acc@1", "acc@5")}},
+        "_ops": float(row["gigaflops"]),
+        "_file_size": float(row["megabytes"]),
+    }
+    if row["license"]:
+        meta["license"] = row["license"]
+    return Weights(ADDRESS + row["file"], partial(ImageClassification, **preset), meta)

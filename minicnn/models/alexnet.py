@@ -1,12 +1,11 @@
 """AlexNet as torchvision has it. Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks"."""
 
-from typing import Any
-
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import IMAGENET, ModelMeta
-from minicnn.models._registry import WeightsArgument, build, register_model
-from minicnn.models._weights import WeightsEnum, imagenet
+from minicnn.models._registry import network
+
+__all__ = ["AlexNet", "AlexNet_Weights", "alexnet"]
 
 
 class AlexNet(nn.Module):
@@ -51,21 +50,4 @@ class AlexNet(nn.Module):
         return self.classifier(x)
 
 
-class AlexNet_Weights(WeightsEnum):
-    """torchvision's weights of `alexnet`."""
-
-    IMAGENET1K_V1 = imagenet("alexnet-owt-7be5be79", 63, 61_100_840, 56.522, 79.066)
-    DEFAULT = IMAGENET1K_V1
-
-
-@register_model(AlexNet_Weights)
-def alexnet(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> AlexNet:
-    """AlexNet.
-
-    Args:
-        weights: "DEFAULT" or another member of `AlexNet_Weights` (downloaded into PyTorch's cache, once), the path of a
-            checkpoint, or None for an untrained network.
-        progress: show a bar while downloading.
-        kwargs: go to `AlexNet`. Without `num_classes` there are as many outputs as the checkpoint has.
-    """
-    return build("alexnet", AlexNet, weights, progress, output="classifier.6", **kwargs)
+alexnet, AlexNet_Weights = network("AlexNet", AlexNet, "classifier.6")

@@ -1,17 +1,24 @@
 """ResNet as torchvision has it. He et al. 2016, "Deep residual learning for image recognition".
 
-As in torchvision, a Bottleneck halves width and height in its 3 x 3 convolution, not in its first 1 x 1 as the paper
+The same blocks make ResNeXt (Xie et al. 2017: the 3 x 3 convolution in groups) and Wide ResNet (Zagoruyko and Komodakis 2016: it has
+twice as many maps). As in torchvision, a Bottleneck halves width and height in its 3 x 3 convolution, not in its first 1 x 1 as the paper
 does ("ResNet v1.5").
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import IMAGENET, ModelMeta
-from minicnn.models._registry import WeightsArgument, build, register_model
-from minicnn.models._weights import WeightsEnum, imagenet
+from minicnn.models._registry import network
+
+__all__ = [
+    "ResNeXt101_32X8D_Weights", "ResNeXt101_64X4D_Weights", "ResNeXt50_32X4D_Weights", "ResNet", "ResNet101_Weights",
+    "ResNet152_Weights", "ResNet18_Weights", "ResNet34_Weights", "ResNet50_Weights", "Wide_ResNet101_2_Weights",
+    "Wide_ResNet50_2_Weights", "resnet101", "resnet152", "resnet18", "resnet34", "resnet50", "resnext101_32x8d",
+    "resnext101_64x4d", "resnext50_32x4d", "wide_resnet101_2", "wide_resnet50_2",
+]  # fmt: skip
 
 Norm = Callable[[int], nn.Module]
 
@@ -32,16 +39,9 @@ class BasicBlock(nn.Module):
     expansion = 1
 
     def __init__(
-        self,
-        inplanes: int,
-        planes: int,
-        stride: int = 1,
-        downsample: nn.Module | None = None,
-        groups: int = 1,
-        base_width: int = 64,
-        dilation: int = 1,
-        norm_layer: Norm = nn.BatchNorm2d,
-    ) -> None:
+        self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, groups: int = 1,
+        base_width: int = 64, dilation: int = 1, norm_layer: Norm = nn.BatchNorm2d,
+    ) -> None:  # fmt: skip
         super().__init__()
         if groups != 1 or base_width != 64:
             raise ValueError("BasicBlock only supports groups=1 and base_width=64")
@@ -68,16 +68,9 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     def __init__(
-        self,
-        inplanes: int,
-        planes: int,
-        stride: int = 1,
-        downsample: nn.Module | None = None,
-        groups: int = 1,
-        base_width: int = 64,
-        dilation: int = 1,
-        norm_layer: Norm = nn.BatchNorm2d,
-    ) -> None:
+        self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, groups: int = 1,
+        base_width: int = 64, dilation: int = 1, norm_layer: Norm = nn.BatchNorm2d,
+    ) -> None:  # fmt: skip
         super().__init__()
         width = int(planes * (base_width / 64)) * groups
         self.conv1 = conv1x1(inplanes, width)
@@ -187,41 +180,16 @@ class ResNet(nn.Module):
         return self.fc(x)
 
 
-class ResNet18_Weights(WeightsEnum):
-    """torchvision's weights of `resnet18`."""
-
-    IMAGENET1K_V1 = imagenet("resnet18-f37072fd", 1, 11_689_512, 69.758, 89.078)
-    DEFAULT = IMAGENET1K_V1
-
-
-class ResNet34_Weights(WeightsEnum):
-    """torchvision's weights of `resnet34`."""
-
-    IMAGENET1K_V1 = imagenet("resnet34-b627a593", 1, 21_797_672, 73.314, 91.42)
-    DEFAULT = IMAGENET1K_V1
-
-
-class ResNet50_Weights(WeightsEnum):
-    """torchvision's weights of `resnet50`."""
-
-    IMAGENET1K_V1 = imagenet("resnet50-0676ba61", 1, 25_557_032, 76.13, 92.862)
-    IMAGENET1K_V2 = imagenet("resnet50-11ad3fa6", 1, 25_557_032, 80.858, 95.434, resize_size=232)
-    DEFAULT = IMAGENET1K_V2
-
-
-@register_model(ResNet18_Weights)
-def resnet18(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
-    """ResNet-18: 11.7 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
-    return build("resnet18", ResNet, weights, progress, output="fc", block=BasicBlock, layers=(2, 2, 2, 2), **kwargs)
-
-
-@register_model(ResNet34_Weights)
-def resnet34(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
-    """ResNet-34: 21.8 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
-    return build("resnet34", ResNet, weights, progress, output="fc", block=BasicBlock, layers=(3, 4, 6, 3), **kwargs)
-
-
-@register_model(ResNet50_Weights)
-def resnet50(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> ResNet:
-    """ResNet-50: 25.6 million numbers. Arguments as for `alexnet`; `kwargs` go to `ResNet`."""
-    return build("resnet50", ResNet, weights, progress, output="fc", block=Bottleneck, layers=(3, 4, 6, 3), **kwargs)
+_of50, _of101 = partial(ResNet, Bottleneck, (3, 4, 6, 3)), partial(ResNet, Bottleneck, (3, 4, 23, 3))
+resnet18, ResNet18_Weights = network("ResNet18", partial(ResNet, BasicBlock, (2, 2, 2, 2)), "fc")
+resnet34, ResNet34_Weights = network("ResNet34", partial(ResNet, BasicBlock, (3, 4, 6, 3)), "fc")
+resnet50, ResNet50_Weights = network("ResNet50", _of50, "fc")
+resnet101, ResNet101_Weights = network("ResNet101", _of101, "fc")
+resnet152, ResNet152_Weights = network("ResNet152", partial(ResNet, Bottleneck, (3, 8, 36, 3)), "fc")
+_x50 = partial(_of50, groups=32, width_per_group=4)
+_x101, _x101_64 = partial(_of101, groups=32, width_per_group=8), partial(_of101, groups=64, width_per_group=4)
+resnext50_32x4d, ResNeXt50_32X4D_Weights = network("ResNeXt50_32X4D", _x50, "fc")
+resnext101_32x8d, ResNeXt101_32X8D_Weights = network("ResNeXt101_32X8D", _x101, "fc")
+resnext101_64x4d, ResNeXt101_64X4D_Weights = network("ResNeXt101_64X4D", _x101_64, "fc")
+wide_resnet50_2, Wide_ResNet50_2_Weights = network("Wide_ResNet50_2", partial(_of50, width_per_group=128), "fc")
+wide_resnet101_2, Wide_ResNet101_2_Weights = network("Wide_ResNet101_2", partial(_of101, width_per_group=128), "fc")

@@ -1,14 +1,15 @@
 """SqueezeNet as torchvision has it: 1.2 million numbers, no linear layer. Iandola et al. 2016, "SqueezeNet:
 AlexNet-level accuracy with 50x fewer parameters"."""
 
-from typing import Any
+from functools import partial
 
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import IMAGENET, ModelMeta
-from minicnn.models._registry import WeightsArgument, build, register_model
-from minicnn.models._weights import WeightsEnum, imagenet
+from minicnn.models._registry import network
 from minicnn.ops import cat
+
+__all__ = ["SqueezeNet", "SqueezeNet1_0_Weights", "SqueezeNet1_1_Weights", "squeezenet1_0", "squeezenet1_1"]
 
 
 class Fire(nn.Module):
@@ -86,27 +87,5 @@ class SqueezeNet(nn.Module):
         return self.classifier(x).flatten(1)
 
 
-class SqueezeNet1_0_Weights(WeightsEnum):
-    """torchvision's weights of `squeezenet1_0`."""
-
-    IMAGENET1K_V1 = imagenet("squeezenet1_0-b66bff10", 21, 1_248_424, 58.092, 80.42)
-    DEFAULT = IMAGENET1K_V1
-
-
-class SqueezeNet1_1_Weights(WeightsEnum):
-    """torchvision's weights of `squeezenet1_1`."""
-
-    IMAGENET1K_V1 = imagenet("squeezenet1_1-b8a52dc0", 17, 1_235_496, 58.178, 80.624)
-    DEFAULT = IMAGENET1K_V1
-
-
-@register_model(SqueezeNet1_0_Weights)
-def squeezenet1_0(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
-    """SqueezeNet of the paper. Arguments as for `alexnet`; `kwargs` go to `SqueezeNet`."""
-    return build("squeezenet1_0", SqueezeNet, weights, progress, output="classifier.1", version="1_0", **kwargs)
-
-
-@register_model(SqueezeNet1_1_Weights)
-def squeezenet1_1(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
-    """SqueezeNet 1.1: as accurate with 2.4 times less work. Arguments as for `alexnet`; `kwargs` go to `SqueezeNet`."""
-    return build("squeezenet1_1", SqueezeNet, weights, progress, output="classifier.1", version="1_1", **kwargs)
+squeezenet1_0, SqueezeNet1_0_Weights = network("SqueezeNet1_0", partial(SqueezeNet, "1_0"), "classifier.1")
+squeezenet1_1, SqueezeNet1_1_Weights = network("SqueezeNet1_1", partial(SqueezeNet, "1_1"), "classifier.1")

@@ -1,13 +1,18 @@
 """VGG as torchvision has it. Simonyan and Zisserman 2015, "Very deep convolutional networks for large-scale image
 recognition": nothing but 3 x 3 convolutions, and half the width and height after each group of them."""
 
+from functools import partial
 from typing import Any
 
 from minicnn import nn
 from minicnn._tensor import Tensor
 from minicnn.models._meta import IMAGENET, ModelMeta
-from minicnn.models._registry import WeightsArgument, build, register_model
-from minicnn.models._weights import WeightsEnum, imagenet
+from minicnn.models._registry import network
+
+__all__ = [
+    "VGG", "VGG11_BN_Weights", "VGG11_Weights", "VGG13_BN_Weights", "VGG13_Weights", "VGG16_BN_Weights", "VGG16_Weights",
+    "VGG19_BN_Weights", "VGG19_Weights", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+]  # fmt: skip
 
 # Columns A, B, D and E of the paper's table 1: the number of maps of each convolution, "M" where a max-pooling stands.
 cfgs: dict[str, list[int | str]] = {
@@ -79,114 +84,17 @@ class VGG(nn.Module):
                 nn.init.zeros_(module.bias)
 
 
-def _vgg(
-    name: str, cfg: str, batch_norm: bool, weights: WeightsArgument, progress: bool, kwargs: dict[str, Any]
-) -> VGG:
-    def architecture(**kwargs: Any) -> VGG:
-        return VGG(make_layers(cfgs[cfg], batch_norm), **kwargs)
-
-    return build(name, architecture, weights, progress, output="classifier.6", **kwargs)
+def _of(cfg: str, batch_norm: bool = False, **kwargs: Any) -> VGG:
+    """The VGG of a column of the table."""
+    return VGG(make_layers(cfgs[cfg], batch_norm), **kwargs)
 
 
-class VGG11_Weights(WeightsEnum):
-    """torchvision's weights of `vgg11`."""
-
-    IMAGENET1K_V1 = imagenet("vgg11-8a719046", 32, 132_863_336, 69.02, 88.628)
-    DEFAULT = IMAGENET1K_V1
-
-
-class VGG11_BN_Weights(WeightsEnum):
-    """torchvision's weights of `vgg11_bn`."""
-
-    IMAGENET1K_V1 = imagenet("vgg11_bn-6002323d", 32, 132_868_840, 70.37, 89.81)
-    DEFAULT = IMAGENET1K_V1
-
-
-class VGG13_Weights(WeightsEnum):
-    """torchvision's weights of `vgg13`."""
-
-    IMAGENET1K_V1 = imagenet("vgg13-19584684", 32, 133_047_848, 69.928, 89.246)
-    DEFAULT = IMAGENET1K_V1
-
-
-class VGG13_BN_Weights(WeightsEnum):
-    """torchvision's weights of `vgg13_bn`."""
-
-    IMAGENET1K_V1 = imagenet("vgg13_bn-abd245e5", 32, 133_053_736, 71.586, 90.374)
-    DEFAULT = IMAGENET1K_V1
-
-
-class VGG16_Weights(WeightsEnum):
-    """torchvision's weights of `vgg16`."""
-
-    IMAGENET1K_V1 = imagenet("vgg16-397923af", 32, 138_357_544, 71.592, 90.382)
-    DEFAULT = IMAGENET1K_V1
-
-
-class VGG16_BN_Weights(WeightsEnum):
-    """torchvision's weights of `vgg16_bn`."""
-
-    IMAGENET1K_V1 = imagenet("vgg16_bn-6c64b313", 32, 138_365_992, 73.36, 91.516)
-    DEFAULT = IMAGENET1K_V1
-
-
-class VGG19_Weights(WeightsEnum):
-    """torchvision's weights of `vgg19`."""
-
-    IMAGENET1K_V1 = imagenet("vgg19-dcbb9e9d", 32, 143_667_240, 72.376, 90.876)
-    DEFAULT = IMAGENET1K_V1
-
-
-class VGG19_BN_Weights(WeightsEnum):
-    """torchvision's weights of `vgg19_bn`."""
-
-    IMAGENET1K_V1 = imagenet("vgg19_bn-c79401a0", 32, 143_678_248, 74.218, 91.842)
-    DEFAULT = IMAGENET1K_V1
-
-
-@register_model(VGG11_Weights)
-def vgg11(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> VGG:
-    """VGG-11, 11 layers with weights: 132.9 million numbers. Arguments as for `alexnet`; `kwargs` go to `VGG`."""
-    return _vgg("vgg11", "A", False, weights, progress, kwargs)
-
-
-@register_model(VGG11_BN_Weights)
-def vgg11_bn(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> VGG:
-    """VGG-11 with batch normalisation after each convolution. Arguments as for `alexnet`; `kwargs` go to `VGG`."""
-    return _vgg("vgg11_bn", "A", True, weights, progress, kwargs)
-
-
-@register_model(VGG13_Weights)
-def vgg13(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> VGG:
-    """VGG-13, 13 layers with weights: 133.0 million numbers. Arguments as for `alexnet`; `kwargs` go to `VGG`."""
-    return _vgg("vgg13", "B", False, weights, progress, kwargs)
-
-
-@register_model(VGG13_BN_Weights)
-def vgg13_bn(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> VGG:
-    """VGG-13 with batch normalisation after each convolution. Arguments as for `alexnet`; `kwargs` go to `VGG`."""
-    return _vgg("vgg13_bn", "B", True, weights, progress, kwargs)
-
-
-@register_model(VGG16_Weights)
-def vgg16(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> VGG:
-    """VGG-16, 16 layers with weights: 138.4 million numbers. Arguments as for `alexnet`; `kwargs` go to `VGG`."""
-    return _vgg("vgg16", "D", False, weights, progress, kwargs)
-
-
-@register_model(VGG16_BN_Weights)
-def vgg16_bn(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> VGG:
-    """VGG-16 with batch normalisation after each convolution. Arguments as for `alexnet`; `kwargs` go to `VGG`."""
-    return _vgg("vgg16_bn", "D", True, weights, progress, kwargs)
-
-
-@register_model(VGG19_Weights)
-def vgg19(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> VGG:
-    """VGG-19, 19 layers with weights: 143.7 million numbers. Arguments as for `alexnet`; `kwargs` go to `VGG`."""
-    return _vgg("vgg19", "E", False, weights, progress, kwargs)
-
-
-@register_model(VGG19_BN_Weights)
-def vgg19_bn(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> VGG:
-    """VGG-19 with batch normalisation after each convolution. Arguments as for `alexnet`; `kwargs` go to `VGG`."""
-    return _vgg("vgg19_bn", "E", True, weights, progress, kwargs)
+OUT = "classifier.6"
+vgg11, VGG11_Weights = network("VGG11", partial(_of, "A"), OUT)
+vgg13, VGG13_Weights = network("VGG13", partial(_of, "B"), OUT)
+vgg16, VGG16_Weights = network("VGG16", partial(_of, "D"), OUT)
+vgg19, VGG19_Weights = network("VGG19", partial(_of, "E"), OUT)
+vgg11_bn, VGG11_BN_Weights = network("VGG11_BN", partial(_of, "A", True), OUT)
+vgg13_bn, VGG13_BN_Weights = network("VGG13_BN", partial(_of, "B", True), OUT)
+vgg16_bn, VGG16_BN_Weights = network("VGG16_BN", partial(_of, "D", True), OUT)
+vgg19_bn, VGG19_BN_Weights = network("VGG19_BN", partial(_of, "E", True), OUT)

@@ -1,8 +1,9 @@
-"""Normalization: by batch (Ioffe and Szegedy 2015) and by image."""
+"""Normalization: by batch (Ioffe and Szegedy 2015), by image, and by layer (Ba et al. 2016)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from minicnn._tensor import Tensor
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.autograd.grad_mode import no_grad
-from minicnn.ops._common import mean_of, need_tensor, number
+from minicnn.ops._common import implemented, mean_of, need_tensor, number
 
 
 class NativeBatchNorm(Op):
@@ -205,3 +206,111 @@ def instance_norm(
             with no_grad():
                 running.copy_(moved.view(batch, channels).mean(0))
     return output.view(shape)
+
+
+class NativeLayerNorm(Op):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, by the mean and variance of the last dimensions of x."""
+
+    saved_names = ("input", "weight", "bias")
+    slots = 3
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, eps, shape):
+        ctx.eps, ctx.shape, n = eps, shape, math.prod(shape)
+        w = np.ones(n, x.array.dtype) if weight is None else weight.array.reshape(n)
+        b = np.zeros(n, x.array.dtype) if bias is None else bias.array.reshape(n)
+        kernel = kernels.get("layer_norm", x.array.dtype)
+        out, mean, inverse_std = kernel(x.array.reshape(x.array.size // max(n, 1), n), w, b, eps)
+        ctx.save_for_backward(x, weight, bias, Tensor.wrap(mean), Tensor.wrap(inverse_std))
+        return out.reshape(x.array.shape)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight, _, *statistics = ctx.saved
+        wanted = (True,) * 3 if isinstance(grad, Tensor) else ctx.needs_input_grad[:3]  # its own gradient takes all
+        rest = ctx.eps, ctx.shape, wanted
+        return NativeLayerNormBackward.of(grad, x, weight, *rest, [getattr(s, "array", s) for s in statistics])
+
+
+class NativeLayerNormBackward(Op):
+    """The gradients of input, weight and bias that are wanted. `statistics`: mean and 1 / sqrt(var + eps), as the kernel gave them.
+
+    With n = (x - mean) / sqrt(var + eps) and P(g) = g - mean(g) - n mean(g n), the input's is P(grad weight) / sqrt(var + eps).
+    """
+
+    slots = 3
+
+    @staticmethod
+    def value(grad, x, weight, eps, shape, wanted, statistics):
+        mean, inverse_std = statistics
+        rows, w = (len(mean), math.prod(shape)), np.ones(shape, x.dtype) if weight is None else weight
+        to_x = to_weight = None
+        if wanted[0]:
+            kernel = kernels.get("layer_norm_grad", x.dtype)
+            to_x = kernel(grad.reshape(rows), x.reshape(rows), w.reshape(-1), mean, inverse_std).reshape(x.shape)
+        if wanted[1]:
+            normalized = (x.reshape(rows) - mean[:, None]) * inverse_std[:, None]
+            to_weight = both.sum(grad.reshape(rows) * normalized, (0,)).reshape(shape).astype(x.dtype, copy=False)
+        return to_x, to_weight, both.sum_to(grad, shape) if wanted[2] else None
+
+    @staticmethod
+    def backward(ctx, of_x, of_weight, of_bias):
+        grad, x, weight = ctx.saved
+        eps, shape, _, _ = ctx.options
+        n, own = math.prod(shape), tuple(range(x.ndim - len(shape), x.ndim))
+
+        def mean(values):
+            return both.sum(values, own, True) / n
+
+        def centered(values):  # P
+            return values - mean(values) - normalized * mean(values * normalized)
+
+        center = x - mean(x)
+        scale = (mean(center * center) + eps) ** -0.5
+        normalized, g = center * scale, grad if weight is None else grad * weight
+        along, passed = mean(g * normalized), centered(of_x) * scale
+        to_normalized = grad * of_weight - scale * (g * mean(of_x * normalized) + of_x * along)
+        to_scale = mean(of_x * g) - mean(of_x) * mean(g) - along * mean(of_x * normalized)
+        to_x = scale * centered(to_normalized) - scale * scale * normalized * to_scale
+        to_grad = (passed if weight is None else passed * weight) + normalized * of_weight + of_bias
+        return to_grad, to_x, None if weight is None else both.sum_to(grad * passed, shape)
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) weight + bias, by the mean and variance of the last dimensions, at each place before them.
+
+    Args:
+        normalized_shape: those dimensions, which weight and bias have too.
+
+    Raises:
+        RuntimeError: the input does not end in these dimensions; a parameter has others, or another type.
+    """
+    need_tensor(input, "layer_norm")
+    eps = number(eps, "layer_norm", "eps", 5, "float")
+    x, shape = input.array, tuple(normalized_shape)
+    implemented("LayerNormKernelImpl", x.dtype)
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "normalized_shape = []"
+        )
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t.array.shape != shape:
+            raise RuntimeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t.shape)} and "
+                f"normalized_shape = {list(shape)}"
+            )
+    if x.shape[max(0, x.ndim - len(shape)) :] != shape:
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {str(list(shape))[1:]}, but got input of "
+            f"size{list(x.shape)}"
+        )
+    if any(t is not None and t.array.dtype != x.dtype for t in (weight, bias)):
+        raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+    return NativeLayerNorm.apply(input, weight, bias, eps, shape)

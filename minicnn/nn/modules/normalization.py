@@ -1,0 +1,57 @@
+"""Layer normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import minicnn.nn.functional as F
+from minicnn._tensor import Tensor
+from minicnn.nn import init
+from minicnn.nn.modules._new import new_parameter
+from minicnn.nn.modules.module import Module
+
+__all__ = ["LayerNorm"]
+
+
+class LayerNorm(Module):
+    """(x - mean) / sqrt(variance + eps) weight + bias, by the mean and variance of the last dimensions.
+
+    Args:
+        normalized_shape: those dimensions, or one number for the last one.
+        eps: added to the variance.
+        elementwise_affine: whether there are weight and bias, of `normalized_shape`.
+        bias: whether there is a bias beside the weight.
+        device: the CPU.
+        dtype: of the parameters.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
+            self.register_parameter(name, new_parameter(self.normalized_shape, device, dtype) if wanted else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        shape, bias = self.normalized_shape, self.bias is not None
+        return f"{shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
