@@ -336,7 +336,7 @@ figure
 # ```
 # python -m pdb lessons/05_convolution_by_hand.py
 # (Pdb) import minicnn.kernels.reference
-# (Pdb) break minicnn/kernels/reference.py:44, (n, o, oh, ow) == (1, 3, 5, 4)
+# (Pdb) break minicnn/kernels/reference.py:45, (n, o, oh, ow) == (1, 3, 5, 4)
 # (Pdb) continue
 # (Pdb) p weight[o, c, kh, kw], x[n, channel, h, w], total
 # (Pdb) continue
