@@ -5,6 +5,8 @@ Warnings of NumPy are errors here. What PyTorch refuses is refused with the same
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -167,15 +169,80 @@ def test_function(name):
 def test_reduction(name):
     for shape in [(0, 3), (3, 0), (1, 1), (0,)]:
         for dim in (None, 0, -1):
-            if (dim is None) == (name in ("logsumexp", "cumsum", "softmax")) or (name == "norm" and dim is not None):
+            if dim is None and name in ("logsumexp", "cumsum", "softmax"):
                 continue
 
             def call(lib, shape=shape, dim=dim):
                 x = given(lib, shape, "float32")
-                result = getattr(lib, name)(x) if dim is None else getattr(lib, name)(x, dim)
+                result = getattr(lib, name)(x) if dim is None else getattr(lib, name)(x, dim=dim)
                 return list(result) if isinstance(result, tuple) else [result], [x]
 
             check(call, "float32", (shape, dim))
+
+
+OF_IMAGES = {
+    "linear": lambda lib, x: lib.nn.functional.linear(x, lib.ones(3, x.shape[-1]), lib.ones(3)),
+    "linear without bias": lambda lib, x: lib.nn.functional.linear(x, lib.ones(3, x.shape[-1])),
+    "matmul": lambda lib, x: x @ lib.ones(x.shape[-1], 2),
+    "matmul to nothing": lambda lib, x: x @ lib.ones(x.shape[-1], 0),
+    "matmul of a vector": lambda lib, x: x @ lib.ones(x.shape[-1]),
+    "batch_norm": lambda lib, x: lib.nn.functional.batch_norm(x, None, None, training=True),
+    "batch_norm eval": lambda lib, x: lib.nn.functional.batch_norm(x, lib.zeros(x.shape[1]), lib.ones(x.shape[1])),
+    "argmax": lambda lib, x: x.argmax(1).float(),
+    "norm inf": lambda lib, x: x.norm(float("inf"), 1),
+    "norm 0": lambda lib, x: x.norm(0, 1),
+    "take_along_dim": lambda lib, x: lib.take_along_dim(x, lib.zeros(x.shape, dtype=lib.int64), 1),
+    "index": lambda lib, x: x[:, lib.tensor([], dtype=lib.int64)],
+    "repeat": lambda lib, x: x.repeat(0, 1, 2, 1),
+    "cat": lambda lib, x: lib.cat([x, x], 1),
+    "flatten": lambda lib, x: x.flatten(1),
+    "unfold": lambda lib, x: x.unfold(1, 0, 1),
+}
+
+
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_images_of_nothing(name):
+    for shape in [*SHAPES, (0, 0, 3, 4), (0, 0, 0, 0), (2, 3, 1, 0)]:
+
+        def call(lib, shape=shape):
+            x = given(lib, shape, "float32")
+            return [OF_IMAGES[name](lib, x)], [x]
+
+        check(call, "float32", shape)
+
+
+def test_no_norm_of_nothing():
+    for norm in (lambda lib, x: x.norm(float("inf")), lambda lib, x: x.norm(float("-inf"), 0)):
+        check(lambda lib, norm=norm: ([norm(lib, given(lib, (0, 3), "float32"))], []), "float32", "norm")
+    with pytest.raises(RuntimeError, match="data points"):
+        minicnn.fft.rfft2(minicnn.ones(2, 0, 3))
+
+
+CONVOLUTIONS = {
+    "conv2d": lambda F, x, w, b: F.conv2d(x, w, b),
+    "conv2d padding": lambda F, x, w, b: F.conv2d(x, w, b, padding=1),
+    "conv2d stride": lambda F, x, w, b: F.conv2d(x, w, b, 2, (1, 0)),
+    "conv_transpose2d": lambda F, x, w, b: F.conv_transpose2d(x, w.transpose(0, 1), b),
+    "conv_transpose2d stride": lambda F, x, w, b: F.conv_transpose2d(x, w.transpose(0, 1), b, 2),
+}
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_of_nothing(name, biased):
+    """No image, no channels, no rows, no filters, in all combinations. (Without images and without filters PyTorch raises an
+    IndexError by accident where minicnn answers.)"""
+    for N, C, H, W, O, K in itertools.product((0, 2), (0, 2), (0, 1, 3), (0, 3), (0, 3), (1, 2)):
+        if O == 0 and N == 0:
+            continue
+
+        def call(lib, N=N, C=C, H=H, W=W, O=O, K=K):
+            x, weight = given(lib, (N, C, H, W), "float32"), given(lib, (O, C, K, 1), "float32", 1)
+            bias = given(lib, (O,), "float32", 2) if biased else None
+            tensors = [x, weight, *([bias] if biased else [])]
+            return [CONVOLUTIONS[name](lib.nn.functional, x, weight, bias)], tensors
+
+        check(call, "float32", (N, C, H, W, O, K))
 
 
 def test_classes_of_nothing():

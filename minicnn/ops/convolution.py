@@ -34,13 +34,12 @@ class Convolution(Op):
     def forward(ctx, x, weight, bias, stride, padding, dilation, groups):
         ctx.save_for_backward(x, weight)
         ctx.geometry = stride, padding, dilation, groups
-        return kernels.get("conv2d", x.array.dtype)(
-            x.array, weight.array, None if bias is None else bias.array, *ctx.geometry
-        )
+        return Convolution.value(x.array, weight.array, None if bias is None else bias.array, *ctx.geometry)
 
     @staticmethod
     def value(x, weight, bias, *geometry):
-        return kernels.get("conv2d", x.dtype)(x, weight, bias, *geometry)
+        out = kernels.get("conv2d", x.dtype)(x, weight, bias, *geometry)
+        return out if x.shape[1] else out[:, :0]  # of no channels PyTorch makes none
 
     @staticmethod
     def backward(ctx, grad):
@@ -81,6 +80,10 @@ class ConvolutionBackward(Op):
     @staticmethod
     def value(grad, x, weight, wanted, transposed, *geometry):
         to_x = to_weight = to_bias = None
+        if not grad.size:
+            channels = weight.shape[1] * geometry[-1] if transposed else weight.shape[0]
+            shapes = zip((x.shape, weight.shape, (channels,)), wanted, strict=True)
+            return tuple(np.zeros(shape, grad.dtype) if wants else None for shape, wants in shapes)
         if wanted[0] and not transposed:
             to_x = kernels.get("conv2d_grad_input", grad.dtype)(grad, weight, x.shape, *geometry)
         elif wanted[0]:
@@ -271,6 +274,10 @@ def _check(
             f"Given {'transposed=1, ' if transposed else ''}weight of size {list(size)}, expected bias to be 1-dimensional "
             f"with {O} elements, but got bias of size {list(bias_shape)} instead"
         )
+    if 0 in shape[2:] and shape[0] and C:
+        raise RuntimeError(f"Only zero batch or zero channel inputs are supported, but got input shape: {list(shape)}")
+    if shape[0] and transposed and O == 0:
+        raise RuntimeError(f"non-empty 2D or 4D weight tensor expected, but got: {list(size)}")
 
 
 @functools.lru_cache(maxsize=512)

@@ -83,6 +83,8 @@ class ViewAsReal(Op):
 
 def rfft2(input: Tensor, norm: str | None = None) -> Tensor:
     """Half the spectrum of real images: (..., H, W) -> complex (..., H, W // 2 + 1)."""
+    if 0 in input.array.shape[-2:]:
+        raise RuntimeError(f"Invalid number of data points (0) specified: the image is {list(input.shape)}")
     return FftR2C.apply(input, norm or "backward")
 
 

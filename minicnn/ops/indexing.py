@@ -437,7 +437,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     full = broadcast_shapes(*others)
     wide = [(*full[:dim], *t.array.shape[dim : dim + 1], *full[dim + 1 :]) for t in (input, indices)]
     indices = shape.expand(indices, wide[1])
-    return gather(shape.expand(input, wide[0]), dim, arithmetic.remainder(indices, input.array.shape[dim]))
+    if indices.array.size:
+        indices = arithmetic.remainder(indices, input.array.shape[dim])
+    return gather(shape.expand(input, wide[0]), dim, indices)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

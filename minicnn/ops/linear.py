@@ -158,13 +158,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if a == 1:
         return shape.squeeze(matmul(shape.unsqueeze(input, 0), other), -2)
     if b == 1:
-        rows = shape.reshape(input, (-1, input.array.shape[-1]))
+        rows = _rows(input)
         return shape.UnsafeView.apply(mv(rows, other), input.array.shape[:-1])
     _check_inner(input, other)
     if a == 2 and b == 2:
         return Mm.apply(input, other)
     if b == 2:  # every row of the batch meets the same matrix: one large product
-        rows = shape.reshape(input, (-1, input.array.shape[-1]))
+        rows = _rows(input)
         return shape.UnsafeView.apply(Mm.apply(rows, other), (*input.array.shape[:-1], other.array.shape[-1]))
     batch = broadcast_shapes(input.array.shape[:-2], other.array.shape[:-2])
     count = int(np.prod(batch))
@@ -173,6 +173,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         for x in (input, other)
     ]
     return shape.UnsafeView.apply(Bmm.apply(*stacked), (*batch, input.array.shape[-2], other.array.shape[-1]))
+
+
+def _rows(input: Tensor) -> Tensor:
+    """(..., k) -> (product of the others, k), also where k is 0."""
+    *leading, k = input.array.shape
+    return shape.reshape(input, (math.prod(leading), k))
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
@@ -254,5 +260,5 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {first} and {second}")
     if len(given) == 2:
         return addmm(bias, input, turned)
-    rows = shape.reshape(input, (-1, given[-1]))
+    rows = _rows(input)
     return shape.reshape(addmm(bias, rows, turned), (*given[:-1], size[0]))

@@ -54,7 +54,7 @@ class NativeBatchNormBackward(Op):
         if not training:
             return grad * scale, to_weight, to_bias
         # The batch's mean and variance follow x: take out of grad what they undo.
-        n = grad.dtype.type(grad.size // grad.shape[1])
+        n = grad.dtype.type(grad.shape[0] * math.prod(grad.shape[2:]))
         to_x = scale * (grad - _by_channel(to_bias / n, x) - normalized * _by_channel(to_weight / n, x))
         return to_x, to_weight if wanted[0] else None, to_bias if wanted[1] else None
 
@@ -73,7 +73,7 @@ class NativeBatchNormBackward(Op):
         """
         grad, x, weight, mean, inverse_std = ctx.saved
         *_, training, eps = ctx.options
-        n = math.prod(x.shape) // x.shape[1] or 1
+        n = x.shape[0] * math.prod(x.shape[2:]) or 1
 
         def average(a: Any) -> Any:
             return both.sum(a, (0, *range(2, x.ndim)), True) / n

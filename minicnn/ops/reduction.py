@@ -323,8 +323,8 @@ class LinalgVectorNorm(RowOp):
         g, norm = _spread(grad.array, ctx.dims, ctx.keepdim), _spread(out, ctx.dims, ctx.keepdim)
         size, p = np.abs(a), ctx.p
         if p == 0:
-            slope = np.zeros_like(a)
-        elif p == 1:
+            return None
+        if p == 1:
             slope = np.sign(a)
         elif p == 2:
             slope = np.where(norm == 0, 0, a / norm)
@@ -451,10 +451,11 @@ def _reduced(name: str, input: Tensor, dim: Dims) -> tuple[int, ...]:
 def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     if input.array.dtype.kind == "b":
         raise RuntimeError(f"{name}(): does not support bool input")
-    if input.array.size == 0:
+    if input.array.size == 0 and dim is None:
         raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
     if dim is not None:
         dim = wrap_dim(dim, input.array.ndim)
+        _reduced(name, input, dim)
         if input.array.ndim == 0:
             return Tensor.wrap(np.zeros((), np.int64))
     return Tensor.wrap(np.asarray(getattr(np, name)(input.array, axis=dim, keepdims=keepdim), np.int64))
@@ -528,7 +529,12 @@ def norm(
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     power = 2.0 if p in (None, "fro") else float(number(p, "linalg_vector_norm", "ord", 2))
-    return LinalgVectorNorm.apply(input, power, wrap_dims(dim, input.array.ndim), keepdim)
+    dims = wrap_dims(dim, input.array.ndim)
+    if abs(power) == np.inf and count(input.array, dims) == 0:
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {power:g} norm over {list(dims)} of {list(input.shape)}: of nothing there is none"
+        )
+    return LinalgVectorNorm.apply(input, power, dims, keepdim)
 
 
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
