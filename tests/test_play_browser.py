@@ -14,8 +14,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import minicnn
-from minicnn import play, viz
-from minicnn.models import tinynet
+from minicnn import nn, play, viz
+from minicnn.models import ModelMeta, tinynet
 
 pytestmark = MARKS
 PHOTOGRAPHS = ("german shepherd", "goldfish", "rocket")
@@ -339,6 +339,51 @@ def test_drawing_and_camera(page):
         "return document.getElementById('video').srcObject.getTracks().every(t => t.readyState === 'ended')"
     )
     assert page.get_log("browser") == []
+
+
+class Small(nn.Module):
+    """Another chain: odd numbers of everything, convolutions without a ReLU or a pool behind them, two linear layers, no class names."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Conv2d(3, 5, 3, stride=2, padding=1, dilation=2), nn.Conv2d(5, 7, 1, bias=False), nn.MaxPool2d(2)
+        )
+        self.last = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(7 * 16, 11), nn.ReLU(), nn.Linear(11, 2))
+        self.meta = ModelMeta("small", (0.1, 0.2, 0.3), (1.0, 1.0, 2.0), (3, 17, 17), ("<b>", "&amp;"))
+
+    def forward(self, x):
+        return self.last(self.first(x))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_another_chain_of_layers(chromium, tmp_path, bits):
+    minicnn.manual_seed(0)
+    model = Small().eval()
+    photograph = np.random.default_rng(0).integers(0, 256, (17, 17, 3), dtype=np.uint8)
+    look(chromium)
+    chromium.get(play.build(model, tmp_path / "small.html", bits=bits, photographs=[photograph]).path.as_uri())
+    wait(chromium, "document.querySelectorAll('#answers li').length === 2")
+    packed = play.restored(model, bits)
+    x = viz.preprocess(photograph, packed)
+    with minicnn.no_grad(), viz.capture(packed, ["first.*", "last.2", "last.3", "last.4"]) as found:
+        packed(x)
+    theirs = [t.numpy()[0] if t.ndim == 4 else t.numpy()[0, :, None, None] for t in (x, *found.values())]
+    assert difference(outputs(chromium), theirs) < 2e-6
+    for layer in range(-1, 6):
+        show(chromium, layer, 1, 0, 0)
+        assert chromium.find_element(By.ID, "explanation").text
+        for button in chromium.find_elements(By.CSS_SELECTOR, "#explanation .go")[:1]:
+            chromium.execute_script("arguments[0].click()", button)
+    show(chromium, 3, 4, 0, 0)
+    named = chromium.find_element(By.CSS_SELECTOR, "#explanation .wide .go")
+    map_, y, column = map(int, re.findall(r"\d+", named.text))
+    named.click()
+    assert chromium.execute_script("return [state.layer, state.map, state.y, state.x]") == [2, map_, y, column]
+    assert {"<b>", "&amp;"} == {name.text for name in chromium.find_elements(By.CSS_SELECTOR, "#answers .name")}
+    chromium.execute_script("fillKernel(KERNELS.spot); switchChannel(0, 1)")
+    wait(chromium, "pending === null && changed()")
+    assert chromium.get_log("browser") == []
 
 
 def test_on_a_phone_nothing_hangs_over_in_light_and_dark(page):

@@ -49,7 +49,7 @@ function conv2dByDefinition(input, layer) {
   return output;
 }
 
-// The same numbers, twenty times faster: first every patch is copied out as a row of numbers, then each filter, which is such a row too, is
+// The same numbers, much faster: first every patch is copied out as a row of numbers, then each filter, which is such a row too, is
 // multiplied with each patch.
 function conv2d(input, layer) {
   const [, H, W] = input.shape;
@@ -81,7 +81,7 @@ function patches({ shape: [C, H, W], data }, layer) {
 }
 
 // output[o, p] = bias[o] + the products of filter o and patch p, added up. Two filters and two patches at a time: then each number that is
-// fetched from memory is used twice, and the processor waits half as long. (`p + 1 < P ? ... : p`: an odd one out is computed twice.)
+// fetched from memory is used twice, and the processor waits for half as many. (`p + 1 < P ? ... : p`: an odd one out is computed twice.)
 function multiply(filters, patches, bias, O, P, output) {
   const K = filters.length / O;
   for (let o = 0; o < O; o += 2) {

@@ -159,18 +159,20 @@ function explainAverage() {
 }
 
 function explainLinear(layer) {
-  const { data } = outputAt(state.layer - 1), weights = layer.weight.subarray(state.map * layer.inputs, (state.map + 1) * layer.inputs);
+  const { shape: [, H, W], data } = outputAt(state.layer - 1), weights = layer.weight.subarray(state.map * layer.inputs, (state.map + 1) * layer.inputs);
   const products = Array.from(data, (value, i) => value * weights[i]), sum = products.reduce((a, b) => a + b, 0), logit = sum + layer.bias[state.map];
   const order = [...products.keys()].sort((a, b) => Math.abs(products[b]) - Math.abs(products[a])).slice(0, 8);
-  const go = (i) => { showLayer(state.layer - 1, { map: i, y: 0, x: 0, hold: true }); announce(); };
-  const line = (i) => make("tr", {}, make("th", { scope: "row" }, make("button", { type: "button", class: "go", onclick: () => go(i) }, `map ${i}`)),
+  const placeOf = (i) => ({ map: Math.floor(i / (H * W)), y: Math.floor(i / W) % H, x: i % W }); // an input is a map's only number, or one of them
+  const go = (i) => { showLayer(state.layer - 1, { ...placeOf(i), hold: true }); announce(); };
+  const called = (i) => `map ${placeOf(i).map}${H * W > 1 ? `, row ${placeOf(i).y}, column ${placeOf(i).x}` : ""}`;
+  const line = (i) => make("tr", {}, make("th", { scope: "row" }, make("button", { type: "button", class: "go", onclick: () => go(i) }, called(i))),
     make("td", {}, number(data[i])), make("td", {}, number(weights[i])), make("td", {}, number(products[i])));
   const last = state.layer === network.layers.length - 1, probability = last ? softmax(outputAt(state.layer).data)[state.map] : 0;
   return [
-    paragraph(`“${mapName(state.layer, state.map)}” is the ${data.length} averages, each times a weight, added up. What speaks for it is above the line, what speaks against it below.`),
-    bars(`${products.length} products of an average and a weight`, products, order[0], go),
+    paragraph(`“${mapName(state.layer, state.map)}” is ${data.length} numbers of ${layerAt(state.layer - 1).name}, each times a weight, added up. What speaks for it is above the line, what speaks against it below.`),
+    bars(`${products.length} products of a number and a weight`, products, order[0], go),
     make("table", { class: "sum wide" }, make("caption", {}, "The eight largest products"),
-      make("thead", {}, make("tr", {}, ["average of", "average", "× weight", "= product"].map((head) => make("th", { scope: "col" }, head)))), make("tbody", {}, order.map(line))),
+      make("thead", {}, make("tr", {}, ["from", "number", "× weight", "= product"].map((head) => make("th", { scope: "col" }, head)))), make("tbody", {}, order.map(line))),
     sumTable("The sum", [[`${products.length} products, added up`, sum], ["bias", layer.bias[state.map]], [last ? "logit" : "this number", logit, "total"],
       ...(last ? [["softmax: its share of all e^logit", percent(probability)]] : [])]),
   ];
