@@ -43,7 +43,8 @@ negative = neg
 swapaxes = transpose
 
 from minicnn import _C, __future__, cuda, fft, hub, linalg, models, nn, onnx, optim, transforms, utils
-from minicnn.utils import data as _data  # so that `minicnn.utils.data` is there, as torch.utils.data is
+from minicnn.utils import checkpoint as _checkpoint  # so that `minicnn.utils.checkpoint` is there, as torch's is
+from minicnn.utils import data as _data
 from minicnn.serialization import load, save
 
 __version__ = "0.1.0"

@@ -44,15 +44,23 @@ _forked: ContextVar[Generator | None] = ContextVar("generator", default=None)
 
 def manual_seed(seed: int) -> Generator:
     """Start the random numbers over: the same seed gives the same numbers."""
-    return (_forked.get() or default_generator).manual_seed(seed)
+    return current().manual_seed(seed)
+
+
+def current() -> Generator:
+    """Where this thread draws from: the block of `fork_rng` that it is in, or the generator that all share."""
+    return _forked.get() or default_generator
 
 
 @contextmanager
-def fork_rng() -> Iterator[None]:
+def fork_rng(devices: Any = None, enabled: bool = True, device_type: str = "cpu") -> Iterator[None]:
     """In the block this thread draws from a copy of the generator, which `manual_seed` then means too; the generator that all
-    share stays as it is."""
+    share stays as it is. Not unless `enabled`; there are no other devices."""
+    if not enabled:
+        yield
+        return
     own = Generator()
-    own.set_state((_forked.get() or default_generator).get_state())
+    own.set_state(current().get_state())
     token = _forked.set(own)
     try:
         yield
@@ -69,5 +77,5 @@ def integers(low: Any, high: Any, size: tuple[int, ...], own: Generator | None =
 
 
 def generator(own: Generator | None = None) -> np.random.Generator:
-    """The NumPy generator of `own`, of the block of `fork_rng` that this thread is in, or the one that all share."""
-    return (own or _forked.get() or default_generator).numpy
+    """The NumPy generator of `own`, or of where this thread draws from."""
+    return (own or current()).numpy

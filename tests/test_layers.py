@@ -157,7 +157,7 @@ BUDGET = {
     "play": 210,  # the Python of the page to play with; its own scripts are JavaScript
     "serialization": 1662,  # whole modules
     "transforms": 270,
-    "utils": 256,
+    "utils": 585,
     "viz": 4340,
 }
 

@@ -212,6 +212,41 @@ def rule_own_optimizer(torch, log):
     attempt(log, Own, [p * 2])
 
 
+# Schedulers: test_schedulers.py has the others ------------------------------------------------------------------------
+
+
+def rule_scheduler_errors(torch, log):
+    schedulers, p = torch.optim.lr_scheduler, [known(torch, 2, requires_grad=True)]
+    made = torch.optim.SGD(p, lr=0.1)
+    schedulers.StepLR(made, 1).step()
+    attempt(log, schedulers.StepLR, 5, 1)
+    attempt(log, schedulers.LambdaLR, made, [abs, abs])
+    for wrong in (
+        {},
+        {"total_steps": 0},
+        {"epochs": 1.5, "steps_per_epoch": 2},
+        {"epochs": 1, "steps_per_epoch": 0},
+        {"total_steps": 5, "pct_start": 2.0},
+        {"total_steps": 5, "anneal_strategy": "other"},
+        {"total_steps": 5, "max_momentum": [1, 2]},
+    ):
+        attempt(log, schedulers.OneCycleLR, made, 1.0, **wrong)
+    cycle = schedulers.OneCycleLR(torch.optim.SGD(p), 1.0, total_steps=2)
+    for _ in range(4):
+        attempt(log, cycle.step)
+
+
+def rule_scheduler_state(torch, log):
+    p = [known(torch, 2, requires_grad=True)]
+    first, second = (torch.optim.SGD(p, lr=0.1) for _ in range(2))
+    old, new = (torch.optim.lr_scheduler.StepLR(o, 2) for o in (first, second))
+    for _ in range(3):
+        first.step()
+        old.step()
+    new.load_state_dict(old.state_dict())
+    log(new.last_epoch, new.get_last_lr(), new.base_lrs, sorted(k for k in old.state_dict() if k[0] != "_"))
+
+
 # nn.utils -------------------------------------------------------------------------------------------------------------
 
 

@@ -183,6 +183,8 @@ USED_BY_ITS_TESTS = [
     "set_default_tensor_type",
     "set_num_threads",
     "std_mean",
+    "utils.checkpoint.checkpoint",
+    "utils.checkpoint.checkpoint_sequential",
     "var_mean",
     "xlogy",
 ]

@@ -45,6 +45,17 @@ def current_task() -> Task | None:
     return stack[-1] if stack else None
 
 
+def current_task_id() -> int | None:
+    """The number of the backward pass that is running in this thread; None if there is none."""
+    stack = getattr(_running, "stack", None)
+    return stack[-1].id if stack else None
+
+
+def is_selective() -> bool:
+    """Whether a backward pass that is running in this thread goes to some inputs only."""
+    return any(task.selective for task in getattr(_running, "stack", ()))
+
+
 def backward(
     tensors: Roots,
     grad_tensors: Any = None,

@@ -295,6 +295,7 @@ class SavedTensor:
     """
 
     __slots__ = (
+        "_accumulator",
         "_array",
         "_counter",
         "_edge",
@@ -345,6 +346,10 @@ class SavedTensor:
 
     def _pack(self, pack: Callable, tensor: Tensor) -> None:
         """Let the pack hook have the tensor. RuntimeError if that has written it."""
+        # Of a leaf that requires grad the place in the graph, which alone is not enough to keep the leaf in memory.
+        leaf, self._accumulator = self._leaf, None
+        if leaf is not None and leaf.requires_grad:
+            self._accumulator = weakref.ref(leaf.gradient_edge()[0])
         with grad_mode.no_grad():
             self._packed = pack(tensor)
         self._array = self._leaf = None
@@ -375,7 +380,7 @@ class SavedTensor:
                     "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
                     f"{type(tensor).__name__}"
                 )
-            return tensor
+            return self._in_its_place(tensor, node)
         if self._edge is not None and self._output_nr in self._edge._detached:
             raise RuntimeError(
                 "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, "
@@ -390,6 +395,19 @@ class SavedTensor:
         tensor._grad_fn = node if self.is_output else self._edge
         tensor._output_nr = self._output_nr
         return tensor
+
+    def _in_its_place(self, tensor: Tensor, node: Node) -> Tensor:
+        """What an unpack hook returned, at the place in the graph that the saved tensor had."""
+        maker = node if self.is_output else self._edge
+        if maker is None and self._accumulator is None and not tensor.requires_grad:
+            return tensor
+        placed = self._wrap(tensor.array)
+        placed._version_counter = tensor._version_counter
+        if maker is not None:
+            placed._grad_fn, placed._output_nr = maker, self._output_nr
+        elif self._accumulator is not None:
+            placed._requires_grad, placed._accumulator = True, self._accumulator
+        return placed
 
     def _modified(self, node: Node) -> str:
         if self._view_to_refuse is not None:

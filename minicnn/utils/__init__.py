@@ -1,4 +1,5 @@
-"""Tools beside the network itself: hook handles (`hooks`), data sets and batches (`data`), `swap_tensors`."""
+"""Tools beside the network itself: hook handles (`hooks`), data sets and batches (`data`), parts that run
+again in the backward pass (`checkpoint`), `swap_tensors`."""
 
 from minicnn.utils import hooks
 from minicnn.utils._swap import swap_tensors
