@@ -364,6 +364,11 @@ def _model(options: argparse.Namespace) -> Any:
     if mean is not None or std is not None:
         stats = statistics(model, mean, std, channels=input_channels(model))
         model.meta = replace(model.meta, mean=stats.mean, std=stats.std)
+    channels = input_channels(model)
+    if channels not in (1, 3) and (getattr(options, "photo", None) or getattr(options, "images", None)):
+        raise ValueError(
+            f"the network takes {channels} channels and a photograph has 3: in Python, minicnn.viz takes arrays (H, W, {channels})"
+        )
     if size:
         model.meta = replace(model.meta, input_size=(model.meta.input_size[0], size, size), resize_size=None)
     if "random weights" in options.network:

@@ -234,6 +234,13 @@ class Grey(nn.Module):
         self.conv = nn.Conv2d(1, 3, 3)
     def forward(self, x):
         return self.conv(x).mean((2, 3))
+
+class Four(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 3, 3)
+    def forward(self, x):
+        return self.conv(x).mean((2, 3))
 """
 
 
@@ -391,6 +398,10 @@ def test_how_images_enter_and_which_part_of_the_output_is_used(own, photo, capsy
     ):
         assert main(["predict", photo, *arguments]) == 1
         assert words in capsys.readouterr().err.splitlines()[-1]
+    words = "the network takes 4 channels and a photograph has 3: in Python, minicnn.viz takes arrays (H, W, 4)"
+    for arguments in (["predict", photo], ["maps", photo], ["atlas", "--photo", photo], ["atlas", "--images", "."]):
+        assert main([*arguments, *own("Four")]) == 1
+        assert capsys.readouterr().err.splitlines()[-1] == f"minicnn: {words}"
 
 
 def test_an_interruption_says_that_nothing_is_lost(tmp_path, capsys, monkeypatch):

@@ -142,6 +142,17 @@ def test_pixels_of_an_unknown_range_are_refused_with_the_range_found(source, wor
         viz.load_image(source)
 
 
+def test_a_dark_picture_of_16_bits_is_dark_and_a_warning_says_so():
+    """The type decides what is white, so that the pictures of a series are taken alike."""
+    dark = depth(8).astype(np.uint16)
+    with pytest.warns(UserWarning, match="its values go up to 255 of 65535; if 255 is white") as caught:
+        image = viz.load_image(dark)
+    assert image.max() == 1 and caught[0].filename == __file__
+    np.testing.assert_array_equal(viz.load_image(dark.astype(np.uint8))[:, :, 0], dark)
+    for silent in (dark + 1, dark * 0):  # brighter; black, whatever 255 is
+        viz.load_image(silent)
+
+
 @pytest.mark.parametrize("flag", range(1, 9))
 def test_a_picture_is_turned_by_its_flag_from_whatever_it_comes(flag, tmp_path):
     upright = picture(6, 4)

@@ -102,8 +102,10 @@ def load_image(source: Any, channels: int = 3) -> np.ndarray:
     """A photograph as uint8 (H, W, 3): from a path, an open file, a PIL image, or an array. The one place for that.
 
     Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of a range that is known: bool; uint16, 0 to 65535; other integers, 0 to
-    255; floats, 0 to 1. The pixels of PIL images of more than 8 bits are such arrays. Grey becomes RGB, alpha is dropped. A
-    photograph's rotation flag (EXIF) is applied. ValueError for other pixels, with the range found, and for damaged files.
+    255; floats, 0 to 1. The type decides, not the values, so that all pictures of a series are taken alike; a uint16 picture
+    without a value above 255 is nearly black, and a warning says so. The pixels of PIL images of more than 8 bits are such
+    arrays. Grey becomes RGB, alpha is dropped. A photograph's rotation flag (EXIF) is applied. ValueError for other pixels, with
+    the range found, and for damaged files.
 
     channels: of the network that is to see it. One of grey images has (H, W, 3) here too, see `as_input`; for one that takes
     neither 1 nor 3 no photograph will do, but an array (H, W, channels) of such pixels.
@@ -263,6 +265,11 @@ def _top(array: np.ndarray) -> float:
     if array.dtype.kind not in tops:
         raise ValueError(f"pixels are numbers or bool, not {array.dtype}")
     top, low, high = tops[array.dtype.kind], array.min(), array.max()
+    if top == 65535 and 0 < high <= 255:
+        warnings.warn(
+            f"the uint16 picture is nearly black: its values go up to {high} of 65535; if 255 is white, give array.astype(np.uint8)",
+            stacklevel=6,  # who called `load_image`
+        )
     if not (low >= 0 and high <= top):
         raise ValueError(f"{array.dtype} pixels must lie in [0, {top}], got {low:.6g} to {high:.6g}: scale them")
     return top
