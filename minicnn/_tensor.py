@@ -73,6 +73,10 @@ class _InferenceCounter(VersionCounter):
     inference = True
 
 
+def _new_counter() -> VersionCounter:
+    return _InferenceCounter() if grad_mode.mode.inference else VersionCounter()
+
+
 class Tensor:
     """An n-dimensional array with a place in the graph of computations.
 
@@ -521,6 +525,8 @@ class Tensor:
         if value.array.shape != self.array.shape or value.array.dtype != self.array.dtype:
             self._accumulator = None  # the next graph gets a node of the new shape and type
         self.array = value.array
+        if value._version_counter.inference or self._version_counter.inference:
+            self._version_counter = value._version_counter if value._version_counter.inference else VersionCounter()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         state = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
@@ -1530,7 +1536,7 @@ def _owner(array: np.ndarray) -> np.ndarray:
 def _copied(array: np.ndarray, memo: dict) -> tuple[np.ndarray, VersionCounter]:
     """A copy for `copy.deepcopy`: arrays that shared memory share it again, and its version."""
     low, high = np.lib.array_utils.byte_bounds(_owner(array))
-    memory, counter = memo.setdefault((low, high), (np.empty(high - low, np.uint8), VersionCounter()))
+    memory, counter = memo.setdefault((low, high), (np.empty(high - low, np.uint8), _new_counter()))
     offset = array.__array_interface__["data"][0] - low if array.size else 0
     new = np.ndarray(array.shape, array.dtype, memory, offset, array.strides)
     new[...] = array
@@ -1558,7 +1564,7 @@ def _drawn(kind: np.dtype) -> Any:
 
 def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool, state: dict) -> Tensor:
     tensor = cls.__new__(cls)
-    tensor.array, tensor._version_counter = array, VersionCounter()
+    tensor.array, tensor._version_counter = array, _new_counter()
     tensor._requires_grad = requires_grad
     tensor._backward_hooks = OrderedDict()  # as PyTorch leaves it: no hook is pickled
     tensor.__dict__.update(state)

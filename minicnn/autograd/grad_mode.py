@@ -37,6 +37,15 @@ def is_inference_mode_enabled() -> bool:
     return mode.inference
 
 
+def need_writable(tensor: Any) -> None:
+    """RuntimeError for a tensor that was made under `inference_mode`, unless this thread is there now."""
+    if tensor._version_counter.inference and not mode.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
+            "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
+
+
 class _GradModeContext:
     """Sets the flag for a `with` block, or for each call of a decorated function."""
 
@@ -133,21 +142,21 @@ class inference_mode(_GradModeContext):
         return super().__new__(cls) if isinstance(mode, bool) else cls()(mode)
 
     def __init__(self, mode: bool = True) -> None:
-        self._mode = mode
+        self.mode = mode
 
     def __enter__(self) -> None:
         self._previous = is_grad_enabled(), mode.inference
-        _count(self._mode)
-        mode.inference = self._mode
-        _set(not self._mode)
+        _count(self.mode)
+        mode.inference = self.mode
+        _set(not self.mode)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        _count(-self._mode)
+        _count(-self.mode)
         enabled, mode.inference = self._previous
         _set(enabled)
 
     def _fresh(self) -> inference_mode:
-        return inference_mode(self._mode)
+        return inference_mode(self.mode)
 
 
 class set_multithreading_enabled(_GradModeContext):

@@ -47,11 +47,7 @@ def refuse(view: Tensor, what: str = "is being") -> None:
 
 def check(tensor: Tensor, recorded: bool = False) -> None:
     """RuntimeError if this tensor must not be written in place now, by something that requires grad if `recorded`."""
-    if tensor._version_counter.inference and not grad_mode.mode.inference:
-        raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
-            "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
-        )
+    grad_mode.need_writable(tensor)
     if not grad_mode.mode.enabled:
         return
     if tensor._base is not None:

@@ -157,6 +157,7 @@ class AccumulateGrad(Node):
                 elif variable._grad is None:
                     variable._grad = grad.wrap(grad.array if unshared else grad.array.copy())
                 else:
+                    grad_mode.need_writable(variable._grad)
                     variable._grad.array += grad.array
                     variable._grad._version_counter.value += 1
         # Since 2.8 they run even if there was nothing to add.

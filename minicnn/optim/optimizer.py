@@ -13,7 +13,7 @@ import numpy as np
 
 from minicnn._tensor import Tensor, typename
 from minicnn._warnings import warn_user
-from minicnn.autograd.grad_mode import enable_grad, no_grad
+from minicnn.autograd.grad_mode import enable_grad, need_writable, no_grad
 from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.parameter import zero_gradients
 from minicnn.ops import default_dtype
@@ -117,6 +117,7 @@ class Optimizer:
         return loss
 
     def _step_one(self, param: Tensor, grad: np.ndarray, group: dict[str, Any]) -> None:
+        need_writable(param)
         state = self.state.get(param, {})
         self._update(param.array, -grad if group["maximize"] else grad, state, group)
         param._version_counter.value += 1
