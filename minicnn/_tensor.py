@@ -1178,6 +1178,34 @@ class Tensor:
         """The angle between -pi / 2 and pi / 2 with this tangent, of the same shape."""
         return ops.atan(self)
 
+    def asin(self) -> Tensor:
+        """The angle between -pi / 2 and pi / 2 with this sine, of self's shape; NaN beyond 1."""
+        return ops.asin(self)
+
+    def acos(self) -> Tensor:
+        """The angle between 0 and pi with this cosine, of self's shape; NaN beyond 1."""
+        return ops.acos(self)
+
+    def sinh(self) -> Tensor:
+        """The hyperbolic sine, of self's shape."""
+        return ops.sinh(self)
+
+    def cosh(self) -> Tensor:
+        """The hyperbolic cosine, of self's shape."""
+        return ops.cosh(self)
+
+    def asinh(self) -> Tensor:
+        """The number with this hyperbolic sine, of self's shape."""
+        return ops.asinh(self)
+
+    def acosh(self) -> Tensor:
+        """The number from 0 on with this hyperbolic cosine, of self's shape; NaN below 1."""
+        return ops.acosh(self)
+
+    def atanh(self) -> Tensor:
+        """The number with this hyperbolic tangent, of self's shape; NaN beyond 1."""
+        return ops.atanh(self)
+
     def view(self, *shape: Any) -> Tensor:
         """The same memory in another shape."""
         return ops.view(self, _numbers(shape))

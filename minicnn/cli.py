@@ -374,6 +374,8 @@ def _model(options: argparse.Namespace) -> Any:
     if "random weights" in options.network:
         model.meta = replace(model.meta, note=f"{options.network}. {model.meta.note}")
         _say(f"minicnn: {options.network}: --weights FILE loads trained ones")
+    elif mean is None and std is None and model.meta.note.endswith("assumed"):
+        _say(f"minicnn: {model.meta.note}; --mean and --std say others")
     return model
 
 

@@ -10,20 +10,24 @@ import time
 import warnings
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 import minicnn
 from minicnn.onnx._network import Network
+from minicnn.viz import sample_photo
 
 SHAPE = (1, 3, 64, 64)
+STEP = 1e-7
 
 
-def image_for(network: Network, seed: int = 0) -> np.ndarray:
-    """Smooth noise of the shape that the network takes, (N, C, H, W)."""
+def image_for(network: Network) -> np.ndarray:
+    """A photograph with a word on it, between -1 and 1, of the shape that the network takes: (N, C, H, W)."""
     (shape,) = network.inputs.values()
-    assert shape is not None
-    sizes = [n or other for n, other in zip(shape, SHAPE, strict=False)]
-    noise = np.random.default_rng(seed).standard_normal(sizes)
-    return sum(np.roll(noise, (i, j), (-2, -1)) for i in range(3) for j in range(3)).astype(np.float32) / 3
+    n, c, h, w = (n or other for n, other in zip(shape or SHAPE, SHAPE, strict=True))
+    picture = Image.fromarray(sample_photo()).resize((w, h))
+    ImageDraw.Draw(picture).text((w // 8, h // 3), "minicnn 2026", fill="black")
+    pixels = np.asarray(picture, np.float32).transpose(2, 0, 1) / 127.5 - 1
+    return np.ascontiguousarray(np.broadcast_to(pixels[np.arange(c) % 3], (n, c, h, w)))
 
 
 def compare(path: str) -> str:
@@ -42,7 +46,7 @@ def compare(path: str) -> str:
         results = network(minicnn.tensor(image))
     results = results if isinstance(results, tuple) else (results,)
     worst = max(
-        float(np.abs(result.numpy() - wanted).max() / np.abs(wanted).max())
+        float(np.abs(result.numpy() - wanted).max() / (np.abs(wanted).max() or 1))
         for result, wanted in zip(results, expected, strict=True)
     )
     slope, difference = slopes(network, image)
@@ -68,10 +72,9 @@ def slopes(network: Network, image: np.ndarray) -> tuple[float, float]:
     x = minicnn.tensor(image.astype(np.float64)).requires_grad_()
     value(x).backward()
     slope = float((x.grad.numpy() * direction).sum())
-    h = 1e-6
     with minicnn.no_grad():
-        ends = [value(minicnn.tensor(image + sign * h * direction)).item() for sign in (1, -1)]
-    return slope, (ends[0] - ends[1]) / (2 * h)
+        ends = [value(minicnn.tensor(image + sign * STEP * direction)).item() for sign in (1, -1)]
+    return slope, (ends[0] - ends[1]) / (2 * STEP)
 
 
 if __name__ == "__main__":

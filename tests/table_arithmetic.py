@@ -125,6 +125,12 @@ FUNCTIONS = [
         ("cos", normal(2, 3), ZEROS_AND_SIGNS),
         ("tan", between(-1, 1, 2, 3), ZEROS_AND_SIGNS),
         ("atan", normal(2, 3), ZEROS_AND_SIGNS),
+        ("asin", between(-0.9, 0.9, 2, 3), exactly([0.0, 0.5, -0.5])),
+        ("acos", between(-0.9, 0.9, 2, 3), exactly([0.0, 0.5, -0.5])),
+        ("sinh", normal(2, 3), ZEROS_AND_SIGNS),
+        ("cosh", normal(2, 3), ZEROS_AND_SIGNS),
+        ("asinh", normal(2, 3), ZEROS_AND_SIGNS),
+        ("atanh", between(-0.9, 0.9, 2, 3), exactly([0.0, 0.5, -0.5])),
         ("tanh", normal(2, 3), exactly([0.0, 50.0, -50.0])),
         ("sigmoid", normal(2, 3), exactly([0.0, 200.0, -200.0])),
         ("erf", normal(2, 3), exactly([0.0, 8.0, -8.0])),
@@ -134,6 +140,11 @@ FUNCTIONS = [
         ("relu", normal(2, 3), ZEROS_AND_SIGNS),
     ]
     for kind, given in [("", numbers), (" at the edges", at_edges), (" of 0-d", between(0.2, 0.9))]
+]
+
+FUNCTIONS += [
+    Row("acosh", fn("acosh"), [between(1.1, 3, 2, 3)]),
+    Row("acosh outside", fn("acosh"), [exactly([1.0, 0.5])]),
 ]
 
 CLAMP = [

@@ -80,9 +80,16 @@ def group_norm(node: Node) -> Compute:
     return compute
 
 
-def layer_norm(node: Node) -> Compute:
-    """LayerNormalization: the last dimensions of each row by their own mean and variance."""
-    eps, axis, outputs = node.attr("epsilon", 1e-5), node.attr("axis", -1), max(len(node.outputs), 1)
+def layer_norm(node: Node) -> Any:
+    """LayerNormalization: a LayerNorm if the file has the scale, and nobody asks for the statistics."""
+    eps, axis, outputs, scale = (
+        node.attr("epsilon", 1e-5),
+        node.attr("axis", -1),
+        max(len(node.outputs), 1),
+        node.constant(1),
+    )
+    if axis < 0 and outputs == 1 and scale is not None and scale.dim() == -axis and node.fixed(2):
+        return weighted(node, nn.LayerNorm, tuple(scale.shape), eps=eps, bias=node.has(2))
 
     def compute(x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Any:
         y, mean, inverse = _normalised(x.float() if x.dtype.itemsize < 4 else x, range(axis % x.dim(), x.dim()), eps)

@@ -206,7 +206,8 @@ class _Reader:
             for name in filter(None, proto.output):
                 if name in known or name in self.constants:
                     raise node.error(f"it gives {name!r:.80}, which is there already")
-            if node.op == "Identity" and not node.fixed(0):
+            same = node.op == "Identity" or (node.op == "Cast" and node.attr("to") == node.kind())
+            if same and not node.fixed(0):
                 self.alias[node.outputs[0]] = node.inputs[0]
                 known.add(node.outputs[0])
                 continue

@@ -16,8 +16,9 @@ from minicnn.autograd.function import Op
 from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, number, operand, result_type
 
 __all__ = [
-    "abs", "atan", "ceil", "clamp", "clamp_max", "clamp_min", "cos", "exp", "expm1", "floor", "log", "log10", "log1p",
-    "log2", "reciprocal", "round", "rsqrt", "sign", "sin", "sqrt", "tan",
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "cos", "cosh",
+    "exp", "expm1", "floor", "log", "log10", "log1p", "log2", "reciprocal", "round", "rsqrt", "sign", "sin", "sinh", "sqrt",
+    "tan",
 ]  # fmt: skip
 
 
@@ -254,6 +255,55 @@ class Atan(UnaryByDivisor):
     divisor = staticmethod(lambda x: x * x + 1)
 
 
+class Asin(UnaryByDivisor):
+    """The angle whose sine is a"""
+
+    function = np.arcsin
+    divisor = staticmethod(lambda x: (1 - x * x) ** 0.5)
+
+
+class Acos(UnaryByDivisor):
+    """The angle whose cosine is a"""
+
+    function = np.arccos
+    divisor = staticmethod(lambda x: -((1 - x * x) ** 0.5))
+
+
+class Sinh(Unary):
+    """(e^a - e^-a) / 2"""
+
+    function = np.sinh
+    slope = staticmethod(lambda x: (both.exp(x) + both.exp(-x)) / 2)
+
+
+class Cosh(Unary):
+    """(e^a + e^-a) / 2"""
+
+    function = np.cosh
+    slope = staticmethod(lambda x: (both.exp(x) - both.exp(-x)) / 2)
+
+
+class Asinh(UnaryByDivisor):
+    """The number whose sinh is a"""
+
+    function = np.arcsinh
+    divisor = staticmethod(lambda x: (x * x + 1) ** 0.5)
+
+
+class Acosh(UnaryByDivisor):
+    """The number above 0 whose cosh is a"""
+
+    function = np.arccosh
+    divisor = staticmethod(lambda x: (x * x - 1) ** 0.5)
+
+
+class Atanh(UnaryByDivisor):
+    """The number whose tanh is a"""
+
+    function = np.arctanh
+    divisor = staticmethod(lambda x: 1 - x * x)
+
+
 class Abs(Op):
     """|a|; the slope at 0 is 0"""
 
@@ -428,6 +478,41 @@ def tan(input: Tensor) -> Tensor:
 def atan(input: Tensor) -> Tensor:
     """The angle between -pi / 2 and pi / 2 with this tangent, of input's shape."""
     return Atan.apply(input)
+
+
+def asin(input: Tensor) -> Tensor:
+    """The angle between -pi / 2 and pi / 2 with this sine, of input's shape; NaN beyond 1."""
+    return Asin.apply(input)
+
+
+def acos(input: Tensor) -> Tensor:
+    """The angle between 0 and pi with this cosine, of input's shape; NaN beyond 1."""
+    return Acos.apply(input)
+
+
+def sinh(input: Tensor) -> Tensor:
+    """The hyperbolic sine, of input's shape."""
+    return Sinh.apply(input)
+
+
+def cosh(input: Tensor) -> Tensor:
+    """The hyperbolic cosine, of input's shape."""
+    return Cosh.apply(input)
+
+
+def asinh(input: Tensor) -> Tensor:
+    """The number with this hyperbolic sine, of input's shape."""
+    return Asinh.apply(input)
+
+
+def acosh(input: Tensor) -> Tensor:
+    """The number from 0 on with this hyperbolic cosine, of input's shape; NaN below 1."""
+    return Acosh.apply(input)
+
+
+def atanh(input: Tensor) -> Tensor:
+    """The number with this hyperbolic tangent, of input's shape; NaN beyond 1."""
+    return Atanh.apply(input)
 
 
 def abs(input: Tensor) -> Tensor:
