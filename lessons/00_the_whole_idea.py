@@ -280,7 +280,7 @@ figure
 # The photograph is cut and shrunk to 64 x 64, and each colour is shifted and scaled as it was in training. A hook keeps what
 # comes out of three ReLUs. Each picture is a *feature map*: where in the photograph one filter answers, and how strongly.
 #
-# *In the library: `minicnn/viz/image.py`, `minicnn/viz/capture.py`, `minicnn/viz/feature_maps.py`, and lesson 3.*
+# *In the library: `minicnn/viz/image.py`, `minicnn/viz/network.py`, `minicnn/viz/feature_maps.py`, and lesson 3.*
 
 # %%
 MEAN, STD = (np.array(v, np.float32)[:, None, None] for v in [(0.485, 0.456, 0.406), (0.229, 0.224, 0.225)])

@@ -132,7 +132,7 @@ def _slice(node: Any, out: Shape, inp: Shape) -> Windows:
 
 def _along(node: Any, out: Shape, inp: Shape) -> Windows | None:
     """A reduction, sum, or joining along dimensions: place by place if those are not y and x."""
-    dims = getattr(node, "dims", getattr(node, "dim", ()))
+    dims = node.dims if hasattr(node, "dims") else node.dim
     longer = max(out, inp, key=len)
     return SAME if all(dim % len(longer) < len(longer) - 2 for dim in np.atleast_1d(dims)) else EVERYTHING
 
@@ -160,7 +160,7 @@ def _permute(node: Any, out: Shape, inp: Shape) -> Windows:
 
 
 def _batch_norm(node: Any, out: Shape, inp: Shape) -> Windows | None:
-    return EVERYTHING if node.training else SAME  # in training (an instance norm always) mean and variance see all
+    return EVERYTHING if node.options[0] else SAME  # in training (an instance norm always) mean and variance see all
 
 
 def _probe(node: Any, out: Shape, inp: Shape) -> Windows:
@@ -196,7 +196,7 @@ RULES: dict[Any, Rule] = {  # by the name of the operation's class; of a user's 
     "Convolution": _convolution,
     "ConvTranspose": _transposed,
     "MaxPool2DWithIndices": lambda node, out, inp: _window(*node.geometry),
-    "AvgPool2D": lambda node, out, inp: _window(*node.geometry[:3]),
+    "AvgPool2D": lambda node, out, inp: _window(*node.options[:3]),
     "UpsampleNearest2D": _nearest,
     "UpsampleBilinear2D": _bilinear,
     "ConstantPadNd": _constant_pad,
