@@ -12,6 +12,7 @@ import sys
 import textwrap
 
 from . import recorded
+from .api import differences, is_here
 from .catalogue import GROUPS, Scenario, everything, group_statement
 from .changes import CHANGES, KINDS
 from .differences import DIFFERENCES
@@ -117,6 +118,25 @@ def show_versions(chosen: list[Scenario]) -> None:
             print(f"  {' '.join(f'{row[version]:>6}' for version in versions)}  {name}")
 
 
+def show_names(older: str, newer: str, words: list[str]) -> None:
+    """Which public names came and went between two recorded versions, and whose parameters changed."""
+    found = [d for d in differences(recorded.names(older), recorded.names(newer)) if all(w in d.name for w in words)]
+    print(
+        f"From PyTorch {older} to {newer}: {len(found)} public names around hooks differ{' with these words' * bool(words)}."
+    )
+    for title, here in (("minicnn has:", True), ("minicnn does not have:", False)):
+        for what, chosen in (
+            ("new", [d for d in found if d.old is None]),
+            ("gone", [d for d in found if d.new is None]),
+            ("other parameters", [d for d in found if d.old is not None and d.new is not None]),
+        ):
+            texts = [d.text for d in chosen if is_here(d.name) == here]
+            if texts:
+                print(f"\n{what}, which {title}")
+            for text in texts:
+                print(textwrap.indent(text, "  "))
+
+
 def line(entry: tuple) -> str:
     return ", ".join(value if isinstance(value, str) else repr(value) for value in entry)
 
@@ -129,6 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", metavar="V", help="show a recorded PyTorch instead of the installed one")
     parser.add_argument("--versions", action="store_true", help="the table of recorded versions")
     parser.add_argument("--changes", nargs=2, metavar=("A", "B"), help="what changed between two recorded versions")
+    parser.add_argument("--names", nargs=2, metavar=("A", "B"), help="names and parameters that differ in two versions")
     parser.add_argument("--page", action="store_true", help="print HOOKS.md")
     parser.add_argument("--record", action="store_true", help="record what the installed PyTorch does")
     options = parser.parse_args(arguments)
@@ -144,7 +165,8 @@ def main(arguments: list[str] | None = None) -> int:
         for what, why in DIFFERENCES.items():
             print(f"\n{what}\n{textwrap.indent(textwrap.fill(why, 110), '    ')}")
         return 0
-    chosen = [s for s in everything() if all(word in str(s) for word in options.name)]
+    words = [] if options.names else options.name
+    chosen = [s for s in everything() if all(word in str(s) for word in words)]
     exact = [s for s in chosen if options.name and options.name[0] in (str(s), s.name)]
     if not chosen:
         parser.error(f"no rule with {' '.join(options.name)} in its name; --list shows all")
@@ -152,10 +174,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         version = options.version and recorded.resolve(options.version)
         changes = sorted(map(recorded.resolve, options.changes), key=recorded.numbers) if options.changes else None
+        between = sorted(map(recorded.resolve, options.names), key=recorded.numbers) if options.names else None
     except ValueError as error:
         parser.error(str(error))
     if options.versions:
         show_versions(chosen)
+        return 0
+    if between:
+        show_names(*between, options.name)
         return 0
     if changes:
         show_changes(exact or chosen, *changes, width)

@@ -38,6 +38,7 @@ GROUPS = (
     "handles",
     "copying",
     "converting",
+    "files",
     "names",
 )
 OTHER_TESTS = ("test_functional", "test_init", "test_lbfgs", "test_module", "test_optim_settings", "test_state_dict")

@@ -111,6 +111,14 @@ CHANGES = (
     ),
     Change(
         "2.14",
+        "behaviour",
+        "`torch.load(weights_only=True)` reads subclasses of list, and built-in exceptions, that `safe_globals` or "
+        "`add_safe_globals` names. Before, it refused them all the same.",
+        ("files.subclasses_of_list[list]", "files.subclasses_of_list[nested]", "files.exceptions"),
+        ahead=True,
+    ),
+    Change(
+        "2.14",
         "name",
         "`LBFGS(maximize=)`; its step without parameters returns what the closure does.",
         ("special_points.lbfgs_goes_up",),
@@ -240,6 +248,13 @@ CHANGES = (
         "warning",
         "Clipping the gradients of no parameters warns.",
         ("test_optim_settings.clipping",),
+    ),
+    Change(
+        "2.6",
+        "behaviour",
+        "`torch.load(f)` refuses whole modules, with their hooks: `weights_only=True` is the default. Before, it read them, since "
+        "2.4 with a warning.",
+        ("files.what_load_refuses[nothing said]",),
     ),
     Change(
         "2.6",
@@ -494,4 +509,24 @@ CHANGES = (
             "test_optim_settings.groups",
         ),
     ),
+)
+
+# What changed in what minicnn does not have, and no rule can show.
+TOLD = (
+    (
+        "2.14",
+        "`torch.load(weights_only=True)` looks at the indices of sparse tensors, and warns (UserWarning) that it does; before, "
+        "it read them in silence, as `weights_only=False` does still. minicnn refuses sparse tensors by name.",
+    ),
+    (
+        "2.14",
+        "`Function.apply` is built in: `inspect.signature` raises ValueError, `inspect.ismethod` is False. In minicnn it is a "
+        "method of the class.",
+    ),
+    (
+        "2.14",
+        "`torch.utils.checkpoint.checkpoint(use_reentrant=False)` without a function is a decorator; selective checkpointing "
+        "inside of `saved_tensors_hooks` warns (FutureWarning).",
+    ),
+    ("2.13", "Named tensors are gone: `names`, `align_to`, `rename` and their like."),
 )

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from . import recorded
+from .api import PLACES, differences, is_here
 from .catalogue import GROUPS, OTHER_TESTS, everything
-from .changes import CHANGES, Change, minor
+from .changes import CHANGES, TOLD, Change, minor
 
 
 class Kind(NamedTuple):
@@ -176,6 +178,18 @@ def page() -> str:
         "What else the recorded rules of functions, modules, optimisers and state_dicts show.",
         *_by_version([change for change in CHANGES if _is_beside(change)]),
         "",
+        "### Told, not shown",
+        "",
+        "In what minicnn does not have, so that no rule can run in both.",
+        "",
+        *(f"- {since}: {text}" for since, text in TOLD),
+        "",
+        "## Names and parameters",
+        "",
+        f"Of {', '.join(f'`{place}`' for place in PLACES)} and `Tensor`, where minicnn has the name.",
+        "`python -m tests.hooks --names 2.12 2.14` compares two versions, with the names that minicnn does not have.",
+        *_names(versions),
+        "",
         f"## How many rules log what they log in {recorded.BASE}",
         "",
         f"Of {len(GROUPS)} groups of rules about hooks and {len(OTHER_TESTS)} files of others.",
@@ -200,6 +214,23 @@ def _by_version(changes: list[Change]) -> list[str]:
             if change.since == version:
                 lines.append(f"- {change.text}{' *' if change.mirrored else ''}")
                 lines.append(f"  ({', '.join(f'`{rule}`' for rule in change.rules)})")
+    return lines
+
+
+def _names(versions: list[str]) -> list[str]:
+    lines = []
+    for older, newer in reversed(list(pairwise(versions))):
+        old, new = recorded.names(older), recorded.names(newer)
+        found = [d for d in differences(old, new) if is_here(d.name)] if old and new else []
+        if found:
+            lines += ["", f"**{_short(newer)}**", ""]
+        for title, chosen in (
+            ("New", [d for d in found if d.old is None]),
+            ("Gone", [d for d in found if d.new is None]),
+            ("Parameters", [d for d in found if d.old is not None and d.new is not None]),
+        ):
+            if chosen:
+                lines.append(f"- {title}: {', '.join(d.text for d in chosen)}")
     return lines
 
 

@@ -1,7 +1,8 @@
 """What each version of PyTorch did in each rule: recorded, so that a version answers that is not installed.
 
 `recorded.json.gz` beside this file has for each rule its distinct logs, and for each version the number of the one that it
-logged. A rule that is changed forgets what was recorded of its old form. CONTRIBUTING.md says how a version is added.
+logged; and likewise for each public name what is behind it. A rule that is changed forgets what was recorded of its old form.
+CONTRIBUTING.md says how a version is added.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+from .api import surface
 from .catalogue import Scenario, everything
 from .changes import BASE
 
@@ -26,9 +28,21 @@ FILE = Path(__file__).with_name("recorded.json.gz")
 
 
 @functools.cache
+def _file() -> dict[str, dict[str, Any]]:
+    if not FILE.exists():
+        return {"rules": {}, "names": {}}
+    return json.loads(gzip.decompress(FILE.read_bytes()), object_hook=_decoded)
+
+
 def stored() -> dict[str, dict[str, Any]]:
     """{rule: {"source": its fingerprint, "logs": distinct logs, "of": {version: index in logs}}}"""
-    return json.loads(gzip.decompress(FILE.read_bytes()), object_hook=_decoded) if FILE.exists() else {}
+    return _file()["rules"]
+
+
+def names(version: str) -> dict[str, str]:
+    """The public names of this version, and what is behind each (`api.surface`)."""
+    kept = _file()["names"]
+    return {name: what for name, forms in kept.items() for what, of in forms.items() if version in of}
 
 
 def versions() -> list[str]:
@@ -96,7 +110,7 @@ def record() -> str:
         old = stored().get(str(scenario))
         rules[str(scenario)] = _with_log(old, fingerprint(scenario.rule), version, run(scenario.function, torch))
         _forget_global_hooks(torch)
-    write(rules)
+    write({"rules": rules, "names": _with_names(version, surface(torch))})
     differ = sum(entry["of"][version] != entry["of"].get(BASE) for entry in rules.values())
     return f"PyTorch {version}: {len(rules)} rules recorded, {differ} of them not as in {BASE}"
 
@@ -114,10 +128,22 @@ def _with_log(old: dict[str, Any] | None, source: str, version: str, log: list) 
     return {"source": source, "logs": logs, "of": {**old["of"], version: index}}
 
 
-def write(rules: dict[str, Any]) -> None:
-    text = json.dumps(rules, default=_encoded, separators=(",", ":"))
+def _with_names(version: str, found: dict[str, str]) -> dict[str, dict[str, list[str]]]:
+    """{name: {what is behind it: [versions]}}"""
+    kept: dict[str, dict[str, list[str]]] = {}
+    for name, forms in _file()["names"].items():
+        left = {what: [v for v in of if v != version] for what, of in forms.items()}
+        kept[name] = {what: of for what, of in left.items() if of}
+    for name, what in found.items():
+        of = kept.setdefault(name, {}).setdefault(what, [])
+        of[:] = sorted([*of, version], key=numbers)
+    return {name: kept[name] for name in sorted(kept) if kept[name]}
+
+
+def write(contents: dict[str, Any]) -> None:
+    text = json.dumps(contents, default=_encoded, separators=(",", ":"))
     FILE.write_bytes(gzip.compress(text.encode(), mtime=0))
-    stored.cache_clear()
+    _file.cache_clear()
 
 
 def _forget_global_hooks(torch: Any) -> None:

@@ -18,7 +18,7 @@ import minicnn
 from minicnn._mirror import since
 from minicnn.utils.hooks import mirror
 
-from . import history, recorded
+from . import api, history, recorded
 from .__main__ import main
 from .catalogue import everything
 from .changes import CHANGES, KINDS, covers, minor
@@ -102,6 +102,44 @@ def test_the_command_records_without_minicnn(tmp_path):
 
 def differing(version):
     return sum(log(s, version) != log(s, recorded.BASE) for s in everything())
+
+
+@pytest.mark.skipif(JUDGE not in VERSIONS, reason="the judge is not recorded")
+def test_the_recorded_names_are_those_of_the_judge():
+    names, found = recorded.names(JUDGE), api.surface(torch)
+    assert {name: (names.get(name), found.get(name)) for name in names.keys() ^ found.keys()} == {}
+    assert {name: (names[name], what) for name, what in found.items() if names[name] != what} == {}
+
+
+def test_names_of_another_version_are_kept_apart():
+    kept = recorded._with_names("2.6.0", {"nn.f": "(x)"})
+    assert kept["nn.f"] == {"(x)": ["2.6.0"]}
+    judge = recorded._with_names(JUDGE, {"nn.f": "(x)"})
+    assert not any(JUDGE in of for name, forms in judge.items() for of in forms.values() if name != "nn.f")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (None, "(x)", "`nn.f`"),
+        ("(x)", None, "`nn.f`"),
+        ("(x, y=1)", "(x, y=2, *, z)", "`nn.f`: + y=2; + z; - y=1"),
+        ("(x, y)", "(y, x)", "`nn.f`: (x, y), now (y, x)"),
+        ("(x)", "built in", "`nn.f`: (x), now built in"),
+    ],
+)
+def test_differences_of_names_in_words(old, new, text):
+    (found,) = api.differences(*({} if what is None else {"nn.f": what} for what in (old, new)))
+    assert found.text == text
+
+
+def test_names_between_two_versions(capsys):
+    assert main(["--names", "2.13", "2.14"]) == 0
+    shown = capsys.readouterr().out
+    assert "new, which minicnn has:\n  `autograd.function.FunctionCtx.set_output_grad_dtype`" in shown
+    assert "`optim.LBFGS.__init__`: + maximize=False" in shown
+    assert main(["LBFGS", "--names", "2.13", "2.14"]) == 0
+    assert "1 public names around hooks differ with these words" in capsys.readouterr().out
 
 
 def test_the_file_is_small():
