@@ -106,6 +106,12 @@ function chooseFilter(o) {
   paintEditor();
 }
 
+function editFilter(o) {
+  chooseFilter(o);
+  byId("edit").scrollIntoView();
+  byId("filter").focus({ preventScroll: true });
+}
+
 function brush(event, c) {
   const k = firstLayer().kernel, box = event.target.getBoundingClientRect();
   const x = Math.floor(((event.clientX - box.left) / box.width) * k), y = Math.floor(((event.clientY - box.top) / box.height) * k);

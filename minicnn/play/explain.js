@@ -60,7 +60,7 @@ function explainConvolution(layer) {
       ...(few ? subtotals.map((value, c) => [`subtotal of ${called(c)}`, value]) : [[`${C} subtotals, added up`, e.sum]]),
       [`bias of filter ${state.map}`, e.bias], ["this pixel", e.value, "total"], ...fate(e.value),
     ]),
-    paragraph(...onward()),
+    paragraph(...onward(), state.layer === 0 ? make("button", { type: "button", class: "go", onclick: () => editFilter(state.map) }, `Change filter ${state.map}`) : ""),
   ];
 }
 
