@@ -137,3 +137,12 @@ def copy(array: np.ndarray, format: memory_format | None = None, kind: Any = Non
     new = empty_like(array, format, kind)
     np.copyto(new, array, casting="unsafe")
     return new
+
+
+def laid_as(array: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The values, of an array's shape, in its order."""
+    if array.flags.c_contiguous:
+        return values
+    new = empty_like(array, kind=values.dtype)
+    np.copyto(new, values)
+    return new

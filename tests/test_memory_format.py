@@ -248,6 +248,11 @@ IN_THEIR_ORDER = {
     "exp": lambda lib, x: x.exp(),
     "add": lambda lib, x: x + 1,
     "gt": lambda lib, x: x > 1,
+    "flip": lambda lib, x: x.flip(1),
+    "rot90": lambda lib, x: x.rot90(1, (1, 2)),
+    "sort": lambda lib, x: x.sort(1).values,
+    "argsort": lambda lib, x: x.argsort(1),
+    "dropout": lambda lib, x: lib.nn.functional.dropout(x, 0.5) * 0,
 }
 LAYOUTS = {
     "rows": lambda lib: lib.arange(24.0).reshape(2, 3, 4),

@@ -138,14 +138,14 @@ class Rot90(Op):
     @staticmethod
     def forward(ctx, a, k, dims):
         ctx.k, ctx.dims = k, dims
-        return np.rot90(a.array, k, dims).copy()
+        return np.rot90(_memory.copy(a.array), k, dims).copy("K")
 
     @staticmethod
     def backward(ctx, grad):
         return Rot90.of(grad, -ctx.k, ctx.dims)
 
 
-class _Symmetric(RowOp):
+class _Symmetric(Op):
     """A linear map that is its own transpose: what it does to the tensor, it does to the gradient."""
 
     map: Any
@@ -163,16 +163,16 @@ class _Symmetric(RowOp):
 class Flip(_Symmetric):
     """The other way round along dimensions."""
 
-    map = staticmethod(lambda array, dims: np.flip(array, dims).copy())
+    map = staticmethod(lambda array, dims: _memory.laid_as(array, np.flip(array, dims).copy()))
 
 
-class Tril(_Symmetric):
+class Tril(_Symmetric, RowOp):
     """Zeros above a diagonal."""
 
     map = staticmethod(np.tril)
 
 
-class Triu(_Symmetric):
+class Triu(_Symmetric, RowOp):
     """Zeros below a diagonal."""
 
     map = staticmethod(np.triu)

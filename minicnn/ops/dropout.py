@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn import _memory
 from minicnn import random as _random
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
@@ -49,5 +50,6 @@ def _drop(input: Tensor, p: float, training: bool, inplace: bool, noise_shape: t
     if not training or p == 0 or input.numel() == 0:
         return input
     kept = _random.generator().random(noise_shape, np.float32) >= p
-    noise = Tensor.wrap(np.where(kept, 1 / (1 - p) if p < 1 else 0, 0).astype(input.array.dtype))
+    factors = np.where(kept, 1 / (1 - p) if p < 1 else 0, 0).astype(input.array.dtype)
+    noise = Tensor.wrap(_memory.laid_as(input.array, factors) if factors.shape == input.array.shape else factors)
     return input.mul_(noise) if inplace else input * noise

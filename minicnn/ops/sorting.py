@@ -6,6 +6,7 @@ import operator
 
 import numpy as np
 
+from minicnn import _memory
 from minicnn._tensor import Dims, Tensor
 from minicnn.autograd.function import OldOp as Op
 from minicnn.autograd.function import OldRowOp as RowOp
@@ -47,7 +48,10 @@ class Sort(Op):
         index = _order(a.array, dim, descending)
         if count is not None:
             index = np.take(index, range(count), axis=dim)
-        values, index = np.take_along_axis(a.array, index, dim), Tensor.wrap(index)
+        values = np.take_along_axis(a.array, index, dim)
+        if count is None:  # in the order of a
+            values, index = _memory.laid_as(a.array, values), _memory.laid_as(a.array, index)
+        index = Tensor.wrap(index)
         ctx.save_for_backward(index)
         return values, index
 
