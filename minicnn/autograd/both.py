@@ -95,6 +95,11 @@ def t(x: Both) -> Both:
     return x.t() if isinstance(x, Tensor) else x.T
 
 
+def flip(x: Both, dim: int) -> Both:
+    """The other way round along a dimension."""
+    return x.flip(dim) if isinstance(x, Tensor) else np.flip(x, dim)
+
+
 def cat(pieces: Sequence[Both], dim: int) -> Both:
     """Joined along an existing dimension."""
     return _tensor.ops.cat(pieces, dim) if isinstance(pieces[0], Tensor) else np.concatenate(pieces, axis=dim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
-from minicnn.autograd.function import OldOp as Op
-from minicnn.autograd.function import OldRowOp as RowOp
+from minicnn.autograd import both
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops._common import (
     broadcast_shapes,
     fitting,
@@ -45,24 +46,26 @@ class _Choice(Op):
 
     @classmethod
     def backward(cls, ctx, grad):
-        a, b = (t.array for t in ctx.saved_tensors)
-        g = grad.array
-        half = g / 2
+        a, b = ctx.saved
+        equal, half = a == b, grad / 2
         # Where one is NaN neither loses, and both have the whole gradient, as in PyTorch.
-        to_a, to_b = (np.where(a == b, half, np.where(lost, 0, g)) for lost in (cls.wins(b, a), cls.wins(a, b)))
-        return to_a.astype(g.dtype, copy=False), to_b.astype(g.dtype, copy=False)
+        lost = (
+            cls.wins(b, a) if ctx.needs_input_grad[0] else None,
+            cls.wins(a, b) if ctx.needs_input_grad[1] else None,
+        )
+        return tuple([None if l is None else both.where(equal, half, both.where(l, 0.0, grad)) for l in lost])
 
 
 class Maximum(_Choice):
     """The larger of both."""
 
-    choose, wins = np.maximum, np.greater
+    choose, wins = np.maximum, operator.gt
 
 
 class Minimum(_Choice):
     """The smaller of both."""
 
-    choose, wins = np.minimum, np.less
+    choose, wins = np.minimum, operator.lt
 
 
 class _ChoiceOfNumbers(_Choice):
@@ -73,22 +76,20 @@ class _ChoiceOfNumbers(_Choice):
         """As of the others; before 2.14 the whole gradient to the one that was chosen, of equals to a."""
         if since(2, 14):
             return super().backward(ctx, grad)
-        a, b = (t.array for t in ctx.saved_tensors)
-        g, zero = grad.array, grad.array.dtype.type(0)
-        chosen = (a == b) | cls.wins(a, b) | (b != b)
-        return np.where(chosen, g, zero), np.where(chosen, zero, g)
+        a, b = ctx.saved
+        return _parted(ctx, grad, (a == b) | cls.wins(a, b) | (b != b))
 
 
 class Fmax(_ChoiceOfNumbers):
     """The larger of both, NaN only where both are."""
 
-    choose, wins = np.fmax, np.greater
+    choose, wins = np.fmax, operator.gt
 
 
 class Fmin(_ChoiceOfNumbers):
     """The smaller of both, NaN only where both are."""
 
-    choose, wins = np.fmin, np.less
+    choose, wins = np.fmin, operator.lt
 
 
 class Where(Op):
@@ -107,9 +108,16 @@ class Where(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        (condition,) = ctx.saved_tensors
-        g, zero = grad.array, grad.array.dtype.type(0)
-        return np.where(condition.array, g, zero), np.where(condition.array, zero, g)
+        (condition,) = ctx.saved
+        return _parted(ctx, grad, condition)
+
+
+def _parted(ctx: Any, grad: both.Both, mask: both.Both) -> tuple:
+    """The gradient where the mask is true, and that elsewhere, as far as they are wanted."""
+    return (
+        both.where(mask, grad, 0.0) if ctx.needs_input_grad[0] else None,
+        both.where(mask, 0.0, grad) if ctx.needs_input_grad[1] else None,
+    )
 
 
 class MaskedFill(RowOp):
@@ -122,9 +130,9 @@ class MaskedFill(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        (mask,) = ctx.saved_tensors
-        g, zero = grad.array, grad.array.dtype.type(0)
-        return np.where(mask.array, zero, g), np.where(mask.array, g, zero) if ctx.needs_input_grad[1] else None
+        (mask,) = ctx.saved
+        to_a = MaskedFill.of(grad, 0, mask) if ctx.needs_input_grad[0] else None
+        return to_a, both.where(mask, grad, 0.0) if ctx.needs_input_grad[1] else None
 
 
 class MaskedFillTensor(MaskedFill, node_name="MaskedFillBackward1"):

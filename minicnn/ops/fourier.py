@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd import both
+from minicnn.autograd.function import Op
 from minicnn.ops.copying import stack
 
 __all__ = ["complex", "view_as_complex", "view_as_real"]
 
 
-def _half_weights(width: int, columns: int, dtype: np.dtype) -> np.ndarray:
+_BACK = {"ortho": "ortho", "backward": "forward", "forward": "backward"}  # the norm of the transform back
+
+
+def _half_weights(spectrum: np.ndarray, width: int) -> np.ndarray:
     """How often a column of the half spectrum stands for a column of the whole one: twice, but once at its ends."""
-    weights = np.full(columns, 2, dtype)
+    weights = np.full(spectrum.shape[-1], 2, spectrum.real.dtype)
     weights[0] = 1
     if width % 2 == 0:
         weights[-1] = 1
@@ -28,17 +32,14 @@ class FftC2R(Op):
 
     @staticmethod
     def forward(ctx, spectrum, height, width, norm):
-        ctx.size, ctx.norm = (height, width), norm
-        ctx.kind = spectrum.array.dtype
-        out = np.fft.irfft2(spectrum.array, s=ctx.size, norm=norm)
-        return out.astype(np.float32 if ctx.kind == np.complex64 else np.float64, copy=False)
+        ctx.width, ctx.norm = width, norm
+        out = np.fft.irfft2(spectrum.array, s=(height, width), norm=norm)
+        return out.astype(np.float32 if spectrum.array.dtype == np.complex64 else np.float64, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        back = {"ortho": "ortho", "backward": "forward", "forward": "backward"}[ctx.norm]
-        spectrum = np.fft.rfft2(grad.array, norm=back)
-        weights = _half_weights(ctx.size[1], spectrum.shape[-1], grad.array.dtype)
-        return (spectrum * weights).astype(ctx.kind, copy=False)
+        spectrum = FftR2C.of(grad, _BACK[ctx.norm])
+        return spectrum * both.constant(_half_weights, spectrum, ctx.width)
 
 
 class FftR2C(Op):
@@ -46,15 +47,13 @@ class FftR2C(Op):
 
     @staticmethod
     def forward(ctx, image, norm):
-        ctx.size, ctx.norm, ctx.kind = image.array.shape[-2:], norm, image.array.dtype
+        ctx.size, ctx.norm = image.array.shape[-2:], norm
         out = np.fft.rfft2(image.array, norm=norm)
-        return out.astype(np.complex64 if ctx.kind == np.float32 else np.complex128, copy=False)
+        return out.astype(np.complex64 if image.array.dtype == np.float32 else np.complex128, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
-        back = {"ortho": "ortho", "backward": "forward", "forward": "backward"}[ctx.norm]
-        weights = _half_weights(ctx.size[1], grad.array.shape[-1], ctx.kind)
-        return np.fft.irfft2(grad.array / weights, s=ctx.size, norm=back).astype(ctx.kind, copy=False)
+        return FftC2R.of(grad / both.constant(_half_weights, grad, ctx.size[1]), *ctx.size, _BACK[ctx.norm])
 
 
 class ViewAsComplex(Op):
@@ -66,7 +65,7 @@ class ViewAsComplex(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        return np.stack([grad.array.real, grad.array.imag], axis=-1)
+        return ViewAsReal.of(grad)
 
 
 class ViewAsReal(Op):
@@ -78,7 +77,7 @@ class ViewAsReal(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        return grad.array[..., 0] + 1j * grad.array[..., 1]
+        return ViewAsComplex.of(grad)
 
 
 def rfft2(input: Tensor, norm: str | None = None) -> Tensor:

@@ -125,6 +125,16 @@ class GatherBackward(Op, node_name="ScatterAddBackward0"):
         return Gather.of(grad, dim, index)
 
 
+class PickBackward(GatherBackward, node_name="ScatterBackward0"):
+    """The same where no element was read twice."""
+
+    @staticmethod
+    def value(grad, index, shape, dim):
+        out = np.zeros(shape, grad.dtype)
+        np.atleast_1d(out)[_places(index, dim)] = grad
+        return out
+
+
 def _places(index: np.ndarray, dim: int) -> tuple:
     """What `gather` reads and `scatter` writes, as NumPy's index; 0-d counts as a vector of one element."""
     index = np.atleast_1d(index)

@@ -10,7 +10,8 @@ import numpy as np
 from minicnn import kernels
 from minicnn._tensor import Tensor
 from minicnn._types import short_name
-from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd import both
+from minicnn.autograd.function import Op
 from minicnn.ops import arithmetic, shape
 from minicnn.ops._common import broadcast_shapes, check_expand, implemented, need_tensor
 
@@ -26,15 +27,16 @@ class Mm(Op):
 
     saved_names = ("self", "mat2")
     slots = 2
+    value = staticmethod(_product)
 
     @staticmethod
     def forward(ctx, a, b):
         _keep_factors(ctx, a, b, *ctx.needs_input_grad)
         return _product(a.array, b.array)
 
-    @staticmethod
-    def backward(ctx, grad):
-        return _to_factors(ctx, grad.array, *ctx.needs_input_grad)
+    @classmethod
+    def backward(cls, ctx, grad):
+        return _to_factors(cls, ctx, grad, *ctx.needs_input_grad)
 
 
 class Bmm(Mm):
@@ -53,9 +55,9 @@ class Mv(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        a, v = ctx.saved_tensors or (None, None)
-        to_a = np.outer(grad.array, v.array) if ctx.needs_input_grad[0] else None
-        return to_a, _product(grad.array[None], a.array)[0] if ctx.needs_input_grad[1] else None
+        a, v = ctx.saved
+        to_a = grad.reshape(-1, 1) * v if ctx.needs_input_grad[0] else None
+        return to_a, Mv.of(both.t(a), grad) if ctx.needs_input_grad[1] else None
 
 
 class Dot(Op):
@@ -70,9 +72,9 @@ class Dot(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = ctx.saved_tensors or (None, None)
-        to_a = grad.array * b.array if ctx.needs_input_grad[0] else None
-        return to_a, grad.array * a.array if ctx.needs_input_grad[1] else None
+        a, b = ctx.saved
+        to_a = grad * b if ctx.needs_input_grad[0] else None
+        return to_a, grad * a if ctx.needs_input_grad[1] else None
 
 
 class Addmm(Op):
@@ -87,7 +89,7 @@ class Addmm(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        return grad, *_to_factors(ctx, grad.array, *ctx.needs_input_grad[1:])
+        return grad, *_to_factors(Mm, ctx, grad, *ctx.needs_input_grad[1:])
 
 
 def _keep_factors(ctx: Any, a: Tensor, b: Tensor, needs_a: bool, needs_b: bool) -> None:
@@ -98,16 +100,21 @@ def _keep_factors(ctx: Any, a: Tensor, b: Tensor, needs_a: bool, needs_b: bool) 
 
 
 def _to_factors(
-    ctx: Any, grad: np.ndarray, needs_a: bool, needs_b: bool
-) -> tuple[np.ndarray | None, np.ndarray | None]:
+    op: type[Op], ctx: Any, grad: both.Both, needs_a: bool, needs_b: bool
+) -> tuple[both.Both | None, both.Both | None]:
     """The gradients of a @ b. That to b lies in memory as b does: that of a transposed weight is the weight's, transposed."""
     if not (needs_a or needs_b):
         return None, None
-    a, b = ctx.saved_tensors
-    to_a = _product(grad, b.array.swapaxes(-1, -2)) if needs_a else None
+    a, b = ctx.saved
+    to_a = op.of(grad, _turned(b)) if needs_a else None
     if not needs_b:
         return to_a, None
-    return to_a, _product(grad.T, a.array).T if ctx.turned else _product(a.array.swapaxes(-1, -2), grad)
+    return to_a, both.t(op.of(both.t(grad), a)) if ctx.turned else op.of(_turned(a), grad)
+
+
+def _turned(x: both.Both) -> both.Both:
+    """A matrix, or each of a batch, turned over."""
+    return both.t(x) if x.ndim == 2 else both.transpose(x, 1, 2)
 
 
 def _same_dtype(a: Tensor, b: Tensor) -> None:

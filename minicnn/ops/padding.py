@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.autograd.function import OldOp as Op
+from minicnn.autograd import both
+from minicnn.autograd.function import Op
 from minicnn.ops._common import fitting, need_tensor, number
 
 
@@ -17,7 +19,7 @@ class ConstantPadNd(Op):
 
     @staticmethod
     def forward(ctx, a, widths, value):
-        ctx.shape = a.array.shape
+        ctx.back = tuple((-lo, -hi) for lo, hi in widths)
         lengths = [lo + n + hi for (lo, hi), n in zip(widths, a.array.shape, strict=True)]
         cropped = [n + min(lo, 0) + min(hi, 0) for (lo, hi), n in zip(widths, a.array.shape, strict=True)]
         if min(lengths + cropped) < 0:
@@ -34,15 +36,40 @@ class ConstantPadNd(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        out = np.zeros(ctx.shape, grad.array.dtype)
-        out[ctx.here] = grad.array[ctx.there]
+        return ConstantPadNd.of(grad, ctx.back, 0)
+
+
+class _BorderPadBackward(Op):
+    """The gradients of a padded tensor, added up at the places that its elements came from."""
+
+    slots, saves = 2, (1,)
+    pad: type[_BorderPad]
+
+    @classmethod
+    def value(cls, grad, _, shape, widths):
+        out = grad
+        for axis, (n, width) in enumerate(zip(shape, widths, strict=True)):
+            if width != (0, 0):
+                folded = np.zeros((n, *np.delete(out.shape, axis)), out.dtype)
+                np.add.at(folded, cls.pad.sources(n, width), np.moveaxis(out, axis, 0))
+                out = np.moveaxis(folded, 0, axis)
         return out
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        (x,), (_, widths) = ctx.saved, ctx.options
+        return cls.pad.of(grad, widths), None if x is None else both.zeros_like(x)
 
 
 class _BorderPad(Op):
     """A frame made of the tensor's own values; they get the gradients of their copies. Negative widths cut off."""
 
     mode: str
+    transpose: type[Op]
+
+    def __init_subclass__(cls, second_name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.transpose = type(f"{cls.__name__}Backward", (_BorderPadBackward,), {"pad": cls}, node_name=second_name)
 
     @classmethod
     def sources(cls, n: int, width: tuple[int, int]) -> np.ndarray:
@@ -58,6 +85,7 @@ class _BorderPad(Op):
     @classmethod
     def forward(cls, ctx, a, widths):
         ctx.shape, ctx.widths = a.array.shape, widths
+        ctx.save_for_backward(None if cls.mode == "circular" else a)  # as in PyTorch: a write to it is noticed
         out = a.array
         for axis, (n, width) in enumerate(zip(ctx.shape, widths, strict=True)):
             if width != (0, 0):
@@ -66,13 +94,7 @@ class _BorderPad(Op):
 
     @classmethod
     def backward(cls, ctx, grad):
-        out = grad.array
-        for axis, (n, width) in enumerate(zip(ctx.shape, ctx.widths, strict=True)):
-            if width != (0, 0):
-                folded = np.zeros((n, *np.delete(out.shape, axis)), out.dtype)
-                np.add.at(folded, cls.sources(n, width), np.moveaxis(out, axis, 0))
-                out = np.moveaxis(folded, 0, axis)
-        return out
+        return cls.transpose.of(grad, *ctx.saved, ctx.shape, ctx.widths)
 
 
 class ReflectionPad1D(_BorderPad):
@@ -95,8 +117,8 @@ class ReplicationPad2D(ReplicationPad1D):
     """The same on all four sides."""
 
 
-class CircularPad(_BorderPad):
-    """What stands at the other end."""
+class CircularPad(_BorderPad, second_name="SliceBackwardBackward0"):
+    """What stands at the other end. PyTorch puts it together of slices."""
 
     mode = "circular"
 

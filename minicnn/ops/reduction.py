@@ -6,6 +6,8 @@ A result over `dim` has input's shape without these dimensions, or with length 1
 from __future__ import annotations
 
 import builtins
+import functools
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +16,10 @@ from minicnn import kernels
 from minicnn._tensor import Dims, Tensor
 from minicnn._types import short_name
 from minicnn.autograd import both
-from minicnn.autograd.function import OldOp as Op
-from minicnn.autograd.function import OldRowOp as RowOp
-from minicnn.autograd.function import RowOp as ConvertedRowOp
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops import comparison, elementwise
 from minicnn.ops._common import count, floating, implemented, mean_of, number, product_of, wrap_dim, wrap_dims
+from minicnn.ops.indexing import PickBackward
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "median", "min", "nansum", "norm",
@@ -44,12 +45,12 @@ def values_indices(name: str, result: tuple[Tensor, Tensor]) -> ValuesIndices:
     return _RETURN_TYPES[name](*result)
 
 
-def _spread(reduced: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:
-    """Put the reduced dimensions back, with length 1, so that the array broadcasts against the input."""
-    return reduced if keepdim or not dims else np.expand_dims(reduced, dims)
+def _spread(reduced: both.Both, ctx: Any) -> both.Both:
+    """Put the reduced dimensions back, with length 1, so that it broadcasts against the input."""
+    return reduced if ctx.keepdim else both.unsqueeze(reduced, ctx.dims)
 
 
-class Sum(ConvertedRowOp, node_name="SumBackward1"):
+class Sum(RowOp, node_name="SumBackward1"):
     """Sum over dims: every summand gets the gradient of its sum."""
 
     @staticmethod
@@ -59,7 +60,7 @@ class Sum(ConvertedRowOp, node_name="SumBackward1"):
 
     @staticmethod
     def backward(ctx, grad):
-        return both.expand(grad if ctx.keepdim else both.unsqueeze(grad, ctx.dims), ctx.shape)
+        return both.expand(_spread(grad, ctx), ctx.shape)
 
 
 class SumAll(Sum, node_name="SumBackward0"):
@@ -77,8 +78,12 @@ class Mean(RowOp, node_name="MeanBackward1"):
 
     @staticmethod
     def backward(ctx, grad):
-        share = (grad.array / np.float64(ctx.count or 1)).astype(grad.array.dtype)
-        return np.broadcast_to(_spread(share, ctx.dims, ctx.keepdim), ctx.shape)
+        return both.expand(_spread(_share(grad, ctx.count), ctx), ctx.shape)
+
+
+def _share(grad: both.Both, count: int) -> both.Both:
+    """The gradient of a mean, for each of its numbers."""
+    return both.cast(grad / np.float64(count or 1), grad)
 
 
 class MeanAll(Mean, node_name="MeanBackward0"):
@@ -97,13 +102,31 @@ class Prod(RowOp, node_name="ProdBackward1"):
 
     @staticmethod
     def backward(ctx, grad):
-        x = ctx.saved_tensors[0].array
-        zeros = (x == 0).sum(axis=ctx.dims, keepdims=True)
-        others = product_of(np.where(x == 0, 1, x), ctx.dims, True)  # the product without its zeros
-        without_me = np.where(
-            x == 0, np.where(zeros == 1, others, 0), np.where(zeros == 0, others / np.where(x == 0, 1, x), 0)
-        )
-        return (_spread(grad.array, ctx.dims, ctx.keepdim) * without_me).astype(x.dtype, copy=False)
+        x, out = ctx.saved
+        if both.constant(np.all, x):
+            return _spread(grad, ctx) * (_spread(out, ctx) / x)
+        (dim,), line = (ctx.dims, x) if len(ctx.dims) == 1 else ((0,), x.reshape(-1))
+        return _spread(grad, ctx) * _product_of_others(line, dim).reshape(x.shape)
+
+
+def _product_of_others(x: both.Both, dim: int) -> both.Both:
+    """For each factor along the dimension the product of those before it and of those behind it."""
+    return _running_product(x, dim) * both.flip(_running_product(both.flip(x, dim), dim), dim)
+
+
+def _running_product(x: both.Both, dim: int) -> both.Both:
+    """For each factor the product of those before it: of the last one, the last two, four, eight ..."""
+    length, reach = x.shape[dim], 1
+    ones = both.constant(np.ones_like, x)
+    out = both.cat([_part(ones, dim, 0, 1), _part(x, dim, 0, length - 1)], dim)
+    while reach < length:
+        earlier = both.cat([_part(ones, dim, 0, reach), _part(out, dim, 0, length - reach)], dim)
+        out, reach = out * earlier, 2 * reach
+    return out
+
+
+def _part(x: both.Both, dim: int, first: int, end: int) -> both.Both:
+    return x[(slice(None),) * dim + (slice(first, end),)]
 
 
 class ProdAll(Prod, node_name="ProdBackward0"):
@@ -131,13 +154,10 @@ class _Pick(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        (index,) = ctx.saved_tensors
-        if not ctx.shape:
-            return grad
-        out = np.zeros(ctx.shape, grad.array.dtype)
-        places, values = (t.array if ctx.keepdim else np.expand_dims(t.array, ctx.dim) for t in (index, grad))
-        np.put_along_axis(out, places, values, ctx.dim)
-        return out
+        (index,) = ctx.saved
+        if ctx.shape and not ctx.keepdim:
+            index, grad = (both.unsqueeze(x, (ctx.dim,)) for x in (index, grad))
+        return PickBackward.of(grad, index, ctx.shape, ctx.dim)
 
 
 class Max(_Pick):
@@ -177,8 +197,8 @@ class Nansum(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        return _spread(grad.array, ctx.dims, ctx.keepdim) * ~np.isnan(a.array)
+        (a,) = ctx.saved
+        return _spread(grad, ctx) * both.constant(lambda x: ~np.isnan(x), a)
 
 
 class _Extreme(RowOp):
@@ -195,11 +215,15 @@ class _Extreme(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        a, out = (t.array for t in ctx.saved_tensors)
-        best = _spread(out, ctx.dims, ctx.keepdim)
-        chosen = (a == best) | (np.isnan(a) & np.isnan(best))
-        share = _spread(grad.array, ctx.dims, ctx.keepdim) / chosen.sum(axis=ctx.dims, keepdims=True)
-        return (chosen * share).astype(a.dtype, copy=False)
+        a, out = ctx.saved
+        chosen, number = both.constant(_equal, a, _spread(out, ctx), ctx.dims)
+        return _spread(grad, ctx) / number * chosen
+
+
+def _equal(x: np.ndarray, best: np.ndarray, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(which elements are the best one, how many of them there are)."""
+    chosen = (x == best) | (np.isnan(x) & np.isnan(best))
+    return chosen, chosen.sum(axis=dims, keepdims=True, dtype=x.dtype)
 
 
 class Amax(_Extreme):
@@ -243,11 +267,15 @@ class Var(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        (a,) = ctx.saved_tensors
-        x = a.array
-        degrees = count(x, ctx.dims) - ctx.correction
-        slope = (x - mean_of(x, ctx.dims, True)) * (np.float64(2) / degrees)
-        return (_spread(grad.array, ctx.dims, ctx.keepdim) * slope).astype(x.dtype)
+        return _to_variance(ctx, grad)
+
+
+def _to_variance(ctx: Any, grad: both.Both) -> both.Both:
+    """The gradient of a variance: 2 / (n - correction) (a - mean)."""
+    x = ctx.saved[0]
+    scale = np.float64(2) / (count(x, ctx.dims) - ctx.correction)
+    mean = x.mean(ctx.dims, True) if isinstance(x, Tensor) else mean_of(x, ctx.dims, True)
+    return _spread(grad, ctx) * scale.item() * (x - mean)
 
 
 class Std(RowOp):
@@ -262,10 +290,8 @@ class Std(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        a, out = (t.array for t in ctx.saved_tensors)
-        degrees = count(a, ctx.dims) - ctx.correction
-        scale = np.where(out == 0, 0, grad.array / (out * np.float64(degrees)))
-        return (_spread(scale, ctx.dims, ctx.keepdim) * (a - mean_of(a, ctx.dims, True))).astype(a.dtype)
+        _, out = ctx.saved
+        return _to_variance(ctx, both.where(out == 0, 0.0, grad / (2 * out)))
 
 
 def _variance(array: np.ndarray, dims: tuple[int, ...], correction: float, keepdim: bool) -> np.ndarray:
@@ -282,12 +308,16 @@ class VarMean(RowOp):
     @classmethod
     def forward(cls, ctx, a, dims, correction, keepdim):
         first = cls.first.forward(ctx, a, dims, correction, keepdim)
+        ctx.set_materialize_grads(False)
         return first, mean_of(a.array, dims, keepdim, a.array.dtype)
 
     @classmethod
-    def backward(cls, ctx, grad, to_mean):
-        share = _spread(to_mean.array, ctx.dims, ctx.keepdim) / np.float64(count(ctx.saved_tensors[0].array, ctx.dims))
-        return cls.first.backward(ctx, grad) + share
+    def backward(cls, ctx, grad, of_mean):
+        parts = [] if grad is None else [cls.first.backward(ctx, grad)]
+        if of_mean is not None:
+            x = ctx.saved[0]
+            parts.append(both.expand(_spread(_share(of_mean, count(x, ctx.dims)), ctx), x.shape))
+        return functools.reduce(operator.add, parts)
 
 
 class StdMean(VarMean):
@@ -319,21 +349,19 @@ class LinalgVectorNorm(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        a, out = (t.array for t in ctx.saved_tensors)
-        g, norm = _spread(grad.array, ctx.dims, ctx.keepdim), _spread(out, ctx.dims, ctx.keepdim)
-        size, p = np.abs(a), ctx.p
+        a, out = ctx.saved
+        g, norm, p = _spread(grad, ctx), _spread(out, ctx), ctx.p
         if p == 0:
             return None
+        if p == 2:
+            return g * both.where(norm == 0, 0.0, a / norm)
+        sign = both.constant(np.sign, a)
         if p == 1:
-            slope = np.sign(a)
-        elif p == 2:
-            slope = np.where(norm == 0, 0, a / norm)
-        elif abs(p) == np.inf:
-            chosen = size == norm
-            slope = np.sign(a) * chosen / chosen.sum(axis=ctx.dims, keepdims=True)
-        else:
-            slope = np.where((norm == 0) | (a == 0), 0, np.sign(a) * (size / norm) ** (p - 1))
-        return (g * slope).astype(a.dtype, copy=False)
+            return g * sign
+        if abs(p) == np.inf:
+            chosen, number = both.constant(_equal, abs(a), norm, ctx.dims)
+            return g / number * chosen * sign
+        return g * both.where((norm == 0) | (a == 0), 0.0, sign * (abs(a) / norm) ** (p - 1))
 
 
 class Logsumexp(RowOp):
@@ -351,8 +379,8 @@ class Logsumexp(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        a, out = (t.array for t in ctx.saved_tensors)
-        return _spread(grad.array, ctx.dims, ctx.keepdim) * np.exp(a - _spread(out, ctx.dims, ctx.keepdim))
+        a, out = ctx.saved
+        return _spread(grad, ctx) * both.exp(a - _spread(out, ctx))
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ import numpy as np
 
 from minicnn import _memory
 from minicnn._tensor import Dims, Tensor
-from minicnn.autograd.function import OldOp as Op
-from minicnn.autograd.function import OldRowOp as RowOp
+from minicnn.autograd import both
+from minicnn.autograd.function import Op, RowOp
 from minicnn.ops._common import implemented, number, wide, wrap_dim, wrap_dims
+from minicnn.ops.indexing import PickBackward
 from minicnn.ops.reduction import ValuesIndices, values_indices
 
 __all__ = ["argsort", "bincount", "count_nonzero", "cumsum", "histc", "sort", "topk", "unique"]
@@ -26,9 +27,9 @@ class Cumsum(RowOp):
 
     @staticmethod
     def backward(ctx, grad):
-        if not grad.array.ndim:
+        if not grad.ndim:
             return grad
-        return np.flip(_running(np.flip(grad.array, ctx.dim), ctx.dim), ctx.dim)
+        return both.flip(Cumsum.of(both.flip(grad, ctx.dim), ctx.dim), ctx.dim)
 
 
 def _running(array: np.ndarray, dim: int) -> np.ndarray:
@@ -57,10 +58,7 @@ class Sort(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        (index,) = ctx.saved_tensors
-        out = np.zeros(ctx.shape, grad.array.dtype)
-        np.put_along_axis(out, index.array, grad.array, ctx.dim)
-        return out
+        return PickBackward.of(grad, *ctx.saved, ctx.shape, ctx.dim)
 
 
 class Topk(Sort):
