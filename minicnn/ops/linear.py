@@ -55,7 +55,7 @@ class Mv(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        a, v = ctx.saved
+        a, v = ctx.saved or (None, None)  # nothing is saved if the one that requires grad is a view made under no_grad
         to_a = grad.reshape(-1, 1) * v if ctx.needs_input_grad[0] else None
         return to_a, Mv.of(both.t(a), grad) if ctx.needs_input_grad[1] else None
 
@@ -72,7 +72,7 @@ class Dot(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        a, b = ctx.saved
+        a, b = ctx.saved or (None, None)
         to_a = grad * b if ctx.needs_input_grad[0] else None
         return to_a, grad * a if ctx.needs_input_grad[1] else None
 

@@ -32,6 +32,7 @@ class MaxPool2DWithIndices(Op):
         out, indices = kernels.get("max_pool2d", x.array.dtype)(x.array, kernel, stride, padding, dilation, ceil_mode)
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)  # x as in PyTorch, though its shape is enough: so a write to it is noticed
+        ctx.geometry = kernel, stride, padding, dilation
         return out, indices
 
     @staticmethod
