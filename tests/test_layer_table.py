@@ -50,6 +50,7 @@ def layer(text: str, *inputs: Input | tuple[int, ...], **options: Any) -> Layer:
 
 
 IMAGE = (2, 3, 8, 7)
+SERIES = (2, 3, 7)
 LABELS = data([2, 0, 1, 2])
 
 LAYERS = [
@@ -62,6 +63,27 @@ LAYERS = [
     layer("Conv2d(3, 4, 4, padding='same', dilation=2)", IMAGE),
     layer("Conv2d(3, 4, 3, padding='valid')", IMAGE),
     layer("ConvTranspose2d(3, 4, 3, stride=2, padding=1, output_padding=1)", IMAGE),
+    layer("Conv1d(3, 4, 3)", SERIES),
+    layer("Conv1d(4, 8, (3,), stride=2, padding=1, dilation=2, groups=2, bias=False)", (2, 4, 9)),
+    layer("Conv1d(3, 4, 4, padding='same')", SERIES),
+    layer("Conv1d(3, 4, 3, padding=2, padding_mode='circular')", SERIES, graph="none"),
+    layer("Conv1d(3, 4, 3)", (3, 7)),
+    layer("ConvTranspose1d(3, 4, 3, stride=2, padding=1, output_padding=1)", SERIES),
+    layer("MaxPool1d(3, stride=2, padding=1, ceil_mode=True)", SERIES),
+    layer("MaxPool1d(2, return_indices=True)", SERIES),
+    layer("AvgPool1d(3, 2, padding=1, ceil_mode=True, count_include_pad=False)", SERIES),
+    layer("AdaptiveAvgPool1d(3)", SERIES),
+    layer("AdaptiveMaxPool1d(3)", SERIES),
+    layer("BatchNorm1d(3)", SERIES, calls=2),
+    layer("InstanceNorm1d(3)", SERIES, graph="last"),
+    layer("InstanceNorm1d(3, affine=True, track_running_stats=True)", SERIES, graph="last", calls=2),
+    layer("InstanceNorm1d(3, affine=True)", (3, 7), graph="none"),
+    layer("Dropout1d(0.4)", SERIES, evaluate=True),
+    layer("ZeroPad1d(1)", SERIES),
+    layer("ConstantPad1d((1, 2), 3.5)", SERIES),
+    layer("ReflectionPad1d((1, 2))", SERIES),
+    layer("ReplicationPad1d(2)", SERIES),
+    layer("CircularPad1d(2)", SERIES, graph="none"),
     layer("Linear(7, 5)", (2, 7)),
     layer("Linear(7, 5, bias=False)", (2, 7)),
     layer("Linear(7, 5)", IMAGE, graph="last"),

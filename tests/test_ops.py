@@ -11,6 +11,7 @@ import table_arithmetic
 import table_images
 import table_losses
 import table_reduction
+import table_series
 import table_shape
 import torch
 from compare import (
@@ -34,7 +35,14 @@ import minicnn
 from minicnn import kernels
 from minicnn.autograd.node import AccumulateGrad
 
-TABLE = table_arithmetic.ROWS + table_reduction.ROWS + table_shape.ROWS + table_images.ROWS + table_losses.ROWS
+TABLE = (
+    table_arithmetic.ROWS
+    + table_reduction.ROWS
+    + table_shape.ROWS
+    + table_images.ROWS
+    + table_losses.ROWS
+    + table_series.ROWS
+)
 
 
 @pytest.mark.parametrize("row, dtype", cases(TABLE))
@@ -63,7 +71,7 @@ def test_no_array_is_kept_beside_the_saved_tensors(row):
             assert not any(isinstance(entry, (np.ndarray, minicnn.Tensor)) for entry in kept), (node, name)
 
 
-IMAGES = list(table_images.CONVOLUTION + table_images.POOLING + table_images.RESIZING)
+IMAGES = list(table_images.CONVOLUTION + table_images.POOLING + table_images.RESIZING + table_series.ROWS)
 
 
 @pytest.mark.slow

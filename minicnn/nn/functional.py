@@ -24,9 +24,9 @@ from minicnn.ops.activation import (
     tanhshrink,
     threshold,
 )
-from minicnn.ops.convolution import conv2d, conv_transpose2d, fold, unfold
+from minicnn.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d, fold, unfold
 from minicnn.ops.distance import cosine_similarity, normalize, pairwise_distance
-from minicnn.ops.dropout import dropout, dropout2d
+from minicnn.ops.dropout import dropout, dropout1d, dropout2d
 from minicnn.ops.indexing import one_hot
 from minicnn.ops.linear import linear
 from minicnn.ops.loss import (
@@ -43,10 +43,14 @@ from minicnn.ops.loss import (
 from minicnn.ops.normalization import batch_norm, instance_norm, layer_norm
 from minicnn.ops.padding import pad
 from minicnn.ops.pooling import (
+    adaptive_avg_pool1d,
     adaptive_avg_pool2d,
+    adaptive_max_pool1d,
     adaptive_max_pool2d,
+    avg_pool1d,
     avg_pool2d,
     lp_pool2d,
+    max_pool1d,
     max_pool2d,
     max_pool2d_with_indices,
 )

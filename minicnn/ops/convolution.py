@@ -1,5 +1,7 @@
 """Convolution, its transpose, and the windows of an image as columns. The arithmetic is in `minicnn.kernels`.
 
+A series (N, C, W) is computed as an image of one row: the settings of its operations are those of that image.
+
 Legend: `N C H W` input, `O KH KW` kernel, `SH SW` stride, `PH PW` padding, `DH DW` dilation, `OH OW` output.
 """
 
@@ -20,6 +22,9 @@ from minicnn.autograd.function import Op
 from minicnn.ops._common import Pair, Two, need_tensor, pair
 from minicnn.ops.padding import pad
 
+Single = Any  # an argument for a series: an int, or a sequence of one
+Numbers = tuple[int, ...]  # the same, or a pair, worked out
+
 
 class Convolution(Op):
     """out[n, o, y, x] = bias[o] + sum over c, i, j of weight[o, c, i, j] input[n, c, y SH + i DH - PH, x SW + j DW - PW]
@@ -34,10 +39,15 @@ class Convolution(Op):
     def forward(ctx, x, weight, bias, stride, padding, dilation, groups):
         ctx.save_for_backward(x, weight)
         ctx.geometry = stride, padding, dilation, groups
-        return Convolution.value(x.array, weight.array, None if bias is None else bias.array, *ctx.geometry)
+        arrays = x.array, weight.array, None if bias is None else bias.array
+        if x.array.ndim != 4 or not x.array.shape[1]:
+            return Convolution.value(*arrays, *ctx.geometry)
+        return kernels.get("conv2d", x.array.dtype)(*arrays, *ctx.geometry)
 
     @staticmethod
     def value(x, weight, bias, *geometry):
+        if x.ndim == 3:
+            return Convolution.value(x[:, :, None], weight[:, :, None], bias, *geometry)[:, :, 0]
         out = kernels.get("conv2d", x.dtype)(x, weight, bias, *geometry)
         return out if x.shape[1] else out[:, :0]  # of no channels PyTorch makes none
 
@@ -59,8 +69,17 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
     def forward(ctx, x, weight, bias, out_shape, stride, padding, dilation, groups):
         ctx.save_for_backward(x, weight)
         ctx.geometry = stride, padding, dilation, groups
-        out = kernels.get("conv2d_grad_input", x.array.dtype)(x.array, weight.array, out_shape, *ctx.geometry)
-        return out if bias is None else out + bias.array[:, None, None]
+        return ConvTranspose.value(
+            x.array, weight.array, None if bias is None else bias.array, out_shape, *ctx.geometry
+        )
+
+    @staticmethod
+    def value(x, weight, bias, out_shape, *geometry):
+        if x.ndim == 3:
+            shape = (*out_shape[:2], 1, out_shape[2])
+            return ConvTranspose.value(x[:, :, None], weight[:, :, None], bias, shape, *geometry)[:, :, 0]
+        out = kernels.get("conv2d_grad_input", x.dtype)(x, weight, out_shape, *geometry)
+        return out if bias is None else out + bias[:, None, None]
 
     @staticmethod
     def backward(ctx, grad):
@@ -80,6 +99,10 @@ class ConvolutionBackward(Op):
     @staticmethod
     def value(grad, x, weight, wanted, transposed, *geometry):
         to_x = to_weight = to_bias = None
+        if grad.ndim == 3:
+            images = (array[:, :, None] for array in (grad, x, weight))
+            to_x, to_weight, to_bias = ConvolutionBackward.value(*images, wanted, transposed, *geometry)
+            return *(None if to is None else to[:, :, 0] for to in (to_x, to_weight)), to_bias
         if not grad.size:
             channels = weight.shape[1] * geometry[-1] if transposed else weight.shape[0]
             shapes = zip((x.shape, weight.shape, (channels,)), wanted, strict=True)
@@ -118,7 +141,7 @@ class ConvolutionBackward(Op):
             if ctx.needs_input_grad[1]:
                 to_x, _, _ = ConvolutionBackward.of(grad, x, of_weight, (True, False, False), transposed, *geometry)
         if of_bias is not None:
-            to_grad.append(both.expand(both.reshape(of_bias, (1, -1, 1, 1)), grad.shape))
+            to_grad.append(both.expand(both.reshape(of_bias, (1, -1, *[1] * (grad.ndim - 2))), grad.shape))
         return functools.reduce(operator.add, to_grad), to_x, to_weight
 
 
@@ -157,13 +180,45 @@ def conv2d(
     need_tensor(input, "conv2d")
     if input.array.ndim == 3:
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
-    stride, dilation, groups = _two("stride", stride, 1), _two("dilation", dilation, 1), operator.index(groups)
+    stride, dilation, groups = _numbers("stride", stride, 1), _numbers("dilation", dilation, 1), operator.index(groups)
     _check("conv2d", *_facts("conv2d", input, weight, bias), stride, groups)
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, padding, stride, dilation)
-    padding = _two("padding", padding)
+    padding = _numbers("padding", padding)
     _check_room(input.array.shape[2:], weight.array.shape[2:], stride, padding, dilation)
     return Convolution.apply(input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Single = 1,
+    padding: Single | str = 0,
+    dilation: Single = 1,
+    groups: int = 1,
+) -> Tensor:
+    """The cross-correlation of a series with each filter: `conv2d` of images of one row.
+
+    Args:
+        input: (N, C, W) or (C, W).
+        weight: (O, C / groups, KW).
+        bias: (O,) or None.
+
+    Returns:
+        (N, O, OW) or (O, OW). The other arguments, and the errors, are those of `conv2d`.
+    """
+    need_tensor(input, "conv1d")
+    if input.array.ndim == 2:
+        return conv1d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+    stride, dilation = _numbers("stride", stride, 1, 1), _numbers("dilation", dilation, 1, 1)
+    groups = operator.index(groups)
+    _check("conv1d", *_facts("conv1d", input, weight, bias), stride, groups)
+    if isinstance(padding, str):
+        input, padding = _named_padding(input, weight, padding, stride, dilation)
+    padding = _numbers("padding", padding, 0, 1)
+    _check_room(input.array.shape[2:], weight.array.shape[2:], stride, padding, dilation)
+    return Convolution.apply(input, weight, bias, (1, *stride), (0, *padding), (1, *dilation), groups)
 
 
 def conv_transpose2d(
@@ -194,16 +249,10 @@ def conv_transpose2d(
     if input.array.ndim == 3:
         batch = input.unsqueeze(0)
         return conv_transpose2d(batch, weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
-    stride, dilation, groups = _two("stride", stride, 1), _two("dilation", dilation, 1), operator.index(groups)
-    padding, output_padding = _two("padding", padding), _two("output_padding", output_padding)
+    stride, dilation, groups = _numbers("stride", stride, 1), _numbers("dilation", dilation, 1), operator.index(groups)
+    padding, output_padding = _numbers("padding", padding), _numbers("output_padding", output_padding)
     _check("conv_transpose2d", *_facts("conv_transpose2d", input, weight, bias), stride, groups, transposed=True)
-    if any(extra >= step and extra >= gap for extra, step, gap in zip(output_padding, stride, dilation, strict=True)):
-        raise RuntimeError(
-            "output padding must be smaller than either stride or dilation, but got "
-            f"output_padding_height: {output_padding[0]} output_padding_width: {output_padding[1]} "
-            f"stride_height: {stride[0]} stride_width: {stride[1]} "
-            f"dilation_height: {dilation[0]} dilation_width: {dilation[1]}"
-        )
+    _check_output_padding(output_padding, stride, dilation)
     N, _, H, W = input.array.shape
     KH, KW = weight.array.shape[2:]
     OH, OW = map(kernels.transposed_size, (H, W), (KH, KW), stride, padding, dilation, output_padding)
@@ -214,6 +263,56 @@ def conv_transpose2d(
         )
     shape = (N, weight.array.shape[1] * groups, OH, OW)
     return ConvTranspose.apply(input, weight, bias, shape, stride, padding, dilation, groups)
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Single = 1,
+    padding: Single = 0,
+    output_padding: Single = 0,
+    groups: int = 1,
+    dilation: Single = 1,
+) -> Tensor:
+    """The transpose of `conv1d`: `conv_transpose2d` of images of one row.
+
+    Args:
+        input: (N, C, W) or (C, W).
+        weight: (C, O / groups, KW).
+        bias: (O,) or None.
+
+    Returns:
+        (N, O, OW) or (O, OW). The other arguments, and the errors, are those of `conv_transpose2d`.
+    """
+    need_tensor(input, "conv_transpose1d")
+    if input.array.ndim == 2:
+        batch = input.unsqueeze(0)
+        return conv_transpose1d(batch, weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
+    stride, dilation = _numbers("stride", stride, 1, 1), _numbers("dilation", dilation, 1, 1)
+    padding, output_padding = _numbers("padding", padding, 0, 1), _numbers("output_padding", output_padding, 0, 1)
+    groups = operator.index(groups)
+    _check("conv_transpose1d", *_facts("conv_transpose1d", input, weight, bias), stride, groups, transposed=True)
+    _check_output_padding((0, *output_padding), (1, *stride), (1, *dilation))
+    N, _, W = input.array.shape
+    KW = weight.array.shape[2]
+    OW = kernels.transposed_size(W, KW, *stride, *padding, *dilation, *output_padding)
+    if (1 if N else 0) > OW:
+        raise RuntimeError(
+            f"Given input size per channel: ({W}). Calculated output size per channel: ({OW}). Output size is too small"
+        )
+    shape = (N, weight.array.shape[1] * groups, OW)
+    return ConvTranspose.apply(input, weight, bias, shape, (1, *stride), (0, *padding), (1, *dilation), groups)
+
+
+def _check_output_padding(output_padding: Two, stride: Two, dilation: Two) -> None:
+    if any(extra >= step and extra >= gap for extra, step, gap in zip(output_padding, stride, dilation, strict=True)):
+        raise RuntimeError(
+            "output padding must be smaller than either stride or dilation, but got "
+            f"output_padding_height: {output_padding[0]} output_padding_width: {output_padding[1]} "
+            f"stride_height: {stride[0]} stride_width: {stride[1]} "
+            f"dilation_height: {dilation[0]} dilation_width: {dilation[1]}"
+        )
 
 
 def _facts(function: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple:
@@ -237,14 +336,18 @@ def _check(
     transposed: bool = False,
 ) -> None:
     """RuntimeError, in PyTorch's words, unless these tensors and this number of groups fit together."""
-    if len(size) != 4:
+    dims = 1 if function.endswith("1d") else 2
+    if dims == 1 and len(size) < 3:
+        raise RuntimeError("weight should have at least three dimensions")
+    if len(size) != dims + 2:
         raise RuntimeError(
             f"expected stride to be a single integer value or a list of {len(size) - 2} values to match the convolution "
             f"dimensions, but got stride={list(stride)}"
         )
-    if len(shape) != 4:
+    if len(shape) != dims + 2:
         raise RuntimeError(
-            f"Expected 3D (unbatched) or 4D (batched) input to {function}, but got input of size: {list(shape)}"
+            f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to {function}, but got input of size: "
+            f"{list(shape)}"
         )
     if groups <= 0 or size[0] % groups or not size[0]:
         if groups <= 0:
@@ -255,8 +358,9 @@ def _check(
             "instead"
         )
     if 0 in size[2:]:
+        lengths = (1,) * (2 - dims) + size[2:]
         raise RuntimeError(
-            f"kernel size should be greater than zero, but got kernel_height: {size[2]} kernel_width: {size[3]}"
+            f"kernel size should be greater than zero, but got kernel_height: {lengths[0]} kernel_width: {lengths[1]}"
         )
     C, O = (size[0], size[1] * groups) if transposed else (size[1] * groups, size[0])
     if shape[1] != C:
@@ -281,52 +385,55 @@ def _check(
 
 
 @functools.lru_cache(maxsize=512)
-def _check_room(size: Two, kernel: Two, stride: Two, padding: Two, dilation: Two) -> None:
+def _check_room(size: Numbers, kernel: Numbers, stride: Numbers, padding: Numbers, dilation: Numbers) -> None:
     """RuntimeError unless at least one window fits."""
     if min(map(kernels.output_size, size, kernel, stride, padding, dilation)) < 1:
-        padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
-        extent = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+        padded = " x ".join(str(n + 2 * p) for n, p in zip(size, padding, strict=True))
+        extent = " x ".join(str(d * (k - 1) + 1) for d, k in zip(dilation, kernel, strict=True))
         raise RuntimeError(
-            f"Calculated padded input size per channel: ({padded[0]} x {padded[1]}). Kernel size: ({extent[0]} x {extent[1]}). "
-            "Kernel size can't be greater than actual input size"
+            f"Calculated padded input size per channel: ({padded}). Kernel size: ({extent}). Kernel size can't be greater than "
+            "actual input size"
         )
 
 
-def _two(name: str, value: Any, least: int = 0) -> Two:
-    """A convolution's stride, padding ... as (height, width): two integers, neither below `least`."""
-    values = pair(value)
-    if len(values) != 2:
+def _numbers(name: str, value: Any, least: int = 0, dims: int = 2) -> Numbers:
+    """A convolution's stride, padding ... as (height, width) or (width,): integers, none of them below `least`."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
+    if len(values) != dims:
         if len(values) == 1:
-            return _two(name, values[0], least)
+            return _numbers(name, values[0], least, dims)
         raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of 2 values to match the convolution dimensions, but "
-            f"got {name}={list(values)}"
+            f"expected {name} to be a single integer value or a list of {dims} values to match the convolution dimensions, "
+            f"but got {name}={list(values)}"
         )
-    if isinstance(values[0], float) or isinstance(values[1], float):
-        raise TypeError(f"conv2d(): argument '{name}' must be tuple of ints, not {type(value).__name__}")
+    if isinstance(values[0], float) or isinstance(values[-1], float):
+        raise TypeError(f"conv{dims}d(): argument '{name}' must be tuple of ints, not {type(value).__name__}")
     if min(values) < least:
-        if name == "dilation":
+        if name == "dilation" and dims == 2:
             raise RuntimeError(f"dilation should be greater than zero, but got {list(values)}")
         raise RuntimeError(f"{'non-positive' if least else 'negative'} {name} is not supported")
     return values
 
 
-def _named_padding(input: Tensor, weight: Tensor, padding: str, stride: Two, dilation: Two) -> tuple[Tensor, Two]:
+def _named_padding(
+    input: Tensor, weight: Tensor, padding: str, stride: Numbers, dilation: Numbers
+) -> tuple[Tensor, Numbers]:
     """Padding 'valid' or 'same' in numbers. What 'same' needs on the far side only is added to the input."""
     if padding == "valid":
-        return input, (0, 0)
+        return input, (0,) * len(stride)
     if padding != "same":
         raise RuntimeError(f"Invalid padding string: '{padding}'")
-    if stride != (1, 1):
+    if any(step != 1 for step in stride):
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     total = [gap * (size - 1) for gap, size in zip(dilation, weight.shape[2:], strict=True)]
-    if total[0] % 2 or total[1] % 2:
+    odd = [n % 2 for n in total]
+    if any(odd):
         warn_user(
             "Using padding='same' with even kernel lengths and odd dilation may require a zero-padded copy of the "
             "input be created"
         )
-        input = pad(input, (0, total[1] % 2, 0, total[0] % 2), "constant", 0)
-    return input, (total[0] // 2, total[1] // 2)
+        input = pad(input, [n for extra in reversed(odd) for n in (0, extra)], "constant", 0)
+    return input, tuple(n // 2 for n in total)
 
 
 class Im2Col(Op):

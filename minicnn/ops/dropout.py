@@ -20,6 +20,21 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     return _drop(input, p, training, inplace, input.shape)
 
 
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """In training, set whole channels of (N, C, W) or (C, W) to zero with probability `p`; divide the others by 1 - p.
+
+    RuntimeError for another number of dimensions.
+    """
+    p = _probability(p, "feature_dropout", inplace)
+    if input.dim() not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input. Note that dropout1d exists to provide "
+            "channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional batch dimension "
+            "(i.e. 2D or 3D inputs)."
+        )
+    return _drop(input, p, training, inplace, (*input.shape[:-1], 1))
+
+
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, set whole channels of (N, C, H, W) to zero with probability `p`; divide the others by 1 - p."""
     p = _probability(p, "feature_dropout", inplace)

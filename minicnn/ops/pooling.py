@@ -1,4 +1,4 @@
-"""Pooling of (N, C, H, W). The arithmetic is in `minicnn.kernels`; here is what depends on what."""
+"""Pooling of (N, C, H, W), and of (N, C, W) as images of one row. The arithmetic is in `minicnn.kernels`; here is what depends on what."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from minicnn.ops._common import Pair, Two, need_tensor, pair
 from minicnn.ops.activation import relu
 from minicnn.ops.elementwise import sign
 from minicnn.ops.reduction import mean
+
+Single = Any  # an argument for a series: an int, or a sequence of one
 
 
 class MaxPool2DWithIndices(Op):
@@ -316,6 +318,120 @@ def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool =
         raise RuntimeError("adaptive_max_pool2d(): internal error: output_size.size() must be 2")
     output, indices = _apply(AdaptiveMaxPool2D, input, size)
     return (output, indices) if return_indices else output
+
+
+# --- series: images of one row ------------------------------------------------------------------------------------------
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Single,
+    stride: Single | None = None,
+    padding: Single = 0,
+    dilation: Single = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window of (N, C, W) or (C, W): `max_pool2d` of images of one row. Index x is the place in the row."""
+    need_tensor(input, "max_pool1d")
+    if input.dim() not in (2, 3) or 0 in input.shape[-2:]:
+        raise RuntimeError(
+            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got:{list(input.shape)}"
+        )
+    numbers = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
+    kernel, step, border, gap = (_one_of("max_pool1d", name, value) for name, value in numbers.items())
+    step = kernel if step is None else step
+    for name, number, least in (("kernel_size", kernel, 1), ("stride", step, 1), ("padding", border, 0)):
+        if number < least:
+            rule = "greater than zero" if least else "non-negative"
+            raise RuntimeError(f"max_pool1d() {name} must be {rule}, but got {number}")
+    if border > kernel // 2:
+        raise RuntimeError(
+            f"max_pool1d() padding should be at most half of kernel size, but got padding={border} and kernel_size={kernel}"
+        )
+    if gap < 1:
+        raise RuntimeError(f"max_pool1d() dilation must be greater than zero, but got {gap}")
+    size = kernels.output_size(input.shape[-1], kernel, step, border, gap, ceil_mode)
+    if size < 1:
+        raise RuntimeError(f"max_pool1d() Invalid computed output size: {size}")
+    window = (1, kernel), (1, step), (0, border), (1, gap)
+    output, indices = _apply(MaxPool2DWithIndices, input.unsqueeze(-2), *window, ceil_mode)
+    return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Single,
+    stride: Single | None = None,
+    padding: Single = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of (N, C, W) or (C, W): `avg_pool2d` of images of one row."""
+    need_tensor(input, "avg_pool1d")
+    kernel, step, border = (
+        _one_of("avg_pool1d", name, value)
+        for name, value in (("kernel_size", kernel_size), ("stride", stride), ("padding", padding))
+    )
+    _need_series("avg_pool1d", input)
+    step = kernel if step is None else step
+    return avg_pool2d(input.unsqueeze(-2), (1, kernel), (1, step), (0, border), ceil_mode, count_include_pad).squeeze(
+        -2
+    )
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Single) -> Tensor:
+    """The means of windows laid out so that (N, C, W) becomes (N, C, output_size), also without N."""
+    need_tensor(input, "adaptive_avg_pool1d")
+    size = _one_of("adaptive_avg_pool1d", "output_size", output_size)
+    _need_series("adaptive_avg_pool1d", input)
+    return adaptive_avg_pool2d(input.unsqueeze(-2), (1, size)).squeeze(-2)
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Single, return_indices: bool = False) -> Any:
+    """The maxima of windows laid out so that (N, C, W) becomes (N, C, output_size), also without N.
+
+    With `return_indices` (maxima, indices), where index x is the place of the first maximum in its row.
+    """
+    need_tensor(input, "adaptive_max_pool1d")
+    size = _one_of("adaptive_max_pool1d", "output_size", output_size)
+    _need_series("adaptive_max_pool1d", input)
+    _need_nonempty("adaptive_max_pool1d", input, range(1, input.dim()))
+    output, indices = adaptive_max_pool2d(input.unsqueeze(-2), (1, size), return_indices=True)
+    return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
+
+
+def _need_series(function: str, input: Tensor) -> None:
+    if input.dim() not in (2, 3):
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {input.dim()}-dimensional tensor for argument #1 'self' (while checking "
+            f"arguments for {function})"
+        )
+
+
+def _one_of(function: str, name: str, value: Any) -> Any:
+    """The number in an argument of a series: an int, or a sequence of one. A stride may be left out: None."""
+    several = isinstance(value, (tuple, list))
+    if name == "stride" and (value is None or (several and not value)):
+        return None
+    if several and len(value) != 1:
+        if function == "max_pool1d":
+            none, comma = "None, " if name == "stride" else "", "," if name in ("stride", "padding") else ""
+            raise RuntimeError(
+                f"{function}() {name} must be {none}an int, list of ints{comma} or tuple of ints of size 1 but got size "
+                f"{len(value)}"
+            )
+        raise RuntimeError(f"{function}() argument '{name}' should contain one int (got {len(value)})")
+    number = value[0] if several else value
+    if number is None or isinstance(number, float):
+        found = f"but found element of type {type(number).__name__} at pos 0" if several else ""
+        position = {"kernel_size": 2, "output_size": 2, "stride": 3, "padding": 4, "dilation": 5}[name]
+        raise TypeError(
+            f"{function}(): argument '{name}' (position {position}) must be tuple of ints, "
+            f"{found or f'not {type(number).__name__}'}"
+        )
+    return operator.index(number)
 
 
 def lp_pool2d(

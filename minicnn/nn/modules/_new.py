@@ -11,6 +11,7 @@ from minicnn.nn.modules.module import Module
 from minicnn.nn.parameter import Parameter
 
 Pair = int | tuple[int, int]  # for height and width: one number for both, or two
+Single = int | tuple[int]  # for a series: one number, also in a tuple
 
 
 def new_parameter(shape: tuple[int, ...], device: Any = None, dtype: Any = None) -> Parameter:

@@ -6,7 +6,7 @@ import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
 from minicnn.nn.modules.module import Module
 
-__all__ = ["Dropout", "Dropout2d"]
+__all__ = ["Dropout", "Dropout1d", "Dropout2d"]
 
 
 class Dropout(Module):
@@ -28,6 +28,13 @@ class Dropout(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training, self.inplace)
+
+
+class Dropout1d(Dropout):
+    """As `Dropout`, for whole channels of (N, C, W) or (C, W)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
 class Dropout2d(Dropout):

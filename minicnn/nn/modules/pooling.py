@@ -6,11 +6,14 @@ from typing import Any
 
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
-from minicnn.nn.modules._new import Pair
+from minicnn.nn.modules._new import Pair, Single
 from minicnn.nn.modules.module import Module
 from minicnn.ops.pooling import check_norm
 
-__all__ = ["MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "LPPool2d"]
+__all__ = [
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
+    "LPPool2d", "MaxPool1d", "MaxPool2d",
+]  # fmt: skip
 
 
 class _Window(Module):
@@ -18,7 +21,7 @@ class _Window(Module):
 
     _extra_repr_names: tuple[str, ...] = ("kernel_size", "stride", "padding")
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool) -> None:
+    def __init__(self, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool) -> None:
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = stride if stride is not None else kernel_size
@@ -56,6 +59,51 @@ class MaxPool2d(_Window):
     def forward(self, input: Tensor) -> Any:
         settings = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
         return F.max_pool2d(input, *settings)
+
+
+class MaxPool1d(_Window):
+    """The maximum of each window: (N, C, W) -> (N, C, OW), also without N. The arguments are those of `MaxPool2d`."""
+
+    _extra_repr_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
+    def __init__(
+        self,
+        kernel_size: Single,
+        stride: Single | None = None,
+        padding: Single = 0,
+        dilation: Single = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.dilation = dilation
+        self.return_indices = return_indices
+
+    def forward(self, input: Tensor) -> Any:
+        settings = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        return F.max_pool1d(input, *settings)
+
+
+def _one(value: Any) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+class AvgPool1d(_Window):
+    """The mean of each window: (N, C, W) -> (N, C, OW), also without N. The arguments are those of `AvgPool2d`."""
+
+    def __init__(
+        self,
+        kernel_size: Single,
+        stride: Single | None = None,
+        padding: Single = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__(_one(kernel_size), None if stride is None else _one(stride), _one(padding), ceil_mode)
+        self.count_include_pad = count_include_pad
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
 class AvgPool2d(_Window):
@@ -129,6 +177,36 @@ class AdaptiveAvgPool2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(input, self.output_size)
+
+
+class AdaptiveAvgPool1d(Module):
+    """The means of windows that divide the series evenly: (N, C, W) -> (N, C, output_size), also without N."""
+
+    _extra_repr_names = ("output_size",)
+
+    def __init__(self, output_size: Single) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool1d(input, self.output_size)
+
+
+class AdaptiveMaxPool1d(Module):
+    """The maxima of windows that divide the series evenly: (N, C, W) -> (N, C, output_size), also without N.
+
+    With `return_indices` (maxima, indices), where index x is the place of the first maximum in its row.
+    """
+
+    _extra_repr_names = ("output_size",)
+
+    def __init__(self, output_size: Single, return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.return_indices = return_indices
+
+    def forward(self, input: Tensor) -> Any:
+        return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool2d(Module):
