@@ -38,7 +38,7 @@ from minicnn._types import (
 from minicnn._warnings import warn_user
 from minicnn.autograd import creation, grad_mode, inplace
 from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
-from minicnn.autograd.node import AccumulateGrad, Node, shared
+from minicnn.autograd.node import AccumulateGrad, Node, shared, type_name
 
 # Imports go one way, and operations are made of tensors: so these two enter themselves here when they are imported.
 ops: Any = None  # `minicnn.ops`
@@ -376,7 +376,7 @@ class Tensor:
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                kind = type(value).__name__
+                kind = type_name(value)
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {kind}")
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")

@@ -23,7 +23,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import Size, dtype
 from minicnn._warnings import warn_deprecated, warn_user
 from minicnn.autograd import both, creation, grad_mode
-from minicnn.autograd.node import AccumulateGrad, GradientEdge, Node, checked, saved_hooks, shared
+from minicnn.autograd.node import AccumulateGrad, GradientEdge, Node, checked, saved_hooks, shared, type_name
 
 __all__ = ["backward", "grad", "current_task"]
 
@@ -205,10 +205,9 @@ def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor 
     """The gradient that each root starts with."""
     if grads is None or isinstance(grads, Tensor):
         grads = (grads,) if isinstance(grads, Tensor) else (None,) * len(roots)
-    if len(grads) != len(roots):
-        raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
+    grads = tuple(grads)
     seeds: list[Tensor | None] = []
-    for i, (root, value) in enumerate(zip(roots, grads, strict=True)):
+    for i, (root, value) in enumerate(zip(roots, grads, strict=False)):
         if isinstance(root, GradientEdge):
             node, number = _checked_edge(root)
             shape, kind = node.input_metadata[number]
@@ -236,6 +235,8 @@ def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor 
             raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {dtype.of(kind)}")
         else:
             seeds.append(Tensor.wrap(np.ones(shape, kind)))
+    if len(grads) != len(roots):
+        raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
     for i, root in enumerate(roots):
         if isinstance(root, Tensor) and not root.requires_grad:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
@@ -454,7 +455,7 @@ def _replacement(hook: Any, result: Any, original: tuple) -> list:
     """What a node hook returned, checked against what it was given."""
     name = getattr(hook, "__name__", "<unknown>")
     if not isinstance(result, tuple):
-        raise TypeError(f"expected tuple, but hook returned '{type(result).__name__}'")
+        raise TypeError(f"expected tuple, but hook returned '{type_name(result)}'")
     if len(result) != len(original):
         raise RuntimeError(
             f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but expected {len(original)})"

@@ -245,6 +245,20 @@ class Function:
     context: type[FunctionCtx] = FunctionCtx  # the base of its nodes' class
     _node_class: type[FunctionCtx] = FunctionCtx
 
+    def __init__(self) -> None:
+        warn_user(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on "
+            "the class itself. Instantiating an autograd function will raise an error in a future version of PyTorch.",
+            DeprecationWarning,
+        )
+
+    def __call__(self, *args: Any) -> Any:
+        """RuntimeError: `apply` is called on the class."""
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function "
+            "with static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+        )
+
     def __init_subclass__(cls, node_name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._node_class = type(node_name or cls.__name__ + cls.node_suffix, (cls.context,), {"function": cls})

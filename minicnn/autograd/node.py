@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn._mirror import since
-from minicnn._types import dtype
+from minicnn._types import Size, device, dtype
 from minicnn.autograd import grad_mode
 from minicnn.autograd.handles import RemovableHandle
 
@@ -35,6 +35,15 @@ FREED = (
     "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
     "saved tensors after calling backward."
 )
+
+
+class InputMetadata(NamedTuple):
+    """Shape, type and place of a gradient."""
+
+    shape: Size
+    dtype: dtype
+    device: device
+    is_nested_tensor: bool = False
 
 
 class Node:
@@ -66,6 +75,12 @@ class Node:
     def metadata(self) -> dict:
         """A place for the user's notes on this node."""
         return self.__dict__.setdefault("_metadata", {})
+
+    @property
+    def _input_metadata(self) -> tuple[InputMetadata, ...]:
+        """What is known of each gradient that it takes."""
+        known = [(shape, kind) for shape, kind in self.input_metadata if kind is not None]
+        return tuple(InputMetadata(Size(shape), dtype.of(kind), device("cpu")) for shape, kind in known)
 
     def _sequence_nr(self) -> int:
         return self._order
@@ -210,7 +225,7 @@ def is_tensor(value: Any) -> bool:
     return hasattr(value, "_version_counter")
 
 
-def _type_name(value: Any) -> str:
+def type_name(value: Any) -> str:
     """As C code sees it: `list`, a class of one's own `Mine`, but `numpy.ndarray`, which is a class made in C."""
     kind, made_in_python = type(value), 1 << 9
     return (
@@ -224,7 +239,7 @@ def checked(hook: Any, result: Any, original: Tensor | None) -> Tensor:
     """What a hook returned in the place of `original`: a tensor of its dtype and shape, or an error with its name."""
     name = getattr(hook, "__name__", "<unknown>")
     if not is_tensor(result):
-        raise TypeError(f"expected Variable, but hook returned '{_type_name(result)}'")
+        raise TypeError(f"expected Variable, but hook returned '{type_name(result)}'")
     if original is None:
         raise RuntimeError("can't replace a None gradient with a non-None value")
     if result.array.dtype != original.array.dtype:
@@ -379,7 +394,7 @@ class SavedTensor:
             if not is_tensor(tensor):
                 raise TypeError(
                     "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
-                    f"{type(tensor).__name__}"
+                    f"{type_name(tensor)}"
                 )
             return self._in_its_place(tensor, node)
         if self._edge is not None and self._output_nr in self._edge._detached:

@@ -213,3 +213,11 @@ def rule_results_that_are_no_tensors(torch, log):
     log(result, [type(value).__name__ for value in result])
     result[1].sum().backward()
     gradients(log, x)
+
+
+def rule_it_is_not_instantiated(torch, log):
+    """An instance is good for nothing: making it warns, calling it raises."""
+    function, _ = _scale(torch, log)
+    instance = function()
+    attempt(log, instance, double_leaf(torch))
+    instance.apply(double_leaf(torch)).sum().backward()

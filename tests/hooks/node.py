@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from both import attempt, known, noting
 
 from .catalogue import cases
@@ -399,3 +400,28 @@ def rule_threads_can_be_forbidden(torch, log):
     log(ask(), forbid(False)(ask)(), ask())
     forbid(True)
     attempt(log, forbid, 1)
+
+
+def rule_what_is_known_of_its_gradients(torch, log):
+    """`_input_metadata`: shape, type and place of each gradient that a node takes."""
+    x = known(torch, 2, 3, requires_grad=True)
+    for node in ((x * 2).grad_fn, x.max(1)[0].grad_fn, x.split(1)[0].grad_fn, (x * 2).grad_fn.next_functions[0][0]):
+        log([(list(m.shape), m.dtype, m.device, m.is_nested_tensor) for m in node._input_metadata])
+
+
+def rule_arrays_in_the_place_of_tensors(torch, log):
+    """NumPy arrays are refused by name, wherever a hook or a script gives one."""
+    array, x = np.zeros(2), double_leaf(torch)
+    hooked = x * 1
+    hooked.register_hook(lambda grad: array)
+    attempt(log, hooked.sum().backward)
+    for result in (array, (array, None)):
+        y = x * 1
+        y.grad_fn.register_hook(lambda inputs, outputs, result=result: result)
+        attempt(log, y.sum().backward)
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda packed: array):
+        y = x.exp()
+    attempt(log, y.sum().backward)
+    attempt(log, setattr, x, "grad", array)
+    for gradient in (array, 3):
+        attempt(log, (x * 1).backward, gradient)
