@@ -369,5 +369,9 @@ assert difference < 1e-12
 # **Try it:** give `conv2d` a `groups` argument. Only `meetings` has to change: filter `o` then meets the channels of its
 # own group alone.
 
+# %% [markdown]
+# **Move it yourself.** `minicnn play --open` opens a page with a small convolution whose stride, padding, dilation and kernel have sliders:
+# point at a number of the output, and see which numbers of the input it is made of.
+
 # %%
 print("Next lesson: lessons/06_hooks_in_order.py")

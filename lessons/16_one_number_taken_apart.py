@@ -215,5 +215,9 @@ met = {
 print("kernel 8, stride 2: output pixels that saw a pixel:", met)
 assert met == {16}
 
+# %% [markdown]
+# **Take any number apart.** `minicnn play --open` opens a page in which this network runs in your browser. Point at any pixel of any map,
+# and see the sum that `explain_pixel` prints; change a kernel, and see what becomes of the answer.
+
 # %%
 print("Next lesson: lessons/17_an_atlas.py")

@@ -76,7 +76,7 @@ def test_what_is_in_the_page(tmp_path, bits):
     built = play.build(model, tmp_path / "page.html", bits=bits, photographs=[np.zeros((20, 30, 3), np.uint8)])
     text = built.path.read_text(encoding="utf-8")
     assert built.bytes == built.path.stat().st_size and built.layers == 5
-    assert text.count("</script>") == 2 + 8, "no name ends an element"
+    assert text.count("</script>") == 2 + 10, "no name ends an element"
     network = json.loads(re.search(r'id="network">(.*?)</script>', text, re.DOTALL)[1])
     assert [layer["kind"] for layer in network["layers"]] == ["conv", "relu", "pool", "average", "linear"]
     assert network["layers"][0] == {

@@ -391,6 +391,10 @@ def test_on_a_phone_nothing_hangs_over_in_light_and_dark(page):
     for layer, c in ((-1, 0), (0, 3), (3, 3), (5, 3), (10, 3), (12, 3), (13, 3)):
         show(page, layer, c, 0, 0)
         assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth"), layer
+    page.execute_script(
+        "Object.assign(small, { size: 10, padding: 3, input: square(10, INPUTS['a slope']) }); paintSandbox()"
+    )
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth"), "16 numbers side by side"
     light = pixels(page).mean()
     look(page, 390, 844, scheme="dark", mobile=True)
     assert light > 150 and pixels(page).mean() < 110

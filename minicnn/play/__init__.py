@@ -7,7 +7,7 @@
 (its weights as 8- or 16-bit numbers), `builder` (the page); and of the page `engine.js`, a convolutional network in JavaScript that is
 a lesson of its own, then `picture.js` (how a picture enters), `view.js` (numbers as colours and tables), `maps.js` and `explain.js` (the
 maps, and one number of them taken apart), `changes.js` (another kernel, channels switched off), `sandbox.js` (stride, padding and
-dilation on a small input) and `main.js`, which connects them.
+dilation on a small input), `answer.js`, `sources.js` (photographs, files, the drawing pad, the camera) and `main.js`, where it begins.
 """
 
 from minicnn.play.builder import Built, build

@@ -26,7 +26,7 @@ from minicnn.viz.figures.plot import writable
 from minicnn.viz.image import as_input, input_size
 from minicnn.viz.network import input_channels, stated
 
-SCRIPTS = ("engine", "picture", "view", "maps", "explain", "changes", "sandbox", "main")
+SCRIPTS = ("engine", "picture", "view", "maps", "explain", "changes", "sandbox", "answer", "sources", "main")
 PHOTOGRAPHS = (  # of `viz.sample_folder()`: some that the bundled network knows, some that it does not
     "german_shepherd", "goldfish", "red_panda", "espresso", "triumphal_arch", "pont_du_gard", "frying_pan", "rocket", "kitten",
     "koala", "raccoon", "snowy_peak",

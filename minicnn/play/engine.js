@@ -16,7 +16,8 @@ function outputSize(size, { kernel, stride = 1, padding = 0, dilation = 1 }) {
   return Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
 }
 
-// Which pixels of its input a window reads along an axis at output place `place`: `kernel` of them. Those in the padding are outside of 0..size-1.
+// Which pixels of its input a window reads along an axis at output place `place`: `kernel` of them. In the padding they are below 0 or
+// beyond the last.
 function reads(place, { kernel, stride = 1, padding = 0, dilation = 1 }) {
   return Array.from({ length: kernel }, (_, i) => place * stride - padding + i * dilation);
 }
@@ -27,17 +28,22 @@ function reads(place, { kernel, stride = 1, padding = 0, dilation = 1 }) {
 // the input, multiply what lies on each other, add up all products and the filter's bias: that is one pixel of the filter's map. The patch is
 // then moved by the stride. There are as many maps as filters. layer.weight is (outputs, C, kernel, kernel).
 function conv2dByDefinition(input, layer) {
-  const [C, H, W] = input.shape, { kernel, outputs, weight, bias } = layer;
-  const output = maps(outputs, outputSize(H, layer), outputSize(W, layer)), [, OH, OW] = output.shape;
+  const [C, H, W] = input.shape;
+  const { kernel, outputs, weight, bias } = layer;
+  const output = maps(outputs, outputSize(H, layer), outputSize(W, layer));
+  const [, OH, OW] = output.shape;
   for (let o = 0; o < outputs; o++) {
     for (let oh = 0; oh < OH; oh++) {
       for (let ow = 0; ow < OW; ow++) {
-        const rows = reads(oh, layer), columns = reads(ow, layer);
+        const rows = reads(oh, layer);
+        const columns = reads(ow, layer);
         let total = 0;
         for (let c = 0; c < C; c++) {
           for (let i = 0; i < kernel; i++) {
             for (let j = 0; j < kernel; j++) {
-              const h = rows[i], w = columns[j], inside = h >= 0 && h < H && w >= 0 && w < W;
+              const h = rows[i];
+              const w = columns[j];
+              const inside = h >= 0 && h < H && w >= 0 && w < W;
               if (inside) total += weight[((o * C + c) * kernel + i) * kernel + j] * input.data[(c * H + h) * W + w];
             }
           }
@@ -53,22 +59,27 @@ function conv2dByDefinition(input, layer) {
 // multiplied with each patch.
 function conv2d(input, layer) {
   const [, H, W] = input.shape;
-  const output = maps(layer.outputs, outputSize(H, layer), outputSize(W, layer)), [, OH, OW] = output.shape;
+  const output = maps(layer.outputs, outputSize(H, layer), outputSize(W, layer));
+  const [, OH, OW] = output.shape;
   multiply(layer.weight, patches(input, layer), layer.bias, layer.outputs, OH * OW, output.data);
   return output;
 }
 
 // Row p holds what lies under the window at output place p, in the order of a filter's weights; 0 for the padding.
 function patches({ shape: [C, H, W], data }, layer) {
-  const OH = outputSize(H, layer), OW = outputSize(W, layer), k = layer.kernel;
-  const rows = Array.from({ length: OH }, (_, oh) => reads(oh, layer)), columns = Array.from({ length: OW }, (_, ow) => reads(ow, layer));
+  const OH = outputSize(H, layer);
+  const OW = outputSize(W, layer);
+  const k = layer.kernel;
+  const rows = Array.from({ length: OH }, (_, oh) => reads(oh, layer));
+  const columns = Array.from({ length: OW }, (_, ow) => reads(ow, layer));
   const out = new Float32Array(OH * OW * C * k * k);
   let at = 0;
   for (let oh = 0; oh < OH; oh++) {
     for (let ow = 0; ow < OW; ow++) {
       for (let c = 0; c < C; c++) {
         for (let i = 0; i < k; i++) {
-          const h = rows[oh][i], start = (c * H + h) * W;
+          const h = rows[oh][i];
+          const start = (c * H + h) * W;
           for (let j = 0; j < k; j++, at++) {
             const w = columns[ow][j];
             if (h >= 0 && h < H && w >= 0 && w < W) out[at] = data[start + w];
@@ -85,12 +96,22 @@ function patches({ shape: [C, H, W], data }, layer) {
 function multiply(filters, patches, bias, O, P, output) {
   const K = filters.length / O;
   for (let o = 0; o < O; o += 2) {
-    const next = o + 1 < O ? o + 1 : o, f = o * K, g = next * K;
+    const next = o + 1 < O ? o + 1 : o;
+    const f = o * K;
+    const g = next * K;
     for (let p = 0; p < P; p += 2) {
-      const beside = p + 1 < P ? p + 1 : p, a = p * K, b = beside * K;
-      let fa = 0, fb = 0, ga = 0, gb = 0;
+      const beside = p + 1 < P ? p + 1 : p;
+      const a = p * K;
+      const b = beside * K;
+      let fa = 0;
+      let fb = 0;
+      let ga = 0;
+      let gb = 0;
       for (let k = 0; k < K; k++) {
-        const wf = filters[f + k], wg = filters[g + k], xa = patches[a + k], xb = patches[b + k];
+        const wf = filters[f + k];
+        const wg = filters[g + k];
+        const xa = patches[a + k];
+        const xb = patches[b + k];
         fa += wf * xa;
         fb += wf * xb;
         ga += wg * xa;
@@ -113,13 +134,17 @@ function relu({ shape, data }) {
 
 // The largest number under each window: the maps become smaller, and it no longer matters much where exactly something was found.
 function maxPool2d({ shape: [C, H, W], data }, layer) {
-  const output = maps(C, outputSize(H, layer), outputSize(W, layer)), [, OH, OW] = output.shape, { kernel, stride, padding } = layer;
+  const output = maps(C, outputSize(H, layer), outputSize(W, layer));
+  const [, OH, OW] = output.shape;
+  const { kernel, stride, padding } = layer;
   for (let c = 0; c < C; c++) {
     for (let oh = 0; oh < OH; oh++) {
       for (let ow = 0; ow < OW; ow++) {
-        const top = oh * stride - padding, left = ow * stride - padding;
+        const top = oh * stride - padding;
+        const left = ow * stride - padding;
         let largest = -Infinity;
-        for (let h = Math.max(0, top); h < Math.min(H, top + kernel); h++) { // what lies in the padding is left out: it never wins
+        for (let h = Math.max(0, top); h < Math.min(H, top + kernel); h++) {
+          // what lies in the padding is left out: it never wins
           for (let w = Math.max(0, left); w < Math.min(W, left + kernel); w++) largest = Math.max(largest, data[(c * H + h) * W + w]);
         }
         output.data[(c * OH + oh) * OW + ow] = largest;
@@ -147,7 +172,8 @@ function linear({ data }, { weight, bias, outputs }) {
 // Logits as probabilities: all positive, and 1 together. The largest is taken off first, which changes nothing in the quotient but keeps the
 // powers from growing beyond what a number can hold.
 function softmax(logits) {
-  const top = Math.max(...logits), powers = Array.from(logits, (logit) => Math.exp(logit - top));
+  const top = Math.max(...logits);
+  const powers = Array.from(logits, (logit) => Math.exp(logit - top));
   const sum = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / sum);
 }
@@ -162,14 +188,16 @@ const LAYERS = { conv: conv2d, relu, pool: maxPool2d, average: averagePool, line
 function forward(network, input, { off = [], from = 0, before = [] } = {}) {
   const outputs = before.slice(0, from);
   for (let i = from; i < network.layers.length; i++) {
-    const layer = network.layers[i], output = LAYERS[layer.kind](i ? outputs[i - 1] : input, layer);
+    const layer = network.layers[i];
+    const output = LAYERS[layer.kind](i ? outputs[i - 1] : input, layer);
     outputs.push(off[i]?.size ? withoutChannels(output, off[i]) : output);
   }
   return outputs;
 }
 
 function withoutChannels({ shape, data }, channels) {
-  const left = data.slice(), size = shape[1] * shape[2];
+  const left = data.slice();
+  const size = shape[1] * shape[2];
   for (const c of channels) left.fill(0, c * size, (c + 1) * size);
   return { shape, data: left };
 }
@@ -179,7 +207,9 @@ function withoutChannels({ shape, data }, channels) {
 // Pixel (y, x) of map o of a convolution as the sum that it is, the numbers of minicnn's `explain_pixel`: for each input channel the patch under
 // the kernel, the kernel, their products and the subtotal. inside: false where the patch lies on the padding.
 function explainPixel(layer, { shape: [C, H, W], data }, o, y, x) {
-  const k = layer.kernel, rows = reads(y, layer), columns = reads(x, layer);
+  const k = layer.kernel;
+  const rows = reads(y, layer);
+  const columns = reads(x, layer);
   const places = rows.flatMap((h) => columns.map((w) => (h >= 0 && h < H && w >= 0 && w < W ? h * W + w : -1)));
   const channels = Array.from({ length: C }, (_, c) => {
     const patch = places.map((place) => (place < 0 ? 0 : data[c * H * W + place]));
@@ -199,9 +229,11 @@ function unpack(layers, bits, bytes) {
   const weighted = layers.filter(({ kind }) => kind === "conv" || kind === "linear");
   const floats = new Float32Array(bytes.buffer, 0, 2 * weighted.reduce((sum, { outputs }) => sum + outputs, 0));
   const whole = new (bits === 8 ? Int8Array : Int16Array)(bytes.buffer, floats.byteLength);
-  let at = 0, from = 0;
+  let at = 0;
+  let from = 0;
   for (const layer of weighted) {
-    const { inputs, outputs, kernel = 1 } = layer, each = inputs * kernel * kernel;
+    const { inputs, outputs, kernel = 1 } = layer;
+    const each = inputs * kernel * kernel;
     const factors = floats.subarray(at, at + outputs);
     layer.bias = floats.slice(at + outputs, at + 2 * outputs);
     layer.weight = Float32Array.from(whole.subarray(from, from + outputs * each), (number, i) => number * factors[Math.floor(i / each)]);

@@ -5,10 +5,12 @@
 // One line of pixels made longer or shorter. Each new pixel is an average of the old ones around its place, those further away counting less;
 // if the line becomes shorter, the average reaches so far that no old pixel is missed. Returns for each new pixel [first old one, weights].
 function averages(from, to) {
-  const scale = from / to, reach = Math.max(scale, 1);
+  const scale = from / to;
+  const reach = Math.max(scale, 1);
   return Array.from({ length: to }, (_, i) => {
     const middle = (i + 0.5) * scale;
-    const first = Math.max(0, Math.floor(middle - reach + 0.5)), last = Math.min(from, Math.floor(middle + reach + 0.5));
+    const first = Math.max(0, Math.floor(middle - reach + 0.5));
+    const last = Math.min(from, Math.floor(middle + reach + 0.5));
     const weights = Array.from({ length: last - first }, (_, k) => Math.max(0, 1 - Math.abs((first + k + 0.5 - middle) / reach)));
     const sum = weights.reduce((a, b) => a + b, 0);
     return [first, weights.map((weight) => weight / sum)];
@@ -34,16 +36,21 @@ function resizedAndTurned({ width, height, data }, newWidth) {
 // The middle square of a picture, `side` x `side` pixels.
 function fit(picture, side) {
   const scale = Math.max(side / picture.height, side / picture.width);
-  const width = Math.max(side, Math.round(scale * picture.width)), height = Math.max(side, Math.round(scale * picture.height));
+  const width = Math.max(side, Math.round(scale * picture.width));
+  const height = Math.max(side, Math.round(scale * picture.height));
   const small = width === picture.width && height === picture.height ? picture : resizedAndTurned(resizedAndTurned(picture, width), height);
-  const left = Math.floor((width - side) / 2), top = Math.floor((height - side) / 2), square = new ImageData(side, side);
-  for (let y = 0; y < side; y++) square.data.set(small.data.subarray(4 * ((top + y) * width + left), 4 * ((top + y) * width + left + side)), 4 * y * side);
+  const left = Math.floor((width - side) / 2);
+  const top = Math.floor((height - side) / 2);
+  const square = new ImageData(side, side);
+  for (let y = 0; y < side; y++)
+    square.data.set(small.data.subarray(4 * ((top + y) * width + left), 4 * ((top + y) * width + left + side)), 4 * y * side);
   return square;
 }
 
 // Pixels as the network's input, three maps: (value / 255 - mean) / std for red, green and blue.
 function normalized({ width, height, data }, mean, std) {
-  const input = maps(3, height, width), size = width * height;
+  const input = maps(3, height, width);
+  const size = width * height;
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < size; i++) input.data[c * size + i] = (data[4 * i + c] / 255 - mean[c]) / std[c];
   }
