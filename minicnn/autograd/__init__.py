@@ -1,7 +1,7 @@
 """Reverse-mode differentiation: the graph, the engine that walks it, and `Function`, which builds it."""
 
 from minicnn._tensor import Tensor
-from minicnn.autograd import graph
+from minicnn.autograd import functional, graph
 from minicnn.autograd.engine import backward, grad
 from minicnn.autograd.function import Function
 from minicnn.autograd.grad_mode import (
@@ -24,6 +24,7 @@ __all__ = [
     "Function",
     "backward",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
