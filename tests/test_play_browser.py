@@ -386,6 +386,33 @@ def test_another_chain_of_layers(chromium, tmp_path, bits):
     assert chromium.get_log("browser") == []
 
 
+def test_a_picture_is_dropped_and_a_camera_refused(page):
+    page.execute_script("""
+        const canvas = document.createElement('canvas'), transfer = new DataTransfer();
+        canvas.width = canvas.height = 80;
+        canvas.toBlob((blob) => {
+          transfer.items.add(new File([blob], 'dropped.png', { type: 'image/png' }));
+          document.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true, bubbles: true }));
+        });""")
+    wait(page, "document.getElementById('input').getAttribute('aria-label').endsWith('dropped.png')")
+    assert page.execute_script("return Math.min(...state.pixels.data)") == 255, "what is transparent lies on white"
+    page.execute_script(
+        "document.dispatchEvent(new DragEvent('drop', { dataTransfer: new DataTransfer(), cancelable: true }))"
+    )
+    assert page.find_element(By.ID, "warning").text == "What was dropped is not a file."
+    page.execute_script(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+    )
+    page.find_element(By.ID, "watch").click()
+    wait(page, "document.getElementById('warning').textContent.includes('may not use it (NotAllowedError)')")
+    assert not page.find_element(By.ID, "camera").is_displayed()
+
+
+def test_the_engine_can_be_read_in_the_page(page):
+    page.execute_script("document.querySelector('#source summary').click()")
+    wait(page, "document.querySelector('#source pre').textContent.includes('function conv2dByDefinition')")
+
+
 def test_on_a_phone_nothing_hangs_over_in_light_and_dark(page):
     look(page, 390, 844, mobile=True)
     for layer, c in ((-1, 0), (0, 3), (3, 3), (5, 3), (10, 3), (12, 3), (13, 3)):
