@@ -66,6 +66,22 @@ def suggested(array: np.ndarray) -> memory_format:
     return contiguous_format
 
 
+def channels_last_of(array: np.ndarray) -> memory_format | None:
+    """The format of an array whose channels lie last, None for other arrays."""
+    if array.ndim not in (4, 5) or array.strides[-1] < array.strides[1]:  # most are done here
+        return None
+    format = suggested(array)
+    return None if format is contiguous_format else format
+
+
+def follow(result: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+    """What an operation on images has made: channels last if one of the arrays that it was made of lies so."""
+    for array in arrays:
+        if (format := channels_last_of(array)) is not None:
+            return copy(result, format)
+    return result
+
+
 def _in_order(array: np.ndarray, order: tuple[int, ...]) -> bool:
     strides = strides_of(array)
     least = 0

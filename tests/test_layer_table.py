@@ -77,7 +77,7 @@ LAYERS = [
     layer("BatchNorm1d(3)", SERIES, calls=2),
     layer("InstanceNorm1d(3)", SERIES, graph="last"),
     layer("InstanceNorm1d(3, affine=True, track_running_stats=True)", SERIES, graph="last", calls=2),
-    layer("InstanceNorm1d(3, affine=True)", (3, 7), graph="none"),
+    layer("InstanceNorm1d(3, affine=True)", (3, 7), graph="last"),
     layer("Dropout1d(0.4)", SERIES, evaluate=True),
     layer("ZeroPad1d(1)", SERIES),
     layer("ConstantPad1d((1, 2), 3.5)", SERIES),

@@ -124,6 +124,95 @@ def rule_of_nothing(torch, log):
             log(x.to(memory_format=torch.channels_last).shape)
 
 
+# --- results of operations on images that lie channels last ---------------------------------------------------------------
+
+
+def weight(torch, *shape):
+    return known(torch, *shape, start=-0.3, step=0.05)
+
+
+def last(x, torch):
+    return x.to(memory_format=torch.channels_last)
+
+
+OPERATIONS = {
+    "conv2d": lambda t, F, x: F.conv2d(x, weight(t, 4, 3, 3, 3)),
+    "conv2d, strided and padded": lambda t, F, x: F.conv2d(x, weight(t, 4, 3, 3, 3), weight(t, 4), 2, 1),
+    "conv2d by a weight that lies so": lambda t, F, x: F.conv2d(x.contiguous(), last(weight(t, 4, 3, 3, 3), t)),
+    "conv2d in groups": lambda t, F, x: F.conv2d(x, weight(t, 3, 1, 3, 3), groups=3),
+    "conv2d of 1 x 1": lambda t, F, x: F.conv2d(x, weight(t, 4, 3, 1, 1)),
+    "conv2d of rows": lambda t, F, x: F.conv2d(x.contiguous(), weight(t, 4, 3, 3, 3)),
+    "conv2d of one channel": lambda t, F, x: F.conv2d(last(x[:, :1], t), weight(t, 4, 1, 3, 3)),
+    "conv_transpose2d": lambda t, F, x: F.conv_transpose2d(x, weight(t, 3, 4, 3, 3), stride=2),
+    "max_pool2d": lambda t, F, x: F.max_pool2d(x, 2),
+    "max_pool2d, overlapping": lambda t, F, x: F.max_pool2d(x, 3, 1, 1, return_indices=True),
+    "avg_pool2d": lambda t, F, x: F.avg_pool2d(x, 3, 2, 1),
+    "adaptive_avg_pool2d": lambda t, F, x: F.adaptive_avg_pool2d(x, 3),
+    "adaptive_max_pool2d": lambda t, F, x: F.adaptive_max_pool2d(x, 3, return_indices=True),
+    "batch_norm": lambda t, F, x: F.batch_norm(x, None, None, weight(t, 3), training=True),
+    "batch_norm in evaluation": lambda t, F, x: F.batch_norm(x, weight(t, 3), weight(t, 3) + 1),
+    "instance_norm": lambda t, F, x: F.instance_norm(x),
+    "nearest": lambda t, F, x: F.interpolate(x, scale_factor=2),
+    "bilinear": lambda t, F, x: F.interpolate(x, scale_factor=1.5, mode="bilinear"),
+    "area": lambda t, F, x: F.interpolate(x, size=(4, 3), mode="area"),
+    "zeros around": lambda t, F, x: F.pad(x, (1, 2, 0, 1)),
+    "reflect": lambda t, F, x: F.pad(x, (1, 1, 1, 1), "reflect"),
+    "replicate": lambda t, F, x: F.pad(x, (1, 1, 1, 1), "replicate"),
+    "relu": lambda t, F, x: F.relu(x),
+    "relu in place": lambda t, F, x: F.relu(x * 1, inplace=True),
+    "gelu": lambda t, F, x: F.gelu(x),
+    "softmax": lambda t, F, x: F.softmax(x, 1),
+    "with a number": lambda t, F, x: x * 2 + 1,
+    "with a channel each": lambda t, F, x: x + weight(t, 3, 1, 1),
+    "dropout2d": lambda t, F, x: F.dropout2d(x, 0.5, False) * 1,
+    "cat": lambda t, F, x: t.cat([x, x * 2], 1),
+    "cat of both": lambda t, F, x: t.cat([x, x.contiguous()], 1),
+    "flip": lambda t, F, x: x.flip(3),
+    "roll": lambda t, F, x: x.roll(1, 2),
+    "where": lambda t, F, x: t.where(x > 0, x, 0.0),
+    "sum": lambda t, F, x: x.sum(),
+    "a part": lambda t, F, x: x[:, 1:, ::2] * 1,
+    "one image": lambda t, F, x: F.conv2d(x[0], weight(t, 4, 3, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.filterwarnings("error")
+def test_operations_keep_channels_last(name):
+    """The strides of the result, and those of the gradient, which lies as its leaf does."""
+
+    def rule(torch, log):
+        x = last(known(torch, 2, 3, 6, 7, step=0.02), torch).requires_grad_()
+        made = OPERATIONS[name](torch, torch.nn.functional, x)
+        made = made if isinstance(made, tuple) else (made,)
+        for out in made:
+            log(out, out.stride())
+        (made[0] * made[0].detach()).sum().backward()
+        log(x.grad, x.grad.stride())
+
+    assert_same(rule)
+
+
+def rule_a_network_and_its_gradients(torch, log):
+    nn = torch.nn
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(4, 2, 3), nn.Flatten()
+    )
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(weight(torch, *parameter.shape))
+    image = known(torch, 2, 2, 10, 9, step=0.01)
+    for x, format in ((last(image, torch), torch.preserve_format), (image, torch.channels_last)):
+        strides = []
+        net.to(memory_format=format)
+        handles = [layer.register_forward_hook(lambda m, a, out: strides.append(out.stride())) for layer in net]  # noqa: B023
+        net.zero_grad()
+        (net(x) ** 2).sum().backward()
+        log(strides, [(p.grad, p.grad.stride()) for p in net.parameters()])
+        for handle in handles:
+            handle.remove()
+
+
 def rule_gradients_go_through(torch, log):
     x = known(torch, 2, 3, 4, 5, requires_grad=True)
     for change in (

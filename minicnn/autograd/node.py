@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn import _memory
 from minicnn._mirror import since
 from minicnn._types import Size, device, dtype
 from minicnn.autograd import grad_mode
@@ -170,7 +171,8 @@ class AccumulateGrad(Node):
                     held = variable._grad
                     variable._grad = grad.new_empty(grad.shape).copy_(grad) if held is None else held + grad
                 elif variable._grad is None:
-                    variable._grad = grad.wrap(grad.array if unshared else grad.array.copy())
+                    kept = grad.array if unshared else grad.array.copy()
+                    variable._grad = grad.wrap(kept if variable.array.flags.c_contiguous else _like(variable, kept))
                 else:
                     grad_mode.need_writable(variable._grad)
                     variable._grad.array += grad.array
@@ -179,6 +181,13 @@ class AccumulateGrad(Node):
         if variable._post_accumulate_grad_hooks and (since(2, 8) or (grad is not None and variable.requires_grad)):
             _run_post_accumulate_hooks(variable)
         return ()
+
+
+def _like(variable: Tensor, grad: np.ndarray) -> np.ndarray:
+    """The gradient of a leaf in the leaf's order in memory."""
+    new = _memory.empty_like(variable.array)
+    new[...] = grad
+    return new
 
 
 def _in_new_shape(grad: Tensor, variable: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import kernels
+from minicnn import _memory, kernels
 from minicnn._tensor import Tensor
 from minicnn._types import dtype, short_name
 from minicnn._warnings import warn_user
@@ -39,21 +39,25 @@ class Convolution(Op):
     def forward(ctx, x, weight, bias, stride, padding, dilation, groups):
         ctx.save_for_backward(x, weight)
         ctx.geometry = stride, padding, dilation, groups
-        arrays = x.array, weight.array, None if bias is None else bias.array
-        if x.array.ndim != 4 or not x.array.shape[1]:
-            return Convolution.value(*arrays, *ctx.geometry)
-        return kernels.get("conv2d", x.array.dtype)(*arrays, *ctx.geometry)
+        usual = _in_rows(x.array) and _in_rows(weight.array) and x.array.shape[1]
+        compute = kernels.get("conv2d", x.array.dtype) if usual else Convolution.value
+        return compute(x.array, weight.array, None if bias is None else bias.array, *ctx.geometry)
 
     @staticmethod
     def value(x, weight, bias, *geometry):
         if x.ndim == 3:
             return Convolution.value(x[:, :, None], weight[:, :, None], bias, *geometry)[:, :, 0]
         out = kernels.get("conv2d", x.dtype)(x, weight, bias, *geometry)
-        return out if x.shape[1] else out[:, :0]  # of no channels PyTorch makes none
+        return _memory.follow(out, x, weight) if x.shape[1] else out[:, :0]  # of no channels PyTorch makes none
 
     @staticmethod
     def backward(ctx, grad):
         return ConvolutionBackward.of(grad, *ctx.saved, ctx.needs_input_grad[:3], False, *ctx.geometry)
+
+
+def _in_rows(image: np.ndarray) -> bool:
+    """Whether it is (N, C, H, W) and its channels surely do not lie last."""
+    return image.ndim == 4 and image.strides[3] < image.strides[1]
 
 
 class ConvTranspose(Op, node_name="ConvolutionBackward0"):
@@ -79,7 +83,7 @@ class ConvTranspose(Op, node_name="ConvolutionBackward0"):
             shape = (*out_shape[:2], 1, out_shape[2])
             return ConvTranspose.value(x[:, :, None], weight[:, :, None], bias, shape, *geometry)[:, :, 0]
         out = kernels.get("conv2d_grad_input", x.dtype)(x, weight, out_shape, *geometry)
-        return out if bias is None else out + bias[:, None, None]
+        return _memory.follow(out if bias is None else out + bias[:, None, None], x, weight)
 
     @staticmethod
     def backward(ctx, grad):

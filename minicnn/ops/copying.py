@@ -71,8 +71,8 @@ class Zero(Fill, node_name="ZeroBackward0"):
     """What `zero_` leaves."""
 
 
-class Cat(RowOp):
-    """Tensors joined along an existing dimension."""
+class Cat(Op):
+    """Tensors joined along an existing dimension; row by row, or channels last if all of them lie so."""
 
     takes_a_list = True
 
@@ -80,7 +80,9 @@ class Cat(RowOp):
     def forward(ctx, dim, *tensors):
         ctx.dim = dim
         ctx.ends = np.cumsum([0, *(t.array.shape[dim] for t in tensors)]).tolist()
-        return np.concatenate([t.array for t in tensors], axis=dim)
+        formats = {_memory.channels_last_of(t.array) for t in tensors}
+        joined = np.asarray(np.concatenate([t.array for t in tensors], axis=dim), order="C")
+        return joined if len(formats) > 1 or None in formats else _memory.copy(joined, *formats)
 
     @staticmethod
     def backward(ctx, grad):
@@ -119,13 +121,13 @@ class Repeat(Op):
         return both.sum(grad.reshape(pairs), tuple(range(0, len(pairs), 2)))
 
 
-class Roll(RowOp):
+class Roll(Op):
     """Every element moved on; the gradient is moved back."""
 
     @staticmethod
     def forward(ctx, a, shifts, dims):
         ctx.shifts, ctx.dims = shifts, dims
-        return np.roll(a.array, shifts, dims)
+        return _memory.follow(np.asarray(np.roll(a.array, shifts, dims), order="C"), a.array)
 
     @staticmethod
     def backward(ctx, grad):

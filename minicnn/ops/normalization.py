@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import kernels
+from minicnn import _memory, kernels
 from minicnn._tensor import Tensor
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
@@ -31,7 +31,7 @@ class NativeBatchNorm(Op):
         ctx.options = training, eps
         scale = inverse_std if weight is None else inverse_std * weight.array
         shift = -mean * scale if bias is None else bias.array - mean * scale
-        return kernels.get("scale_channels", x.array.dtype)(x.array, scale, shift)
+        return _memory.follow(kernels.get("scale_channels", x.array.dtype)(x.array, scale, shift), x.array)
 
     @staticmethod
     def backward(ctx, grad):

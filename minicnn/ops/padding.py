@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import _memory
 from minicnn._tensor import Tensor
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
@@ -32,7 +33,7 @@ class ConstantPadNd(Op):
         ctx.here = tuple(slice(max(-lo, 0), n - max(-hi, 0)) for (lo, hi), n in zip(widths, a.array.shape, strict=True))
         out = np.full(lengths, fitting(float(value), a.array.dtype))
         out[ctx.there] = a.array[ctx.here]
-        return out
+        return _memory.follow(out, a.array)
 
     @staticmethod
     def backward(ctx, grad):
@@ -90,7 +91,8 @@ class _BorderPad(Op):
         for axis, (n, width) in enumerate(zip(ctx.shape, widths, strict=True)):
             if width != (0, 0):
                 out = out.take(cls.sources(n, width), axis)
-        return out if out is not a.array else out.copy()
+        out = out if out is not a.array else out.copy()
+        return out if cls.mode == "circular" else _memory.follow(out, a.array)
 
     @classmethod
     def backward(cls, ctx, grad):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import kernels
+from minicnn import _memory, kernels
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd import both
@@ -31,7 +31,8 @@ class MaxPool2DWithIndices(Op):
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
         ctx.geometry = kernel, stride, padding, dilation  # for receptive fields
-        out, indices = kernels.get("max_pool2d", x.array.dtype)(x.array, kernel, stride, padding, dilation, ceil_mode)
+        both_in_rows = kernels.get("max_pool2d", x.array.dtype)(x.array, kernel, stride, padding, dilation, ceil_mode)
+        out, indices = (_memory.follow(array, x.array) for array in both_in_rows)
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)  # x as in PyTorch, though its shape is enough: so a write to it is noticed
         ctx.geometry = kernel, stride, padding, dilation
@@ -73,7 +74,8 @@ class AdaptiveMaxPool2D(Op):
 
     @staticmethod
     def forward(ctx, x, output_size):
-        out, indices = kernels.get("adaptive_max_pool2d", x.array.dtype)(x.array, output_size)
+        both_in_rows = kernels.get("adaptive_max_pool2d", x.array.dtype)(x.array, output_size)
+        out, indices = (_memory.follow(array, x.array) for array in both_in_rows)
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)
         return out, indices
@@ -94,7 +96,7 @@ class AvgPool2D(Op):
 
     @staticmethod
     def value(x, *geometry):
-        return kernels.get("avg_pool2d", x.dtype)(x, *kernels.average_windows(x.shape, *geometry))
+        return _memory.follow(kernels.get("avg_pool2d", x.dtype)(x, *kernels.average_windows(x.shape, *geometry)), x)
 
     @staticmethod
     def backward(ctx, grad):
@@ -121,7 +123,8 @@ class AdaptiveAvgPool2D(Op):
 
     @staticmethod
     def value(x, output_size):
-        return kernels.get("avg_pool2d", x.dtype)(x, *kernels.adaptive_average_windows(x.shape, output_size))
+        windows = kernels.adaptive_average_windows(x.shape, output_size)
+        return _memory.follow(kernels.get("avg_pool2d", x.dtype)(x, *windows), x)
 
     @staticmethod
     def backward(ctx, grad):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import kernels
+from minicnn import _memory, kernels
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
@@ -23,7 +23,7 @@ from minicnn.ops._common import need_tensor, number
 class UpsampleNearest2D(Op):
     """Each output pixel copies the nearest input pixel."""
 
-    value = staticmethod(lambda x, *options: kernels.get("upsample_nearest2d", x.dtype)(x, *options))
+    value = staticmethod(lambda x, *options: _memory.follow(kernels.get("upsample_nearest2d", x.dtype)(x, *options), x))
 
     @staticmethod
     def forward(ctx, x, *options):
@@ -49,7 +49,9 @@ class UpsampleNearest2DBackward(Op):
 class UpsampleBilinear2D(Op):
     """Each output pixel mixes the four input pixels around it."""
 
-    value = staticmethod(lambda x, *options: kernels.get("upsample_bilinear2d", x.dtype)(x, *options))
+    value = staticmethod(
+        lambda x, *options: _memory.follow(kernels.get("upsample_bilinear2d", x.dtype)(x, *options), x)
+    )
 
     @staticmethod
     def forward(ctx, x, *options):
