@@ -264,6 +264,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     _input(command)
 
+    _atlas_command(commands)
+
+    command = _command(commands, play, "-o play.html", "--photos my.jpg --open", output="play.html")
+    pictures = "photographs to choose from (default: twelve that come with minicnn)"
+    command.add_argument("--photos", nargs="+", metavar="PHOTO", help=pictures)
+    bits = "of each weight in the page; 8 make it smaller and less exact (default 16)"
+    command.add_argument("--bits", type=int, choices=(8, 16), default=16, help=bits)
+    command.add_argument("--open", action="store_true", help="open it in the browser")
+    return parser
+
+
+def _atlas_command(commands: Any) -> None:
     examples = (
         "--images photos/ -o atlas.html",
         "--units 8 --no-images --layers features.10 classifier",
@@ -283,14 +295,6 @@ def _parser() -> argparse.ArgumentParser:
     _input(command)
     command.add_argument("--title", metavar="TEXT", help="of the page")
     command.add_argument("--estimate", action="store_true", help="say what it would cost in time and size, and stop")
-
-    command = _command(commands, play, "-o play.html", "--photos my.jpg --open", output="play.html")
-    pictures = "photographs to choose from (default: twelve that come with minicnn)"
-    command.add_argument("--photos", nargs="+", metavar="PHOTO", help=pictures)
-    bits = "of each weight in the page; 8 make it smaller and less exact (default 16)"
-    command.add_argument("--bits", type=int, choices=(8, 16), default=16, help=bits)
-    command.add_argument("--open", action="store_true", help="open it in the browser")
-    return parser
 
 
 def _command(commands: Any, run: Any, *examples: str, output: str | None = None) -> argparse.ArgumentParser:

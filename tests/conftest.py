@@ -1,5 +1,6 @@
 """What all tests share: no window, no deadline that a slow machine could miss, the same examples in every run."""
 
+import gc
 import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -19,6 +20,12 @@ else:
 
 settings.register_profile("minicnn", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("minicnn")
+
+
+def pytest_collection_finish() -> None:
+    """The thousands of tests are not looked through again each time that one of them collects garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ RECORDED = json.loads(gzip.decompress((Path(__file__).parent / "torchvision.json
 CASES = RECORDED["cases"]
 FIRST = {case["network"] for case in CASES.values()}
 QUICK = (
-    "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18",
+    "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18",
     "shufflenet_v2_x0_5", "squeezenet1_0",
 )  # fmt: skip
 
@@ -46,7 +46,9 @@ def test_all_are_registered():
     assert set(models.list_models()) - {"tinynet"} == FIRST
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.slow] * (case["parameters"] > 2e7)) for name, case in CASES.items()
+])  # fmt: skip
 def test_keys_shapes_settings_and_number_of_parameters(name):
     case = CASES[name]
     settings, _, _ = torchvision_record.split(case["arguments"])
@@ -192,6 +194,7 @@ def test_a_file_of_an_official_name_is_taken_for_it(tmp_path):
     assert "taken for ImageNet's" in meta.note
 
 
+@pytest.mark.slow
 def test_the_heads_and_pixels_of_inception(tmp_path):
     """Official weights get pixels between -1 and 1, and no heads at half depth unless they are wanted; others what they have."""
     file = file_of("googlenet", tmp_path)
@@ -210,6 +213,7 @@ def test_the_heads_and_pixels_of_inception(tmp_path):
         models.inception_v3(weights=tmp_path / "mine.pth", aux_logits=True)
 
 
+@pytest.mark.slow
 def test_a_densenet_of_before_names_without_dots(tmp_path):
     """torchvision's own files are so old."""
     state = torch_state("densenet121")

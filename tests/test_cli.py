@@ -281,6 +281,7 @@ def test_debug_shows_the_traceback(own, photo):
         main(["predict", photo, *own("Own"), "--debug"])
 
 
+@pytest.mark.slow
 def test_random_weights_are_never_silent(own, photo, capsys):
     for command in [
         ["predict", photo],
@@ -315,6 +316,7 @@ def test_class_names_do_nothing_to_the_terminal(own, photo, capsys):
     out.encode("utf-8")
 
 
+@pytest.mark.slow
 def test_a_terminal_without_the_letters_gets_escapes(own, photo):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "minicnn", "predict", photo, *own("Base")]

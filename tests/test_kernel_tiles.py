@@ -156,6 +156,7 @@ def test_a_thread_that_finds_the_helpers_busy_does_the_work_itself(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.slow
 def test_a_forked_child_has_helpers_of_its_own():
     code = (
         "import os, numpy as np; from minicnn import kernels\n"

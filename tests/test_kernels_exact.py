@@ -287,6 +287,7 @@ def test_the_weight_gradients_layouts_are_small():
     assert kept.maxsize * (largest.pixel_taps.nbytes + largest.grad_taps.nbytes) <= 2 * 2**20
 
 
+@pytest.mark.slow
 def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
     """Machine code that is kept on disk holds that of the functions it calls, which may stand in another file."""
     shutil.copytree(

@@ -37,13 +37,18 @@ def is_module(name: str) -> bool:
 
 
 @cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(path: Path) -> list[tuple[str, str]]:
     """(full name of an imported module, name taken from it or ""), of every kind of import."""
     return list(_imports(path))
 
 
 def _imports(path: Path) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -172,7 +177,7 @@ def test_no_function_of_more_than_60_lines():
     """Of code: its docstring is not counted."""
     long = []
     for path in LIBRARY:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef):
                 first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
                 lines = node.body[0].lineno - node.lineno + (node.end_lineno or 0) - first.lineno + 1

@@ -38,7 +38,9 @@ def test_the_files_that_are_named_exist():
         assert lesson.name in README
 
 
-@pytest.mark.parametrize("file", ["README.md", "lessons/05_convolution_by_hand.py"])
+@pytest.mark.parametrize(
+    "file", ["README.md", pytest.param("lessons/05_convolution_by_hand.py", marks=pytest.mark.slow)]
+)
 def test_the_breakpoint_at_one_multiply_add_stops_there(file, tmp_path):
     """What README and lesson 5 tell a debugger: the line is the multiply-add, and the condition stops at its products."""
     (command,) = re.findall(

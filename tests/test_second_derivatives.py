@@ -101,6 +101,7 @@ def test_second_derivatives_are_torchs(name):
     assert name not in MISSING, "it has its second derivative: take it out of second_missing.txt"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore", "error::RuntimeWarning")
 @pytest.mark.parametrize("name", [name for name in CASES if name not in MISSING], ids=str)
 def test_second_derivatives_are_differences_of_the_first(name):

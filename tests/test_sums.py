@@ -44,7 +44,9 @@ def positive(*shape, seed=0):
 
 
 @pytest.mark.parametrize("layout", ["leading", "trailing", "strided"])
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("sum", "var"))) for name in REDUCTIONS]
+)
 def test_reductions(name, layout):
     array = positive(N, 3) if layout != "trailing" else positive(3, N)
     dim = 0 if layout != "trailing" else 1
@@ -64,6 +66,7 @@ def test_several_axes_in_any_memory_order(dims, order):
     no_worse(minicnn.from_numpy(array).sum(dims), torch.from_numpy(array).sum(dims), exact)
 
 
+@pytest.mark.slow
 def test_the_sums_of_twenty_million_terms():
     ones = minicnn.ones(20_000_000, 2)
     assert ones.sum(0).tolist() == [2e7, 2e7]

@@ -276,6 +276,7 @@ def test_penalties_lower_what_they_charge_for(net, penalty):
 
 
 @pytest.mark.filterwarnings("ignore:the activation did not rise")  # the other warning
+@pytest.mark.slow
 def test_a_dead_relu_is_named_and_the_remedy_works(net):
     with minicnn.no_grad():
         net[3].bias[:] = -2.0

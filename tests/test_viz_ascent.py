@@ -129,6 +129,7 @@ def test_the_activation_of_pictures_that_exist(net):
 
 
 @pytest.mark.filterwarnings("ignore:the activation did not rise")  # in so few steps
+@pytest.mark.slow
 def test_a_ladder_of_two_networks(net, alexnet_shaped):
     found = viz.ladder(net, "3:0", **QUICK)
     assert next(iter(found.results)) == "pixels"

@@ -79,6 +79,7 @@ def test_the_caption_of_a_dream_and_of_an_inversion(net):
     )
 
 
+@pytest.mark.slow
 def test_the_caption_of_a_ladder(net):
     standard = caption(viz.ladder(net, "3:1", **QUICK).figure())
     assert "Each column adds what its name says" in standard and "→ after 2 steps (seed 0)" in standard

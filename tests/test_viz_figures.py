@@ -74,6 +74,7 @@ def test_a_report_has_no_empty_panels(model):
     assert "no filter has bars or an edge" in words(report.figure())
 
 
+@pytest.mark.slow
 def test_a_film_rests_at_its_end(tmp_path):
     filters = np.random.default_rng(0).standard_normal((4, 2, 3, 5, 5))
     growth = viz.filter_growth({"filters": filters, "filter_step": np.array([0, 1, 10, 100])}, progress=False)

@@ -157,6 +157,7 @@ def test_dead_filters_are_counted_and_crossed():
     assert "dead" in str(viz.filter_report(np.zeros((3, 3, 5, 5))))
 
 
+@pytest.mark.slow
 def test_the_trained_first_layer_is_no_noise_and_the_figures_say_how_it_was_measured():
     report = viz.filter_report(tinynet("standard"))
     assert report.layer == "features.0"

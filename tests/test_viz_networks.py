@@ -116,7 +116,7 @@ def test_everything_works_on_what_people_bring(kind, function):
     assert all(not module._forward_hooks for module in list(model.modules())[1:])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "grey")) for kind in KINDS])
 def test_an_atlas_of_what_people_bring(kind, tmp_path):
     model = build(kind)
     contents = atlas_of(model, photo_for(model), tmp_path)
@@ -252,12 +252,12 @@ def test_the_default_size_is_half_as_much_again_for_what_has_maps():
 
 @pytest.mark.parametrize(("form", "key"), [("tuple", 0), ("dict", "maps")])
 def test_an_output_that_is_no_tensor_is_named_with_the_remedy(form, key, tmp_path):
-    model, x = Net(form=form).eval(), viz.preprocess(PHOTO)
+    model, x = Net(form=form).eval(), viz.preprocess(PHOTO, size=16)
     for call in (
         lambda: viz.grad_cam(model, x),
         lambda: viz.maximize(model, "logit:1", steps=1, progress=False),
         lambda: viz.invert(model, PHOTO, "", **QUICK),
-        lambda: viz.top_patches(model, "", [PHOTO], progress=False),
+        lambda: viz.top_patches(model, "", [PHOTO], size=16, progress=False),
     ):
         with pytest.raises(ValueError, match=rf"a {form} of .*viz.choose_output\(model, {key!r}\)"):
             call()

@@ -79,23 +79,25 @@ def exact() -> use:
     return use("direct" if current() in ("fast", "winograd") else current())
 
 
+_SINGLE = np.dtype(np.float32)
+
+
 def current() -> str:
     """Which kernels run in this thread: what was given to `use`, "fast" at first."""
     return convolution.choice.get()
 
 
-def get(operation: str, dtype: np.dtype | type = np.float32) -> Callable:
+def get(operation: str, dtype: np.dtype = _SINGLE) -> Callable:
     """The kernel of an operation in `TABLE` for arrays of this type: the loops or the fast one, as `use` says.
 
     Half precision goes into the kernel as float32, and comes back as half: what PyTorch does. What a kernel takes and
     gives is written at the loops, in `reference.py`. TypeError for a type that it does not compute in.
     """
     kernel = TABLE[operation][convolution.choice.get() != "reference"]
-    kind = np.dtype(dtype)
-    if kind.char in "fd" or (operation in _OF_ANY_TYPE and kind.char != "e"):
+    if dtype.char in "fd" or (operation in _OF_ANY_TYPE and dtype.char != "e"):
         return kernel
-    if kind.char != "e":
-        raise TypeError(f"the kernels compute in float32 or float64, got an array of {kind}")
+    if dtype.char != "e":
+        raise TypeError(f"the kernels compute in float32 or float64, got an array of {dtype}")
     return _half_as_single(kernel)
 
 
@@ -163,7 +165,7 @@ def add_up(
 ) -> np.ndarray:
     """The sum over these axes, over all if None, as `dtype`, x's if None (int64 for integers). float64 adds up: see `sums.py`."""
     given = range(x.ndim) if axes is None else (axes,) if isinstance(axes, int) else axes
-    axes, kind, loops = tuple([axis % x.ndim for axis in given]), x.dtype.kind, current() == "reference"
+    axes, kind, loops = tuple([axis % x.ndim for axis in given]), x.dtype.kind, convolution.choice.get() == "reference"
     if kind in "biu" or (x.size <= sums.SMALL and not loops):
         wide = {"f": np.float64, "c": np.complex128}.get(kind, np.int64)
         total = np.asarray(x.sum(axis=axes, keepdims=keepdims, dtype=wide))

@@ -39,12 +39,14 @@ def mirrored(version):
         return {s: run(s.function, minicnn) for s in everything() if log(s, version) is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(JUDGE not in VERSIONS, reason="the judge is not recorded")
 def test_the_recorded_logs_are_those_of_the_judge():
     differ = [str(s) for s in everything() if log(s, JUDGE) is not None and log(s, JUDGE) != run(s.function, torch)]
     assert differ == [], "record them again: CONTRIBUTING.md"
 
 
+@pytest.mark.slow  # each replays all rules
 @pytest.mark.parametrize("version", VERSIONS)
 def test_mirror_differs_from_the_recorded_logs_only_as_listed(version):
     different = [s for s, ours in mirrored(version).items() if ours != log(s, version)]
@@ -52,6 +54,7 @@ def test_mirror_differs_from_the_recorded_logs_only_as_listed(version):
     assert [str(s) for s in different if not any(change.concerns(s) for change in listed)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: f"{change.since} {change.text[:40]}")
 def test_a_change_is_seen_in_the_logs(change):
     """Between the two recorded versions around it, in each of its rules; and `mirror` switches it, or does not."""

@@ -135,14 +135,14 @@ class _HookedCall:
     backward_pre_hooks: Sequence[Callable]
     full_hooks: Sequence[Callable]
     legacy_hooks: Sequence[Callable]
+    started: tuple[int, ...]  # the always_call hooks that have been called, even if they raised
 
     def __init__(self, module: Module, args: tuple, kwargs: dict[str, Any]) -> None:
         """Remember the call as it came in, so that hooks can change it and, after an error, be told of it."""
         self.module, self.args, self.kwargs = module, args, kwargs
         self.result: Any = None
-        self.backward_pre_hooks = self.full_hooks = self.legacy_hooks = ()
+        self.backward_pre_hooks = self.full_hooks = self.legacy_hooks = self.started = ()
         self.forward = module.forward  # looked up now: a pre-hook that replaces it changes the next call
-        self.started: tuple[int, ...] = ()  # the always_call hooks that have been called, even if they raised
 
     def run(self) -> Any:
         """The phases of a call, in the order in which PyTorch goes through them."""
