@@ -144,7 +144,7 @@ def gemm(node: Node) -> Any:
     matrix, bias = _matrix(node), node.constant(2)
     if matrix is not None and not turn_a and node.fixed(2):
         rows = matrix if turn_b else matrix.t()
-        if bias is None or (bias.numel() == rows.shape[0] == bias.shape[-1]):
+        if bias is None or (bias.dim() and bias.numel() == rows.shape[0] == bias.shape[-1]):
             bias = bias if bias is None or (beta == 1 and bias.dim() == 1) else (bias * beta).reshape(-1)
             return linear(node, rows if turn_b and alpha == 1 else (rows * alpha).contiguous(), bias)
 

@@ -27,20 +27,21 @@ MODES = (
 
 def _places(how: str, factor: float, n: int, m: int, region: tuple[float, float]) -> Array:
     """Where the m pixels of the result lie among the n of the image, which are at 0, 1, ..."""
-    y, length = np.arange(m, dtype=np.float64), factor * n  # length: the m that it would be without rounding
+    length = factor * n  # the m that it would be without rounding
+    y, factor = np.arange(m, dtype=np.float32), np.float32(factor)  # in single precision, as runtimes compute ties
     if how == "asymmetric":
         return y / factor
     if how == "align_corners":
-        return y * (n - 1) / (length - 1) if length != 1 else np.zeros(m)
+        return y * np.float32(n - 1) / np.float32(length - 1) if length != 1 else np.zeros(m)
     if how == "tf_crop_and_resize":
         start, end = region
         middle = (end - start) * (n - 1)
         return start * (n - 1) + (y * middle / (length - 1) if length != 1 else np.full(m, middle / 2))
-    if how == "pytorch_half_pixel" and length == 1:
-        return np.full(m, -0.5)
+    if how == "pytorch_half_pixel" and m == 1:
+        return np.zeros(m)
     if how == "tf_half_pixel_for_nn":
         return (y + 0.5) / factor
-    offset = n / 2 * (1 - m / length) if how == "half_pixel_symmetric" else 0.0
+    offset = np.float32(n / 2 * (1 - m / length)) if how == "half_pixel_symmetric" else np.float32(0)
     return offset + (y + 0.5) / factor - 0.5
 
 
@@ -142,16 +143,14 @@ def _upsample(node: Node, mode: str, how: str, near: str, old: bool) -> nn.Modul
     factors = node.attr("scales", []) if scales is None else [float(v) for v in scales.array.reshape(-1)]
     if len(factors) != 4 or factors[:2] != [1.0, 1.0] or node.has(3) or node.attr("axes") or node.attr("antialias", 0):
         return None
-    by = tuple(factors[2:])
-    if mode == "nearest" and all(f.is_integer() for f in by):
-        if (how, near) == ("asymmetric", "floor") or (
-            how in ("half_pixel", "pytorch_half_pixel") and near.startswith("round")
-        ):
-            return nn.Upsample(scale_factor=by, mode="nearest")
-    elif (
-        mode == "linear"
-        and how in ("half_pixel", "pytorch_half_pixel", "align_corners")
-        and not node.attr("exclude_outside", 0)
+    by, centred = tuple(factors[2:]), how in ("half_pixel", "pytorch_half_pixel")
+    whole = all(f.is_integer() for f in by)  # else the standard counts the corners with a length that is not rounded
+    if (
+        mode == "nearest"
+        and whole
+        and ((how, near) == ("asymmetric", "floor") or (centred and near.startswith("round")))
     ):
+        return nn.Upsample(scale_factor=by, mode="nearest")
+    if mode == "linear" and (centred or (whole and how == "align_corners")) and not node.attr("exclude_outside", 0):
         return nn.Upsample(scale_factor=by, mode="bilinear", align_corners=how == "align_corners")
     return None

@@ -127,7 +127,8 @@ def slice_(node: Node) -> Compute:
             if step > 0:
                 key[axis] = slice(start, end, step)
             else:
-                places = range(*slice(start, end, step).indices(x.shape[axis]))
+                n = x.shape[axis]  # a start before the first is the first, which Python's slices leave out
+                places = range(*slice(max(start, -n), end, step).indices(n))
                 x = x.index_select(axis, wrapped(list(places), np.int64))
         return x[tuple(key)]
 
