@@ -44,6 +44,7 @@ LAYERS = [
     "BatchNorm1d(4, affine=False, track_running_stats=False)",
     "InstanceNorm2d(4, affine=True)",
     "LayerNorm(4, bias=False)",
+    "LocalResponseNorm(3, beta=0.5)",
     "LayerNorm((2, 4), eps=0.1, elementwise_affine=False)",
     "Dropout(0.2, True)",
     "Dropout2d()",

@@ -17,7 +17,7 @@ from minicnn._creation import zeros_like
 from minicnn._tensor import Tensor
 from minicnn.nn.utils import skip_init
 from minicnn.onnx._node import Builder, Compute, Node, check_size, number
-from minicnn.onnx._windows import padded, weighted
+from minicnn.onnx._windows import weighted
 
 # --- normalisation --------------------------------------------------------------------------------------------------------------
 
@@ -59,9 +59,12 @@ def _normalised(x: Tensor, dims: Sequence[int], eps: float) -> tuple[Tensor, Ten
     return centred * inverse, mean, inverse
 
 
-def instance_norm(node: Node) -> Compute:
-    """InstanceNormalization: each channel of each image by its own mean and variance."""
-    eps = node.attr("epsilon", 1e-5)
+def instance_norm(node: Node) -> Any:
+    """InstanceNormalization: InstanceNorm2d or InstanceNorm1d of the file's scale and bias."""
+    eps, scale = node.attr("epsilon", 1e-5), node.constant(1)
+    kind = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d}.get(node.rank() or 0)
+    if kind is not None and scale is not None and node.fixed(2):
+        return weighted(node, kind, scale.numel(), eps=eps, affine=True)
     return lambda x, scale, bias: F.instance_norm(x, None, None, scale, bias, True, 0.0, eps)
 
 
@@ -116,22 +119,11 @@ def lp_norm(node: Node) -> Compute:
     return compute
 
 
-def lrn(node: Node) -> Compute:
-    """LRN: each number over a power of the sum of squares of its neighbours in the channels."""
-    alpha, beta, bias, size = (
-        node.attr("alpha", 1e-4),
-        node.attr("beta", 0.75),
-        node.attr("bias", 1.0),
-        node.attr("size"),
-    )
-
-    def compute(x: Tensor) -> Tensor:
-        before = (size - 1) // 2
-        rows = (x * x).reshape(x.shape[0], 1, x.shape[1], -1)
-        total = F.avg_pool2d(padded(rows, [(before, size - 1 - before), (0, 0)]), (size, 1), 1)
-        return x / (bias + alpha * total.reshape(x.shape)) ** beta
-
-    return compute
+def lrn(node: Node) -> Any:
+    """LRN: PyTorch's, in which the neighbours of an even number lie the other way round."""
+    size = node.attr("size", 1)
+    layer = nn.LocalResponseNorm(size, node.attr("alpha", 1e-4), node.attr("beta", 0.75), node.attr("bias", 1.0))
+    return layer if size % 2 else lambda x: layer(x.flip([1])).flip([1])
 
 
 # --- matrices -------------------------------------------------------------------------------------------------------------------

@@ -28,9 +28,9 @@ MODES = (
 def _places(how: str, factor: float, n: int, m: int, region: tuple[float, float]) -> Array:
     """Where the m pixels of the result lie among the n of the image, which are at 0, 1, ..."""
     length = factor * n  # the m that it would be without rounding
-    y, factor = np.arange(m, dtype=np.float32), np.float32(factor)  # in single precision, as runtimes compute ties
+    y, by = np.arange(m, dtype=np.float32), np.float32(factor)  # in single precision, as runtimes do
     if how == "asymmetric":
-        return y / factor
+        return y / by
     if how == "align_corners":
         return y * np.float32(n - 1) / np.float32(length - 1) if length != 1 else np.zeros(m)
     if how == "tf_crop_and_resize":
@@ -40,9 +40,9 @@ def _places(how: str, factor: float, n: int, m: int, region: tuple[float, float]
     if how == "pytorch_half_pixel" and m == 1:
         return np.zeros(m)
     if how == "tf_half_pixel_for_nn":
-        return (y + 0.5) / factor
+        return (y + 0.5) / by
     offset = np.float32(n / 2 * (1 - m / length)) if how == "half_pixel_symmetric" else np.float32(0)
-    return offset + (y + 0.5) / factor - 0.5
+    return offset + (y + 0.5) / by - 0.5
 
 
 def _cubic(distance: Array, a: float) -> Array:

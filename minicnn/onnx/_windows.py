@@ -20,6 +20,10 @@ from minicnn.onnx._arithmetic import lowest
 from minicnn.onnx._node import Compute, Node, check_size, ints
 
 Pads = list[tuple[int, int]]  # of each dimension of an image: before it, behind it
+CONV = {1: nn.Conv1d, 2: nn.Conv2d}  # by the number of the image's dimensions
+CONV_TRANSPOSE = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d}
+MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
+AVG_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d}
 FLOATS = (0, 1, 10, 11, 16)  # the standard's numbers of the types that kernels compute in; 0: not known
 MOST_PLAIN = 32  # padding and stride of a layer that does not look at the size of what it makes
 
@@ -116,21 +120,22 @@ def conv(node: Node) -> Any:
     """Conv."""
     groups, weight, shape = node.attr("group", 1), node.constant(1), node.shape(1)
     window = Window(node, node.attr("kernel_shape") if shape is None else shape[2:])  # type: ignore[arg-type]
-    if weight is None or not node.fixed(2) or window.count != 2 or not weight.dtype.is_floating_point:
+    padded_alone = window.count == 1 and not window.plain
+    if weight is None or not node.fixed(2) or window.count > 2 or padded_alone or not weight.dtype.is_floating_point:
         return lambda x, w, b=None: _convolve(
             padded(x, window.pads(x.shape[2:])), w, b, window.strides, window.dilations, groups
         )
     channels = weight.shape[1] * groups, weight.shape[0]
     settings = window.settings() | {"groups": groups, "bias": node.has(2)}
     if window.plain:
-        return weighted(node, nn.Conv2d, *channels, **settings)
+        return weighted(node, CONV[window.count], *channels, **settings)
     return weighted(node, PaddedConv2d, window, *channels, **settings | {"padding": 0})
 
 
 def _convolve(x: Tensor, w: Tensor, b: Tensor | None, strides: list[int], dilations: list[int], groups: int) -> Tensor:
     """A convolution without padding of an image of one, two or three dimensions."""
     if x.dim() == 3:
-        return _convolve(x.unsqueeze(2), w.unsqueeze(2), b, [1, *strides], [1, *dilations], groups).squeeze(2)
+        return F.conv1d(x, w, b, tuple(strides), 0, tuple(dilations), groups)
     if x.dim() == 4:
         return F.conv2d(x, w, b, tuple(strides), 0, tuple(dilations), groups)
     depth = (x.shape[2] - (w.shape[2] - 1) * dilations[0] - 1) // strides[0] + 1  # planes of the result
@@ -151,10 +156,10 @@ def conv_transpose(node: Node) -> Any:
     extra, sizes = node.numbers("output_padding", window.count, [0] * window.count, least=0), node.attr("output_shape")
     steps = list(zip(extra, window.strides, window.dilations, strict=True))
     small = all(e < max(s, d) and s <= MOST_PLAIN for e, s, d in steps)
-    if window.plain and small and sizes is None and weight is not None and window.count == 2 and node.fixed(2):
+    if window.plain and small and sizes is None and weight is not None and window.count < 3 and node.fixed(2):
         channels = weight.shape[0], weight.shape[1] * groups
         settings = window.settings() | {"groups": groups, "bias": node.has(2), "output_padding": tuple(extra)}
-        return weighted(node, nn.ConvTranspose2d, *channels, **settings)
+        return weighted(node, CONV_TRANSPOSE[window.count], *channels, **settings)
 
     def compute(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
         whole = [(n - 1) * s + e for n, s, e in zip(x.shape[2:], window.strides, window.extents, strict=True)]
@@ -196,12 +201,12 @@ def pool(node: Node) -> Any:
     window = Window(node, node.attr("kernel_shape"))
     ceil, counted = bool(node.attr("ceil_mode", 0)), bool(node.attr("count_include_pad", 0))
     half = all(low <= extent // 2 for (low, _), extent in zip(window.fixed, window.extents, strict=True))
-    if window.count == 2 and window.plain and half and node.kind() in FLOATS:
+    if window.count < 3 and window.plain and half and node.kind() in FLOATS:
         settings = window.settings() | {"ceil_mode": ceil}
         if node.op == "MaxPool" and not node.gives(1):
-            return nn.MaxPool2d(**settings)
-        if node.op == "AveragePool" and settings.pop("dilation") == (1, 1):
-            return nn.AvgPool2d(**settings, count_include_pad=counted)
+            return MAX_POOL[window.count](**settings)
+        if node.op == "AveragePool" and set(settings.pop("dilation")) == {1}:
+            return AVG_POOL[window.count](**settings, count_include_pad=counted)
     p, order = node.attr("p", 2), node.attr("storage_order", 0)
     if node.op == "MaxPool":
         return lambda x: _largest(x, window, ceil, order)[: 1 + node.gives(1)]

@@ -1,4 +1,4 @@
-"""Normalization: by batch (Ioffe and Szegedy 2015), by image, and by layer (Ba et al. 2016)."""
+"""Normalization: by batch (Ioffe and Szegedy 2015), by image, by layer (Ba et al. 2016), and by neighbouring channels."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.ops._common import implemented, mean_of, need_tensor, number
+from minicnn.ops.padding import pad
+from minicnn.ops.pooling import avg_pool2d
 
 
 class NativeBatchNorm(Op):
@@ -314,3 +316,24 @@ def layer_norm(
     if any(t is not None and t.array.dtype != x.dtype for t in (weight, bias)):
         raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
     return NativeLayerNorm.apply(input, weight, bias, eps, shape)
+
+
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """Each number of (N, C, ...) over (k + alpha mean)^beta, with the mean of the squares of its neighbours in the channels.
+
+    Args:
+        size: how many channels count as neighbours; those outside count as zeros.
+
+    Raises:
+        ValueError: fewer than three dimensions.
+    """
+    need_tensor(input, "local_response_norm")
+    if input.dim() < 3:
+        raise ValueError(
+            f"Expected 3D or higher dimensionality                          input (got {input.dim()} dimensions)"
+        )
+    if not input.array.size:
+        return input
+    squares = (input * input).reshape(input.shape[0], 1, input.shape[1], -1)
+    mean = avg_pool2d(pad(squares, (0, 0, size // 2, (size - 1) // 2)), (size, 1), stride=1)
+    return input / mean.reshape(input.shape).mul(alpha).add(k).pow(beta)

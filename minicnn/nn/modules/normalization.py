@@ -1,4 +1,4 @@
-"""Layer normalization."""
+"""Normalization by layer, and by neighbouring channels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from minicnn.nn import init
 from minicnn.nn.modules._new import new_parameter
 from minicnn.nn.modules.module import Module
 
-__all__ = ["LayerNorm"]
+__all__ = ["LayerNorm", "LocalResponseNorm"]
 
 
 class LayerNorm(Module):
@@ -55,3 +55,24 @@ class LayerNorm(Module):
     def extra_repr(self) -> str:
         shape, bias = self.normalized_shape, self.bias is not None
         return f"{shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
+
+
+class LocalResponseNorm(Module):
+    """Each number of (N, C, ...) over (k + alpha mean)^beta, with the mean of the squares of its neighbours in the channels.
+
+    Args:
+        size: how many channels count as neighbours; those outside count as zeros.
+        alpha: the weight of the mean.
+        beta: the power.
+        k: added to the mean.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
