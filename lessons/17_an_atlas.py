@@ -190,4 +190,4 @@ figure
 # cost, and stops.
 
 # %%
-print("This was the last lesson; the first is lessons/01_a_network_from_outside.py")
+print("Next lesson: lessons/18_gradients_of_gradients.py")
