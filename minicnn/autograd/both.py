@@ -50,6 +50,14 @@ def zeros_like(x: Both, shape: Sequence[int] | None = None) -> Both:
     return np.zeros(x.shape if shape is None else shape, x.dtype)
 
 
+def laid_in(memory: np.ndarray, x: Both) -> Both:
+    """A copy in this memory, of its shape."""
+    if isinstance(x, Tensor):
+        return Tensor.wrap(memory).copy_(x)
+    np.copyto(memory, x)
+    return memory
+
+
 def tanh(x: Both) -> Both:
     """The hyperbolic tangent."""
     return x.tanh() if isinstance(x, Tensor) else np.tanh(x)

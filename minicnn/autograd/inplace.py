@@ -14,9 +14,10 @@ import numpy as np
 
 from minicnn._types import CATEGORY, short_name
 from minicnn.autograd import creation, grad_mode
-from minicnn.autograd.node import FREED, Node, saved_hooks, strip_backward
+from minicnn.autograd.node import Node, saved_hooks, strip_backward
 
 Tensor = Any  # `minicnn.Tensor` stands above this file
+strided: Any = None  # so does `minicnn.autograd.strided`, which makes the nodes of views
 
 _ADVICE = {  # what made the view -> why it must not be written, and what to do
     "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
@@ -68,7 +69,7 @@ def written(tensor: Tensor, node: Node | None, output_nr: int = 0) -> Tensor:
         return tensor
     if tensor._base is not None:
         base = tensor._base
-        copied = CopySlices(base, tensor, node)
+        copied = strided.CopySlices(base, tensor, node)
         counter.writer = strip_backward(copied)
         _move(base, copied, 0)
         refresh_view(tensor)
@@ -109,88 +110,13 @@ def _move(tensor: Tensor, node: Node, output_nr: int) -> None:
 
 def refresh_view(view: Tensor) -> None:
     """The base was written: make the view's grad_fn anew, from the base."""
-    node = AsStridedBackward0(view._base, view)
+    node = strided.view_node(view._base, view)
     _move(view, node, 0)
     if creation.watchers.hooks:
         creation.announce(node)
 
 
-class _Window:
-    """Where a view lies in the memory of its base, so that the same window can be cut out of a gradient."""
-
-    def __init__(self, base: np.ndarray, view: np.ndarray) -> None:
-        low, high = np.lib.array_utils.byte_bounds(base if base.size else base[:0].ravel())
-        self.nbytes = high - low
-        self.dtype = base.dtype
-        self.base = base.shape, base.strides, base.__array_interface__["data"][0] - low
-        self.view = view.shape, view.strides, view.__array_interface__["data"][0] - low
-
-    def zeros(self) -> tuple[np.ndarray, np.ndarray]:
-        """(zeros laid out like the base, the window of the view in them)."""
-        memory = np.zeros(self.nbytes, np.uint8)
-        whole, part = (
-            np.ndarray(shape, self.dtype, memory, at, strides) for shape, strides, at in (self.base, self.view)
-        )
-        return whole, part
-
-
-class AsStridedBackward0(Node):
-    """view -> base: the view's gradient in its place, zeros around it."""
-
-    def __init__(self, base: Tensor, view: Tensor) -> None:
-        super().__init__()
-        self.next_functions = (base.gradient_edge(),)
-        self.input_metadata = [(view.array.shape, view.array.dtype)]
-        self._window = _Window(base.array, view.array)
-
-    def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
-        """The gradient of the view, laid into zeros of the base."""
-        if grads[0] is None:
-            return (None,)
-        whole, part = self._window.zeros()
-        everywhere: Any = ...
-        np.add.at(part, everywhere, grads[0].array) if _overlaps(part) else np.copyto(part, grads[0].array)
-        return (grads[0].wrap(whole),)
-
-
-class CopySlices(Node):
-    """The write of `node`'s result into a view of `base`: next are the old base, then `node`'s other inputs."""
-
-    def name(self) -> str:
-        """As PyTorch has it."""
-        return "torch::autograd::CopySlices"
-
-    def __init__(self, base: Tensor, view: Tensor, node: Node) -> None:
-        super().__init__()
-        self.input_metadata = [(base.array.shape, base.array.dtype)]
-        self._window = _Window(base.array, view.array)
-        self._node: Node | None = node
-        self.next_functions = (base.gradient_edge(), *node.next_functions[1:])
-
-    def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
-        """The written part through the operation that wrote, the rest around it."""
-        if grads[0] is None:
-            return (None,) * len(self.next_functions)
-        if self._node is None:
-            raise RuntimeError(FREED)
-        whole, part = self._window.zeros()
-        np.copyto(whole, grads[0].array)
-        through = self._node.run([grads[0].wrap(part.copy())])
-        part[...] = 0 if through[0] is None else through[0].array
-        return (grads[0].wrap(whole), *through[1:])
-
-    def run_for(self, grads: list[Tensor | None], wanted: list[bool]) -> tuple[Tensor | None, ...]:
-        """All gradients, less those that this pass does not want."""
-        return tuple(grad if wants else None for grad, wants in zip(self.run(grads), wanted, strict=True))
-
-    def release_saved(self) -> None:
-        """Forget what the operation saved, and the operation."""
-        if self._node is not None:
-            self._node.release_saved()
-        self._node = None
-
-
-def _overlaps(array: np.ndarray) -> bool:
+def overlaps(array: np.ndarray) -> bool:
     return array.size > 0 and any(
         stride == 0 and length > 1 for stride, length in zip(array.strides, array.shape, strict=True)
     )
@@ -232,7 +158,7 @@ def assign(tensor: Tensor, result: Tensor, constant: bool = False) -> Tensor:
     if CATEGORY[new.dtype.kind] > CATEGORY[to.dtype.kind]:
         source, target = (short_name(t.dtype) for t in (result, tensor))
         raise RuntimeError(f"result type {source} can't be cast to the desired output type {target}")
-    if _overlaps(to) and not constant:
+    if overlaps(to) and not constant:
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

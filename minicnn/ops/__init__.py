@@ -6,6 +6,7 @@ Each family lists in `__all__` what stands in `minicnn` too, under PyTorch's nam
 import sys
 
 from minicnn import _tensor
+from minicnn.autograd import inplace, strided
 from minicnn.ops import making
 from minicnn.ops._common import default_dtype, result_type
 from minicnn.ops.activation import *
@@ -26,3 +27,4 @@ from minicnn.ops.shape import expand, unfold, view
 from minicnn.ops.sorting import *
 
 _tensor.ops = sys.modules[__name__]  # for the methods of `Tensor`
+inplace.strided = strided
