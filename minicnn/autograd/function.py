@@ -155,20 +155,16 @@ class OpCtx(FunctionCtx):
 
     def __getattr__(self, name: str) -> Any:
         """`_saved_self`, `_raw_saved_self`, and the other names that PyTorch gives to what an operation keeps."""
-        raw, _, what = name.partition("_saved_")
-        if raw not in ("", "_raw") or what not in self.function.saved_names:
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        index = self.function.saved_names.index(what)
-        if raw:
-            return saved.SavedTensor(self, index)
-        if self._saved is None:
-            raise RuntimeError(FREED)
-        kept = self._saved[index]
-        return kept if kept is None else kept.unpack(self)
+        raw, found, what = name.partition("_saved_")
+        if found and raw == "_raw" and what in self.function.saved_names:
+            return saved.SavedTensor(self, self.function.saved_names.index(what))
+        if found and not raw and what in saved.names_of(self):
+            return saved.value_of(self, what)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __dir__(self) -> list[str]:
-        names = self.function.saved_names
-        return [*super().__dir__(), *(f"{kind}_{name}" for kind in ("_saved", "_raw_saved") for name in names)]
+        raw = [f"_raw_saved_{name}" for name in self.function.saved_names if name]
+        return [*super().__dir__(), *raw, *(f"_saved_{name}" for name in saved.names_of(self))]
 
     @property
     def saved(self) -> tuple:

@@ -70,6 +70,8 @@ class ThresholdBackward(_OfStraightPieces):
 class Threshold(Op):
     """a where a > threshold, else value"""
 
+    saved_names = ("self",)
+
     @staticmethod
     def forward(ctx, a, threshold, value):
         ctx.threshold = threshold
@@ -108,6 +110,7 @@ class LeakyReluBackward(_OfStraightPieces):
 class PreluKernel(Op):
     """a where a > 0, else weight a, with one learned weight or one for each channel (dimension 1)"""
 
+    saved_names = ("self", "weight")
     slots = 2
 
     @staticmethod
@@ -138,6 +141,8 @@ class PreluKernelBackward(Op):
 
 class Elu(Op):
     """scale a where a > 0, else scale alpha (exp(a) - 1)"""
+
+    saved_names = ("self",)
 
     @staticmethod
     def value(x, alpha, scale):
@@ -324,6 +329,8 @@ class Erf(Unary):
 class Softplus(Op):
     """log(1 + exp(beta a)) / beta, and a itself above the threshold"""
 
+    saved_names = ("self",)
+
     @staticmethod
     def value(x, beta, threshold):
         scaled = x * x.dtype.type(beta)
@@ -355,6 +362,8 @@ class SoftplusBackward(Op):
 class Hardtanh(Op):
     """a cut off at low and high; no gradient at the bounds themselves"""
 
+    saved_names = ("self",)
+
     @staticmethod
     def value(x, low, high):
         return np.clip(x, x.dtype.type(low), x.dtype.type(high))
@@ -374,6 +383,8 @@ class HardtanhBackward(_OfStraightPieces):
 
 class Gelu(Op):
     """a Phi(a), Phi the normal distribution function; "tanh": its usual approximation (Hendrycks & Gimpel 2016)"""
+
+    saved_names = ("self",)
 
     @staticmethod
     def value(x, approximate):

@@ -188,6 +188,7 @@ class PowTensor(Op, node_name="PowBackward1"):
 class PowOfNumber(Op, node_name="PowBackward2"):
     """number ** b; g number^b log(number)"""
 
+    saved_names = ("exponent", "result")
     slots = 1
 
     @staticmethod
@@ -245,6 +246,7 @@ class Lerp(Op):
 class Addcmul(Op):
     """a + value b c"""
 
+    saved_names = ("", "tensor1", "tensor2")
     slots = 3
 
     @staticmethod
@@ -266,6 +268,7 @@ class Addcmul(Op):
 class Addcdiv(Op):
     """a + value b / c"""
 
+    saved_names = ("", "tensor1", "tensor2")
     slots = 3
 
     @staticmethod

@@ -95,6 +95,7 @@ class Fmin(_ChoiceOfNumbers):
 class Where(Op):
     """a where the condition holds, else b"""
 
+    saved_names = ("condition",)
     slots = 2
 
     @staticmethod
@@ -122,6 +123,8 @@ def _parted(ctx: Any, grad: both.Both, mask: both.Both) -> tuple:
 
 class MaskedFill(RowOp):
     """a, and the number where the mask is true"""
+
+    saved_names = ("mask",)
 
     @staticmethod
     def forward(ctx, a, number, mask):

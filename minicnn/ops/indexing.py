@@ -82,9 +82,13 @@ class IndexPut(Op):
 class IndexSelect(Index):
     """Whole slices of one dimension."""
 
+    saved_names = ("index",)
+
 
 class MaskedSelect(Index):
     """The elements where a mask is true."""
+
+    saved_names = ("", "self")
 
     @staticmethod
     def forward(ctx, a, key):
@@ -95,6 +99,8 @@ class MaskedSelect(Index):
 
 class Gather(RowOp):
     """out[i][j] = a[index[i][j]][j] for dim 0, and so on."""
+
+    saved_names = ("self", "index")
 
     @staticmethod
     def forward(ctx, a, dim, index):
@@ -382,6 +388,7 @@ def _check_index(name: str, array: np.ndarray, dim: int, index: np.ndarray, whos
 class Scatter(Op):
     """The tensor with other values at the places that `gather` would read."""
 
+    saved_names = ("index",)
     slots = 2
 
     @staticmethod

@@ -46,6 +46,7 @@ class Bmm(Mm):
 class Mv(Op):
     """(n, k) @ (k,) -> (n,)"""
 
+    saved_names = ("self", "vec")
     slots = 2
 
     @staticmethod
@@ -63,6 +64,7 @@ class Mv(Op):
 class Dot(Op):
     """(k,) @ (k,) -> ()"""
 
+    saved_names = ("self", "tensor")
     slots = 2
 
     @staticmethod
@@ -80,6 +82,7 @@ class Dot(Op):
 class Addmm(Op):
     """bias + a @ b: (n, m) or (m,), (n, k), (k, m) -> (n, m)"""
 
+    saved_names = ("mat1", "mat2")
     slots = 3
 
     @staticmethod

@@ -65,6 +65,7 @@ class NllLossBackward(Op):
 class NllLoss(Op):
     """-weight[target] logp[target]; "mean" divides by the sum of the weights. Targets equal ignore_index count nothing."""
 
+    saved_names = ("self", "target", "weight")
     gradient: type[Op] = NllLossBackward
 
     @staticmethod
@@ -211,6 +212,7 @@ class HuberLoss(_OfDistance):
 class BinaryCrossEntropyWithLogits(Op):
     """-(t log s + (1 - t) log(1 - s)), s = sigmoid(x); `pos_weight` multiplies the first part, `weight` all"""
 
+    saved_names = ("self", "target", "weight", "pos_weight")
     slots = 2
 
     @staticmethod

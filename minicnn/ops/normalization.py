@@ -24,6 +24,7 @@ class NativeBatchNorm(Op):
     In training, mean and var are the batch's own and depend on x; in evaluation they are constants.
     """
 
+    saved_names = ("input", "weight", "result1", "result2", "running_mean", "running_var")
     slots = 3
 
     @staticmethod

@@ -102,21 +102,27 @@ class _BorderPad(Op):
 class ReflectionPad1D(_BorderPad):
     """The mirror image, without the edge itself."""
 
+    saved_names = ("self",)
     mode = "reflect"
 
 
 class ReflectionPad2D(ReflectionPad1D):
     """The same on all four sides."""
 
+    saved_names = ("self",)
+
 
 class ReplicationPad1D(_BorderPad):
     """The edge again and again."""
 
+    saved_names = ("self",)
     mode = "replicate"
 
 
 class ReplicationPad2D(ReplicationPad1D):
     """The same on all four sides."""
+
+    saved_names = ("self",)
 
 
 class CircularPad(_BorderPad, second_name="SliceBackwardBackward0"):

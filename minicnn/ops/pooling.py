@@ -30,12 +30,11 @@ class MaxPool2DWithIndices(Op):
 
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
-        ctx.geometry = kernel, stride, padding, dilation  # for receptive fields
+        ctx.geometry, ctx.ceil_mode = (kernel, stride, padding, dilation), ceil_mode  # for receptive fields
         both_in_rows = kernels.get("max_pool2d", x.array.dtype)(x.array, kernel, stride, padding, dilation, ceil_mode)
         out, indices = (_memory.follow(array, x.array) for array in both_in_rows)
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)  # x as in PyTorch, though its shape is enough: so a write to it is noticed
-        ctx.geometry = kernel, stride, padding, dilation
         return out, indices
 
     @staticmethod
@@ -71,6 +70,8 @@ class AtPlaces(Op):
 
 class AdaptiveMaxPool2D(Op):
     """The largest of each of OH x OW regions that cover the input."""
+
+    saved_names = ("self", "result1")
 
     @staticmethod
     def forward(ctx, x, output_size):
@@ -120,6 +121,8 @@ class AvgPool2DBackward(Op):
 
 class AdaptiveAvgPool2D(Op):
     """The mean of each of OH x OW regions that cover the input."""
+
+    saved_names = ("self",)
 
     @staticmethod
     def value(x, output_size):

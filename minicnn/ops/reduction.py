@@ -93,6 +93,8 @@ class MeanAll(Mean, node_name="MeanBackward0"):
 class Prod(RowOp, node_name="ProdBackward1"):
     """Product over one dimension, or over all (dims = all): each factor gets the product of the others."""
 
+    saved_names = ("self", "result")
+
     @staticmethod
     def forward(ctx, a, dims, keepdim):
         ctx.dims, ctx.keepdim = dims, keepdim
@@ -163,12 +165,14 @@ class _Pick(Op):
 class Max(_Pick):
     """The largest along a dimension, the first of several."""
 
+    saved_names = ("indices",)
     choose = staticmethod(lambda array, dim: array.argmax(axis=dim))
 
 
 class Min(_Pick):
     """The smallest along a dimension, the first of several."""
 
+    saved_names = ("indices",)
     choose = staticmethod(lambda array, dim: array.argmin(axis=dim))
 
 
@@ -188,6 +192,8 @@ class Median(_Pick):
 
 class Nansum(RowOp):
     """The sum with NaN counted as 0: NaN gets no gradient."""
+
+    saved_names = ("self",)
 
     @staticmethod
     def forward(ctx, a, dims, keepdim):
@@ -229,22 +235,27 @@ def _equal(x: np.ndarray, best: np.ndarray, dims: tuple[int, ...]) -> tuple[np.n
 class Amax(_Extreme):
     """The largest over dims."""
 
+    saved_names = ("self", "result")
     extreme = staticmethod(lambda array, dims, keepdim: array.max(axis=dims, keepdims=keepdim))
 
 
 class Amin(_Extreme):
     """The smallest over dims."""
 
+    saved_names = ("self", "result")
     extreme = staticmethod(lambda array, dims, keepdim: array.min(axis=dims, keepdims=keepdim))
 
 
 class MaxAll(Amax, node_name="MaxBackward1"):
     """The largest of all elements; equal ones share the gradient."""
 
+    saved_names = ("self", "result")
+
 
 class MedianAll(_Extreme, node_name="MedianBackward0"):
     """The lower median of all elements, NaN if there is one; equal ones share the gradient."""
 
+    saved_names = ("self", "result")
     extreme = staticmethod(
         lambda array, dims, keepdim: np.asarray(
             array.flat[_median_index(array, None)] if array.size else np.nan, array.dtype
@@ -255,9 +266,13 @@ class MedianAll(_Extreme, node_name="MedianBackward0"):
 class MinAll(Amin, node_name="MinBackward1"):
     """The smallest of all elements; equal ones share the gradient."""
 
+    saved_names = ("self", "result")
+
 
 class Var(RowOp):
     """Mean squared distance from the mean, with n - correction in the denominator."""
+
+    saved_names = ("self",)
 
     @staticmethod
     def forward(ctx, a, dims, correction, keepdim):
@@ -281,6 +296,8 @@ def _to_variance(ctx: Any, grad: both.Both) -> both.Both:
 class Std(RowOp):
     """Square root of the variance; no gradient where it is 0."""
 
+    saved_names = ("self", "result")
+
     @staticmethod
     def forward(ctx, a, dims, correction, keepdim):
         ctx.dims, ctx.keepdim, ctx.correction = dims, keepdim, correction
@@ -303,6 +320,7 @@ def _variance(array: np.ndarray, dims: tuple[int, ...], correction: float, keepd
 class VarMean(RowOp):
     """The variance and the mean beside it."""
 
+    saved_names: tuple[str, ...] = ("self",)
     first: type[Op] = Var
 
     @classmethod
@@ -323,11 +341,14 @@ class VarMean(RowOp):
 class StdMean(VarMean):
     """The square root of the variance and the mean beside it."""
 
+    saved_names = ("self", "result0")
     first = Std
 
 
 class LinalgVectorNorm(RowOp):
     """(sum |a|^p)^(1/p); p = inf: the largest |a|. No gradient where the norm is 0."""
+
+    saved_names = ("self", "result")
 
     @staticmethod
     def forward(ctx, a, p, dims, keepdim):
@@ -366,6 +387,8 @@ class LinalgVectorNorm(RowOp):
 
 class Logsumexp(RowOp):
     """log of the sum of exp(a), without overflow; the gradient is the softmax."""
+
+    saved_names = ("self", "result")
 
     @staticmethod
     def forward(ctx, a, dims, keepdim):

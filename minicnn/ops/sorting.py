@@ -43,6 +43,8 @@ def _running(array: np.ndarray, dim: int) -> np.ndarray:
 class Sort(Op):
     """All elements along a dimension, in order, with their indices."""
 
+    saved_names = ("indices",)
+
     @classmethod
     def forward(cls, ctx, a, dim, descending, count=None):
         ctx.dim, ctx.shape = dim, a.array.shape
@@ -63,6 +65,8 @@ class Sort(Op):
 
 class Topk(Sort):
     """The k first of the sorted elements."""
+
+    saved_names = ("indices",)
 
 
 def _order(array: np.ndarray, dim: int, descending: bool) -> np.ndarray:
