@@ -1,0 +1,266 @@
+"""The table of changes, up to 2.6."""
+
+from .change import Change
+
+CHANGES = (
+    Change(
+        "2.6",
+        "behaviour",
+        "`torch.load(f)` refuses whole modules, with their hooks: `weights_only=True` is the default. Before, it read them, since "
+        "2.4 with a warning.",
+        ("files.what_load_refuses[nothing said]",),
+    ),
+    Change(
+        "2.6",
+        "name",
+        "`register_module_forward_hook(with_kwargs=)`; names of parameters in optimisers; `mse_loss(weight=)`.",
+        (
+            "forward.global_forward_hook_with_kwargs",
+            "always_call.rescue_calls_global_kwargs_hook_without_kwargs",
+            "handles.global_kwargs_flag_stays",
+            "names.the_global_dictionaries",
+            "names.signatures",
+            "test_functional.distance_losses",
+            "test_optim_settings.groups",
+        ),
+    ),
+    Change(
+        "2.5",
+        "behaviour",
+        "A multi-grad hook on a tensor that does not require grad raises AssertionError, before RuntimeError.",
+        ("multi_grad.tensors_that_do_not_require_grad",),
+    ),
+    Change(
+        "2.5",
+        "name",
+        "`Module.register_state_dict_post_hook` and `register_load_state_dict_pre_hook` without an underscore; `nn.Buffer`; "
+        "`Module.set_submodule`.",
+        (
+            "state_dict.",
+            "load_state_dict.",
+            "handles.every_register_function_returns_one",
+            "copying.state_dict_hooks_are_copied",
+            "names.signatures",
+            "test_module.set_submodule",
+            "test_module.buffer",
+        ),
+    ),
+    Change(
+        "2.5",
+        "text",
+        "Errors of a buffer of another type, of a learning rate of several elements and of `one_hot`.",
+        (
+            "test_module.reassignment_of_another_type",
+            "test_optim_settings.settings_out_of_range",
+            "test_functional.one_hot",
+        ),
+    ),
+    Change(
+        "2.4",
+        "warning",
+        "Warnings of legacy backward hooks and of other old ways are FutureWarnings, before UserWarnings.",
+        (
+            "forward_pre.no_check_that_a_hook_is_callable",
+            "legacy.",
+            "test_functional.activations_in_place",
+            "test_state_dict.own_destination_and_positional_arguments",
+        ),
+        mirrored=True,
+    ),
+    Change(
+        "2.4",
+        "warning",
+        "A tensor hook marked with `unserializable_hook` is dropped by pickling without a warning. Before, the mark had no "
+        "effect.",
+        ("handles.warn_if_has_hooks", "copying.pickling_a_hooked_tensor_warns"),
+        mirrored=True,
+    ),
+    Change(
+        "2.4",
+        "name",
+        "The class of a multi-grad hook's handle, `_MultiHandle`.",
+        (
+            "multi_grad.copies_of_the_handle",
+            "multi_grad.no_tensors",
+            "multi_grad.the_handle",
+            "handles.every_register_function_returns_one",
+            "names.import_paths",
+        ),
+    ),
+    Change(
+        "2.4",
+        "behaviour",
+        "Hardtanh refuses crossed bounds when it is called; SGD without momentum keeps no state.",
+        ("test_functional.activations_in_place", "test_optim_settings.hooks"),
+    ),
+    Change(
+        "2.4",
+        "text",
+        "Errors of empty inputs; deprecated names between backquotes; unexpected keys of submodules are listed.",
+        (
+            "engine.errors_of_backward",
+            "capture.what_is_refused_of_inputs",
+            "test_functional.interpolate_accepts",
+            "test_optim_settings.scheduler_errors",
+            "test_optim_settings.clipping",
+            "test_state_dict.own_destination_and_positional_arguments",
+            "test_state_dict.missing_and_unexpected",
+        ),
+    ),
+    Change(
+        "2.3",
+        "behaviour",
+        "What a full backward pre-hook returns replaces the gradient, and is checked, although no input requires grad. Before, "
+        "the hooks saw it, but the old gradient flowed on.",
+        ("backward_returns.return_of_a_pre_hook_without_an_input_gradient",),
+        mirrored=True,
+    ),
+    Change(
+        "2.3",
+        "behaviour",
+        "A hook that is registered after the tensor was written through a view is at the tensor's new node. Before, it went to "
+        "the old one if that had a hook already: it fired late, with the gradient of the value before the write.",
+        ("engine.in_place_operations_in_the_order",),
+    ),
+    Change(
+        "2.3",
+        "name",
+        "`register_multi_grad_hook(mode=)`.",
+        (
+            "multi_grad.any",
+            "multi_grad.modes",
+            "multi_grad.no_tensors",
+            "multi_grad.tensors_that_do_not_require_grad",
+            "names.signatures",
+        ),
+    ),
+    Change(
+        "2.3",
+        "behaviour",
+        "`load_state_dict(assign=True)` keeps `requires_grad` of the parameter that was there.",
+        ("test_state_dict.assign",),
+    ),
+    Change(
+        "2.3",
+        "text",
+        "Errors of Linear and of pooling; `fused` among the settings that an optimiser prints.",
+        (
+            "test_functional.linear_refuses",
+            "test_functional.pooling_refuses",
+            "test_optim_settings.groups",
+            "test_optim_settings.hooks",
+        ),
+    ),
+    Change(
+        "2.2",
+        "behaviour",
+        "A namedtuple that goes through a module with full backward hooks stays one, before it became a tuple; another subclass "
+        "of tuple whose constructor takes one argument raises TypeError.",
+        (
+            "backward_silent.output_types",
+            "backward_silent.tuple_subclass_with_one_argument",
+            "always_call.after_failure_in_the_wrapping_for_backward_hooks",
+        ),
+        mirrored=True,
+    ),
+    Change(
+        "2.2",
+        "behaviour",
+        "A second backward pass through `mean` is allowed.",
+        ("saved.what_a_freed_graph_refuses",),
+    ),
+    Change(
+        "2.2",
+        "text",
+        "Errors of resizing, of parameter groups and of schedules.",
+        ("test_functional.interpolate_refuses", "test_optim_settings.groups", "test_optim_settings.scheduler_errors"),
+    ),
+    Change(
+        "2.2",
+        "name",
+        "`autograd.graph.GradientEdge` and `get_gradient_edge`.",
+        ("node.gradient_edges", "names.import_paths"),
+    ),
+    Change(
+        "2.1",
+        "behaviour",
+        "Linear packs its input before its weight; a reshape that is a view leaves a ViewBackward0, before a ReshapeAliasBackward0.",
+        (
+            "saved.with_module_hooks",
+            "node.names_and_shape_of_graphs",
+        ),
+    ),
+    Change(
+        "2.1",
+        "name",
+        "`Tensor.register_post_accumulate_grad_hook`.",
+        (
+            "backward.",
+            "tensor.",
+            "leaf.",
+            "node.hooks_of_an_accumulator",
+            "engine.",
+            "capture.",
+            "handles.one_counter_for_all_kinds",
+            "copying.deepcopy_of_tensors",
+            "names.signatures",
+        ),
+    ),
+    Change(
+        "2.1",
+        "name",
+        "`always_call=` of forward hooks.",
+        (
+            "always_call.",
+            "handles.remove_twice_and_after_the_module_died",
+            "copying.deepcopy_and_pickle_keep_flags",
+            "copying.setstate_adds_missing_dictionaries",
+            "names.",
+        ),
+    ),
+    Change(
+        "2.1",
+        "name",
+        "`autograd.grad(materialize_grads=)`; `load_state_dict(assign=)`; hooks on an optimiser's state_dict.",
+        (
+            "engine.errors_of_backward",
+            "registration.when_registration_hooks_do_not_run",
+            "copying.parameter_hooks_are_not_copied_and_survive_double",
+            "test_optim_settings.hooks",
+            "test_state_dict.assign",
+        ),
+    ),
+    Change(
+        "2.1",
+        "name",
+        "A handle holds several dictionaries of flags (`extra_dict_ref`), before at most one.",
+        (
+            "handles.what_a_handle_holds",
+            "handles.unpickled_handle_raises_the_counter",
+            "handles.the_state_of_a_handle",
+            "handles.making_a_handle_by_hand",
+            "copying.handle_alone_dies_under_copy_and_pickle",
+        ),
+    ),
+    Change(
+        "2.1",
+        "warning",
+        "InstanceNorm without parameters warns of channels that do not fit its `num_features`.",
+        ("test_functional.instance_norm",),
+    ),
+    Change(
+        "2.1",
+        "text",
+        "Errors of Linear, of normalization, padding, resizing and Softmax2d, of a parameter group that is no dict and of "
+        "deepcopy of a tensor in a graph.",
+        (
+            "copying.a_stored_graph_tensor_breaks_deepcopy",
+            "test_functional.linear_refuses",
+            "test_functional.normalization_refuses",
+            "test_functional.pad",
+            "test_functional.interpolate_refuses",
+            "test_functional.softmax_dimension",
+            "test_optim_settings.groups",
+        ),
+    ),
+)
