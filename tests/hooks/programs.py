@@ -13,6 +13,7 @@ import argparse
 import re
 import sys
 import time
+import warnings
 from collections import Counter
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -41,11 +42,12 @@ class Hook(NamedTuple):
 
 
 class Backward(NamedTuple):
-    kind: str  # backward, grad, inputs, roots
+    kind: str  # backward, grad, inputs, roots; penalty: a second pass, through the squares of what a first one found
     wanted: tuple[
         int, ...
     ]  # of grad and inputs: the program's input, the parameters, the outputs that hooks were set on
     retain: bool
+    create_graph: bool = False
 
 
 class Program(NamedTuple):
@@ -118,9 +120,10 @@ def hooks(draw: Any) -> Hook:
 def programs() -> st.SearchStrategy:
     backward = st.builds(
         Backward,
-        st.sampled_from(("backward", "backward", "grad", "inputs", "roots")),
+        st.sampled_from(("backward", "backward", "grad", "inputs", "roots", "penalty", "penalty")),
         st.lists(st.integers(0, 9), min_size=1, max_size=3).map(tuple),
         st.booleans(),
+        st.sampled_from((False, False, True)),
     )
     return st.builds(
         Program,
@@ -346,15 +349,18 @@ class World:
         leaves = [self.input, *self.parameters]
         known_tensors = [*leaves, *self.retained]
         wanted = [known_tensors[i % len(known_tensors)] for i in how.wanted]
-        if how.kind == "grad":
-            found = self.attempt(
-                "grad", lambda: self.lib.autograd.grad(loss, wanted, retain_graph=how.retain, allow_unused=True)
-            )
-            self.log("grads", found)
+        flags = {"retain_graph": how.retain, "create_graph": how.create_graph}
+        if how.kind in ("grad", "penalty"):
+            flags |= {"create_graph": True} if how.kind == "penalty" else {}
+            found = self.attempt("grad", lambda: self.lib.autograd.grad(loss, wanted, **flags, allow_unused=True))
+            self.log("grads", found, [None if g is None else g.requires_grad for g in found or ()])
+            squares = [(g * g).sum() for g in found or () if g is not None and g.requires_grad]
+            if how.kind == "penalty" and squares:
+                self.attempt("penalty", lambda: sum(squares).backward(retain_graph=how.retain))
         else:
             inputs = wanted if how.kind == "inputs" else None
             roots = [loss, *(tensor.sum() for tensor in self.retained)] if how.kind == "roots" else [loss]
-            self.attempt(how.kind, lambda: self.lib.autograd.backward(roots, retain_graph=how.retain, inputs=inputs))
+            self.attempt(how.kind, lambda: self.lib.autograd.backward(roots, inputs=inputs, **flags))
         self.log("leaves", *(leaf.grad for leaf in leaves))
         self.log("retained", *(tensor.grad for tensor in self.retained if tensor.retains_grad))
 
@@ -385,6 +391,8 @@ def scenario(program: Program) -> Any:
 
     def execute(lib: ModuleType, log: Log) -> None:
         world = World(lib, log, program)
+        # Once in a process, so in the log of one of the two only; `tests/test_second_passes.py` holds it.
+        warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
         try:
             for i, spec in enumerate(program.hooks):
                 world.register(spec, f"{spec.kind} {i}")
