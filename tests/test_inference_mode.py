@@ -204,7 +204,7 @@ def rule_modules(torch, log):
         refused(log, torch.nn.init.zeros_, parameter)
     norm = torch.inference_mode()(lambda: torch.nn.BatchNorm1d(3))()
     refused(log, norm, known(torch, 4, 3))
-    log(norm.eval()(known(torch, 4, 3)))
+    refused(log, norm.eval(), known(torch, 4, 3))
     outside = torch.nn.Linear(3, 2)
     with torch.inference_mode():
         outside.double()

@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn.optim.optimizer import Optimizer, checked, count_step, moments, scalar, with_decay, zeros_like
+from minicnn.optim.optimizer import (
+    Both,
+    Optimizer,
+    checked,
+    count_step,
+    fixed,
+    held,
+    moments,
+    number,
+    root_of,
+    scalar,
+    with_decay,
+    zeros_like,
+)
 
 __all__ = ["Adam"]
 
@@ -30,7 +43,7 @@ class Adam(Optimizer):
         amsgrad: divide by the largest v so far.
         foreach, capturable, fused: accepted; nothing depends on them.
         maximize: go up the gradient.
-        differentiable: must be False.
+        differentiable: record the step, so that gradients go through it; the parameters must not be leaves.
         decoupled_weight_decay: p = p - lr weight_decay p instead of the term in g; this is AdamW.
 
     Raises:
@@ -57,23 +70,24 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, checked(locals()))
 
-    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(self, param: Both, grad: Both, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
             state["step"] = scalar(0.0)
             state["exp_avg"] = zeros_like(param)
             state["exp_avg_sq"] = zeros_like(param)
             if group["amsgrad"]:
                 state["max_exp_avg_sq"] = zeros_like(param)
-        lr, (beta1, beta2) = float(group["lr"]), group["betas"]
+        lr, beta1, beta2 = (number(value, param) for value in (group["lr"], *group["betas"]))
         grad = with_decay(param, grad, group)
 
-        mean, square = moments(grad, state, group)
+        mean, square = moments(param, grad, state, group)
         if group["amsgrad"]:
-            largest = state["max_exp_avg_sq"].array
-            square = np.maximum(largest, square, out=largest)
+            largest = held(state, "max_exp_avg_sq", param)
+            if isinstance(largest, Tensor):
+                square = largest.copy_(largest.clone().maximum(square.clone()))
+            else:
+                square = np.maximum(largest, square, out=largest)
 
         step = count_step(state)
-        root = np.sqrt(square)
-        root /= (1 - beta2**step) ** 0.5
-        root += group["eps"]
-        param -= (lr / (1 - beta1**step)) * (mean / root)
+        root = root_of(square, (1 - beta2**step) ** 0.5, group["eps"])
+        param -= (lr / (1 - beta1**step)) * (fixed(mean) / root)

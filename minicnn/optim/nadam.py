@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from minicnn._tensor import Tensor
-from minicnn.optim.optimizer import Optimizer, checked, count_step, moments, scalar, with_decay, zeros_like
+from minicnn.optim.optimizer import (
+    Both,
+    Optimizer,
+    checked,
+    count_step,
+    fixed,
+    moments,
+    number,
+    root_of,
+    scalar,
+    with_decay,
+    zeros_like,
+)
 
 __all__ = ["NAdam"]
 
@@ -29,7 +39,7 @@ class NAdam(Optimizer):
         decoupled_weight_decay: weight decay as in AdamW.
         foreach, capturable: accepted; nothing depends on them.
         maximize: go up the gradient.
-        differentiable: must be False.
+        differentiable: record the step, so that gradients go through it; the parameters must not be leaves.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -54,13 +64,13 @@ class NAdam(Optimizer):
     ) -> None:
         super().__init__(params, checked(locals()))
 
-    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(self, param: Both, grad: Both, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
             state["step"] = scalar(0.0)
             state["mu_product"] = scalar(1.0)
             state["exp_avg"] = zeros_like(param)
             state["exp_avg_sq"] = zeros_like(param)
-        lr, (beta1, beta2) = float(group["lr"]), group["betas"]
+        lr, (beta1, beta2) = number(group["lr"], param), group["betas"]
         grad = with_decay(param, grad, group)
 
         step = count_step(state)
@@ -68,7 +78,7 @@ class NAdam(Optimizer):
         state["mu_product"].array *= momentum
         product = float(state["mu_product"].array)
 
-        mean, square = moments(grad, state, group)
-        root = np.sqrt(square / (1 - beta2**step)) + group["eps"]
+        mean, square = moments(param, grad, state, group)
+        root = root_of(square / (1 - beta2**step), 1, group["eps"])
         param -= (lr * (1.0 - momentum) / (1.0 - product)) * (grad / root)
-        param -= (lr * following / (1.0 - product * following)) * (mean / root)
+        param -= (lr * following / (1.0 - product * following)) * (fixed(mean) / root)

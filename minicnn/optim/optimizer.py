@@ -13,10 +13,12 @@ import numpy as np
 
 from minicnn._tensor import Tensor, typename
 from minicnn._warnings import warn_user
-from minicnn.autograd.grad_mode import enable_grad, need_writable, no_grad
+from minicnn.autograd.grad_mode import enable_grad, need_writable, set_grad_enabled
 from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.parameter import zero_gradients
 from minicnn.ops import default_dtype
+
+Both = Any  # an array; or a tensor, in a step that is recorded
 
 _HOOK_DICTS = [
     f"_optimizer_{what}_{when}_hooks" for what in ("step", "state_dict", "load_state_dict") for when in ("pre", "post")
@@ -76,8 +78,6 @@ class Optimizer:
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
                 + typename(params)
             )
-        if defaults.get("differentiable"):
-            raise NotImplementedError("differentiable=True: minicnn computes first derivatives only")
         self.state: defaultdict[Tensor, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         groups = list(params)
@@ -109,23 +109,32 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
+        recorded = bool(self.defaults.get("differentiable"))
+        with set_grad_enabled(recorded):
             for group in self.param_groups:
                 for param in group["params"]:
                     if param.grad is not None:
-                        self._step_one(param, param.grad.array, group)
+                        self._step_one(param, param.grad, group, recorded)
         return loss
 
-    def _step_one(self, param: Tensor, grad: np.ndarray, group: dict[str, Any]) -> None:
+    def _step_one(self, param: Tensor, grad: Tensor, group: dict[str, Any], recorded: bool) -> None:
         need_writable(param)
         state = self.state.get(param, {})
-        self._update(param.array, -grad if group["maximize"] else grad, state, group)
-        param._version_counter.value += 1
-        if state:  # a formula that remembers nothing leaves no entry
-            self.state[param] = state
+        try:
+            if recorded:
+                self._update(param, -grad if group["maximize"] else grad, state, group)
+            else:
+                self._update(param.array, -grad.array if group["maximize"] else grad.array, state, group)
+                param._version_counter.value += 1
+        finally:
+            if state:  # a formula that remembers nothing leaves no entry
+                self.state[param] = state
 
-    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Change `param` in place by `grad`, which must stay as it is. `state` is empty before the first step."""
+    def _update(self, param: Both, grad: Both, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Change `param` in place by `grad`, which must stay as it is. `state` is empty before the first step.
+
+        Both are arrays; or tensors, if the step is to be recorded (`differentiable=True`).
+        """
         raise NotImplementedError
 
     def _params(self) -> Iterator[Tensor]:
@@ -170,7 +179,7 @@ class Optimizer:
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError("optimizer can only optimize Tensors, but one of the params is " + typename(param))
-            if not (param.is_leaf or param.retains_grad):
+            if not (self.defaults.get("differentiable") or param.is_leaf or param.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         if len(params) != len(set(params)):
             warn_user(
@@ -344,29 +353,58 @@ def checked(arguments: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def with_decay(param: np.ndarray, grad: np.ndarray, group: dict[str, Any]) -> np.ndarray:
+def number(value: Any, param: Both) -> Any:
+    """A setting as a number; a tensor that a gradient goes to stays one if the step is recorded."""
+    if not isinstance(value, Tensor) or (isinstance(param, Tensor) and value.requires_grad):
+        return value
+    return value.item()
+
+
+def held(state: dict[str, Any], name: str, param: Both) -> Both:
+    """What a formula remembers: an array as `param` is one, or the tensor."""
+    return state[name] if isinstance(param, Tensor) else state[name].array
+
+
+def fixed(value: Both) -> Both:
+    """What a formula computes with and will write to in the next step: a copy, if the step is recorded."""
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def with_decay(param: Both, grad: Both, group: dict[str, Any]) -> Both:
     """The gradient of a loss that also draws `param` to zero; or, decoupled, the gradient itself, and `param` drawn at once."""
-    if group["weight_decay"] == 0:
+    decay = number(group["weight_decay"], param)
+    if not isinstance(decay, Tensor) and decay == 0:
         return grad
     if group.get("decoupled_weight_decay"):
-        param *= 1 - float(group["lr"]) * group["weight_decay"]
+        param *= 1 - number(group["lr"], param) * decay
         return grad
-    return grad + group["weight_decay"] * param
+    return grad + decay * fixed(param)
 
 
-def moments(grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Let the means of the gradient and of its square follow `grad`, by the two betas; the arrays in the state."""
-    mean, square = state["exp_avg"].array, state["exp_avg_sq"].array
-    beta1, beta2 = group["betas"]
+def moments(param: Both, grad: Both, state: dict[str, Any], group: dict[str, Any]) -> tuple[Both, Both]:
+    """Let the means of the gradient and of its square follow `grad`, by the two betas; they are in the state."""
+    mean, square = held(state, "exp_avg", param), held(state, "exp_avg_sq", param)
+    beta1, beta2 = (number(beta, param) for beta in group["betas"])
     mean += (1 - beta1) * (grad - mean)
     square *= beta2
     square += (1 - beta2) * (grad * grad)
     return mean, square
 
 
-def zeros_like(param: np.ndarray) -> Tensor:
+def root_of(square: Both, scale: Any, eps: float) -> Both:
+    """sqrt(square) / scale + eps"""
+    if isinstance(square, Tensor):
+        return square.sqrt() / scale + eps
+    root = np.sqrt(square)
+    if scale != 1:
+        root /= scale
+    root += eps
+    return root
+
+
+def zeros_like(param: Both) -> Tensor:
     """Room for what a formula remembers about each number of a parameter."""
-    return Tensor.wrap(np.zeros_like(param))
+    return Tensor.wrap(np.zeros_like(param.array if isinstance(param, Tensor) else param))
 
 
 def scalar(value: float) -> Tensor:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from minicnn._tensor import Tensor
-from minicnn.optim.optimizer import Optimizer, checked, count_step, scalar, with_decay, zeros_like
+from minicnn.optim.optimizer import (
+    Both,
+    Optimizer,
+    checked,
+    count_step,
+    fixed,
+    held,
+    number,
+    root_of,
+    scalar,
+    with_decay,
+    zeros_like,
+)
 
 __all__ = ["RMSprop"]
 
@@ -26,7 +36,7 @@ class RMSprop(Optimizer):
         centered: divide by the standard deviation of the gradient instead of the root of its mean square.
         capturable, foreach: accepted; nothing depends on them.
         maximize: go up the gradient.
-        differentiable: must be False.
+        differentiable: record the step, so that gradients go through it; the parameters must not be leaves.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -50,7 +60,7 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(params, checked(locals()))
 
-    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(self, param: Both, grad: Both, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
             state["step"] = scalar(0.0)
             state["square_avg"] = zeros_like(param)
@@ -59,23 +69,22 @@ class RMSprop(Optimizer):
             if group["centered"]:
                 state["grad_avg"] = zeros_like(param)
         count_step(state)
-        lr, alpha = float(group["lr"]), group["alpha"]
+        lr, alpha = number(group["lr"], param), group["alpha"]
         grad = with_decay(param, grad, group)
 
-        square = state["square_avg"].array
+        square = held(state, "square_avg", param)
         square *= alpha
         square += (1 - alpha) * (grad * grad)
         if group["centered"]:
-            mean = state["grad_avg"].array
+            mean = held(state, "grad_avg", param)
             mean += (1 - alpha) * (grad - mean)
-            root = np.sqrt(square - mean * mean)
+            root = root_of(square - fixed(mean) * fixed(mean), 1, group["eps"])
         else:
-            root = np.sqrt(square)
-        root += group["eps"]
+            root = root_of(square, 1, group["eps"])
         if group["momentum"] > 0:
-            direction = state["momentum_buffer"].array
+            direction = held(state, "momentum_buffer", param)
             direction *= group["momentum"]
             direction += grad / root
-            param -= lr * direction
+            param -= lr * fixed(direction)
         else:
             param -= lr * (grad / root)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from minicnn._tensor import Tensor
-from minicnn.optim.optimizer import Optimizer, checked, with_decay
+from minicnn.optim.optimizer import Both, Optimizer, checked, fixed, held, number, with_decay
 
 __all__ = ["SGD"]
 
@@ -27,7 +25,7 @@ class SGD(Optimizer):
         nesterov: use the gradient beside the direction.
         maximize: go up the gradient.
         foreach: accepted; nothing depends on it.
-        differentiable: must be False.
+        differentiable: record the step, so that gradients go through it; the parameters must not be leaves.
         fused: accepted; nothing depends on it.
 
     Raises:
@@ -53,16 +51,17 @@ class SGD(Optimizer):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(params, settings)
 
-    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(self, param: Both, grad: Both, state: dict[str, Any], group: dict[str, Any]) -> None:
         momentum = group["momentum"]
         grad = with_decay(param, grad, group)
         if momentum != 0:
             if state.get("momentum_buffer") is None:
-                state["momentum_buffer"] = Tensor.wrap(grad.copy())
-                direction = state["momentum_buffer"].array
+                copied = grad.detach().clone() if isinstance(grad, Tensor) else Tensor.wrap(grad.copy())
+                state["momentum_buffer"] = copied
+                direction = held(state, "momentum_buffer", param)
             else:
-                direction = state["momentum_buffer"].array
+                direction = held(state, "momentum_buffer", param)
                 direction *= momentum
                 direction += (1 - group["dampening"]) * grad
-            grad = grad + momentum * direction if group["nesterov"] else direction
-        param -= float(group["lr"]) * grad
+            grad = grad + momentum * direction if group["nesterov"] else fixed(direction)
+        param -= number(group["lr"], param) * grad
