@@ -41,7 +41,17 @@ GROUPS = (
     "files",
     "names",
 )
-OTHER_TESTS = ("test_functional", "test_init", "test_lbfgs", "test_module", "test_optim_settings", "test_state_dict")
+OTHER_TESTS = (
+    "test_edges",
+    "test_functional",
+    "test_init",
+    "test_lbfgs",
+    "test_memory_format",
+    "test_module",
+    "test_optim_settings",
+    "test_schedulers",
+    "test_state_dict",
+)
 
 
 def cases(values: Mapping[str, Any]) -> Callable:

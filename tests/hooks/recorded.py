@@ -156,13 +156,17 @@ def _forget_global_hooks(torch: Any) -> None:
 
 
 def _encoded(value: Any) -> Any:
-    """What JSON has no form for: `both.Numbers`, with the seven digits that are compared."""
+    """What JSON has no form for: complex numbers, and `both.Numbers`, with the seven digits that are compared."""
+    if isinstance(value, complex):
+        return {"complex": [value.real, value.imag]}
     array = value.array if value.array.dtype.kind != "f" else value.array.astype("float64")
     shown = [float(f"{x:.7g}") for x in array.reshape(-1)] if array.dtype.kind == "f" else array.reshape(-1).tolist()
     return {"kind": value.kind, "numbers": shown}
 
 
 def _decoded(value: dict[str, Any]) -> Any:
+    if set(value) == {"complex"}:
+        return complex(*value["complex"])
     if set(value) != {"kind", "numbers"}:
         return value
     from both import Numbers
