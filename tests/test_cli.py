@@ -425,6 +425,7 @@ def test_help_has_examples(command, capsys):
     assert f"examples:\n  minicnn {command}" in out and "--model" in out
 
 
+@pytest.mark.slow
 def test_python_m_minicnn_is_the_command():
     done = subprocess.run(
         [sys.executable, "-m", "minicnn", "--help"], cwd=ROOT, capture_output=True, text=True, check=True

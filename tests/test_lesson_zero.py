@@ -90,6 +90,7 @@ def test_its_numbers_are_minicnns_and_torchs(lesson):
         assert all(close(a, b) for a, b in zip(mine, theirs, strict=True)), library.__name__
 
 
+@pytest.mark.slow
 def test_its_hooks_see_the_same_maps(lesson):
     model = tinynet("standard")
     names = {place: f"features.{place}" for place in lesson.maps}

@@ -94,6 +94,7 @@ def test_the_text():
     assert numbers.endswith("sum of the subtotals -1 bias 0.5 sum -0.5 the library's number -0.5")
 
 
+@pytest.mark.slow
 def test_many_channels_and_large_tables_are_summed_up():
     layer, x = nn.Conv2d(64, 2, 13, padding=6), minicnn.randn(1, 64, 20, 20)
     explained = viz.explain_pixel(layer, x, 0, 1, 4, 5)

@@ -230,7 +230,7 @@ def need_tensor(value: Any, function: str, argument: str = "input", position: in
         )
 
 
-def pair(value: Any) -> tuple:
-    """(v, v) for a number v, the entries of a sequence otherwise. For (height, width)."""
-    entries = value if isinstance(value, (tuple, list)) else (value, value)
+def pair(value: Any, dims: int = 2) -> tuple:
+    """(v, v) for a number v, the entries of a sequence otherwise. For (height, width); of a series (v,)."""
+    entries = value if isinstance(value, (tuple, list)) else (value,) * dims
     return tuple([operator.index(entry) if isinstance(entry, Tensor) else entry for entry in entries])

@@ -402,7 +402,7 @@ def _check_room(size: Numbers, kernel: Numbers, stride: Numbers, padding: Number
 
 def _numbers(name: str, value: Any, least: int = 0, dims: int = 2) -> Numbers:
     """A convolution's stride, padding ... as (height, width) or (width,): integers, none of them below `least`."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
+    values = pair(value, dims)
     if len(values) != dims:
         if len(values) == 1:
             return _numbers(name, values[0], least, dims)

@@ -12,7 +12,8 @@ import minicnn
 from . import PARTS, inplace
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "inplace")) for name in PARTS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
 def test_part(name):
     part = importlib.import_module(f".{name}", __package__)
     differences = part.run(part.CI_CASES, 0)
