@@ -228,6 +228,49 @@ def rule_batch_norm_counts_both_runs(torch, log):
         log(norm.state_dict(), x.grad, norm.weight.grad)
 
 
+def _weighed(x, w):
+    h = (x @ w).tanh()
+    return (h * h).sin() @ w
+
+
+def _two(torch):
+    return known(torch, 3, 3, requires_grad=True), known(torch, 3, 3, start=0.2, requires_grad=True)
+
+
+def rule_gradients_of_gradients(torch, log):
+    checkpoint = torch.utils.checkpoint.checkpoint
+    for early_stop in BOTH:
+        x, w = _two(torch)
+        y = checkpoint(_weighed, x, w, use_reentrant=False, early_stop=early_stop)
+        grads = torch.autograd.grad(y.sum(), [x, w], create_graph=True)
+        log(grads, torch.autograd.grad((grads[0] ** 2).sum() + (grads[1] ** 3).sum(), [x, w]))
+    double = [value.detach().double().requires_grad_() for value in _two(torch)]
+    log(torch.autograd.gradgradcheck(lambda x, w: checkpoint(_weighed, x, w, use_reentrant=False), double))
+    x, w = _two(torch)
+    attempt(log, checkpoint(_weighed, x, w, use_reentrant=True).sum().backward, create_graph=True)
+    log(x.grad, x.grad.requires_grad)
+
+
+def rule_gradients_of_gradients_nested(torch, log):
+    checkpoint = torch.utils.checkpoint.checkpoint
+    x, w = _two(torch)
+    y = checkpoint(lambda x, w: checkpoint(_weighed, x, w, use_reentrant=False).exp(), x, w, use_reentrant=False)
+    y.sum().backward(create_graph=True)
+    (x.grad**2).sum().backward()
+    log(x.grad, w.grad)
+
+
+def rule_gradients_inside(torch, log):
+    x, w = _two(torch)
+
+    def part(x, w):
+        y = _weighed(x, w)
+        (grad,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        return (grad * grad).sum() + y
+
+    log(torch.autograd.grad(torch.utils.checkpoint.checkpoint(part, x, w, use_reentrant=False).sum(), [x, w]))
+
+
 @pytest.mark.parametrize("scenario", scenarios(globals()), ids=lambda f: f.__name__[5:])
 def test_rule(scenario):
     assert_same(scenario)
