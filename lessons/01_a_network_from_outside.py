@@ -242,5 +242,49 @@ figure.suptitle(f"{network}: {title if bundled else 'what its layers make, hold 
 figure.savefig(out / "01_a_network_from_outside_layers.png", dpi=110)
 figure
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/01_a_network_from_outside.py`.
+#
+# **1.** A kernel of 5 moves by a stride of 2 over 30 pixels, with a padding of 1 at both ends. How many positions has it?
+
+# %%
+from lessons.exercises import check
+
+answer = ...
+
+check(
+    1,
+    answer,
+    output_size(30, 5, 2, 1),
+    "30 pixels and 2 of padding; take the kernel off, divide by the stride, round down, add 1.",
+)
+
+# %% [markdown]
+# **2.** How many numbers does training find in a convolution of 3 channels with 16 filters of 5 x 5, each with a bias?
+
+# %%
+answer = ...
+
+counted = sum(parameter.numel() for parameter in nn.Conv2d(3, 16, 5).parameters())
+check(2, answer, counted, "Each filter has a kernel of 5 x 5 for every input channel, and one bias.")
+
+# %% [markdown]
+# **3.** Every logit is raised by 10. By how much does the largest probability change?
+
+# %%
+answer = ...
+
+moved = (logits + 10).softmax(dim=1)[0].max() - probabilities.max()
+check(
+    3,
+    answer,
+    moved,
+    "softmax divides exp(logit) by the sum of all of them, and exp(10) stands in both.",
+    tolerance=1e-4,
+)
+
 # %%
 print("Next lesson: lessons/02_first_layer_filters.py")

@@ -251,5 +251,52 @@ figure
 # **Try it:** the weights of the robust twin, `tinynet("robust")`, came from these by further training with changed images. Is its
 # first layer coarser?
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/02_first_layer_filters.py`.
+#
+# **1.** A layer's weights have the shape (64, 3, 7, 7). Which shape has `w[3, :, 2]`?
+
+# %%
+from lessons.exercises import check
+
+answer = ...  # a tuple
+
+w = minicnn.zeros(64, 3, 7, 7)
+check(1, answer, w[3, :, 2].shape, "A number takes an axis away, and a colon leaves it. Axes that are not named stay.")
+
+# %% [markdown]
+# **2.** With `groups`, each filter reads only the channels of its own group: `weight.shape[1] * groups` is the number of input
+# channels. Which shape have the weights of `nn.Conv2d(12, 24, 3, groups=4)`?
+
+# %%
+answer = ...  # a tuple
+
+layer = nn.Conv2d(12, 24, 3, groups=4)
+check(
+    2,
+    answer,
+    layer.weight.shape,
+    "(filters, channels that one filter reads, height, width): how many of the 12 channels has a group?",
+)
+
+# %% [markdown]
+# **3.** A filter meets a patch that looks like its own negative, with twice its strength. Divide the answer (without bias) by the
+# answer to the filter itself.
+
+# %%
+answer = ...
+
+ratio = (weight[0] * (-2 * weight[0])).sum() / (weight[0] * weight[0]).sum()
+check(
+    3,
+    answer,
+    ratio,
+    "The answer is a sum of products: what happens to it if every pixel is multiplied by -2?",
+    tolerance=1e-4,
+)
+
 # %%
 print("Next lesson: lessons/03_feature_maps.py")

@@ -324,5 +324,42 @@ h2.remove()
 print("after remove:", len(net[0]._forward_hooks))
 assert len(net[0]._forward_hooks) == 0
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/03_feature_maps.py`.
+#
+# **1.** Which of these four, stored by a hook, keep the graph of the forward pass alive: `output`, `output.detach()`,
+# `output.clone()`, `output.detach().clone()`?
+
+# %%
+from lessons.exercises import check
+
+answer = ...  # a set of texts, such as {"output", "output.clone()"}
+
+ways = {
+    "output": lambda output: output,
+    "output.detach()": lambda output: output.detach(),
+    "output.clone()": lambda output: output.clone(),
+    "output.detach().clone()": lambda output: output.detach().clone(),
+}
+alive = {way for way, store in ways.items() if node_survives(store)}
+check(1, answer, alive, "detach cuts the tensor off the graph. Does a copy do so, too?")
+
+# %% [markdown]
+# **2.** A convolution has stride 2, and a pooling behind it stride 2. The photograph moves by 16 pixels. By how many cells does
+# the map behind the pooling move?
+
+# %%
+answer = ...
+
+chain_of_two = nn.Sequential(nn.Conv2d(1, 1, 1, stride=2), nn.MaxPool2d(2, stride=2))
+spot = minicnn.zeros(1, 1, 32, 64)
+spot[0, 0, 0, 32] = 1
+nn.init.constant_(chain_of_two[0].weight, 1.0)
+places = [int(chain_of_two(image)[0, 0, 0].argmax()) for image in (spot, spot.roll(-16, 3))]
+check(2, answer, places[0] - places[1], "Each stride divides: one cell behind both stands for 2 * 2 pixels.")
+
 # %%
 print("Next lesson: lessons/04_gradient_ascent.py")

@@ -186,5 +186,51 @@ figure = robust_classes.figure()
 figure.savefig(out / "04_gradient_ascent_robust_classes.png")
 figure
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/04_gradient_ascent.py`.
+#
+# **1.** In gradient ascent one thing is held fixed, and one is optimised. Which one is optimised: `"weights"` or `"image"`?
+
+# %%
+from lessons.exercises import check
+
+answer = ...
+
+check(1, answer, "image", "Look at what the loop of this lesson changes, line by line.")
+
+# %% [markdown]
+# **2.** Write one step of the ascent: every pixel moves by `rate` in the direction of its gradient's sign, and stays between 0
+# and 1.
+
+
+# %%
+def ascent_step(image, gradient, rate):
+    """image, gradient: arrays of one shape -> the image after the step"""
+    return ...
+
+
+image, gradient = np.array([0.5, 0.5, 0.99, 0.0]), np.array([3.0, -0.1, 2.0, -1.0])
+after = np.array([0.52, 0.48, 1.0, 0.0])
+check(
+    2,
+    ascent_step(image, gradient, 0.02),
+    after,
+    "np.sign gives the directions, np.clip keeps the numbers between two bounds.",
+)
+
+# %% [markdown]
+# **3.** Why do we ask for the channel *before* its ReLU? Say how large the largest gradient is at a channel that is negative
+# everywhere, seen through its ReLU.
+
+# %%
+answer = ...
+
+off = minicnn.tensor([-3.0, -1.0, -0.5], requires_grad=True)
+off.relu().mean().backward()
+check(3, answer, off.grad.abs().max(), "Behind the ReLU all of them are 0, and stay 0 if they change a little.")
+
 # %%
 print("Next lesson: lessons/05_convolution_by_hand.py")

@@ -373,5 +373,58 @@ assert difference < 1e-12
 # **Move it yourself.** `minicnn play --open` opens a page with a small convolution whose stride, padding, dilation and kernel have sliders:
 # point at a number of the output, and see which numbers of the input it is made of.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/05_convolution_by_hand.py`.
+#
+# **1.** Compute the output pixel in row 3, column 0 of the edge image, with pencil and paper.
+
+# %%
+from lessons.exercises import check
+
+answer = ...
+
+check(
+    1, answer, edges[3, 0], "The patch is image[3:6, 0:3]. The kernel's left column is negative, its middle one is 0."
+)
+
+# %% [markdown]
+# **2.** Write the gradient of max-pooling for one window.
+
+
+# %%
+def max_pool_gradient(window, grad):
+    """window (H, W), grad: the number that arrives -> the gradient of the window, (H, W)"""
+    return ...
+
+
+window = np.array([[1.0, 4.0], [4.0, 2.0]])
+arriving = np.full((1, 1, 1, 1), 3.0)
+gradient = max_pool2d_backward(arriving, max_pool2d(window[None, None], 2, 2)[1], (1, 1, 2, 2))[0, 0]
+check(
+    2,
+    max_pool_gradient(window, 3.0),
+    gradient,
+    "Zeros, and all of `grad` at one place. Of equal pixels the first one wins.",
+)
+
+# %% [markdown]
+# **3.** How many pixels of the input does an output pixel of `nn.Conv2d(1, 1, 3, dilation=2)` meet, and how wide is the piece of
+# a row that they span?
+
+# %%
+answer = ...  # (pixels, width)
+
+met = {pixel for to, _, pixel in meetings((1, 1, 9, 9), (1, 1, 3, 3), 1, 0, 2) if to == (0, 0, 0, 0)}
+columns = [pixel[3] for pixel in met]
+check(
+    3,
+    answer,
+    (len(met), max(columns) - min(columns) + 1),
+    "The gaps make the kernel wider, and give it no further weights.",
+)
+
 # %%
 print("Next lesson: lessons/06_hooks_in_order.py")

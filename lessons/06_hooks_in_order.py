@@ -440,5 +440,57 @@ assert "_forward_hooks" in inspect.getsource(nn.Module._call_impl)
 # **Try it:** return something from one of the hooks. A pre-hook's value becomes the arguments, a forward hook's the result, a full
 # backward hook's `grad_input`. Then set the same hooks in PyTorch, and let `diff` of two traces say whether both agree.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/06_hooks_in_order.py`.
+#
+# **1.** A layer gets the hook "a", then the hook "b" with `prepend=True`, then the hook "c". In which order do they run?
+
+# %%
+from lessons.exercises import check
+
+answer = ...  # a list of texts, such as ["a", "b", "c"]
+
+layer, events[:] = nn.Identity(), []
+for name, first_of_all in (("a", False), ("b", True), ("c", False)):
+    layer.register_forward_hook(note(name), prepend=first_of_all)
+layer(minicnn.ones(1))
+check(
+    1,
+    answer,
+    events,
+    "prepend puts a hook before those that are there. The others run in the order in which they were set.",
+)
+
+# %% [markdown]
+# **2.** The first forward hook of an `nn.Identity` returns `10 * output`, the second one returns nothing. The input is 2. Which
+# number does the second hook see, and which one does the caller get?
+
+# %%
+answer = ...  # (seen by the second hook, returned to the caller)
+
+layer, seen = nn.Identity(), []
+layer.register_forward_hook(lambda module, args, output: 10 * output)
+layer.register_forward_hook(lambda module, args, output: seen.append(output.item()))
+check(
+    2,
+    answer,
+    (layer(minicnn.tensor(2.0)).item(), seen[0]),
+    "What a forward hook returns takes the place of the result, for all that follows.",
+)
+
+# %% [markdown]
+# **3.** Three hooks on a weight: a post-accumulate hook, a tensor hook, and a pre-hook on its AccumulateGrad node. Put them into
+# the order in which they run.
+
+# %%
+answer = ...  # a list: "post-accumulate hook", "tensor hook", "node pre-hook", in the right order
+
+names = [name for name, _ in ORDER if "of the weight" in name or name == "node pre-hook of AccumulateGrad"]
+order = [name.split(" of ")[0] for name in names]
+check(3, answer, order, "First the gradient is complete, then the node runs, then `.grad` has changed.")
+
 # %%
 print("Next lesson: lessons/07_memory_and_aliasing.py")

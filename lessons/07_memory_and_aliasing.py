@@ -305,5 +305,51 @@ assert not any(after for _, after in alive.values())
 #
 # **Try it:** store `output.numpy()` under `no_grad`, without `.copy()`. Which of the five does it behave like, and what does `leaks` say?
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/07_memory_and_aliasing.py`.
+#
+# **1.** Under `no_grad` a hook stores `output.numpy()`, without `.copy()`. Which of the five ways does it behave like?
+
+# %%
+from lessons.exercises import check
+
+answer = ...  # "raw", "detach", "clone", "detach + clone" or "NumPy copy"
+
+net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True))
+with minicnn.no_grad():
+    output = net[0](minicnn.randn(1, 3, 8, 8))
+    array = output.numpy()
+    net[1](output)
+behaves = "detach" if array.min() >= 0 else "NumPy copy"  # has the in-place ReLU written into it?
+check(1, answer, behaves, "Whose memory does the array have? And is there a graph that it could keep?")
+
+# %% [markdown]
+# **2.** How many bytes does the output of `features.0` have for one photograph of 64 x 64 pixels? (64 channels of 32 x 32,
+# float32.)
+
+# %%
+answer = ...
+
+with minicnn.no_grad():
+    output = model.features[0](x)
+check(2, answer, output.numel() * output.element_size(), "A float32 has 32 bits, and a byte has 8 of them.")
+
+# %% [markdown]
+# **3.** A cell that sets a hook was run three times, and nothing took the hooks off. Then the network is called twice. How often
+# does the hook run?
+
+# %%
+answer = ...
+
+net, runs = nn.Identity(), []
+for _ in range(3):
+    net.register_forward_hook(lambda module, args, output: runs.append(1))
+net(minicnn.ones(1))
+net(minicnn.ones(1))
+check(3, answer, len(runs), "There are three hooks now, and each runs at each call.")
+
 # %%
 print("Next lesson: lessons/08_three_ways_to_convolve.py")

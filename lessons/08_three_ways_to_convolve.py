@@ -496,5 +496,43 @@ for name, (x_shape, w_shape, stride, padding) in LAYERS.items():
 # %% [markdown]
 # **Try it:** give `winograd` several images: the tiles of all go side by side into one matrix, and the weights are fetched once for all.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/08_three_ways_to_convolve.py`.
+#
+# **1.** 16 maps, with the border of zeros on, are convolved with kernels of 3 x 3 to maps of 10 x 10. Which shape has im2col's
+# matrix of columns?
+
+# %%
+from lessons.exercises import check
+
+answer = ...  # (rows, columns)
+
+windows = sliding_window_view(np.zeros((16, 12, 12)), (3, 3), axis=(1, 2))
+columns = windows.transpose(0, 3, 4, 1, 2).reshape(16 * 9, -1)
+check(
+    1,
+    answer,
+    columns.shape,
+    "A column for each output pixel; in it a row for each channel and each place of the kernel.",
+)
+
+# %% [markdown]
+# **2.** How many products does Winograd's F(6 x 6, 3 x 3) take for each output pixel (and pair of channel and filter)?
+
+# %%
+answer = ...
+
+A, G, B = transforms([0, 1, -1, 2, -2, 0.5, -0.5])
+check(
+    2,
+    answer,
+    B.shape[0] ** 2 / A.shape[0] ** 2,
+    "A tile of (6 + 2) x (6 + 2) products gives 6 x 6 outputs.",
+    tolerance=0.01,
+)
+
 # %%
 print("Next lesson: lessons/09_filters_as_evidence.py")

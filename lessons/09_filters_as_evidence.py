@@ -309,5 +309,36 @@ figure
 #
 # **Try it:** the report of the robust twin, `viz.filter_report(tinynet("robust"))`. And of its last layer: is that flat too?
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/09_filters_as_evidence.py`.
+#
+# **1.** Write R²: the share of a kernel's sum of squares that a fit accounts for.
+
+# %%
+from lessons.exercises import check
+
+
+def r_squared(kernel, fitted):
+    """kernel, fitted: arrays of one shape -> a number, 1 for a perfect fit"""
+    return ...
+
+
+pair = np.array([[1.0, -2.0], [0.5, 1.0]]), np.array([[1.0, -1.0], [0.5, 0.5]])
+check(1, r_squared(*pair), 0.8, "Subtract the fit; what is left of the sum of squares is the share that was missed.")
+
+# %% [markdown]
+# **2.** A convolution of 3 x 3 with stride 2, a ReLU, and a convolution of 3 x 3. How wide are the expanded weights of the second
+# one?
+
+# %%
+answer = ...
+
+chain = minicnn.nn.Sequential(minicnn.nn.Conv2d(3, 4, 3, stride=2), minicnn.nn.ReLU(), minicnn.nn.Conv2d(4, 1, 3))
+width = viz.expanded_weights(chain, "2", size=16).weights.shape[-1]
+check(2, answer, width, "The second kernel meets three cells of the first map, and these lie 2 pixels apart.")
+
 # %%
 print("Next lesson: lessons/10_memorising_or_learning.py")

@@ -284,5 +284,31 @@ assert max(ratio[1:]) < 0.5 * ratio[0]
 # **Try it:** `data["shuffled_filters"]` holds nine moments of the training. When does the shuffled arm get its filters: before it knows its
 # list, or after?
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/10_memorising_or_learning.py`.
+#
+# **1.** Which of the arms know their training images (more than 90 % right), and next to nothing about held-out ones (less than
+# 10 %)?
+
+# %%
+from lessons.exercises import check
+
+answer = ...  # a set of texts, such as {"initial", "true"}
+
+by_heart_alone = {arm for arm in arms if data[f"{arm}_train_top1"][-1] > 0.9 and data[f"{arm}_held_out_top1"][-1] < 0.1}
+check(1, answer, by_heart_alone, "Both columns stand in the table at the beginning of this lesson.")
+
+# %% [markdown]
+# **2.** White noise has the same energy along each of the 147 patterns. Which share of it lies along the 20 coarsest ones?
+
+# %%
+answer = ...
+
+white = viz.component_energy(np.random.default_rng(0).standard_normal((20000, 3, 7, 7)), data["pca_components"])
+check(2, answer, white[:20].sum(), "All shares are equal, and together they are 1.", tolerance=0.003)
+
 # %%
 print("Next lesson: lessons/11_how_filters_grow.py")

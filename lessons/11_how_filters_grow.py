@@ -168,5 +168,43 @@ figure
 # **Try it:** the robust twin started from the finished filters. `viz.filter_growth(np.load(weights_path("history_robust.npz")))`: how
 # far do they turn?
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/11_how_filters_grow.py`.
+#
+# **1.** Training adds to a filter something that is as long as the filter, and at a right angle to it. What is the cosine of the
+# new filter with the old one?
+
+# %%
+from lessons.exercises import check
+
+answer = ...
+
+old, added = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+new = old + added
+check(
+    1,
+    answer,
+    new @ old / np.linalg.norm(new) / np.linalg.norm(old),
+    "Draw it: the diagonal of a square. The angle is 45 degrees.",
+    tolerance=0.005,
+)
+
+# %% [markdown]
+# **2.** At which step had the bundled network reached half of its final accuracy? Take the first one that was written down.
+
+
+# %%
+def half_way(accuracy, step):
+    """accuracy, step: arrays of one length -> the first step at which the accuracy is at least half of the last one"""
+    return ...
+
+
+accuracy, step = history["val_top1"], history["val_step"]
+first_half = next(s for a, s in zip(accuracy, step, strict=True) if a >= accuracy[-1] / 2)
+check(2, half_way(accuracy, step), first_half, "argmax of an array of True and False finds the first True.")
+
 # %%
 print("Next lesson: lessons/12_the_ladder.py")

@@ -153,5 +153,32 @@ figure
 # **Change something.** `viz.ladder` takes variants of your own, `{"name": {...arguments of maximize...}}`: what do natural colours do to
 # naive pixels? `viz.FixedMagnitude(magnitude=viz.mean_magnitude(photographs))` takes the magnitudes of your own photographs.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/12_the_ladder.py`.
+#
+# **1.** The penalty of rung 3: add up the magnitudes of all differences between neighbours of `[[0, 1], [0, 3]]`, across and
+# down.
+
+# %%
+from lessons.exercises import check
+
+answer = ...
+
+picture = np.array([[0, 1], [0, 3]])
+variation = sum(np.abs(np.diff(picture, axis=axis)).sum() for axis in (0, 1))
+check(1, answer, variation, "Two pairs lie side by side, and two one above the other.")
+
+# %% [markdown]
+# **2.** By the law 1/f, how many times as strong as a wave of 0.2 cycles a pixel is one of 0.05?
+
+# %%
+answer = ...
+
+law = 1 / np.array([0.05, 0.2])
+check(2, answer, law[0] / law[1], "The slower wave has a quarter of the frequency.")
+
 # %%
 print("Next lesson: lessons/13_two_networks.py")

@@ -179,5 +179,36 @@ figure
 # random changes does something similar from outside: it hides what the network also knows. So a beautiful image is no proof that this
 # is *all* a unit answers to, and an ugly one is no proof that it has learned nothing.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/13_two_networks.py`.
+#
+# **1.** Write the small step of the adversary: every value goes by `budget` in the direction that *lowers* the logit.
+
+# %%
+from lessons.exercises import check
+
+
+def attack(values, gradient, budget):
+    """values, gradient: arrays of one shape; gradient: that of the logit -> the values after the step"""
+    return ...
+
+
+values, slope = np.array([0.2, 0.5, 0.9]), np.array([4.0, -0.01, 0.0])
+check(1, attack(values, slope, 0.1), [0.1, 0.6, 0.9], "Against the sign of the gradient, whatever its size.")
+
+# %% [markdown]
+# **2.** Why does so small a step reach so far? A score is a sum of 12,288 products of a weight, 0.01 or -0.01, and a value. Each
+# value moves by 0.02 in the direction that lowers the score. By how much does the score fall?
+
+# %%
+answer = ...
+
+weights = 0.01 * np.sign(np.random.default_rng(0).standard_normal(12288))
+fall = -(weights * (-0.02 * np.sign(weights))).sum()
+check(2, answer, fall, "Each product falls by 0.01 * 0.02, and all of them fall together.", tolerance=1e-3)
+
 # %%
 print("Next lesson: lessons/14_where_a_unit_looks.py")

@@ -264,5 +264,39 @@ assert np.mean(shares) < 0.05
 # picture answers "what would it like best of all?", and the histogram "what does it say all day?". Where the three agree you
 # may begin to name the unit. (Geirhos et al. 2024 show how a network can be made to give any answer you like to the first two.)
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/14_where_a_unit_looks.py`.
+#
+# **1.** A convolution of 5 x 5, a max-pooling of 2 x 2 with stride 2, a convolution of 3 x 3. How many pixels wide is the field
+# of a unit of the last one, and how many pixels lie between the fields of neighbours?
+
+# %%
+from lessons.exercises import check
+
+answer = ...  # (size, stride)
+
+chain = nn.Sequential(nn.Conv2d(3, 4, 5), nn.MaxPool2d(2, 2), nn.Conv2d(4, 4, 3))
+field = viz.receptive_fields(chain, ["2"], (1, 3, 32, 32))["2"].y
+check(
+    1,
+    answer,
+    (field.size, field.stride),
+    "A kernel of k adds k - 1 steps of the stride so far; a stride multiplies all later steps.",
+)
+
+# %% [markdown]
+# **2.** Two convolutions of 3 x 3, each with padding 1; the first has stride 2. At which pixel does the field of the very first
+# unit of the second one start?
+
+# %%
+answer = ...
+
+chain = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 3, padding=1))
+field = viz.receptive_fields(chain, ["1"], (1, 3, 32, 32))["1"].y
+check(2, answer, field.start, "The padding moves it outwards, by steps of the stride so far.")
+
 # %%
 print("Next lesson: lessons/15_why_this_answer.py")

@@ -237,5 +237,47 @@ figure
 # experiment), test the promise, and run the sanity check before you believe that it shows what the network learned. The check is
 # necessary and not sufficient: a map can depend on the weights and still mislead.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/15_why_this_answer.py`.
+#
+# **1.** Write the rule of guided backpropagation at one ReLU: what goes back is the gradient that arrived, where it is positive
+# *and* the ReLU was on.
+
+# %%
+from lessons.exercises import check
+
+
+def guided(gradient, value):
+    """gradient: what arrives; value: the input of the ReLU; arrays of one shape -> what goes back"""
+    return ...
+
+
+arrived, value = np.array([2.0, 2.0, -3.0, -3.0]), np.array([1.0, -1.0, 1.0, -1.0])
+check(1, guided(arrived, value), [2, 0, 0, 0], "Two conditions, joined by &. np.where takes the one or the other.")
+
+# %% [markdown]
+# **2.** Integrated gradients of a score that is only a weighted sum: weights [2, -1, 0.5], values [3, 4, 2], compared with all
+# values 0. What are the shares?
+
+# %%
+answer = ...  # three numbers
+
+linear = minicnn.nn.Conv2d(3, 1, 1, bias=False)
+with minicnn.no_grad():
+    linear.weight.copy_(minicnn.tensor([2.0, -1.0, 0.5]).view(1, 3, 1, 1))
+score_of = minicnn.nn.Sequential(linear, minicnn.nn.Flatten())
+values = minicnn.tensor([3.0, 4.0, 2.0]).view(1, 3, 1, 1)
+divided = viz.integrated_gradients(score_of, values, 0, steps=4).ravel()
+check(
+    2,
+    answer,
+    divided,
+    "The gradient is the same all the way: weight times the way that the value has come.",
+    tolerance=1e-4,
+)
+
 # %%
 print("Next lesson: lessons/16_one_number_taken_apart.py")

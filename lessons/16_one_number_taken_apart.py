@@ -219,5 +219,55 @@ assert met == {16}
 # **Take any number apart.** `minicnn play --open` opens a page in which this network runs in your browser. Point at any pixel of any map,
 # and see the sum that `explain_pixel` prints; change a kernel, and see what becomes of the answer.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/16_one_number_taken_apart.py`.
+#
+# **1.** A kernel of 7 x 7, stride 2, padding 3. Where in the image does the patch of the output pixel in row 10, column 4 begin?
+
+# %%
+from lessons.exercises import check
+
+answer = ...  # (row, column)
+
+layer = nn.Conv2d(1, 1, 7, stride=2, padding=3, bias=False)
+picture = minicnn.zeros(1, 1, 64, 64, requires_grad=True)
+layer(picture)[0, 0, 10, 4].backward()
+rows, columns = np.nonzero(picture.grad.numpy()[0, 0])
+check(1, answer, (rows.min(), columns.min()), "It begins at stride * y - padding, along both axes.")
+
+# %% [markdown]
+# **2.** A bias is added at every output pixel of its filter. Write its gradient, from the gradient that arrives.
+
+
+# %%
+def bias_gradient(arrived):
+    """arrived (N, O, H, W) -> (O,)"""
+    return ...
+
+
+layer, sent = nn.Conv2d(2, 3, 3), np.random.default_rng(0).standard_normal((2, 3, 4, 4)).astype(np.float32)
+layer(minicnn.randn(2, 2, 6, 6)).backward(minicnn.tensor(sent))
+check(
+    2,
+    bias_gradient(sent),
+    layer.bias.grad,
+    "The same number was used at many places: what they send back is added.",
+    tolerance=1e-4,
+)
+
+# %% [markdown]
+# **3.** A kernel of 4 x 4 moves in steps of 2. How many output pixels see a pixel that is far from the border?
+
+# %%
+answer = ...
+
+layer = nn.Conv2d(1, 1, 4, stride=2, padding=1)
+flat = minicnn.zeros(1, 1, 16, 16)
+ways = viz.explain_input_gradient(layer, flat, minicnn.ones(layer(flat).shape), 0, 0, 8, 8).left[0].size
+check(3, answer, ways, "Along one axis the pixel is met by 4 / 2 kernels.")
+
 # %%
 print("Next lesson: lessons/17_an_atlas.py")

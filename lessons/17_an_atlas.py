@@ -189,5 +189,43 @@ figure
 # `--model NAME --weights FILE` or `--model mynet.py:MyNet` is about a network of yours. With `--estimate` it says what that would
 # cost, and stops.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/17_an_atlas.py`.
+#
+# **1.** A class reads three units, with the weights 3, -4 and 0. What is the share of the first one, as the atlas counts it?
+
+# %%
+from lessons.exercises import check
+
+answer = ...
+
+weights_of_class = np.array([[3.0, -4.0, 0.0]])
+share_of_first = (weights_of_class[:, 0] ** 2 / (weights_of_class**2).sum(1))[0]
+check(
+    1,
+    answer,
+    share_of_first,
+    "Squared weights, divided by the sum of all squared weights of the class.",
+    tolerance=1e-3,
+)
+
+# %% [markdown]
+# **2.** Of the three sides from which a unit was read, which one holds for *every* image: `"photographs"`, `"made image"` or
+# `"wiring"`?
+
+# %%
+answer = ...
+
+sides = {"photographs": "one folder", "made image": "one ascent", "wiring": "the weights"}
+check(
+    2,
+    answer,
+    next(side for side, source in sides.items() if source == "the weights"),
+    "Which one asks no image at all?",
+)
+
 # %%
 print("Next lesson: lessons/18_gradients_of_gradients.py")

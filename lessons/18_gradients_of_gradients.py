@@ -412,5 +412,32 @@ figure
 # **Try it:** make the penalty 0 and see that nothing changes, which is the control of this experiment. Then attack the student's
 # explanation as you attacked the network's.
 
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
+# `lessons/solutions/18_gradients_of_gradients.py`.
+#
+# **1.** What is the second derivative of x³ at x = 2?
+
+# %%
+from lessons.exercises import check
+
+answer = ...
+
+x3 = minicnn.tensor(2.0, requires_grad=True)
+(slope3,) = grad(x3**3, [x3], create_graph=True)
+check(1, answer, grad(slope3, [x3])[0], "The first one is 3 x². Take the derivative of that.", tolerance=1e-4)
+
+# %% [markdown]
+# **2.** A ReLU has no curvature, its square has some. What is the second derivative of relu(x)² at 3 and at -1?
+
+# %%
+answer = ...  # two numbers
+
+at = minicnn.tensor([3.0, -1.0], requires_grad=True)
+(slopes2,) = grad((at.relu() ** 2).sum(), [at], create_graph=True)
+check(2, answer, grad(slopes2.sum(), [at])[0], "Right of 0 it is x², left of 0 it is 0.", tolerance=1e-4)
+
 # %%
 print("This was the last lesson; the first is lessons/01_a_network_from_outside.py")

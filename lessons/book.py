@@ -5,6 +5,7 @@ Needs the extra "book": jupytext reads a lesson as a notebook, nbconvert execute
 
 import re
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
 import jupytext
@@ -14,13 +15,18 @@ from nbconvert.preprocessors import ExecutePreprocessor
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
+from lessons import exercises
+
 NEXT = re.compile(r'print\("(.*) lessons/(\d\d)_\w+\.py"\)$', re.MULTILINE)
 MENTION = re.compile(r"(?<!-m )\blessons? \d+(?:(?:, | and | to )\d+)*")
 CELL_SECONDS = 1800
 
 
 def notebook(path: Path, address: dict[int, str]) -> NotebookNode:
-    """A lesson as a notebook that has not been executed, with links to other lessons. address: {number: target}."""
+    """A lesson as a notebook that has not been executed, with links to other lessons. address: {number: target}.
+
+    Behind each exercise stands a code cell with its gap filled in, which has "solution" in its metadata.
+    """
     book = jupytext.read(path)
     for cell in book.cells:
         if cell.cell_type == "markdown":
@@ -28,6 +34,12 @@ def notebook(path: Path, address: dict[int, str]) -> NotebookNode:
     following = NEXT.match(book.cells[-1].source)
     if following:
         book.cells[-1] = nbformat.v4.new_markdown_cell(_linked(f"{following[1]} lesson {int(following[2])}.", address))
+    solutions = iter(exercises.solutions(path))
+    for cell in list(book.cells):
+        if cell.cell_type == "code" and exercises.is_exercise(cell.source):
+            filled = nbformat.v4.new_code_cell(exercises.solved(cell.source, next(solutions)).strip())
+            filled.metadata["solution"] = True
+            book.cells.insert(book.cells.index(cell) + 1, filled)
     return book
 
 
@@ -43,6 +55,10 @@ def notebooks(lessons: list[Path], folder: Path) -> int:
     address = {int(path.stem[:2]): f"{path.stem}.ipynb" for path in lessons}
     for path in lessons:
         book = notebook(path, address)
+        for k, cell in enumerate(book.cells):
+            if cell.metadata.get("solution"):  # folded away: who does not open it does not see it, and nothing runs it
+                folded = f"<details><summary>Solution</summary>\n\n```python\n{cell.source}\n```\n\n</details>"
+                book.cells[k] = nbformat.v4.new_markdown_cell(folded)
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(book, folder / f"{path.stem}.ipynb")
     print(f"{len(lessons)} notebooks are in {folder}")
@@ -85,12 +101,21 @@ def write(lessons: list[Path], target: Path) -> int:
         failed += bool(problems)
         for problem in problems:
             print(f"    FAILED: {problem}", flush=True)
-        body, _ = exporter.from_notebook_node(book)
+        body = _body(book, exporter)
         notes = "".join(f'<p class="failed">{escape(problem)}</p>' for problem in problems)
         bodies.append(f'<section id="{path.stem}">{notes}{body}{_neighbours(lessons, i - 1)}</section>')
     target.write_text(_page(titles, bodies), encoding="utf-8")
     print(f"the book is {target}" + (f"; {failed} of {len(lessons)} lessons have cells that failed" if failed else ""))
     return int(failed > 0)
+
+
+def _body(book: NotebookNode, exporter: HTMLExporter) -> str:
+    """An executed notebook as HTML, its solutions, with what they print, folded away."""
+    parts = []
+    for is_solution, cells in groupby(book.cells, key=lambda cell: bool(cell.metadata.get("solution"))):
+        html, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=list(cells), metadata=book.metadata))
+        parts.append(f"<details><summary>Solution</summary>{html}</details>" if is_solution else html)
+    return "".join(parts)
 
 
 def _neighbours(lessons: list[Path], i: int) -> str:

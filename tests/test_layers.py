@@ -187,13 +187,14 @@ def test_no_function_of_more_than_60_lines():
     assert long == []
 
 
-@pytest.mark.parametrize("folder", ["lessons", "tests", "weights"])
-def test_no_file_above_500_lines(folder):
+@pytest.mark.parametrize("folder, most", [("lessons", 540), ("tests", 500), ("weights", 500)])
+def test_no_long_file(folder, most):
+    """500 lines; a lesson ends with its exercises, which have 40 more."""
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
         for path in (ROOT / folder).rglob("*.py")
     }
-    assert {name: lines for name, lines in lengths.items() if lines > 500} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > most} == {}
 
 
 @pytest.mark.parametrize(

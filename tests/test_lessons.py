@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from lessons import __main__ as runner
+from lessons.exercises import solutions
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +38,7 @@ def test_lesson(path, tmp_path):
     }
     done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert 2 <= done.stdout.count(": still open.") == len(solutions(path)), "the exercises do not stop a lesson"
     figures = list((tmp_path / "new" / "out").glob(f"{path.stem}*.png"))
     assert figures
     for figure in figures:
