@@ -101,6 +101,10 @@ POOLING = (
         Row("max_pool2d with nan", fn(F + "max_pool2d", 2, 1, return_indices=True), [WITH_NAN]),
         Row("max_pool2d of negative numbers, padded", fn(F + "max_pool2d", 3, 2, padding=1), [NEGATIVE]),
         Row("max_pool2d C H W", fn(F + "max_pool2d", 2), [(3, 6, 6)], graph="none"),  # unsqueezed and squeezed
+        Row("lp_pool2d", fn(F + "lp_pool2d", 2, 3, 2), [(2, 3, 7, 6)]),
+        Row(
+            "local_response_norm", fn(F + "local_response_norm", 3), [(2, 5, 4, 3)], graph="last"
+        ),  # PyTorch: avg_pool3d
         Row(
             "max_pool2d of a strided input",
             fn(F + "max_pool2d", 2),

@@ -43,6 +43,11 @@ def where(mask: Both, x: Any, y: Any) -> Both:
     return _tensor.ops.where(mask, x, y) if isinstance(mask, Tensor) else np.where(mask, x, y)
 
 
+def masked_fill(x: Both, mask: Both) -> Both:
+    """x, and 0 where the mask is true."""
+    return x.masked_fill(mask, 0) if isinstance(x, Tensor) else np.where(mask, 0.0, x)
+
+
 def zeros_like(x: Both, shape: Sequence[int] | None = None) -> Both:
     """Zeros of its type, and of its shape or another one."""
     if isinstance(x, Tensor):
@@ -81,11 +86,6 @@ def constant(function: Any, *arguments: Both) -> Both:
 def sum(x: Both, dims: tuple[int, ...], keepdim: bool = False) -> Both:
     """The sum over these dimensions."""
     return x.sum(dims, keepdim) if isinstance(x, Tensor) else kernels.add_up(x, dims, keepdim)
-
-
-def reshape(x: Both, shape: Sequence[int]) -> Both:
-    """The same elements in another shape."""
-    return x.reshape(shape)
 
 
 def permute(x: Both, dims: Sequence[int]) -> Both:

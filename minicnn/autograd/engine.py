@@ -165,14 +165,13 @@ def _inputs(inputs: Inputs, function: str) -> tuple:
 
 def _edges(inputs: tuple) -> Edges:
     """Where the gradient of each enters the graph."""
-    for value in inputs:
-        if not isinstance(value, (Tensor, GradientEdge)):
-            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(value).__name__}")
     return [value.gradient_edge() if isinstance(value, Tensor) else _checked_edge(value) for value in inputs]
 
 
-def _checked_edge(edge: GradientEdge) -> tuple[Node, int]:
-    """Node and input number. RuntimeError unless it is a node, and has that input."""
+def _checked_edge(edge: Any) -> tuple[Node, int]:
+    """Node and input number. RuntimeError unless it is an edge, of a node, and that has the input."""
+    if not isinstance(edge, GradientEdge):
+        raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(edge).__name__}")
     if not isinstance(edge.node, Node):
         raise RuntimeError(
             f"GradientEdge's first object must be an autograd.graph.Node but got {type(edge.node).__name__}"
@@ -203,9 +202,7 @@ def _warn_of_the_cycle() -> None:
 
 def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor | None]:
     """The gradient that each root starts with."""
-    if grads is None or isinstance(grads, Tensor):
-        grads = (grads,) if isinstance(grads, Tensor) else (None,) * len(roots)
-    grads = tuple(grads)
+    grads = (None,) * len(roots) if grads is None else (grads,) if isinstance(grads, Tensor) else tuple(grads)
     seeds: list[Tensor | None] = []
     for i, (root, value) in enumerate(zip(roots, grads, strict=False)):
         if isinstance(root, GradientEdge):
@@ -251,9 +248,7 @@ class Task:
         self.create_graph = create_graph
         self.keep_graph = create_graph if keep_graph is None else keep_graph
         self.node: Node | None = None  # whose turn it is
-        self.dependencies: dict[
-            Node, int
-        ] = {}  # of each node to be reached: how many edges into it have not delivered yet
+        self.dependencies: dict[Node, int] = {}  # of each node to be reached: the edges into it that have not delivered
         self.waiting: dict[Node, Grads] = {}  # what has arrived at nodes that are not ready
         self.ready = _ReadyQueue()
         self.selective = False  # True: only what leads to `inputs` runs

@@ -148,10 +148,11 @@ class OpCtx(FunctionCtx):
         error is about the first."""
         if self._saved is None:
             raise RuntimeError(FREED)
-        names, kept = self.function.saved_names, self._saved
-        order = sorted(range(len(kept)), key=names.__getitem__) if len(names) == len(kept) else range(len(kept))
-        tensors = {i: one.unpack(self) for i in order if (one := kept[i]) is not None}
-        return tuple(map(tensors.get, range(len(kept))))
+        found, order = list[Any](self._saved), self.function.unpacked_in
+        for i in order if len(order) == len(found) else range(len(found)):
+            if found[i] is not None:
+                found[i] = found[i].unpack(self)
+        return tuple(found)
 
     def __getattr__(self, name: str) -> Any:
         """`_saved_self`, `_raw_saved_self`, and the other names that PyTorch gives to what an operation keeps."""
@@ -187,10 +188,11 @@ class OpCtx(FunctionCtx):
         with np.errstate(all="ignore"):
             result = self.function.backward(self, *given)
         result = result if isinstance(result, tuple) else (result,)
-        wanted = [i < len(result) and (self.function.takes_a_list or self.needs_input_grad[i]) for i in self._slots]
-        return tuple(
-            [_tensor_of(result[i], grads) if wants else None for i, wants in zip(self._slots, wanted, strict=True)]
-        )
+        found = []
+        for i in self._slots:
+            wants = i < len(result) and (self.function.takes_a_list or self.needs_input_grad[i])
+            found.append(_tensor_of(result[i], grads) if wants else None)
+        return tuple(found)
 
     def run_for(self, grads: list[Tensor | None], wanted: list[bool]) -> tuple[Tensor | None, ...]:
         """`run` with `needs_input_grad` narrowed to what this pass wants."""
@@ -432,9 +434,14 @@ class Op(Function):
     context = OpCtx
     slots = 1
     saved_names: tuple[str, ...] = ()  # PyTorch's, of what `forward` saves: `node._saved_self`
+    unpacked_in: Sequence[int] = ()  # the places of these names in the alphabet's order
     takes_a_list = False  # of tensors, behind one other argument: PyTorch computes all of their gradients or none
     is_view = False  # of the first argument
     saves: tuple[int, ...] | None = None  # which arguments `Op.forward` saves; None: all tensors
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.unpacked_in = sorted(range(len(cls.saved_names)), key=cls.saved_names.__getitem__)
 
     @classmethod
     def forward(cls, ctx: Any, *args: Any) -> Any:
@@ -484,7 +491,7 @@ class Op(Function):
         if recorded:
             # The indices of a maximum have no gradient; they come last.
             differentiable = [out for out in outputs if out is None or out.array.dtype.kind in "fc"]
-            ctx.input_metadata = [_metadata(out) for out in differentiable]
+            ctx.input_metadata = [((), None) if t is None else (t.array.shape, t.array.dtype) for t in differentiable]
             for nr, out in enumerate(differentiable):
                 if out is not None:
                     out._grad_fn, out._output_nr = ctx, nr

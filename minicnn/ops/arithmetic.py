@@ -301,7 +301,7 @@ class Xlogy(Op):
     @staticmethod
     def backward(ctx, grad):
         a, b = ctx.saved
-        return both.where((a == 0) & (b <= 0), 0.0, Xlogy.of(grad, b, ctx.kind)), grad * a / b
+        return both.masked_fill(Xlogy.of(grad, b, ctx.kind), (a == 0) & (b <= 0)), grad * a / b
 
 
 def _xlogy(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -53,7 +53,7 @@ class _Choice(Op):
             cls.wins(b, a) if ctx.needs_input_grad[0] else None,
             cls.wins(a, b) if ctx.needs_input_grad[1] else None,
         )
-        return tuple([None if l is None else both.where(equal, half, both.where(l, 0.0, grad)) for l in lost])
+        return tuple([None if l is None else both.masked_fill(both.where(equal, half, grad), l) for l in lost])
 
 
 class Maximum(_Choice):
@@ -77,7 +77,9 @@ class _ChoiceOfNumbers(_Choice):
         if since(2, 14):
             return super().backward(ctx, grad)
         a, b = ctx.saved
-        return _parted(ctx, grad, (a == b) | cls.wins(a, b) | (b != b))
+        chosen = (a == b) | cls.wins(a, b) | (b != b)
+        to_a = both.masked_fill(grad, ~chosen) if ctx.needs_input_grad[0] else None
+        return to_a, both.masked_fill(grad, chosen) if ctx.needs_input_grad[1] else None
 
 
 class Fmax(_ChoiceOfNumbers):
@@ -110,15 +112,8 @@ class Where(Op):
     @staticmethod
     def backward(ctx, grad):
         (condition,) = ctx.saved
-        return _parted(ctx, grad, condition)
-
-
-def _parted(ctx: Any, grad: both.Both, mask: both.Both) -> tuple:
-    """The gradient where the mask is true, and that elsewhere, as far as they are wanted."""
-    return (
-        both.where(mask, grad, 0.0) if ctx.needs_input_grad[0] else None,
-        both.where(mask, 0.0, grad) if ctx.needs_input_grad[1] else None,
-    )
+        to_a = both.where(condition, grad, 0.0) if ctx.needs_input_grad[0] else None
+        return to_a, both.where(condition, 0.0, grad) if ctx.needs_input_grad[1] else None
 
 
 class MaskedFill(RowOp):

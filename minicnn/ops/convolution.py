@@ -145,7 +145,7 @@ class ConvolutionBackward(Op):
             if ctx.needs_input_grad[1]:
                 to_x, _, _ = ConvolutionBackward.of(grad, x, of_weight, (True, False, False), transposed, *geometry)
         if of_bias is not None:
-            to_grad.append(both.expand(both.reshape(of_bias, (1, -1, *[1] * (grad.ndim - 2))), grad.shape))
+            to_grad.append(both.expand(of_bias.reshape(1, -1, *[1] * (grad.ndim - 2)), grad.shape))
         return functools.reduce(operator.add, to_grad), to_x, to_weight
 
 

@@ -111,15 +111,17 @@ class Repeat(Op):
 
     @staticmethod
     def forward(ctx, a, repeats):
-        ctx.shape = (1,) * (len(repeats) - a.array.ndim) + a.array.shape
-        ctx.repeats = repeats
+        ctx.shape, ctx.repeats = a.array.shape, repeats
         return np.tile(a.array, repeats)
 
     @staticmethod
     def backward(ctx, grad):
-        if set(ctx.repeats) <= {1} and grad.shape == ctx.shape:
+        extra = len(ctx.repeats) - len(ctx.shape)
+        if extra:
+            grad = both.sum(grad, tuple(range(extra)))
+        if max(ctx.repeats[extra:], default=1) == 1:
             return grad
-        pairs = [n for pair in zip(ctx.repeats, ctx.shape, strict=True) for n in pair]
+        pairs = [n for pair in zip(ctx.repeats[extra:], ctx.shape, strict=True) for n in pair]
         return both.sum(grad.reshape(pairs), tuple(range(0, len(pairs), 2)))
 
 

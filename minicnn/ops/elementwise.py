@@ -255,18 +255,18 @@ class Atan(UnaryByDivisor):
     divisor = staticmethod(lambda x: x * x + 1)
 
 
-class Asin(UnaryByDivisor):
+class Asin(Unary):
     """The angle whose sine is a"""
 
     function = np.arcsin
-    divisor = staticmethod(lambda x: (1 - x * x) ** 0.5)
+    slope = staticmethod(lambda x: (1 - x * x) ** -0.5)
 
 
-class Acos(UnaryByDivisor):
+class Acos(Unary):
     """The angle whose cosine is a"""
 
     function = np.arccos
-    divisor = staticmethod(lambda x: -((1 - x * x) ** 0.5))
+    slope = staticmethod(lambda x: -((1 - x * x) ** -0.5))
 
 
 class Sinh(Unary):
@@ -283,18 +283,18 @@ class Cosh(Unary):
     slope = staticmethod(lambda x: (both.exp(x) - both.exp(-x)) / 2)
 
 
-class Asinh(UnaryByDivisor):
+class Asinh(Unary):
     """The number whose sinh is a"""
 
     function = np.arcsinh
-    divisor = staticmethod(lambda x: (x * x + 1) ** 0.5)
+    slope = staticmethod(lambda x: (x * x + 1) ** -0.5)
 
 
-class Acosh(UnaryByDivisor):
+class Acosh(Unary):
     """The number above 0 whose cosh is a"""
 
     function = np.arccosh
-    divisor = staticmethod(lambda x: (x * x - 1) ** 0.5)
+    slope = staticmethod(lambda x: (x * x - 1) ** -0.5)
 
 
 class Atanh(UnaryByDivisor):

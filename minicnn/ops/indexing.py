@@ -24,14 +24,16 @@ __all__ = ["gather", "index_select", "masked_select", "nonzero", "scatter", "tak
 class Index(RowOp):
     """Elements picked by index arrays or masks; one picked twice gets both gradients."""
 
+    transpose: type[Op]
+
     @staticmethod
     def forward(ctx, a, key):
         ctx.shape = a.array.shape
         return a.array[_keep(ctx, key)]
 
-    @staticmethod
-    def backward(ctx, grad):
-        return IndexPut.of(both.zeros_like(grad, ctx.shape), grad, _kept(ctx), True)
+    @classmethod
+    def backward(cls, ctx, grad):
+        return cls.transpose.of(both.zeros_like(grad, ctx.shape), grad, _kept(ctx), True)
 
 
 def _keep(ctx: Any, key: tuple) -> tuple:
@@ -79,16 +81,33 @@ class IndexPut(Op):
         return to_a, to_values
 
 
+class IndexBackward(IndexPut, node_name="IndexPutImplBackward0"):
+    """Zeros, and the gradients added up at the picked places."""
+
+
+class IndexSelectBackward(IndexPut, node_name="IndexAddBackward0"):
+    """The same of whole slices."""
+
+
+class MaskedSelectBackward(IndexPut, node_name="MaskedScatterBackward0"):
+    """The same where the mask is true."""
+
+
+Index.transpose = IndexBackward
+
+
 class IndexSelect(Index):
     """Whole slices of one dimension."""
 
     saved_names = ("index",)
+    transpose = IndexSelectBackward
 
 
 class MaskedSelect(Index):
     """The elements where a mask is true."""
 
     saved_names = ("", "self")
+    transpose = MaskedSelectBackward
 
     @staticmethod
     def forward(ctx, a, key):
@@ -406,12 +425,16 @@ class Scatter(Op):
         (index,) = ctx.saved
         to_a = to_src = None
         if ctx.needs_input_grad[0]:
-            to_a = Scatter.of(grad, 0, ctx.dim, index)
+            to_a = ScatterNumber.of(grad, 0, ctx.dim, index)
         if ctx.needs_input_grad[1]:
             to_src = Gather.of(grad, ctx.dim, index)
             if to_src.shape != ctx.src_shape:
                 to_src = SliceBackward.of(to_src, ctx.src_shape, ctx.window)
         return to_a, to_src
+
+
+class ScatterNumber(Scatter, node_name="ScatterBackward1"):
+    """The same number at all of them."""
 
 
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
@@ -429,8 +452,8 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
         sizes, wanted = src.array.shape or (1,), index.array.shape or (1,)
         if len(sizes) != len(wanted) or any(m > n for n, m in zip(sizes, wanted, strict=True)):
             raise RuntimeError(f"Expected index {list(wanted)} to be no larger than src {list(sizes)}")
-        src = _vector(src)
-    return Scatter.apply(input, src, dim, _vector(index))
+        return Scatter.apply(input, _vector(src), dim, _vector(index))
+    return ScatterNumber.apply(input, src, dim, _vector(index))
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:

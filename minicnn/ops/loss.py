@@ -58,7 +58,7 @@ class NllLossBackward(Op):
         rows = both.unsqueeze(grad, (0,)) if grad.ndim == 1 else grad
         read = both.gather(rows, 1, both.unsqueeze(label, (1,)))[:, 0] * slope
         if g.ndim != slope.ndim:
-            read = both.reshape(both.sum(read, tuple(range(read.ndim))), g.shape) + ctx.options[0]
+            read = both.sum(read, tuple(range(read.ndim))).reshape(g.shape) + ctx.options[0]
         return read, both.zeros_like(grad)
 
 

@@ -91,18 +91,18 @@ class NativeBatchNormBackward(Op):
         of_weight, of_bias = (0.0 if of is None else _by_channel(of, x) for of in (of_weight, of_bias))
         w = 1.0 if weight is None else _by_channel(weight, x)
         if not training:
-            to_weight = None if weight is None else n * both.reshape(average(of_x * grad * r), (-1,))
+            to_weight = None if weight is None else n * average(of_x * grad * r).reshape(-1)
             return w * r * of_x + of_weight * z + of_bias, of_weight * grad * r + both.zeros_like(x), to_weight
         m, k = average(of_x * z), average(grad * z)
         to_grad = w * r * (of_x - average(of_x) - z * m) + of_weight * z + of_bias
         per_weight = r * (average(of_x * grad) - average(of_x) * average(grad) - m * k)
         to_z = of_weight * grad - w * r * (of_x * k + grad * m)
         to_x = r * (to_z - average(to_z) - z * average(to_z * z)) - w * r * z * per_weight
-        return to_grad, to_x, None if weight is None else n * both.reshape(per_weight, (-1,))
+        return to_grad, to_x, None if weight is None else n * per_weight.reshape(-1)
 
 
 def _by_channel(values: Any, x: Any) -> Any:
-    return both.reshape(values, (1, -1, *(1,) * (x.ndim - 2)))
+    return values.reshape(1, -1, *(1,) * (x.ndim - 2))
 
 
 def batch_norm(

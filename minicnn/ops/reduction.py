@@ -66,6 +66,10 @@ class Sum(RowOp, node_name="SumBackward1"):
 class SumAll(Sum, node_name="SumBackward0"):
     """Sum of all elements."""
 
+    @staticmethod
+    def backward(ctx, grad):
+        return both.expand(grad, ctx.shape)
+
 
 class Mean(RowOp, node_name="MeanBackward1"):
     """Sum over dims divided by the number of summands."""
@@ -78,12 +82,14 @@ class Mean(RowOp, node_name="MeanBackward1"):
 
     @staticmethod
     def backward(ctx, grad):
-        return both.expand(_spread(_share(grad, ctx.count), ctx), ctx.shape)
+        return _shares(ctx, grad, ctx.shape, ctx.count)
 
 
-def _share(grad: both.Both, count: int) -> both.Both:
+def _shares(ctx: Any, grad: both.Both, shape: tuple[int, ...], count: int) -> both.Both:
     """The gradient of a mean, for each of its numbers."""
-    return both.cast(grad / np.float64(count or 1), grad)
+    if isinstance(grad, Tensor):  # in PyTorch's order
+        return both.expand(_spread(grad, ctx), shape) / (count or 1)
+    return both.expand(_spread(both.cast(grad / np.float64(count or 1), grad), ctx), shape)
 
 
 class MeanAll(Mean, node_name="MeanBackward0"):
@@ -107,8 +113,9 @@ class Prod(RowOp, node_name="ProdBackward1"):
         x, out = ctx.saved
         if both.constant(np.all, x):
             return _spread(grad, ctx) * (_spread(out, ctx) / x)
-        (dim,), line = (ctx.dims, x) if len(ctx.dims) == 1 else ((0,), x.reshape(-1))
-        return _spread(grad, ctx) * _product_of_others(line, dim).reshape(x.shape)
+        if len(ctx.dims) == 1:
+            return _spread(grad, ctx) * _product_of_others(x, ctx.dims[0])
+        return (grad * _product_of_others(x.reshape(-1), 0)).reshape(x.shape)
 
 
 def _product_of_others(x: both.Both, dim: int) -> both.Both:
@@ -210,6 +217,7 @@ class Nansum(RowOp):
 class _Extreme(RowOp):
     """The extreme values over dims; equal ones share the gradient."""
 
+    saved_names = ("self", "result")
     extreme: Any  # (array, dims, keepdim) -> the values
 
     @classmethod
@@ -235,27 +243,32 @@ def _equal(x: np.ndarray, best: np.ndarray, dims: tuple[int, ...]) -> tuple[np.n
 class Amax(_Extreme):
     """The largest over dims."""
 
-    saved_names = ("self", "result")
     extreme = staticmethod(lambda array, dims, keepdim: array.max(axis=dims, keepdims=keepdim))
 
 
 class Amin(_Extreme):
     """The smallest over dims."""
 
-    saved_names = ("self", "result")
     extreme = staticmethod(lambda array, dims, keepdim: array.min(axis=dims, keepdims=keepdim))
+
+
+def _to_equal_ones(ctx: Any, grad: both.Both) -> both.Both:
+    """The gradient of the one extreme of all."""
+    a, out = ctx.saved
+    chosen, number = both.constant(_equal, a, out, ctx.dims)
+    return comparison.MaskedFillTensor.of(both.zeros_like(a), grad / number.reshape(()), chosen)
 
 
 class MaxAll(Amax, node_name="MaxBackward1"):
     """The largest of all elements; equal ones share the gradient."""
 
-    saved_names = ("self", "result")
+    backward = staticmethod(_to_equal_ones)
 
 
 class MedianAll(_Extreme, node_name="MedianBackward0"):
     """The lower median of all elements, NaN if there is one; equal ones share the gradient."""
 
-    saved_names = ("self", "result")
+    backward = staticmethod(_to_equal_ones)
     extreme = staticmethod(
         lambda array, dims, keepdim: np.asarray(
             array.flat[_median_index(array, None)] if array.size else np.nan, array.dtype
@@ -266,7 +279,7 @@ class MedianAll(_Extreme, node_name="MedianBackward0"):
 class MinAll(Amin, node_name="MinBackward1"):
     """The smallest of all elements; equal ones share the gradient."""
 
-    saved_names = ("self", "result")
+    backward = staticmethod(_to_equal_ones)
 
 
 class Var(RowOp):
@@ -308,7 +321,7 @@ class Std(RowOp):
     @staticmethod
     def backward(ctx, grad):
         _, out = ctx.saved
-        return _to_variance(ctx, both.where(out == 0, 0.0, grad / (2 * out)))
+        return _to_variance(ctx, both.masked_fill(grad / (2 * out), out == 0))
 
 
 def _variance(array: np.ndarray, dims: tuple[int, ...], correction: float, keepdim: bool) -> np.ndarray:
@@ -334,7 +347,7 @@ class VarMean(RowOp):
         parts = [] if grad is None else [cls.first.backward(ctx, grad)]
         if of_mean is not None:
             x = ctx.saved[0]
-            parts.append(both.expand(_spread(_share(of_mean, count(x, ctx.dims)), ctx), x.shape))
+            parts.append(_shares(ctx, of_mean, x.shape, count(x, ctx.dims)))
         return functools.reduce(operator.add, parts)
 
 
@@ -375,14 +388,14 @@ class LinalgVectorNorm(RowOp):
         if p == 0:
             return None
         if p == 2:
-            return g * both.where(norm == 0, 0.0, a / norm)
+            return g * both.masked_fill(a / norm, norm == 0)
         sign = both.constant(np.sign, a)
         if p == 1:
             return g * sign
         if abs(p) == np.inf:
             chosen, number = both.constant(_equal, abs(a), norm, ctx.dims)
             return g / number * chosen * sign
-        return g * both.where((norm == 0) | (a == 0), 0.0, sign * (abs(a) / norm) ** (p - 1))
+        return g * both.masked_fill(sign * (abs(a) / norm) ** (p - 1), (norm == 0) | (a == 0))
 
 
 class Logsumexp(RowOp):
