@@ -295,6 +295,22 @@ def test_a_view_that_must_not_be_used_can_be_printed(make):
     same(observed)
 
 
+@pytest.mark.parametrize("mode", ["no_grad", "inference_mode"])
+@pytest.mark.parametrize("key", [lambda t: t > 0, lambda t: t > 9, lambda t: True, lambda t: (True, True)])
+def test_a_mask_without_dimensions_writes_to_a_view(mode, key):
+    """...of one more dimension, as the error for a view made without gradients tells."""
+
+    def observed(lib):
+        base = lib.tensor([0.0, 1.0, 2.0], requires_grad=True)
+        with getattr(lib, mode)():
+            view = base[..., 1]
+        result = (lib.tensor([0.0, 1.0, 2.0], requires_grad=True) * 1)[1]
+        result[key(result)] = 0.75
+        return [attempt(lambda: view.__setitem__(key(view), 0.75)), result.tolist(), type(result.grad_fn).__name__]
+
+    same(observed)
+
+
 @pytest.mark.parametrize("fits", [True, False])
 def test_what_is_assigned_is_looked_at_before_the_target(fits):
     """A view that must not be used any more, into a view of a leaf that must not be written: of two errors the first, unless

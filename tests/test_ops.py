@@ -139,6 +139,7 @@ ERRORS = {
     "set of the wrong shape": lambda lib: lib.ones(2, 3).__setitem__(0, lib.ones(2)),
     "set of more dimensions": lambda lib: lib.ones(2, 3).__setitem__(0, lib.ones(2, 1, 3)),
     "set of a transposed shape": lambda lib: lib.ones(2, 3).__setitem__(slice(None), lib.ones(3, 2)),
+    "set of nothing": lambda lib: lib.ones(3).__setitem__(lib.tensor(True), lib.ones(3, dtype=lib.int64)),
     "set of a NumPy scalar": lambda lib: lib.ones(3).__setitem__(0, np.float32(2)),
     "set of a list": lambda lib: lib.ones(3, dtype=lib.int64).__setitem__(slice(None), [1, 2, 3]),
     "index of a NumPy scalar": lambda lib: lib.ones(3)[np.float32(1)],

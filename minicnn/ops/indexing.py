@@ -185,7 +185,9 @@ def index(input: Tensor, key: Any) -> Tensor:
 def index_put_(input: Tensor, key: Any, value: Any, accumulate: bool = False) -> Tensor:
     """input[key] = value, in place, or += if `accumulate`; the graph follows. RuntimeError for a value of another shape or,
     unless it is one number for a mask, of another type."""
-    view, picks = _basic(input, key)
+    if key is False:
+        return input
+    view, picks = _basic(input, None if key is True else key)
     value = _assigned(value, input, view.array.shape if picks is None else None)
     inplace.check(view)
     if picks is None:
@@ -259,6 +261,8 @@ def _basic(input: Tensor, key: Any) -> tuple[Tensor, tuple | None]:
             dim += 1
             picks.append(slice(None))
         else:
+            if _is_mask(item) and item.array.ndim == 0:  # as in torch: all or nothing of a new dimension of length 1
+                view, item = shape.unsqueeze(view, dim), Tensor.wrap(np.zeros(int(item.array), np.int64))
             dim += item.array.ndim if _is_mask(item) else 1
             picks.append(item)
     return view, tuple(picks) if any(isinstance(pick, Tensor) for pick in picks) else None
