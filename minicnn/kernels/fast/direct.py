@@ -21,9 +21,9 @@ import numpy as np
 from minicnn.kernels.shapes import Geometry, Pair, Shape
 
 from . import im2col
-from .memory import pick, scratch
 from .parallel import jit, run
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
+from .workspace import pick, scratch
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
 CHUNK = (

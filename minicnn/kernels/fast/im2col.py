@@ -13,9 +13,9 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair
 
-from .memory import pick, scratch
 from .parallel import jit, run
 from .product import matmul
+from .workspace import pick, scratch
 
 COLUMNS = 2**20  # numbers in one block of columns: it should stay in the processor's cache until it has been used
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .memory import scratch
 from .parallel import jit, jit_sums, run
 from .tile import ROWS, VECTOR, VECTORS, add_partial, lanes, tile, width_for
+from .workspace import scratch
 
 SMALL = 2**13  # multiplications that are left to BLAS
 TERMS = 256  # of the sums at a time: so many rows of b stay in a core's cache while many rows of a use them

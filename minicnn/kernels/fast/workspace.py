@@ -1,4 +1,4 @@
-"""Scratch arrays that are kept between calls, and copies of planes into them."""
+"""The workspace of the kernels: scratch arrays that are kept between calls, and copies of planes into them."""
 
 import math
 import threading
