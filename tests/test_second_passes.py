@@ -294,6 +294,30 @@ def rule_a_gradient_penalty_of_a_network_of_images(torch, log):
     log(image.grad, weight.grad)
 
 
+def rule_what_a_pass_does_not_need_is_unpacked_all_the_same(torch, log):
+    """A bias asks for nothing that was saved, and yet an unpack hook that raises is an error."""
+    layer, x = linear(torch), known(torch, 2, 3, requires_grad=True)
+
+    def unpack(packed):
+        raise KeyError("unpack")
+
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, unpack):
+        y = layer(x).sum()
+    y.backward(inputs=[layer.bias])
+
+
+def rule_a_pack_hook_of_a_view_made_without_grad(torch, log):
+    """It requires grad, and has no place in the graph."""
+    x = known(torch, 3, requires_grad=True)
+    with torch.no_grad():
+        view = x[:]
+    log(facts(view))
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+        y = (view * x).sum()
+    y.backward()
+    log(x.grad)
+
+
 @pytest.mark.parametrize("scenario", scenarios(globals()), ids=lambda rule: rule.__name__.removeprefix("rule_"))
 def test_rule(scenario):
     assert_same(scenario)

@@ -373,8 +373,9 @@ class SavedTensor:
         """Let the pack hook have the tensor. RuntimeError if that has written it."""
         # Of a leaf that requires grad the place in the graph, which alone is not enough to keep the leaf in memory.
         leaf, self._accumulator = self._leaf, None
-        if leaf is not None and leaf.requires_grad:
-            self._accumulator = weakref.ref(leaf.gradient_edge()[0])
+        node = leaf.gradient_edge()[0] if leaf is not None and leaf.requires_grad else None
+        if node is not None:  # as for a view that was made under `no_grad`
+            self._accumulator = weakref.ref(node)
         with grad_mode.no_grad():
             self._packed = pack(tensor)
         self._array = self._leaf = None

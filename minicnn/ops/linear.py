@@ -106,9 +106,7 @@ def _to_factors(
     op: type[Op], ctx: Any, grad: both.Both, needs_a: bool, needs_b: bool
 ) -> tuple[both.Both | None, both.Both | None]:
     """The gradients of a @ b. That to b lies in memory as b does: that of a transposed weight is the weight's, transposed."""
-    if not (needs_a or needs_b):
-        return None, None
-    a, b = ctx.saved
+    a, b = ctx.saved or (None, None)  # unpacked in any case, as in PyTorch: a write to one is an error all the same
     to_a = op.of(grad, _turned(b)) if needs_a else None
     if not needs_b:
         return to_a, None
