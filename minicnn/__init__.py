@@ -18,6 +18,7 @@ from minicnn.autograd.grad_mode import is_grad_enabled, is_inference_mode_enable
 from minicnn.ops.activation import *
 from minicnn.ops.arithmetic import *
 from minicnn.ops.comparison import *
+from minicnn.ops.contraction import *
 from minicnn.ops.copying import *
 from minicnn.ops.elementwise import *
 from minicnn.ops.fourier import *
@@ -36,6 +37,7 @@ concat = concatenate = cat
 absolute = abs
 arctan = atan
 clip = clamp
+fix = trunc
 multiply = mul
 subtract = sub
 divide = true_divide = div

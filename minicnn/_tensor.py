@@ -898,6 +898,12 @@ class Tensor:
         """The integer above, of the same shape and type. NotImplementedError for booleans."""
         return ops.ceil(self)
 
+    def trunc(self) -> Tensor:
+        """The integer towards zero, of the same shape and type. NotImplementedError for booleans and complex numbers."""
+        return ops.trunc(self)
+
+    fix = trunc
+
     def eq(self, other: Any) -> Tensor:
         """self == other: booleans of their common shape. RuntimeError if the shapes do not broadcast."""
         return ops.eq(self, other)
@@ -1024,6 +1030,10 @@ class Tensor:
         """log(sum of exp(self)) over `dim`, without overflow."""
         return ops.logsumexp(self, dim, keepdim)
 
+    def diff(self, n: _int = 1, dim: _int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+        """What each number along `dim` has more than the one before it, `n` times; with slices put at either end before."""
+        return ops.diff(self, n, dim, prepend, append)
+
     def cumsum(self, dim: _int) -> Tensor:
         """Running sums along `dim`, of the same shape; integers in int64."""
         return ops.cumsum(self, dim)
@@ -1075,6 +1085,10 @@ class Tensor:
     def movedim(self, source: _int, destination: _int) -> Tensor:
         """One dimension moved to another place, the others in their order; a view. IndexError if there is no such dimension."""
         return ops.movedim(self, source, destination)
+
+    def diagonal(self, offset: _int = 0, dim1: _int = 0, dim2: _int = 1) -> Tensor:
+        """The diagonal of two dimensions, which becomes the last one; `offset`: how far to the right; a view."""
+        return ops.diagonal(self, offset, dim1, dim2)
 
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
         """Two dimensions exchanged, without a copy. IndexError if there is no such dimension."""
@@ -1238,6 +1252,12 @@ class Tensor:
         """Copies laid side by side, as often as `repeats` says for each dimension; more numbers make new leading ones."""
         return ops.repeat(self, _numbers(repeats))
 
+    def repeat_interleave(
+        self, repeats: Tensor | _int, dim: _int | None = None, *, output_size: _int | None = None
+    ) -> Tensor:
+        """Each slice of a dimension `repeats` times in a row, or as often as its number there says; without `dim` each number."""
+        return ops.repeat_interleave(self, repeats, dim, output_size=output_size)
+
     def flip(self, *dims: Any) -> Tensor:
         """The elements in reverse order along the dimensions, a copy of the same shape. IndexError for a missing dimension."""
         return ops.flip(self, _numbers(dims))
@@ -1384,6 +1404,12 @@ class Tensor:
     def ceil_(self) -> Tensor:
         """In place: the integer above. NotImplementedError for booleans."""
         return self._inplace(ops.ceil)
+
+    def trunc_(self) -> Tensor:
+        """In place: the integer towards zero. NotImplementedError for booleans and complex numbers."""
+        return self._inplace(ops.trunc)
+
+    fix_ = trunc_
 
     def square_(self) -> Tensor:
         """In place: self * self."""

@@ -42,8 +42,8 @@ METHODS: dict[str, Callable] = {
     **{
         name: lambda lib, t, name=name: getattr(t, name)()
         for name in (
-            "abs_", "atan_", "ceil_", "cos_", "exp_", "floor_", "neg_", "reciprocal_", "relu_", "round_", "sigmoid_",
-            "sign_", "sin_", "square_", "tan_", "tanh_", "zero_", "t_", "squeeze_", "detach_", "requires_grad_",
+            "abs_", "atan_", "ceil_", "cos_", "exp_", "fix_", "floor_", "neg_", "reciprocal_", "relu_", "round_", "sigmoid_",
+            "sign_", "sin_", "square_", "tan_", "tanh_", "trunc_", "zero_", "t_", "squeeze_", "detach_", "requires_grad_",
         )
     },
     **{

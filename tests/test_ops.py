@@ -10,6 +10,7 @@ import pytest
 import table_arithmetic
 import table_images
 import table_losses
+import table_networks
 import table_reduction
 import table_series
 import table_shape
@@ -42,6 +43,7 @@ TABLE = (
     + table_images.ROWS
     + table_losses.ROWS
     + table_series.ROWS
+    + table_networks.ROWS
 )
 
 

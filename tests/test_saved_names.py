@@ -41,7 +41,21 @@ NOT_TOLD = {
 # What stands for several overloads tells what one of them keeps.
 ALSO_TOLD = {"RemainderBackward0": {"self", "other"}}
 # Values that the user did not give, or gave as a negative number, which PyTorch keeps as they were given.
-AS_GIVEN = {"dim", "dims", "dim0", "dim1", "dimension", "index", "k", "shifts", "stride", "diagonal", "start", "end"}
+AS_GIVEN = {
+    "dim",
+    "dims",
+    "dim0",
+    "dim1",
+    "dimension",
+    "index",
+    "k",
+    "shifts",
+    "stride",
+    "diagonal",
+    "offset",
+    "start",
+    "end",
+}
 IN_A_LINE = {"kernel_size", "stride", "padding", "dilation", "output_padding"}  # of one dimension, which are two here
 
 

@@ -12,6 +12,7 @@ from minicnn.ops._common import default_dtype, result_type
 from minicnn.ops.activation import *
 from minicnn.ops.arithmetic import *
 from minicnn.ops.comparison import *
+from minicnn.ops.contraction import *
 from minicnn.ops.copying import *
 from minicnn.ops.copying import contiguous, repeat
 from minicnn.ops.elementwise import *

@@ -18,7 +18,7 @@ from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented
 __all__ = [
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "cos", "cosh",
     "exp", "expm1", "floor", "log", "log10", "log1p", "log2", "reciprocal", "round", "rsqrt", "sign", "sin", "sinh", "sqrt",
-    "tan",
+    "tan", "trunc",
 ]  # fmt: skip
 
 
@@ -363,6 +363,12 @@ class Ceil(_Step):
     function = np.ceil
 
 
+class Trunc(_Step):
+    """The integer towards zero"""
+
+    function = np.trunc
+
+
 class ToCopy(Op):
     """The same values in another type or order; the engine brings the gradient back into the first type."""
 
@@ -542,6 +548,14 @@ def ceil(input: Tensor) -> Tensor:
     """The integer above, of input's shape and type. NotImplementedError for booleans."""
     implemented("ceil_vml_cpu", input.array.dtype, "uif")
     return Ceil.apply(input)
+
+
+def trunc(input: Tensor) -> Tensor:
+    """The integer towards zero, of input's shape and type. NotImplementedError for booleans and complex numbers."""
+    if input.array.dtype.kind == "c":
+        raise NotImplementedError("trunc is not supported for complex inputs")
+    implemented("trunc_vml_cpu", input.array.dtype, "uif")
+    return Trunc.apply(input)
 
 
 def to_dtype(input: Tensor, kind: np.dtype, format: memory_format | None = None, copy: bool = False) -> Tensor:

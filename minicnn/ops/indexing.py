@@ -9,16 +9,25 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor
-from minicnn._types import short_name, type_name
+from minicnn._types import contiguous_format, short_name, type_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import both, inplace
 from minicnn.autograd.function import Op, RowOp
-from minicnn.ops import arithmetic, elementwise, shape
-from minicnn.ops._common import broadcast_shapes, fitting, need_tensor, wrap_dim
-from minicnn.ops.copying import Copy, clone
+from minicnn.ops import arithmetic, comparison, elementwise, shape
+from minicnn.ops._common import broadcast_shapes, fitting, implemented, need_tensor, wrap_dim
+from minicnn.ops.copying import Copy, cat, clone
 from minicnn.ops.shape import Alias, Slice, SliceBackward
 
-__all__ = ["gather", "index_select", "masked_select", "nonzero", "scatter", "take_along_dim"]
+__all__ = [
+    "diff",
+    "gather",
+    "index_select",
+    "masked_select",
+    "nonzero",
+    "repeat_interleave",
+    "scatter",
+    "take_along_dim",
+]
 
 
 class Index(RowOp):
@@ -484,6 +493,116 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     if indices.array.size:
         indices = arithmetic.remainder(indices, input.array.shape[dim])
     return gather(shape.expand(input, wide[0]), dim, indices)
+
+
+def repeat_interleave(
+    input: Tensor, repeats: Tensor | int | None = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each slice of a dimension several times in a row: (a, b) twice is (a, a, b, b).
+
+    Args:
+        input: any tensor; the repeats, if they are not given: then the result has their numbers' places.
+        repeats: how often each; a number, or a vector with one for each slice.
+        dim: the dimension; without it the numbers in rows, as a vector.
+        output_size: how many slices the result has, if that is known: it is checked.
+
+    Raises:
+        RuntimeError: a negative number; sizes that do not fit.
+        NotImplementedError: repeats that are not int32 or int64.
+    """
+    if repeats is None:
+        return _repeated_places(input, output_size)
+    if dim is None:
+        input, dim = shape.flatten(input), 0
+    if not isinstance(repeats, Tensor):
+        if isinstance(repeats, bool) or not isinstance(repeats, (int, np.integer)):
+            raise TypeError(
+                "repeat_interleave() received an invalid combination of arguments - got (Tensor, "
+                f"{type(repeats).__name__}), where the repeats must be Tensor or int"
+            )
+        return _each_repeated(input, int(repeats), wrap_dim(dim, input.array.ndim), output_size)
+    dim = wrap_dim(dim, input.array.ndim)
+    length = input.array.shape[dim] if input.array.ndim else 1
+    if repeats.array.ndim > 1:
+        raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+    if repeats.array.size == 1:
+        repeats = shape.expand(shape.reshape(repeats, (1,)), (length,))
+    elif repeats.array.size != length:
+        raise RuntimeError(
+            "repeats must have the same size as input along dim, but got repeats.size(0) = "
+            f"{repeats.array.size} and input.size({dim}) = {length}"
+        )
+    return index_select(input, dim, _repeated_places(repeats, output_size))
+
+
+def _repeated_places(repeats: Tensor, output_size: int | None) -> Tensor:
+    """The index of each number, as often as it says."""
+    if repeats.array.ndim != 1:
+        raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if repeats.array.dtype not in (np.int32, np.int64):
+        implemented("repeat_interleave_cpu", repeats.array.dtype, "")
+    if (repeats.array < 0).any():
+        raise RuntimeError("repeats can not be negative")
+    if output_size is not None and output_size != repeats.array.sum():
+        raise RuntimeError("allocated size does not match required size")
+    return Tensor.wrap(np.repeat(np.arange(repeats.array.size, dtype=repeats.array.dtype), repeats.array))
+
+
+def _each_repeated(input: Tensor, repeats: int, dim: int, output_size: int | None) -> Tensor:
+    """By a copy of a view in which the slices are repeated."""
+    if repeats < 0:
+        raise RuntimeError("Repeats must be non-negative")
+    turned = shape.unsqueeze(input, dim + 1)
+    before, size, behind = turned.array.shape[:dim], turned.array.shape[dim], turned.array.shape[dim + 2 :]
+    if output_size is not None and output_size != size * repeats:
+        raise RuntimeError(f"repeat_interleave: Invalid output_size, expected {size * repeats} but got {output_size}")
+    copies = clone(shape.expand(turned, (*before, size, repeats, *behind)), memory_format=contiguous_format)
+    return shape.flatten(copies, dim, dim + 1)
+
+
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
+    """What each number along a dimension has more than the one before it: one number less, or `n` if that is done n times.
+
+    Args:
+        input: any tensor with dimensions; of booleans, where neighbours are different.
+        prepend, append: slices that are put at either end before.
+
+    Raises:
+        RuntimeError: a 0-d tensor, a negative n, slices of another shape.
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise TypeError(f"diff(): argument 'n' must be int, not {type_name(n)}")
+    if not input.array.ndim:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    dim = wrap_dim(dim, input.array.ndim)
+    for more in (prepend, append):
+        if more is not None:
+            _check_more(input, more, dim)
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    parts = [part for part in (prepend, input, append) if part is not None]
+    whole = cat(parts, dim) if len(parts) > 1 else input
+    if n == 0:
+        return Tensor.wrap(np.empty_like(whole.array)).copy_(whole)
+    for _ in range(min(n, whole.array.shape[dim])):
+        rest = whole.array.shape[dim] - 1
+        later, earlier = shape.narrow(whole, dim, 1, rest), shape.narrow(whole, dim, 0, rest)
+        whole = comparison.ne(later, earlier) if whole.array.dtype.kind == "b" else arithmetic.sub(later, earlier)
+    return whole
+
+
+def _check_more(input: Tensor, more: Tensor, dim: int) -> None:
+    """RuntimeError unless both can be joined along `dim`."""
+    if more.array.ndim != input.array.ndim:
+        raise RuntimeError("diff expects prepend or append to be the same dimension as input")
+    for i, (size, other) in enumerate(zip(input.array.shape, more.array.shape, strict=True)):
+        if i != dim and size != other:
+            raise RuntimeError(
+                "diff expects the shape of tensor to prepend or append to match that of input except along the "
+                f"differencing dimension; input.size({i}) = {size}, but got tensor.size({i}) = {other}"
+            )
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

@@ -119,10 +119,15 @@ def _turned(x: both.Both) -> both.Both:
 
 
 def _same_dtype(a: Tensor, b: Tensor) -> None:
+    batch = a.array.ndim > 2 and b.array.ndim > 2
     if a.array.dtype != b.array.dtype:
-        kinds = [short_name(t.dtype).lower() for t in (a, b)]
-        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {kinds[0]} != {kinds[1]}")
-    implemented("addmm_impl_cpu_", a.array.dtype, "uifc")
+        kinds = [short_name(t.dtype) for t in (a, b)]
+        if batch:
+            raise RuntimeError(f"expected scalar type {kinds[0]} but found {kinds[1]}")
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {kinds[0].lower()} != {kinds[1].lower()}"
+        )
+    implemented("bmm" if batch else "addmm_impl_cpu_", a.array.dtype, "uifc")
 
 
 def _check_inner(a: Tensor, b: Tensor) -> None:

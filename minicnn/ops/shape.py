@@ -16,7 +16,7 @@ from minicnn.ops._common import check_expand, wrap_dim, wrap_dims
 from minicnn.ops.copying import clone
 
 __all__ = [
-    "broadcast_to", "chunk", "flatten", "movedim", "narrow", "numel", "permute", "reshape", "select", "split", "squeeze", "t",
+    "broadcast_to", "chunk", "diagonal", "flatten", "movedim", "narrow", "numel", "permute", "reshape", "select", "split", "squeeze", "t",
     "transpose", "unbind", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
@@ -32,6 +32,10 @@ class View(ViewOp):
     @staticmethod
     def backward(ctx, grad):
         return grad.reshape(ctx.shape)
+
+
+class ReshapeAlias(View):
+    """The same, of memory that is not in one piece."""
 
 
 class UnsafeView(Op):
@@ -161,6 +165,43 @@ class Slice(Select):
     @staticmethod
     def backward(ctx, grad):
         return SliceBackward.of(grad, ctx.shape, ctx.key)
+
+
+class Diagonal(ViewOp):
+    """The diagonal of two dimensions."""
+
+    @staticmethod
+    def forward(ctx, a, offset, dim1, dim2):
+        ctx.place, ctx.shape = (offset, dim1, dim2), a.array.shape
+        return _diagonal(a.array, *ctx.place)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return DiagonalBackward.of(grad, ctx.shape, *ctx.place)
+
+
+class DiagonalBackward(Op):
+    """Zeros, and the gradient on the diagonal."""
+
+    saves = ()
+
+    @staticmethod
+    def value(grad, shape, *place):
+        out = np.zeros(shape, grad.dtype)
+        _diagonal(out, *place)[...] = grad
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        _, *place = ctx.options
+        return Diagonal.of(grad, *place)
+
+
+def _diagonal(array: np.ndarray, *place: int) -> np.ndarray:
+    """A view that can be written."""
+    part = array.diagonal(*place)
+    part.flags.writeable = array.flags.writeable
+    return part
 
 
 class SelectBackward(Op):
@@ -293,7 +334,7 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     """The same elements in another shape, one -1 worked out: a view where that is possible, else a copy."""
     shape = _full_shape(shape, input.array.size)
     try:
-        return View.apply(input, shape)
+        return (View if input.array.flags.c_contiguous else ReshapeAlias).apply(input, shape)
     except ValueError:
         return UnsafeView.apply(clone(input, memory_format=contiguous_format), shape)
 
@@ -466,6 +507,17 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, as many as it is long, each without it; views."""
     return Unbind.apply(input, wrap_dim(dim, input.array.ndim))
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two dimensions, which becomes the last one; `offset`: how far to the right, below zero to the left; a view.
+
+    RuntimeError if they are one.
+    """
+    first, second = (wrap_dim(d, input.array.ndim) for d in (dim1, dim2))
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return Diagonal.apply(input, operator.index(offset), first, second)
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
