@@ -348,6 +348,34 @@ OF_TWO = {
 }
 
 
+RESULTS = {
+    "norm": lambda lib, a: a.norm(),
+    "std": lambda lib, a: a.std(),
+    "amax": lambda lib, a: a.amax(0),
+    "prod": lambda lib, a: a.prod(0),
+    "logsumexp": lambda lib, a: a.logsumexp(0),
+    "pow": lambda lib, a: a**a,
+    "max_pool2d": lambda lib, a: lib.nn.functional.max_pool2d(a[None, None], 2),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_of_an_operand_and_a_result_that_were_written_it_is_the_operand(name):
+    def scenario(lib, log):
+        a = (leaf(lib, 2, 2) + 2) * 1
+        out = RESULTS[name](lib, a)
+        with lib.no_grad():
+            a.mul_(2)
+            a.mul_(2)
+            out.mul_(2)
+        try:
+            out.sum().backward()
+        except RuntimeError as error:
+            log(str(error).partition("is at version")[2][:25])
+
+    assert_same(scenario)
+
+
 @pytest.mark.parametrize("other_way", [False, True])
 @pytest.mark.parametrize("name", OF_TWO)
 def test_of_two_that_were_written_the_same_is_complained_about(name, other_way):

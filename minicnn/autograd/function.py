@@ -434,14 +434,15 @@ class Op(Function):
     context = OpCtx
     slots = 1
     saved_names: tuple[str, ...] = ()  # PyTorch's, of what `forward` saves: `node._saved_self`
-    unpacked_in: Sequence[int] = ()  # the places of these names in the alphabet's order
+    unpacked_in: Sequence[int] = ()  # their places in the alphabet's order, results last
     takes_a_list = False  # of tensors, behind one other argument: PyTorch computes all of their gradients or none
     is_view = False  # of the first argument
     saves: tuple[int, ...] | None = None  # which arguments `Op.forward` saves; None: all tensors
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.unpacked_in = sorted(range(len(cls.saved_names)), key=cls.saved_names.__getitem__)
+        names = cls.saved_names
+        cls.unpacked_in = sorted(range(len(names)), key=lambda i: (names[i].startswith("result"), names[i]))
 
     @classmethod
     def forward(cls, ctx: Any, *args: Any) -> Any:
