@@ -32,6 +32,9 @@ Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is
 #
 # The first layer is a convolution. Its weights are one tensor with four axes: `(filters, input channels, height, width)`.
 # Each index that we give takes one axis away.
+#
+# (With `groups`, a filter reads only the channels of its own group. So the rule is `weight.shape[1] * groups == input channels`; here
+# `groups` is 1.)
 
 # %%
 # "tinynet" is the bundled network. Others: python -m lessons 2 --model alexnet --weights FILE.pth

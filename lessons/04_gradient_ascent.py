@@ -55,9 +55,10 @@ figure
 # %% [markdown]
 # ## Gradient ascent, by hand
 #
-# So we ask differently: which image makes this filter answer most? Start from grey noise, compute the answer, and move
-# every pixel a little in the direction that raises it. The answer is the mean of channel 12 of `features.8`, the fourth convolution,
-# before its ReLU: after it, a channel that is off everywhere would have no gradient and nothing would move.
+# So we ask differently: which image makes this filter answer most? The weights are held fixed, and the image is optimised: training the
+# other way round. Start from grey noise, compute the answer, and move every pixel a little in the direction that raises it.
+# The answer is the mean of channel 12 of `features.8`, the fourth convolution, before its ReLU: after it, a channel that is off
+# everywhere would have no gradient and nothing would move.
 
 # %%
 channel = min(12, model.get_submodule(deep).out_channels - 1)

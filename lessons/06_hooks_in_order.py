@@ -386,6 +386,13 @@ print("y.relu_():", message[:82], "...")
 assert "is a view and is being modified inplace" in message
 
 # %% [markdown]
+# There are two ways out: a ReLU that is not in place (`nn.ReLU(inplace=False)`), or a copy before it.
+
+# %%
+print("not in place:", y.relu().tolist(), "  on a copy:", y.clone().relu_().tolist())
+assert y.relu().tolist() == y.clone().relu_().tolist() == [2, 3]
+
+# %% [markdown]
 # ## Where it stands in the source
 #
 # The dispatch is `_call_impl` in `minicnn/nn/modules/module.py`: a module without hooks goes straight to `forward`; with hooks it goes

@@ -4,7 +4,7 @@ Needs the extra "book": jupytext reads a lesson as a notebook, nbconvert execute
 """
 
 import re
-from html import escape
+from html import escape, unescape
 from itertools import groupby
 from pathlib import Path
 
@@ -15,22 +15,26 @@ from nbconvert.preprocessors import ExecutePreprocessor
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from lessons import exercises
+from lessons import exercises, words
 
 NEXT = re.compile(r'print\("(.*) lessons/(\d\d)_\w+\.py"\)$', re.MULTILINE)
 MENTION = re.compile(r"(?<!-m )\blessons? \d+(?:(?:, | and | to )\d+)*")
 CELL_SECONDS = 1800
 
 
-def notebook(path: Path, address: dict[int, str]) -> NotebookNode:
-    """A lesson as a notebook that has not been executed, with links to other lessons. address: {number: target}.
+def notebook(path: Path, address: dict[int, str], glossary: str) -> NotebookNode:
+    """A lesson as a notebook that has not been executed, with links to other lessons and, from its words, to the glossary.
 
-    Behind each exercise stands a code cell with its gap filled in, which has "solution" in its metadata.
+    address: {number: target}; glossary: the target of an entry, with "{}" for its anchor. Behind each exercise stands a code cell
+    with its gap filled in, which has "solution" in its metadata.
     """
     book = jupytext.read(path)
     for cell in book.cells:
         if cell.cell_type == "markdown":
             cell.source = MENTION.sub(lambda mention: _linked(mention[0], address), cell.source)
+    texts = [cell for cell in book.cells if cell.cell_type == "markdown"]
+    for cell, text in zip(texts, words.link_words([cell.source for cell in texts], glossary), strict=True):
+        cell.source = text
     following = NEXT.match(book.cells[-1].source)
     if following:
         book.cells[-1] = nbformat.v4.new_markdown_cell(_linked(f"{following[1]} lesson {int(following[2])}.", address))
@@ -54,13 +58,16 @@ def notebooks(lessons: list[Path], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     address = {int(path.stem[:2]): f"{path.stem}.ipynb" for path in lessons}
     for path in lessons:
-        book = notebook(path, address)
+        book = notebook(path, address, "glossary.md#{}")
         for k, cell in enumerate(book.cells):
             if cell.metadata.get("solution"):  # folded away: who does not open it does not see it, and nothing runs it
                 folded = f"<details><summary>Solution</summary>\n\n```python\n{cell.source}\n```\n\n</details>"
                 book.cells[k] = nbformat.v4.new_markdown_cell(folded)
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(book, folder / f"{path.stem}.ipynb")
+    for page in words.PAGES:
+        text = (words.HERE / f"{page}.md").read_text(encoding="utf-8")
+        (folder / f"{page}.md").write_text(re.sub(r"(\]\(\d\d_\w+)\.py", r"\1.ipynb", text), encoding="utf-8")
     print(f"{len(lessons)} notebooks are in {folder}")
     return 0
 
@@ -95,15 +102,23 @@ def write(lessons: list[Path], target: Path) -> int:
     titles, bodies, failed = {}, [], 0
     for i, path in enumerate(lessons, 1):
         print(f"[{i}/{len(lessons)}] {path.stem}", flush=True)
-        book = notebook(path, address)
+        book = notebook(path, address, "#glossary--{}")
         titles[path.stem] = re.search(r"^# (.+)$", book.cells[0].source, re.MULTILINE)[1]
         problems = execute(book, path.parent)
         failed += bool(problems)
         for problem in problems:
             print(f"    FAILED: {problem}", flush=True)
-        body = _body(book, exporter)
+        body = _anchored(_body(book, exporter), path.stem)
         notes = "".join(f'<p class="failed">{escape(problem)}</p>' for problem in problems)
         bodies.append(f'<section id="{path.stem}">{notes}{body}{_neighbours(lessons, i - 1)}</section>')
+    for page in words.PAGES:
+        text = (words.HERE / f"{page}.md").read_text(encoding="utf-8")
+        titles[page] = words.HEADING.search(text)[1]
+        cell = nbformat.v4.new_markdown_cell(words.inside_the_book(text, page, [path.stem for path in lessons]))
+        body, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+        bodies.append(
+            f'<section id="{page}">{_anchored(body, page)}<nav><a href="#contents">contents</a></nav></section>'
+        )
     target.write_text(_page(titles, bodies), encoding="utf-8")
     print(f"the book is {target}" + (f"; {failed} of {len(lessons)} lessons have cells that failed" if failed else ""))
     return int(failed > 0)
@@ -116,6 +131,13 @@ def _body(book: NotebookNode, exporter: HTMLExporter) -> str:
         html, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=list(cells), metadata=book.metadata))
         parts.append(f"<details><summary>Solution</summary>{html}</details>" if is_solution else html)
     return "".join(parts)
+
+
+def _anchored(body: str, section: str) -> str:
+    """The headings with anchors that no other section has: SECTION--ANCHOR."""
+    plain = lambda html: unescape(re.sub("<.*?>", "", html))  # noqa: E731
+    mark = lambda h: f'<h{h[1]} id="{section}--{words.anchor(plain(h[2]))}">{h[2]}</h{h[1]}>'  # noqa: E731
+    return re.sub(r"<h([1-6])>(.*?)</h\1>", mark, body, flags=re.DOTALL)
 
 
 def _neighbours(lessons: list[Path], i: int) -> str:

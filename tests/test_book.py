@@ -17,6 +17,7 @@ pytest.importorskip("ipykernel", reason="needs the extra 'book'")
 import nbformat
 
 from lessons import book
+from lessons.exercises import solutions
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,12 +89,20 @@ def test_notebooks_of_all_lessons(tmp_path):
     environment = {**os.environ, "LESSON_OUT": str(tmp_path)}
     command = [sys.executable, "-m", "lessons", "--notebooks"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-    written = sorted((tmp_path / "notebooks").iterdir())
+    written = sorted((tmp_path / "notebooks").glob("*.ipynb"))
     assert [path.name for path in written] == [f"{path.stem}.ipynb" for path in LESSONS]
     for path, following in zip(written, written[1:], strict=False):
         cells = nbformat.read(path, 4).cells
         nbformat.validate(nbformat.read(path, 4))
         assert f"]({following.name})" in cells[-1].source
+        texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+        assert (
+            2
+            <= sum("<details><summary>Solution</summary>" in text for text in texts)
+            == len(solutions(ROOT / "lessons" / f"{path.stem}.py"))
+        )
+        for target in re.findall(r"\]\(([\w.]+)#", "\n".join(texts)):
+            assert target == "glossary.md" and (tmp_path / "notebooks" / target).exists()
         assert "run_line_magic" in next(cell.source for cell in cells if cell.cell_type == "code")
 
 
@@ -102,3 +111,10 @@ def test_lessons_whose_claims_depend_on_where_they_run(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("LESSON_OUT", str(tmp_path))
     assert book.write([path for path in LESSONS if path.stem.startswith("06")], tmp_path / "book.html") == 0
+    page = (tmp_path / "book.html").read_text(encoding="utf-8")
+    assert page.count('class="check open"') == page.count('class="check right"') == page.count("<details>") == 3
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert {"glossary--relu", "questions", "06_hooks_in_order--four-rules-that-surprise"} <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
+    assert '<a href="#06_hooks_in_order--four-rules-that-surprise">Answer</a>' in page
