@@ -27,7 +27,7 @@ RECORDED = json.loads(gzip.decompress((Path(__file__).parent / "torchvision.json
 CASES = RECORDED["cases"]
 FIRST = {case["network"] for case in CASES.values()}
 QUICK = (
-    "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18",
+    "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18",
     "shufflenet_v2_x0_5", "squeezenet1_0",
 )  # fmt: skip
 

@@ -361,6 +361,7 @@ print(len(caught), str(caught[0].message).split(" (Triggered")[0])
 """
 
 
+@pytest.mark.slow
 def test_the_warning_of_the_cycle_comes_once_in_a_process():
     outputs = []
     for imports in ("import minicnn as torch", "import torch"):
