@@ -290,6 +290,7 @@ def test_units_that_are_not_in_the_atlas_are_named_and_no_links(tmp_path):
         "a class by its name, a unit by its layer"
     )
     assert "classifier:" not in read.text[""]
+    assert "are explained in lessons/glossary.md" in text
     assert "An empty frame" in read.text[""] and 'title="not in this atlas"' in text
 
 

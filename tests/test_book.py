@@ -117,4 +117,4 @@ def test_lessons_whose_claims_depend_on_where_they_run(tmp_path, monkeypatch):
     assert {"glossary--relu", "questions", "06_hooks_in_order--four-rules-that-surprise"} <= set(ids)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
-    assert '<a href="#06_hooks_in_order--four-rules-that-surprise">Answer</a>' in page
+    assert '<a href="#06_hooks_in_order--four-rules-that-surprise">Lesson 6: Four rules that surprise</a>' in page

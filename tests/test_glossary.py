@@ -40,7 +40,9 @@ def test_every_link_leads_to_a_heading(page):
 
 
 def test_there_are_forty_questions_and_each_has_its_answer():
-    lines = re.findall(r"^(\d+)\. .*\? \[Answer\]\([^)]+#[^)]+\)$", QUESTIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = re.findall(
+        r"^(\d+)\. .*\?\n    \[[^\]]+\]\([^)]+#[^)]+\)$", QUESTIONS.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert [int(number) for number in lines] == list(range(1, 41))
 
 

@@ -146,6 +146,8 @@ def _footer(contents: Contents) -> Markup:
         [
             el("p", "Keys: ", el("kbd", "/"), " search, ", el("kbd", "←"), " ", el("kbd", "→"), " the neighbouring unit, ",
                el("kbd", "Esc"), " close. A picture that is clicked grows; it can be saved from there."),
+            el("p", "Words such as ", el("i", "logit"), " or ", el("i", "receptive field"), " are explained in lessons/glossary.md "
+                    "in the source of minicnn."),
             el("p", f"Made by minicnn {minicnn.__version__}: {plan.count} units, seed {plan.seed}, "
                     f"weights {fingerprint(plan.model)[:12]}. This file asks nothing of any network."),
         ]
