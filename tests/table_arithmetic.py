@@ -414,4 +414,36 @@ PROMOTION = [
     Row("type_as", method("type_as"), [INT, (2,)], dtypes=["float64"]),
 ]
 
-ROWS = ARITHMETIC + BROADCASTING + LAYOUTS + FUNCTIONS + CLAMP + COMPARISON + ACTIVATIONS + IN_PLACE + PROMOTION
+# What a complex result's gradient is: the conjugate of the derivative, as in PyTorch. The numbers are away from branch cuts.
+COMPLEX = [
+    Row(
+        f"{name} of complex numbers",
+        lambda lib, *parts, f=f: f(lib, *[lib.view_as_complex(part) for part in parts]),
+        [between(0.5, 2, *shape, 2) for shape in shapes],
+        graph="last",  # PyTorch notes a conjugate in a bit of the tensor
+    )
+    for name, f, shapes in [
+        *((name, lambda lib, z, name=name: getattr(lib, name)(z), [(2, 3)]) for name in [
+            "abs", "acosh", "asin", "atan", "cos", "cosh", "exp", "expm1", "log", "log10", "log1p", "log2", "mean", "neg",
+            "norm", "prod", "reciprocal", "rsqrt", "sigmoid", "sin", "sinh", "sqrt", "square", "sum", "tan", "tanh",
+        ]),
+        ("*", lambda lib, z, w: z * w, [(2, 3), (3,)]),
+        ("/", lambda lib, z, w: z / w, [(2, 3), (3,)]),
+        ("** tensor", lambda lib, z, w: z**w, [(2, 3), (3,)]),
+        ("** number", lambda lib, z: z**3, [(2, 3)]),
+        ("number **", lambda lib, z: 3**z, [(2, 3)]),
+        ("+, with a complex alpha", lambda lib, z, w: lib.add(z, w, alpha=2 - 1j), [(2, 3), (3,)]),
+        ("times real ones", lambda lib, z, w: z * lib.view_as_real(w)[..., 0], [(2, 3), (3,)]),
+        ("@", lambda lib, z, w: z @ w, [(2, 3), (3, 2)]),
+        ("@ vector", lambda lib, z, w: z @ w, [(2, 3), (3,)]),
+        ("dot", lambda lib, z, w: lib.dot(z, w), [(3,), (3,)]),
+        ("addcmul", lambda lib, z, w: lib.addcmul(z, w, w), [(2, 3), (3,)]),
+        ("addcdiv", lambda lib, z, w: lib.addcdiv(z, z, w), [(2, 3), (3,)]),
+        ("conj", lambda lib, z: lib.conj(z) * z * z, [(2, 3)]),
+        ("indices", lambda lib, z: z[:, [0, 0, 2]] * z, [(2, 3)]),
+        ("a choice", lambda lib, z, w: lib.where(lib.view_as_real(z)[..., 0] > 1, z * z, w), [(2, 3), (2, 3)]),
+    ]
+]  # fmt: skip
+ROWS = (
+    ARITHMETIC + BROADCASTING + LAYOUTS + FUNCTIONS + CLAMP + COMPARISON + ACTIVATIONS + IN_PLACE + PROMOTION + COMPLEX
+)

@@ -68,6 +68,23 @@ def tanh(x: Both) -> Both:
     return x.tanh() if isinstance(x, Tensor) else np.tanh(x)
 
 
+def is_complex(x: Both) -> bool:
+    """Whether these are complex numbers."""
+    return (x.array if isinstance(x, Tensor) else x).dtype.kind == "c"
+
+
+def conj(x: Both) -> Both:
+    """The conjugate of complex numbers; others, and None, as they are."""
+    return x if x is None else _tensor.ops.conj(x) if isinstance(x, Tensor) else x.conj()
+
+
+def real(x: Both) -> Both:
+    """The real part of complex numbers; others as they are."""
+    if not is_complex(x):
+        return x
+    return _tensor.ops.view_as_real(x)[..., 0] if isinstance(x, Tensor) else x.real
+
+
 def cast(x: Both, like: Both) -> Both:
     """The same numbers in the type of another."""
     if isinstance(x, Tensor):

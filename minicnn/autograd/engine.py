@@ -483,7 +483,7 @@ def _fitting(value: Any, node: Node, nr: int, whence: str, i: int) -> Tensor:
     given = value if grad_mode.mode.enabled else value.array
     try:
         with np.errstate(all="ignore"):
-            fitted = both.sum_to(given, shape)
+            fitted = both.sum_to(given if kind.kind == "c" else both.real(given), shape)
             fitted = fitted.to(dtype.of(kind)) if grad_mode.mode.enabled else fitted.astype(kind, copy=False)
     except ValueError:
         raise RuntimeError(

@@ -13,7 +13,7 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._types import dtype
 from minicnn._warnings import warn_user
-from minicnn.autograd import creation, grad_mode, inplace, saved
+from minicnn.autograd import both, creation, grad_mode, inplace, saved
 from minicnn.autograd.node import FREED, Node, SavedTensor
 
 _ARRAYS = (np.ndarray, np.generic)  # what may stand for a tensor in what `forward` and `backward` return
@@ -185,13 +185,15 @@ class OpCtx(FunctionCtx):
         for i in missing if self.materialize_grads else ():
             grads[i] = self._zeros(i)
         given = grads if grad_mode.mode.enabled else [grad if grad is None else grad.array for grad in grads]
+        kind = self.input_metadata[0][1]
+        turned = kind is not None and kind.kind == "c" and self.function.holomorphic
         with np.errstate(all="ignore"):
-            result = self.function.backward(self, *given)
+            result = self.function.backward(self, *(map(both.conj, given) if turned else given))
         result = result if isinstance(result, tuple) else (result,)
         found = []
         for i in self._slots:
             wants = i < len(result) and (self.function.takes_a_list or self.needs_input_grad[i])
-            found.append(_tensor_of(result[i], grads) if wants else None)
+            found.append(_tensor_of(both.conj(result[i]) if turned else result[i], grads) if wants else None)
         return tuple(found)
 
     def run_for(self, grads: list[Tensor | None], wanted: list[bool]) -> tuple[Tensor | None, ...]:
@@ -437,6 +439,9 @@ class Op(Function):
     unpacked_in: Sequence[int] = ()  # their places in the alphabet's order, results last
     takes_a_list = False  # of tensors, behind one other argument: PyTorch computes all of their gradients or none
     is_view = False  # of the first argument
+    # Whether a complex result has a complex derivative, as a product has: PyTorch's gradients are conjugates, so that -g points
+    # downhill, and such a formula is given the conjugate of one and returns that of the next.
+    holomorphic = True
     saves: tuple[int, ...] | None = None  # which arguments `Op.forward` saves; None: all tensors
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -173,6 +173,8 @@ def _sigmoid(x: both.Both) -> both.Both:
     """1 / (1 + exp(-x)), without overflow."""
     if isinstance(x, Tensor):
         return Sigmoid.apply(x)
+    if x.dtype.kind == "c":
+        return 1 / (1 + np.exp(-x))
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 

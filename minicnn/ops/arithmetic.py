@@ -181,7 +181,8 @@ class PowTensor(Op, node_name="PowBackward1"):
         if ctx.needs_input_grad[0]:
             to_a = both.where(b == 0, 0.0, grad * (b * a ** (b - 1)))
         if ctx.needs_input_grad[1]:
-            to_b = grad * both.where((a == 0) & (b >= 0), 0.0, out * both.log(a))
+            flat = both.constant(lambda x, y: (x == 0) & (y.real >= 0) & (y.imag == 0), a, b)
+            to_b = grad * both.where(flat, 0.0, out * both.log(a))
         return to_a, to_b
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -294,7 +295,7 @@ class Acosh(Unary):
     """The number above 0 whose cosh is a"""
 
     function = np.arccosh
-    slope = staticmethod(lambda x: (x * x - 1) ** -0.5)
+    slope = staticmethod(lambda x: (x + 1) ** -0.5 * (x - 1) ** -0.5 if both.is_complex(x) else (x * x - 1) ** -0.5)
 
 
 class Atanh(UnaryByDivisor):
@@ -317,7 +318,15 @@ class Abs(Op):
     @staticmethod
     def backward(ctx, grad):
         (a,) = ctx.saved
-        return grad * both.constant(sign_array, a)
+        return grad * sgn(a)
+
+
+def sgn(x: both.Both) -> both.Both:
+    """The sign, of complex numbers the direction x / |x|, which changes with x; 0 at 0."""
+    if not both.is_complex(x):
+        return both.constant(sign_array, x)
+    size = operator.abs(x)
+    return both.masked_fill(x / size, size == 0)
 
 
 def sign_array(x: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.ops.copying import stack
 
-__all__ = ["complex", "view_as_complex", "view_as_real"]
+__all__ = ["complex", "conj", "view_as_complex", "view_as_real"]
 
 
 _BACK = {"ortho": "ortho", "backward": "forward", "forward": "backward"}  # the norm of the transform back
@@ -45,6 +45,8 @@ class FftC2R(Op):
 class FftR2C(Op):
     """Real image (..., H, W) -> half its spectrum (..., H, W // 2 + 1): rfft2"""
 
+    holomorphic = False
+
     @staticmethod
     def forward(ctx, image, norm):
         ctx.size, ctx.norm = image.array.shape[-2:], norm
@@ -58,6 +60,8 @@ class FftR2C(Op):
 
 class ViewAsComplex(Op):
     """(..., 2) real and imaginary parts -> (...) complex"""
+
+    holomorphic = False
 
     @staticmethod
     def forward(ctx, parts):
@@ -78,6 +82,20 @@ class ViewAsReal(Op):
     @staticmethod
     def backward(ctx, grad):
         return ViewAsComplex.of(grad)
+
+
+class Conj(Op):
+    """a - i b of a + i b"""
+
+    holomorphic = False
+
+    @staticmethod
+    def forward(ctx, z):
+        return z.array.conj()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return Conj.of(grad)
 
 
 def rfft2(input: Tensor, norm: str | None = None) -> Tensor:
@@ -103,6 +121,11 @@ def view_as_complex(input: Tensor) -> Tensor:
     if input.array.shape[-1:] != (2,):
         raise RuntimeError("Tensor must have a last dimension of size 2")
     return ViewAsComplex.apply(input)
+
+
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate of each element, of input's shape; real numbers as they are."""
+    return Conj.apply(input) if input.array.dtype.kind == "c" else input
 
 
 def view_as_real(input: Tensor) -> Tensor:
