@@ -43,6 +43,8 @@ LAYERS = [
     "BatchNorm2d(4, momentum=None)",
     "BatchNorm1d(4, affine=False, track_running_stats=False)",
     "InstanceNorm2d(4, affine=True)",
+    "GroupNorm(2, 4)",
+    "GroupNorm(2, 4, 0.1, False)",
     "LayerNorm(4, bias=False)",
     "LocalResponseNorm(3, beta=0.5)",
     "LayerNorm((2, 4), eps=0.1, elementwise_affine=False)",

@@ -26,6 +26,7 @@ NOT_TOLD = {
     "MmBackward0": "mat2_sym_sizes mat2_sym_strides self_sym_sizes self_sym_strides",
     "MaskedSelectBackward0": "mask",
     "NansumBackward0": "dim",
+    "NativeGroupNormBackward0": "C HxW N result1 result2 eps group",
     "NativeLayerNormBackward0": "normalized_shape result1 result2",
     "NllLoss2DBackward0": "ignore_index reduction total_weight",
     "NllLossBackward0": "ignore_index reduction total_weight",

@@ -40,7 +40,7 @@ from minicnn.ops.loss import (
     nll_loss,
     smooth_l1_loss,
 )
-from minicnn.ops.normalization import batch_norm, instance_norm, layer_norm, local_response_norm
+from minicnn.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
 from minicnn.ops.padding import pad
 from minicnn.ops.pooling import (
     adaptive_avg_pool1d,

@@ -319,6 +319,91 @@ def layer_norm(
     return NativeLayerNorm.apply(input, weight, bias, eps, shape)
 
 
+class NativeGroupNorm(Op):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, by the mean and variance of each group of channels of an image."""
+
+    saved_names = ("input", "weight")
+    slots = 3
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, groups, eps):
+        array = x.array
+        n = math.prod(array.shape[2:]) * (array.shape[1] // groups)
+        ctx.options = groups, n, eps
+        kind = array.dtype
+        rows = np.ascontiguousarray(array).reshape(array.shape[0] * groups, n)
+        out = kernels.get("layer_norm", kind)(rows, np.ones(n, kind), np.zeros(n, kind), eps)[0].reshape(array.shape)
+        if weight is not None:
+            out *= _by_channel(weight.array, out)
+        if bias is not None:
+            out += _by_channel(bias.array, out)
+        ctx.save_for_backward(x, weight)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved
+        groups, n, eps = ctx.options
+        rows, by_channel = (x.shape[0] * groups, n), (0, *range(2, x.ndim))
+
+        def mean(values):
+            return both.sum(values, (1,), True) / n
+
+        values = x.reshape(rows)
+        center = values - mean(values)
+        scale = (mean(center * center) + eps) ** -0.5
+        normalized = center * scale
+        to_x = to_weight = None
+        if ctx.needs_input_grad[0]:
+            g = (grad if weight is None else grad * _by_channel(weight, grad)).reshape(rows)
+            to_x = ((g - mean(g) - normalized * mean(g * normalized)) * scale).reshape(x.shape)
+        if ctx.needs_input_grad[1]:
+            to_weight = both.sum(grad * normalized.reshape(x.shape), by_channel)
+        return to_x, to_weight, both.sum(grad, by_channel) if ctx.needs_input_grad[2] else None
+
+
+def _by_channel(row: both.Both, x: both.Both) -> both.Both:
+    """(C,) in such a shape that it broadcasts against (N, C, ...)."""
+    return row.reshape((-1, *(1,) * (x.ndim - 2)))
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) weight + bias, by the mean and variance of each group of channels of each image.
+
+    Args:
+        input: (N, C, ...).
+        num_groups: how many groups of neighbouring channels there are; it divides C.
+        weight, bias: (C,) each.
+
+    Raises:
+        RuntimeError: the groups or the parameters do not fit the channels, or have another type.
+        ValueError: one number in all.
+    """
+    need_tensor(input, "group_norm")
+    x = input.array
+    if x.ndim < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {x.ndim}")
+    if x.shape[0] * x.shape[1] // num_groups * math.prod(x.shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(x.shape)}")
+    if x.shape[1] % num_groups:
+        raise RuntimeError(
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(x.shape)} "
+            f"and num_groups={num_groups}"
+        )
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t.array.shape != x.shape[1:2]:
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"{list(t.array.shape)} and input of shape {list(x.shape)}"
+            )
+    implemented("GroupNormKernelImpl", x.dtype)
+    if any(t is not None and t.array.dtype != x.dtype for t in (weight, bias)):
+        raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+    return NativeGroupNorm.apply(input, weight, bias, num_groups, number(eps, "group_norm", "eps", 5, "float"))
+
+
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Each number of (N, C, ...) over (k + alpha mean)^beta, with the mean of the squares of its neighbours in the channels.
 

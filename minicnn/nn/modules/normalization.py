@@ -11,7 +11,7 @@ from minicnn.nn import init
 from minicnn.nn.modules._new import new_parameter
 from minicnn.nn.modules.module import Module
 
-__all__ = ["LayerNorm", "LocalResponseNorm"]
+__all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm"]
 
 
 class LayerNorm(Module):
@@ -55,6 +55,51 @@ class LayerNorm(Module):
     def extra_repr(self) -> str:
         shape, bias = self.normalized_shape, self.bias is not None
         return f"{shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
+
+
+class GroupNorm(Module):
+    """(x - mean) / sqrt(variance + eps) weight + bias, by the mean and variance of each group of channels of each image.
+
+    Args:
+        num_groups: how many groups of neighbouring channels there are.
+        num_channels: C of (N, C, ...), which they divide.
+        eps: added to the variance.
+        affine: whether there are weight and bias, one number for each channel.
+        device: the CPU.
+        dtype: of the parameters.
+        bias: whether there is a bias beside the weight.
+
+    Raises:
+        ValueError: the groups do not divide the channels.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_channels % num_groups != 0:
+            raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            self.register_parameter(name, new_parameter((num_channels,), device, dtype) if wanted else None)
+        self.reset_parameters()
+
+    reset_parameters = LayerNorm.reset_parameters
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        numbers = f"{self.num_groups}, {self.num_channels}, eps={self.eps}"
+        return f"{numbers}, affine={self.affine}, bias={self.bias is not None}"
 
 
 class LocalResponseNorm(Module):
