@@ -256,7 +256,9 @@ ERRORS = {
     "group norm of one number": lambda lib: lib.nn.functional.group_norm(lib.zeros(1, 2, 1), 2),
     "group norm of another type": lambda lib: lib.nn.GroupNorm(2, 4)(lib.zeros(2, 4, 3).double()),
     "group norm of integers": lambda lib: lib.nn.functional.group_norm(lib.zeros(2, 4, 3).long(), 2),
-    "group norm with another bias": lambda lib: lib.nn.functional.group_norm(lib.zeros(2, 4, 3), 2, None, lib.ones(3)),
+    "group norm with another bias": lambda lib: lib.nn.functional.group_norm(
+        lib.zeros(2, 4, 3), 2, lib.ones(4), lib.ones(3)
+    ),
     "layer norm of other dimensions": lambda lib: lib.nn.LayerNorm((3, 4))(lib.zeros(2, 3)),
     "layer norm of no dimensions": lambda lib: lib.nn.functional.layer_norm(lib.zeros(2, 3), ()),
     "layer norm of another type": lambda lib: lib.nn.LayerNorm(3)(lib.zeros(2, 3).double()),

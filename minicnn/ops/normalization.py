@@ -14,6 +14,7 @@ from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.ops._common import implemented, mean_of, need_tensor, number
+from minicnn.ops.copying import contiguous
 from minicnn.ops.padding import pad
 from minicnn.ops.pooling import avg_pool2d
 
@@ -358,8 +359,8 @@ class NativeGroupNorm(Op):
             g = (grad if weight is None else grad * _by_channel(weight, grad)).reshape(rows)
             to_x = ((g - mean(g) - normalized * mean(g * normalized)) * scale).reshape(x.shape)
         if ctx.needs_input_grad[1]:
-            to_weight = both.sum(grad * normalized.reshape(x.shape), by_channel)
-        return to_x, to_weight, both.sum(grad, by_channel) if ctx.needs_input_grad[2] else None
+            to_weight = both.sum(grad * normalized.reshape(x.shape), by_channel, True).reshape(-1)
+        return to_x, to_weight, both.sum(grad, by_channel, True).reshape(-1) if ctx.needs_input_grad[2] else None
 
 
 def _by_channel(row: both.Both, x: both.Both) -> both.Both:
@@ -396,11 +397,12 @@ def group_norm(
         if t is not None and t.array.shape != x.shape[1:2]:
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
-                f"{list(t.array.shape)} and input of shape {list(x.shape)}"
+                f"{list((t if weight is None else weight).shape)} and input of shape {list(x.shape)}"
             )
     implemented("GroupNormKernelImpl", x.dtype)
     if any(t is not None and t.array.dtype != x.dtype for t in (weight, bias)):
         raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+    input = contiguous(input, _memory.suggested(x))
     return NativeGroupNorm.apply(input, weight, bias, num_groups, number(eps, "group_norm", "eps", 5, "float"))
 
 
