@@ -452,10 +452,14 @@ class Op(Function):
     @classmethod
     def forward(cls, ctx: Any, *args: Any) -> Any:
         """`value` of the arrays. The tensors are saved, and the other arguments are `ctx.options`."""
-        tensors = [i for i, arg in enumerate(args) if i < cls.slots or isinstance(arg, Tensor)]
-        ctx.save_for_backward(*[args[i] for i in (tensors if cls.saves is None else cls.saves)])
-        ctx.options = tuple([arg for i, arg in enumerate(args) if i not in tensors])
-        return cls.value(*[arg.array if isinstance(arg, Tensor) else arg for arg in args])
+        arrays, tensors, options = list[Any](args), list[Any](), list[Any]()
+        for i, arg in enumerate(args):
+            (tensors if i < cls.slots or isinstance(arg, Tensor) else options).append(arg)
+            if isinstance(arg, Tensor):
+                arrays[i] = arg.array
+        ctx.save_for_backward(*(tensors if cls.saves is None else [args[i] for i in cls.saves]))
+        ctx.options = tuple(options)
+        return cls.value(*arrays)
 
     @classmethod
     def value(cls, *args: Any) -> Any:

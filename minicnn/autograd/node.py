@@ -174,7 +174,8 @@ class AccumulateGrad(Node):
                     kept = grad.array if unshared else grad.array.copy()
                     variable._grad = grad.wrap(kept if variable.array.flags.c_contiguous else _like(variable, kept))
                 else:
-                    grad_mode.need_writable(variable._grad)
+                    if variable._grad._version_counter.inference:
+                        grad_mode.need_writable(variable._grad)
                     variable._grad.array += grad.array
                     variable._grad._version_counter.value += 1
         # Since 2.8 they run even if there was nothing to add.

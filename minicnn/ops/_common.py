@@ -232,5 +232,9 @@ def need_tensor(value: Any, function: str, argument: str = "input", position: in
 
 def pair(value: Any, dims: int = 2) -> tuple:
     """(v, v) for a number v, the entries of a sequence otherwise. For (height, width); of a series (v,)."""
+    if type(value) is int:
+        return (value,) * dims
+    if type(value) is tuple and {*map(type, value)} == {int}:  # a layer's: most calls end here
+        return value
     entries = value if isinstance(value, (tuple, list)) else (value,) * dims
     return tuple([operator.index(entry) if isinstance(entry, Tensor) else entry for entry in entries])
