@@ -96,7 +96,7 @@ def tensor_repr(tensor, prefix: str = "tensor(") -> str:
         shown = _summary(array) if summarize else array
         body = _body(array, indent, summarize, _Complex(shown) if array.dtype.kind == "c" else _Formatter(shown))
     try:
-        node = tensor.grad_fn and tensor.grad_fn.name()
+        node = tensor.grad_fn and tensor.grad_fn.name().rpartition("::")[2]
     except RuntimeError:  # a view made without gradients whose base was written: it may not be used, but looked at
         node = "Invalid"
     if node is not None:

@@ -876,6 +876,22 @@ class Tensor:
         """The tangent of each element, in radians, of the same shape."""
         return ops.tan(self)
 
+    def conj(self) -> Tensor:
+        """The complex conjugate; the tensor itself unless it is complex."""
+        return ops.conj(self)
+
+    @property
+    def real(self) -> Tensor:
+        """The real parts, a view; the tensor itself unless it is complex."""
+        return ops.view_as_real(self)[..., 0] if self.is_complex() else self
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary parts, a view. RuntimeError unless it is complex."""
+        if not self.is_complex():
+            raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+        return ops.view_as_real(self)[..., 1]
+
     def abs(self) -> Tensor:
         """The size of each element without its sign, of the same shape. NotImplementedError for booleans."""
         return ops.abs(self)

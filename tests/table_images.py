@@ -112,6 +112,10 @@ POOLING = (
         ),
     ]
     + [
+        Row(f"lp_pool2d {args}", fn(F + "lp_pool2d", *args), [(2, 3, 9, 8)])
+        for args in [(2, 2), (3, (2, 3), 2), (1.5, 3, 2, True), (float("inf"), 2), (-float("inf"), 3, 1)]
+    ]
+    + [
         Row(f"avg_pool2d {args} {options or ''}", fn(F + "avg_pool2d", *args, **options), [(2, 3, 9, 8)])
         for args, options in [
             ((2,), {}),
@@ -248,6 +252,7 @@ FOURIER = [
     for name, function in [
         ("irfft2", lambda lib, x, size=size: lib.fft.irfft2(lib.view_as_complex(x), s=size)),
         ("irfft2 ortho", lambda lib, x, size=size: lib.fft.irfft2(lib.view_as_complex(x), s=size, norm="ortho")),
+        ("conj", lambda lib, x: lib.view_as_real(lib.conj(lib.fft.rfft2(x)) * 1)),
         ("rfft2", lambda lib, x: lib.view_as_real(lib.fft.rfft2(x))),
         ("rfft2 ortho", lambda lib, x: lib.view_as_real(lib.fft.rfft2(x, norm="ortho"))),
         ("rfft2 and back", lambda lib, x, size=size: lib.fft.irfft2(lib.fft.rfft2(x), s=size)),

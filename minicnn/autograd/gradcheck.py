@@ -94,7 +94,7 @@ def _inputs_to_check(inputs: tuple) -> list[int]:
     checked = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     for i in checked:
         array = inputs[i].array
-        if array.dtype != np.float64:
+        if array.dtype not in (np.float64, np.complex128):
             warnings.warn(
                 f"Input #{i} requires gradient and is not a double precision floating point or complex. This check will "
                 "likely fail if all the inputs are not of double precision floating point or complex. ",
@@ -120,19 +120,20 @@ def _check(func: Callable, inputs: tuple, checked: list[int], eps: float, atol: 
     tensors = [inputs[i] for i in checked]
     numerical = []  # for each input: the direction, and the change of each output along it
     for x in tensors:
-        u = _unit(rng, x.array.shape)
+        u = _unit(rng, x.array)
         numerical.append((u, _change_along(func, inputs, x, u, eps)))
     for i, y in enumerate(_differentiable(func(*inputs))):
         if y is None:
             if any(np.any(changes[i]) for _, changes in numerical):
                 raise GradcheckError("Numerical gradient for function expected to be zero")
             continue
-        v = _unit(rng, y.array.shape)
+        v = _unit(rng, y.array)
         seed = Tensor.wrap(v.astype(y.array.dtype))
         grads: Any = grad(y, tensors, seed, retain_graph=True, allow_unused=True)
         for j, (u, changes), g in zip(checked, numerical, grads, strict=True):
-            measured = float(np.sum(v * changes[i]))
-            computed = 0.0 if g is None else float(np.sum(g.array * u))
+            # Of complex numbers: how much the real part of conj(v) y grows.
+            measured = float(np.sum(np.conj(v) * changes[i]).real)
+            computed = 0.0 if g is None else float(np.sum(np.conj(g.array) * u).real)
             if not abs(computed - measured) <= atol + rtol * abs(measured):  # `not <=` rather than `>`: NaN must fail
                 raise GradcheckError(
                     f"Jacobian mismatch for output {i} with respect to input {j},\n"
@@ -155,7 +156,7 @@ def _change_along(func: Callable, inputs: tuple, x: Tensor, u: np.ndarray, eps: 
         inplace.written(x, None)  # whatever is remembered about the old numbers does not hold any more
         result = func(*inputs)
         outputs = result if isinstance(result, (tuple, list)) else (result,)
-        return [y.array.astype(np.float64) for y in outputs if isinstance(y, Tensor)]
+        return [y.array.astype(np.result_type(y.array, np.float64)) for y in outputs if isinstance(y, Tensor)]
 
     try:
         ahead, behind = at(eps), at(-eps)
@@ -166,7 +167,9 @@ def _change_along(func: Callable, inputs: tuple, x: Tensor, u: np.ndarray, eps: 
         return [(a - b) / (2 * eps) for a, b in zip(ahead, behind, strict=True)]
 
 
-def _unit(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """A random direction: an array of this shape and of length 1."""
-    direction = np.asarray(rng.standard_normal(shape))
+def _unit(rng: np.random.Generator, like: np.ndarray) -> np.ndarray:
+    """A random direction: an array of this shape and of length 1, complex if this one is."""
+    direction = np.asarray(rng.standard_normal(like.shape))
+    if like.dtype.kind == "c":
+        direction = direction + 1j * rng.standard_normal(like.shape)
     return direction / max(np.linalg.norm(direction), np.finfo(np.float64).tiny)

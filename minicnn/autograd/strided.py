@@ -18,9 +18,9 @@ class Window:
     def __init__(self, base: np.ndarray, view: np.ndarray) -> None:
         low, high = np.lib.array_utils.byte_bounds(base if base.size else base[:0].ravel())
         self.nbytes = high - low
-        self.dtype = base.dtype
-        self.base = base.shape, base.strides, base.__array_interface__["data"][0] - low
-        self.view = view.shape, view.strides, view.__array_interface__["data"][0] - low
+        self.base, self.view = (  # the types differ if pairs of numbers are seen as complex ones
+            (a.shape, a.dtype, a.strides, a.__array_interface__["data"][0] - low) for a in (base, view)
+        )
 
     def zeros(self) -> np.ndarray:
         """Zeros laid out like the base."""
@@ -30,12 +30,14 @@ class Window:
         """The window in what `zeros` returned, as a view of that."""
         return self._in(whole.base, *self.view)
 
-    def _in(self, memory: Any, shape: tuple, strides: tuple, start: int) -> np.ndarray:
-        return np.ndarray(shape, self.dtype, memory, start, strides)
+    def _in(self, memory: Any, shape: tuple, kind: np.dtype, strides: tuple, start: int) -> np.ndarray:
+        return np.ndarray(shape, kind, memory, start, strides)
 
 
 class AsStrided(ViewOp):
     """base -> view; the base lies in memory as `Window.zeros` made it."""
+
+    holomorphic = False  # of pairs of numbers it may make complex ones
 
     @staticmethod
     def forward(ctx, base, window):

@@ -158,6 +158,13 @@ def unsupported(text: str) -> RuntimeError:
     return NotImplementedError(text) if since(2, 14) else RuntimeError(text)
 
 
+def unordered(booleans: str, input: Tensor) -> RuntimeError:
+    """The error for what cannot be cut off at a bound: complex numbers, and booleans, for which it says `booleans`."""
+    return (
+        NotImplementedError("clamp is not supported for complex types") if input.is_complex() else unsupported(booleans)
+    )
+
+
 def implemented(name: str, kind: np.dtype, kinds: str = "fc") -> None:
     """NotImplementedError, in PyTorch's words, for a type that an operation does not have; `kinds`: NumPy's letters."""
     if kind.kind not in kinds:

@@ -13,7 +13,7 @@ from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
 from minicnn.autograd.function import Op, RowOp, not_implemented
-from minicnn.ops._common import computed, fitting, implemented, number, single, unsupported, wrap_dim
+from minicnn.ops._common import computed, fitting, implemented, number, single, unordered, wrap_dim
 from minicnn.ops.elementwise import Unary, UnaryByResult
 
 __all__ = ["erf", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
@@ -527,8 +527,8 @@ def _apply(name: str, op: type[Op], inplace: bool, input: Tensor, **numbers: Any
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0). RuntimeError for booleans."""
-    if input.array.dtype.kind == "b":
-        raise unsupported("Boolean inputs not supported for relu")
+    if input.array.dtype.kind in "bc":
+        raise unordered("Boolean inputs not supported for relu", input)
     return input._inplace(Relu.apply, True) if inplace else Relu.apply(input, False)
 
 
@@ -545,7 +545,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, negative_slope x elsewhere."""
-    implemented("leaky_relu_cpu", input.array.dtype)
+    implemented("leaky_relu_cpu", input.array.dtype, "f")
     return _apply("leaky_relu", LeakyRelu, inplace, input, negative_slope=negative_slope)
 
 
@@ -568,13 +568,13 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, alpha (exp(x) - 1) elsewhere."""
-    implemented("elu_cpu", input.array.dtype)
+    implemented("elu_cpu", input.array.dtype, "f")
     return _apply("elu", Elu, inplace, input, alpha=alpha, scale=1.0)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """A scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017, with their two constants)."""
-    implemented("elu_cpu", input.array.dtype)
+    implemented("elu_cpu", input.array.dtype, "f")
     return _apply("selu", Elu, inplace, input, alpha=SELU_ALPHA, scale=SELU_SCALE)
 
 
@@ -585,7 +585,7 @@ def sigmoid(input: Tensor) -> Tensor:
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x))."""
-    implemented("log_sigmoid_cpu", input.array.dtype)
+    implemented("log_sigmoid_cpu", input.array.dtype, "f")
     return LogSigmoid.apply(input)
 
 
@@ -607,13 +607,13 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x))."""
-    implemented("mish_cpu", input.array.dtype)
+    implemented("mish_cpu", input.array.dtype, "f")
     return _apply("mish", Mish, inplace, input)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
-    implemented("softplus_cpu", input.array.dtype)
+    implemented("softplus_cpu", input.array.dtype, "f")
     return _apply("softplus", Softplus, False, input, beta=beta, threshold=threshold)
 
 
@@ -626,8 +626,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """x clipped to [min_val, max_val]. ValueError if there is nothing between them."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    if input.array.dtype.kind == "b":
-        raise unsupported("Bool inputs not supported for hardtanh")
+    if input.array.dtype.kind in "bc":
+        raise unordered("Bool inputs not supported for hardtanh", input)
     if input.array.dtype.kind == "u" and min_val < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     return _apply("hardtanh", Hardtanh, inplace, input, min_val=min_val, max_val=max_val)
@@ -635,13 +635,13 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """(x + 3) / 6 clipped to [0, 1]."""
-    implemented("hardsigmoid_cpu", input.array.dtype)
+    implemented("hardsigmoid_cpu", input.array.dtype, "f")
     return _apply("hardsigmoid", Hardsigmoid, inplace, input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x hardsigmoid(x)."""
-    implemented("hardswish_cpu", input.array.dtype)
+    implemented("hardswish_cpu", input.array.dtype, "f")
     return _apply("hardswish", Hardswish, inplace, input)
 
 
@@ -654,7 +654,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x times the normal distribution function at x; `approximate='tanh'` takes the usual formula for it."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
-    implemented("GeluKernelImpl", input.array.dtype)
+    implemented("GeluKernelImpl", input.array.dtype, "f")
     return Gelu.apply(input, approximate)
 
 
@@ -695,6 +695,6 @@ def _along(
         dim = 0 if ndim in (0, 1, 3) else 1
     input = input if dtype is None else input.to(dtype)
     function = "log_softmax" if op is LogSoftmax else "softmax"
-    implemented(f"{function}_lastdim_kernel_impl", input.array.dtype)
+    implemented(f"{function}_lastdim_kernel_impl", input.array.dtype, "f")
     dim = wrap_dim(dim, ndim)
     return op.apply(input, dim if ndim else ())

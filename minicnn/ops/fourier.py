@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn._tensor import Tensor
+from minicnn._types import short_name
 from minicnn.autograd import both
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import Op, ViewOp
 from minicnn.ops.copying import stack
 
 __all__ = ["complex", "conj", "view_as_complex", "view_as_real"]
@@ -58,26 +59,26 @@ class FftR2C(Op):
         return FftC2R.of(grad / both.constant(_half_weights, grad, ctx.size[1]), *ctx.size, _BACK[ctx.norm])
 
 
-class ViewAsComplex(Op):
+class ViewAsComplex(ViewOp):
     """(..., 2) real and imaginary parts -> (...) complex"""
 
     holomorphic = False
 
     @staticmethod
     def forward(ctx, parts):
-        return parts.array[..., 0] + parts.array.dtype.type(1) * 1j * parts.array[..., 1]
+        return parts.array.view(np.result_type(parts.array.dtype, np.complex64))[..., 0]
 
     @staticmethod
     def backward(ctx, grad):
         return ViewAsReal.of(grad)
 
 
-class ViewAsReal(Op):
+class ViewAsReal(ViewOp):
     """(...) complex -> (..., 2) real and imaginary parts"""
 
     @staticmethod
     def forward(ctx, z):
-        return np.stack([z.array.real, z.array.imag], axis=-1)
+        return z.array[..., None].view(z.array.real.dtype)
 
     @staticmethod
     def backward(ctx, grad):
@@ -117,9 +118,27 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
 
 
 def view_as_complex(input: Tensor) -> Tensor:
-    """(..., 2) real and imaginary parts -> (...) complex. RuntimeError for another last dimension."""
-    if input.array.shape[-1:] != (2,):
+    """(..., 2) real and imaginary parts -> (...) complex; a view. RuntimeError for another last dimension, for types without a
+    complex one, and where pairs do not lie side by side, each at an even place."""
+    array = input.array
+    if array.dtype.kind != "f" or array.dtype == np.float16:
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
+            f"{short_name(input.dtype)}"
+        )
+    if array.ndim == 0:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if array.shape[-1] != 2:
         raise RuntimeError("Tensor must have a last dimension of size 2")
+    *outer, last = (step // array.itemsize for step in array.strides)
+    if not array.size:
+        return ViewAsComplex.apply(input)
+    if last != 1:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any(step % 2 for step in outer):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    if input.storage_offset() % 2:
+        raise RuntimeError("Tensor must have a storage_offset divisible by 2")
     return ViewAsComplex.apply(input)
 
 
@@ -129,5 +148,7 @@ def conj(input: Tensor) -> Tensor:
 
 
 def view_as_real(input: Tensor) -> Tensor:
-    """(...) complex -> (..., 2) real and imaginary parts."""
+    """(...) complex -> (..., 2) real and imaginary parts; a view. RuntimeError unless it is complex."""
+    if not input.is_complex():
+        raise RuntimeError("view_as_real is only supported for complex tensors")
     return ViewAsReal.apply(input)

@@ -333,6 +333,7 @@ def _variance(array: np.ndarray, dims: tuple[int, ...], correction: float, keepd
 class VarMean(RowOp):
     """The variance and the mean beside it."""
 
+    holomorphic = False
     saved_names: tuple[str, ...] = ("self",)
     first: type[Op] = Var
 

@@ -9,7 +9,7 @@ from minicnn._creation import zeros_like
 from minicnn._tensor import Tensor
 from minicnn.autograd.grad_mode import enable_grad, no_grad
 from minicnn.ops.copying import cat
-from minicnn.ops.fourier import view_as_complex, view_as_real
+from minicnn.ops.fourier import view_as_real
 from minicnn.optim.optimizer import Optimizer, checked
 
 __all__ = ["LBFGS"]
@@ -159,10 +159,9 @@ class _Step:
     def _add(self, t: Any) -> None:
         row = self.state["d"]
         for param in self.params:
-            size = param.numel() * (2 if param.is_complex() else 1)
-            part, row = row[:size], row[size:]
-            pairs = view_as_complex(part.reshape(*param.shape, 2)) if param.is_complex() else part.view_as(param)
-            param.add_(pairs, alpha=float(t))
+            real = view_as_real(param) if param.is_complex() else param
+            part, row = row[: real.numel()], row[real.numel() :]
+            real.add_(part.view_as(real), alpha=float(t))
 
     def _flat_grad(self) -> Tensor:
         """The gradients of all parameters in one row; of what is to be maximized, against them."""
