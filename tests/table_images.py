@@ -101,7 +101,6 @@ POOLING = (
         Row("max_pool2d with nan", fn(F + "max_pool2d", 2, 1, return_indices=True), [WITH_NAN]),
         Row("max_pool2d of negative numbers, padded", fn(F + "max_pool2d", 3, 2, padding=1), [NEGATIVE]),
         Row("max_pool2d C H W", fn(F + "max_pool2d", 2), [(3, 6, 6)], graph="none"),  # unsqueezed and squeezed
-        Row("lp_pool2d", fn(F + "lp_pool2d", 2, 3, 2), [(2, 3, 7, 6)]),
         Row(
             "local_response_norm", fn(F + "local_response_norm", 3), [(2, 5, 4, 3)], graph="last"
         ),  # PyTorch: avg_pool3d
@@ -252,11 +251,12 @@ FOURIER = [
     for name, function in [
         ("irfft2", lambda lib, x, size=size: lib.fft.irfft2(lib.view_as_complex(x), s=size)),
         ("irfft2 ortho", lambda lib, x, size=size: lib.fft.irfft2(lib.view_as_complex(x), s=size, norm="ortho")),
-        ("conj", lambda lib, x: lib.view_as_real(lib.conj(lib.fft.rfft2(x)) * 1)),
         ("rfft2", lambda lib, x: lib.view_as_real(lib.fft.rfft2(x))),
         ("rfft2 ortho", lambda lib, x: lib.view_as_real(lib.fft.rfft2(x, norm="ortho"))),
         ("rfft2 and back", lambda lib, x, size=size: lib.fft.irfft2(lib.fft.rfft2(x), s=size)),
     ]
 ]
+
+FOURIER += [Row("conj", lambda lib, x: lib.view_as_real(lib.conj(lib.view_as_complex(x)) * 1), [(3, 2)])]
 
 ROWS = FOURIER + CONVOLUTION + POOLING + RESIZING + NORMALIZATION
