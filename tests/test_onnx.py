@@ -451,12 +451,13 @@ def test_importing_minicnn_does_not_import_the_package():
 
 NOT_READ = (
     "operator ", "is a sequence", "is a optional", "its operators are of opset 0", "tensors here are numbers", "bfloat16", "a softmax of",
-    "Constant a value that is missing", "GridSample mode='cubic'", "GridSample mode='bilinear' of 5", "GridSample mode='nearest' of 5",
+    "GridSample mode='cubic'", "GridSample mode='bilinear' of 5", "GridSample mode='nearest' of 5",
     "Cast rounding to float8e8m0",
 )  # fmt: skip
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(onnx.defs.onnx_opset_version() < 28, reason="before onnx 1.23 some cases expect other numbers")
 def test_every_case_of_the_operators_that_are_read_passes():
     from onnx_backend import table
 

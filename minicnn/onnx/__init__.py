@@ -8,8 +8,9 @@ filters, `maximize`, attribution and the atlas work as on any network; else it i
     print(model)
     viz.maximize(model, "layer1.0.conv1:3")
 
-Where to look: `_file` reads and checks, `_names` finds the dotted names, `_network` puts the modules together and calls them,
-`_table` says for each type of operator how it is built: by `_windows`, `_layers`, `_arithmetic`, `_shapes`, `_resize`, `_detection`.
+Where to look: `_file` reads and checks, `_names` finds the dotted names, `_inference` shapes and types, `_network` puts the modules
+together and calls them, `_table` says for each type of operator how it is built: by `_windows`, `_layers`, `_arithmetic`,
+`_shapes`, `_resize`, `_detection`.
 """
 
 from __future__ import annotations

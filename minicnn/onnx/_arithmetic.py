@@ -183,6 +183,7 @@ def _along(t: Tensor, x: Tensor, axis: int, block: int) -> Tensor:
     if t.numel() == 1:
         return t.reshape([])
     if block:
+        check_size([*t.shape, block])
         repeated = np.repeat(t.array, block, axis)
         return wrapped(repeated[tuple(slice(n) for n in x.shape)])
     shape = [1] * x.dim()

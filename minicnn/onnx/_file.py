@@ -1,24 +1,28 @@
-"""A file of ONNX: its graph, checked, and its numbers. Nothing outside of the file's folder is opened."""
+"""A file of ONNX: its graph, checked, and its numbers. Nothing outside of the file's folder is opened.
+
+Of the package onnx the parts in Python are used: its C++ that checks graphs and infers shapes can end the process that gives it a
+damaged one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import inliner, numpy_helper, shape_inference
+from onnx import numpy_helper
 
 from minicnn._tensor import Tensor
 from minicnn._types import dtype
+from minicnn.onnx._functions import written_out
 from minicnn.serialization import WeightsError
 
 FIRST_OPSET, LAST_OPSET = 7, onnx.defs.onnx_opset_version()
 MOST_BYTES = 2**31 - 1  # what a protocol buffer may have; larger networks keep their numbers beside it
-MOST_NODES = 1_000_000  # with those of the functions that it calls
-READ_BY_INFERENCE = 1024  # bytes of a constant that may be a shape
+STANDARD = ("", "ai.onnx")  # the domain of the standard's operators, by its two names
 Shape = tuple[int | None, ...]
 
 
@@ -38,43 +42,48 @@ def naming(path: Path) -> Iterator[None]:
 class File:
     """What a file says.
 
-    graph: with the local functions, and those operators of the standard that are made of others and not in `known`, written out.
-    constants: {name: Tensor} of its initializers. opsets: {domain: version}. size: bytes, with those of the files beside it.
+    nodes: in order, with its own functions written out. constants: {name: Tensor} of its initializers. inputs, outputs: names.
+    shapes, kinds: by name, as far as they are stated, the shape, with None where it is not fixed, and the standard's number for the
+    type. opset: of the standard's operators. size: bytes, with those of the files beside it.
     """
 
-    def __init__(self, path: Path, known: frozenset[str]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         model = _parsed(path)
-        self.opsets = {_domain(entry): entry.version for entry in model.opset_import}
-        opset = self.opsets.setdefault("", FIRST_OPSET if model.functions else 0)
-        if not FIRST_OPSET <= opset <= LAST_OPSET:
-            raise WeightsError(
-                f"its operators are of opset {opset}: {FIRST_OPSET} to {LAST_OPSET} are read, the newest of onnx {onnx.__version__}"
-                + (
-                    "; onnx.version_converter.convert_version makes a newer one of it"
-                    if 0 < opset < FIRST_OPSET
-                    else ""
-                )
+        graph = model.graph
+        self.opset = next((entry.version for entry in model.opset_import if entry.domain in STANDARD), 0)
+        if not FIRST_OPSET <= self.opset <= LAST_OPSET:
+            way = (
+                "; onnx.version_converter.convert_version makes a newer one of it"
+                if 0 < self.opset < FIRST_OPSET
+                else ""
             )
+            known = f"{FIRST_OPSET} to {LAST_OPSET} are read, the newest of onnx {onnx.__version__}"
+            raise WeightsError(f"its operators are of opset {self.opset}: {known}{way}")
         self.metadata = {entry.key: entry.value for entry in model.metadata_props}
-        if model.graph.sparse_initializer:
+        if graph.sparse_initializer:
             raise WeightsError("it has sparse tensors, which are not read")
         beside = _Beside(path)
         self.constants: dict[str, Tensor] = {}
-        for entry in model.graph.initializer:
+        self.shapes: dict[str, Shape] = {}
+        self.kinds: dict[str, int] = {}
+        for entry in graph.initializer:
             if entry.name in self.constants:
                 raise WeightsError(f"it has two tensors called {entry.name!r:.80}")
             self.constants[entry.name] = held(array_of(entry, beside))
-            if len(entry.raw_data) > READ_BY_INFERENCE or entry.data_location == onnx.TensorProto.EXTERNAL:
-                _drop_numbers(entry)
+            self.kinds[entry.name], self.shapes[entry.name] = entry.data_type, tuple(entry.dims)
         self.size = path.stat().st_size + beside.taken
-        model = _written_out(model, known, self.opsets)
-        self.graph = model.graph
-        self.shapes, self.kinds = _inferred(model)
-
-
-def _domain(entry: Any) -> str:
-    return "" if entry.domain == "ai.onnx" else entry.domain
+        for entry in (*graph.value_info, *graph.input, *graph.output):
+            kind = entry.type.WhichOneof("value")
+            if kind not in (None, "tensor_type"):
+                raise WeightsError(f"{entry.name!r:.80} is a {kind.removesuffix('_type')}: tensors alone are read")
+            stated = entry.type.tensor_type
+            self.kinds[entry.name] = stated.elem_type
+            if stated.HasField("shape"):
+                self.shapes[entry.name] = tuple(d.dim_value if d.dim_value > 0 else None for d in stated.shape.dim)
+        self.inputs = [entry.name for entry in graph.input if entry.name not in self.constants]
+        self.outputs = [entry.name for entry in graph.output]
+        self.nodes = written_out(graph.node, model.functions, self.opset)
 
 
 def _parsed(path: Path) -> Any:
@@ -184,80 +193,3 @@ def held(array: np.ndarray) -> Tensor:
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     kind = held_type(array.dtype)
     return Tensor.wrap(np.require(array.astype(kind, copy=False), requirements=["C", "W", "O"]))
-
-
-# --- the graph ------------------------------------------------------------------------------------------------------------
-
-
-def _drop_numbers(tensor: Any) -> None:
-    """Leave the shape and the type: what looks at the graph needs no more, and copies it."""
-    tensor.ClearField("raw_data")
-    tensor.ClearField("external_data")
-    tensor.ClearField("data_location")
-
-
-def _written_out(model: Any, known: frozenset[str], opsets: dict[str, int]) -> Any:
-    """The model without calls of functions: its own, and those of the standard for operators that are not known."""
-    own = {(function.domain, function.name) for function in model.functions}
-    _check_count(model)
-    called = {(n.domain, n.op_type) for g in (model.graph, *model.functions) for n in g.node}
-    absent = {(domain, op) for domain, op in called - own if domain in ("", "ai.onnx") and op not in known}
-    absent = {key for key in absent if _is_composed(key[1], opsets[""])}
-    if own:
-        model = inliner.inline_local_functions(model)
-    if not absent:
-        return model
-    try:
-        return inliner.inline_selected_functions(model, sorted(absent), False, inline_schema_functions=True)
-    except Exception:  # onnx cannot write out every call
-        return model
-
-
-def _is_composed(op: str, opset: int) -> bool:
-    try:
-        schema = onnx.defs.get_schema(op, opset)
-    except Exception:
-        return False
-    return schema.has_function or schema.has_context_dependent_function
-
-
-def _check_count(model: Any) -> None:
-    """WeightsError if a function calls itself, or the nodes of all calls together are too many."""
-    bodies = {(function.domain, function.name): function.node for function in model.functions}
-    counts: dict[tuple[str, str], int] = {}
-    open_: set[tuple[str, str]] = set()
-
-    def count(nodes: Sequence[Any]) -> int:
-        total = 0
-        for node in nodes:
-            key = (node.domain, node.op_type)
-            if key in bodies and key not in counts:
-                if key in open_ or len(open_) > 100:
-                    raise WeightsError(f"its function {key[1]!r:.80} calls itself, or 100 functions call each other")
-                open_.add(key)
-                counts[key] = count(bodies[key])
-                open_.discard(key)
-            total += counts.get(key, 1)
-            if total > MOST_NODES:
-                raise WeightsError(f"with its functions written out it has more than {MOST_NODES:,} nodes")
-        return total
-
-    count(model.graph.node)
-
-
-def _inferred(model: Any) -> tuple[dict[str, Shape], dict[str, int]]:
-    """{name: shape with None where it is not fixed}, {name: number of its type}, as far as the file states it or onnx infers it."""
-    for domain in {node.domain for node in model.graph.node} - {entry.domain for entry in model.opset_import}:
-        model.opset_import.append(onnx.helper.make_opsetid(domain, 1))  # without it onnx infers nothing at all
-    try:
-        graph = shape_inference.infer_shapes(model).graph
-    except Exception:  # of an operator that onnx does not know, or of a graph that does not fit together
-        graph = model.graph
-    shapes: dict[str, Shape] = {entry.name: tuple(entry.dims) for entry in graph.initializer}
-    kinds = {entry.name: entry.data_type for entry in graph.initializer}
-    for entry in (*graph.value_info, *graph.input, *graph.output):
-        kind = entry.type.tensor_type
-        kinds[entry.name] = kind.elem_type
-        if kind.HasField("shape"):
-            shapes[entry.name] = tuple(d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim)
-    return shapes, kinds

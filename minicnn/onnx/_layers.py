@@ -16,7 +16,7 @@ from minicnn import nn, ops
 from minicnn._creation import zeros_like
 from minicnn._tensor import Tensor
 from minicnn.nn.utils import skip_init
-from minicnn.onnx._node import Builder, Compute, Node, check_size, number
+from minicnn.onnx._node import MOST_SIDE, Builder, Compute, Node, check_size, number
 from minicnn.onnx._windows import weighted
 
 # --- normalisation --------------------------------------------------------------------------------------------------------------
@@ -102,6 +102,18 @@ def layer_norm(node: Node) -> Any:
     return compute
 
 
+def rms_norm(node: Node) -> Compute:
+    """RMSNormalization: the last dimensions over the root of their mean square."""
+    eps, axis = node.attr("epsilon", 1e-5), node.attr("axis", -1)
+
+    def compute(x: Tensor, scale: Tensor) -> Tensor:
+        y = x.float() if x.dtype.itemsize < 4 else x
+        mean = (y * y).mean(tuple(range(axis % x.dim(), x.dim())), keepdim=True)
+        return (y * (mean + eps).rsqrt()).to(x.dtype) * scale
+
+    return compute
+
+
 def mean_variance_norm(node: Node) -> Compute:
     """MeanVarianceNormalization."""
     axes = node.attr("axes", [0, 2, 3])
@@ -122,6 +134,8 @@ def lp_norm(node: Node) -> Compute:
 def lrn(node: Node) -> Any:
     """LRN: PyTorch's, in which the neighbours of an even number lie the other way round."""
     size = node.attr("size", 1)
+    if not 1 <= size <= MOST_SIDE:
+        raise node.error(f"size is {size}")
     layer = nn.LocalResponseNorm(size, node.attr("alpha", 1e-4), node.attr("beta", 0.75), node.attr("bias", 1.0))
     return layer if size % 2 else lambda x: layer(x.flip([1])).flip([1])
 
@@ -166,7 +180,7 @@ def linear(node: Node, matrix: Any, bias: Tensor | None) -> nn.Linear:
 def matmul(node: Node) -> Any:
     """MatMul: a Linear without bias if the file has the second matrix."""
     matrix = _matrix(node)
-    return product if matrix is None or (node.rank() or 0) < 2 else linear(node, matrix.t().contiguous(), None)
+    return product if matrix is None else linear(node, matrix.t().contiguous(), None)
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -233,19 +247,20 @@ def _clamp(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> 
 
 
 def prelu(node: Node) -> Any:
-    """PRelu: a PReLU if the file has one slope, or one for each channel; of old files as a list."""
-    slope, shape = node.constant(1), node.shape() or ()
-    if slope is not None and len(shape) > 1:
-        channels = shape[1] if slope.numel() == shape[1] else 0
-        if (
-            slope.numel() == 1
-            or slope.shape == (channels, *(1,) * (len(shape) - 2))
-            or (channels,) == slope.shape != shape[-1:]
-        ):
-            activation = nn.PReLU(slope.numel())
-            activation.weight = node.parameter_of(slope.reshape(-1))
-            return activation
-    return lambda x, slope: ops.where(x > 0, x, x * slope)
+    """PRelu: a PReLU if the file has one slope, or one for each channel."""
+    slope, rank = node.constant(1), node.rank() or 0
+    by_channel = slope is not None and rank > 1 and slope.shape == (slope.numel(), *(1,) * (rank - 2))
+    if slope is not None and (slope.numel() == 1 or by_channel) and rank > 1:
+        activation = nn.PReLU(slope.numel())
+        activation.weight = node.parameter_of(slope.reshape(-1))
+        return activation
+    return _prelu
+
+
+def _prelu(x: Tensor, slope: Tensor) -> Tensor:
+    if slope.dim() == 1 and slope.shape[0] not in (1, x.shape[-1]):  # of old files: a list of the channels' slopes
+        slope = slope.reshape(-1, *(1,) * (x.dim() - 2))
+    return ops.where(x > 0, x, x * slope)
 
 
 def hard_sigmoid(node: Node) -> Any:

@@ -13,12 +13,14 @@ from minicnn._tensor import Tensor
 from minicnn.autograd import no_grad
 from minicnn.models._meta import IMAGENET, ModelMeta
 from minicnn.nn import Module, Parameter
-from minicnn.onnx._file import File, Shape, naming
+from minicnn.onnx._file import STANDARD, File, Shape, naming
+from minicnn.onnx._inference import kind_of, shape_of
 from minicnn.onnx._names import dotted_names
 from minicnn.onnx._node import Compute, Node, shown
 from minicnn.onnx._table import NOT_FOLDED, OPERATORS
 from minicnn.serialization import WeightsError
 
+BATCH = "\0batch"  # the name of a value: how many images the call was given
 TO_CHANNELS_FIRST = [0, 3, 1, 2]
 MOST_BEFORE_TURNING = 10  # operators that prepare an image
 MOST_PIXELS = 4096  # of a side that the file states, to draw with
@@ -50,7 +52,7 @@ class Operator(Module):
         rest = iter(inputs)
         arguments = [
             next(rest) if given else None if name is None else getattr(self, name)
-            for name, given in zip(self._places, self._given, strict=True)
+            for name, given in zip([*self._places, None], self._given, strict=False)
         ]
         return self._compute(*arguments)
 
@@ -92,12 +94,15 @@ class Network(Module):
                 f"the network takes {wanted}; it was given {len(inputs)} by place and {list(by_name)} by name"
             )
         values: dict[str, Any] = {name: getattr(self, buffer) for name, buffer in self._constants.items()}
+        values[BATCH] = next((value.shape[0] for value in given.values() if value.dim()), 1)
         for name, value in given.items():
             values[name] = value.permute(0, 2, 3, 1) if name in self._turned and value.dim() == 4 else value
         for step in self._steps:
             arguments = [values[name] for name in step.inputs]
             result = self._call(step, arguments)
             results = result if isinstance(result, tuple | list) else [result]
+            if len(results) < len(step.outputs):
+                raise RuntimeError(f"{step.module} gives {len(results)} values, and the file names {len(step.outputs)}")
             values |= {name: value for name, value in zip(step.outputs, results, strict=False) if name}
             for name in step.done:
                 del values[name]
@@ -107,10 +112,10 @@ class Network(Module):
     def _call(self, step: Step, arguments: list[Tensor]) -> Any:
         try:
             return self.get_submodule(step.module)(*arguments)
-        except (RuntimeError, IndexError) as error:
-            shapes = ", ".join(shown(tuple(value.shape)) for value in arguments)
+        except (RuntimeError, IndexError, ValueError, TypeError) as error:
+            shapes = ", ".join(shown(tuple(value.shape)) for value in arguments if isinstance(value, Tensor))
             wanted = ", ".join(shown(shape) for shape in self.inputs.values())
-            if type(error) not in (RuntimeError, IndexError, WeightsError):  # a hook's own
+            if type(error) not in (RuntimeError, IndexError, ValueError, TypeError, WeightsError):  # a hook's own
                 raise
             place = f"(in {step.module}, which was given {shapes}; the file states inputs {wanted})"
             raise type(error)(f"{error} {place}") from error
@@ -119,7 +124,7 @@ class Network(Module):
 def read(path: Path) -> Network:
     """The network of a file, in eval mode."""
     with naming(path):
-        file = File(path, frozenset(OPERATORS))
+        file = File(path)
         network = _Reader(file).network
     network.eval()
     return network
@@ -129,35 +134,24 @@ class _Reader:
     """Goes through the nodes once: what depends on constants alone is computed, the rest becomes modules."""
 
     def __init__(self, file: File) -> None:
-        self.file, self.graph, self.opset = file, file.graph, file.opsets[""]
+        self.file = file
         self.constants = dict(file.constants)
         self.parameters: dict[int, Parameter] = {}  # by the tensor that the file states: tied weights stay tied
-        inputs = {
-            entry.name: file.shapes.get(entry.name) for entry in self.graph.input if entry.name not in self.constants
-        }
-        self._check_kinds()
-        self.batch = next((shape[0] for shape in inputs.values() if shape), None)
         self.alias: dict[str, str] = {}
         self.left = max(2**26, 4 * file.size)  # numbers that may be computed while the file is read
         self.readers: dict[str, list[Any]] = {}
-        for proto in self.graph.node:
+        for proto in file.nodes:
             for name in set(proto.input):
                 self.readers.setdefault(name, []).append(proto)
+        inputs = {name: file.shapes.get(name) for name in file.inputs}
+        self.fixed_batch = next((shape[0] for shape in inputs.values() if shape), None) == 1
         turned = frozenset(name for name, shape in inputs.items() if self._is_turned(name, shape))
         for name in turned:
             n, h, w, c = inputs[name] or (None,) * 4
             inputs[name] = n, c, h, w
-        outputs = [entry.name for entry in self.graph.output]
-        self.network = Network(inputs, outputs, turned)
+        self.network = Network(inputs, file.outputs, turned)
         self.network.meta = _meta(file, inputs)
-        self._refuse_absent()
-        self._build(set(inputs))
-
-    def _check_kinds(self) -> None:
-        for entry in (*self.graph.input, *self.graph.output):
-            kind = entry.type.WhichOneof("value")
-            if kind not in (None, "tensor_type"):
-                raise WeightsError(f"{entry.name!r:.80} is a {kind.removesuffix('_type')}: tensors alone are read")
+        self._build()
 
     def _is_turned(self, name: str, shape: Shape | None) -> bool:
         """Whether an image (N, H, W, C) is turned to (N, C, H, W) before anything but arithmetic looks at it."""
@@ -167,8 +161,7 @@ class _Reader:
             readers = self.readers.get(name, [])
             turns = [n for n in readers if n.op_type == "Transpose" and self._node(n).attr("perm") == TO_CHANNELS_FIRST]
             if turns:
-                ends = {entry.name for entry in self.graph.output}
-                return len(turns) == len(readers) and not ends & {node.output[0] for node in turns}
+                return len(turns) == len(readers) and not {node.output[0] for node in turns} & set(self.file.outputs)
             if len(readers) != 1 or readers[0].op_type not in ("Sub", "Div", "Mul", "Add", "Cast", "Identity"):
                 return False
             name = readers[0].output[0]
@@ -176,62 +169,78 @@ class _Reader:
 
     def _node(self, proto: Any) -> Node:
         constants = [self.constants.get(name) for name in proto.input]
-        return Node(proto, self.opset, constants, self.file.shapes, self.file.kinds, self.batch, self._own)
+        return Node(proto, self.file.opset, constants, self.file.shapes, self.file.kinds, self._own)
 
-    def _refuse_absent(self) -> None:
-        """Before anything runs: WeightsError that names the operators that are not read."""
-        absent: dict[tuple[str, str], list[Any]] = {}
-        for proto in self.graph.node:
-            if proto.domain not in ("", "ai.onnx") or proto.op_type not in OPERATORS:
-                absent.setdefault((proto.domain, proto.op_type), []).append(proto)
-        if absent:
-            times = {len(found): f", {len(found)} times" for found in absent.values()} | {1: ""}
-            named = [f"{self._node(found[0])}{times[len(found)]}" for found in absent.values()]
-            raise WeightsError(f"it has operators that are not read: {'; '.join(named[:10])}")
-        for proto in self.graph.node:
-            try:
-                onnx.defs.get_schema(proto.op_type, self.opset)
-            except Exception:
-                raise WeightsError(f"{self._node(proto)}: opset {self.opset} has no such operator") from None
-
-    def _build(self, known: set[str]) -> None:
-        """Fold or build each node. known: the values that are there."""
+    def _build(self) -> None:
+        """Fold or build each node; at the end, before anything is computed that is not constant, say what is not read."""
+        known, absent = set(self.file.inputs), {}  # type: set[str], dict[tuple[str, str], list[Node]]
         made: list[tuple[Node, Module | Compute]] = []
-        for proto in self.graph.node:
+        for proto in self.file.nodes:
             proto.input[:] = [self.alias.get(name, name) for name in proto.input]
             node = self._node(proto)
-            for name in filter(None, proto.input):
-                if name not in known and name not in self.constants:
-                    raise node.error(f"it takes {name!r:.80}, which nothing before it gives")
-            for name in filter(None, proto.output):
-                if name in known or name in self.constants:
-                    raise node.error(f"it gives {name!r:.80}, which is there already")
-            same = node.op == "Identity" or (node.op == "Cast" and node.attr("to") == node.kind())
-            if same and not node.fixed(0):
-                self.alias[node.outputs[0]] = node.inputs[0]
-                known.add(node.outputs[0])
+            self._check_values(node, known)
+            if proto.domain not in STANDARD or node.op not in OPERATORS:
+                absent.setdefault((proto.domain, node.op), []).append(node)
+                known.update(node.outputs)
                 continue
-            try:
-                built = OPERATORS[node.op](self._all_computed(node) if node.constant(0) is not None else node)
-                folded = self._fold(node, built)
-            except WeightsError:
-                raise
-            except Exception as error:  # attributes of a wrong type, constants that do not fit together
-                raise node.error(f"it cannot be built: {str(error)[:200] or type(error).__name__}") from error
-            if not folded:
-                known.update(filter(None, node.outputs))
-                made.append((node, built))
+            built = self._module(node)
+            if built is None:
+                continue
+            made.append((node, built))
+            known.update(filter(None, node.outputs))
+        if absent:
+            named = [f"{nodes[0]}{f', {len(nodes)} times' if len(nodes) > 1 else ''}" for nodes in absent.values()]
+            raise WeightsError(f"it has operators that are not read: {'; '.join(named[:10])}")
         names = dotted_names([node.proto for node, _ in made])
         for name, (node, built) in zip(names, made, strict=True):
             self._add(name, node, built)
         self._finish(known)
+
+    def _check_values(self, node: Node, known: set[str]) -> None:
+        """Each value is given before it is taken, and once."""
+        for name in filter(None, node.inputs):
+            if name not in known and name not in self.constants and name not in self.alias:
+                raise node.error(f"it takes {name!r:.80}, which nothing before it gives")
+        for name in filter(None, node.outputs):
+            if name in known or name in self.constants or name in self.alias:
+                raise node.error(f"it gives {name!r:.80}, which is there already")
+
+    def _module(self, node: Node) -> Module | Compute | None:
+        """What the node becomes; None if its outputs are constants, or its input by another name."""
+        try:
+            schema = onnx.defs.get_schema(node.op, node.opset)
+        except Exception:
+            raise node.error(f"opset {node.opset} has no such operator") from None
+        for i, formal in enumerate(schema.inputs):
+            places = range(i, max(len(node.inputs), 1)) if formal.option.name == "Variadic" else [i]
+            if formal.option.name != "Optional" and not all(map(node.has, places)):
+                raise node.error(f"its input {formal.name!r} is left out")
+        if len(node.inputs) > schema.max_input or len(node.outputs) > schema.max_output:
+            raise node.error(
+                f"it has {len(node.inputs)} inputs and {len(node.outputs)} outputs, more than the standard's"
+            )
+        try:
+            for i, name in enumerate(node.outputs):
+                self.file.kinds.setdefault(name, kind_of(node, i))
+            if node.outputs and node.outputs[0] not in self.file.shapes and (shape := shape_of(node)) is not None:
+                self.file.shapes[node.outputs[0]] = shape
+            same = node.op == "Identity" or (node.op == "Cast" and node.attr("to") == node.kind())
+            if same and not node.fixed(0):
+                self.alias[node.outputs[0]] = node.inputs[0]
+                return None
+            built = OPERATORS[node.op](self._all_computed(node) if node.constant(0) is not None else node)
+            return None if self._fold(node, built) else built
+        except WeightsError:
+            raise
+        except Exception as error:  # attributes of a wrong type, constants that do not fit together
+            raise node.error(f"it cannot be built: {str(error)[:200] or type(error).__name__}") from error
 
     def _all_computed(self, node: Node) -> Node:
         """The node as if nothing of it were constant, unless it will be folded: no layer has its input as a constant."""
         none: list[Tensor | None] = [None] * len(node.inputs)
         if node.op not in NOT_FOLDED:
             return node
-        return Node(node.proto, self.opset, none, self.file.shapes, self.file.kinds, self.batch, self._own)
+        return Node(node.proto, self.file.opset, none, self.file.shapes, self.file.kinds, self._own)
 
     def _fold(self, node: Node, built: Module | Compute) -> bool:
         """Whether all that the node needs is constant, and its outputs were computed."""
@@ -251,7 +260,9 @@ class _Reader:
             return False
         results = result if isinstance(result, tuple | list) else [result]
         self.left -= size + sum(t.numel() for t in results)
-        self.constants |= {name: t for name, t in zip(node.outputs, results, strict=False) if name}
+        for name, tensor in zip(node.outputs, results, strict=False):
+            if name:
+                self.constants[name], self.file.shapes[name] = tensor, tuple(tensor.shape)
         return True
 
     def _add(self, name: str, node: Node, built: Module | Compute) -> None:
@@ -262,6 +273,9 @@ class _Reader:
             compute = (lambda x, *rest: built(x)) if isinstance(built, Module) else built
             module = Operator(node, compute, {i: self._own(t) for i, t in own.items()})
             inputs = [value for i, value in enumerate(node.inputs) if value and i not in own]
+            if node.op == "Reshape" and self.fixed_batch:
+                module._given.append(True)
+                inputs.append(BATCH)
         parent, _, last = name.rpartition(".")
         _scope(self.network, parent).add_module(last, module)
         self.network._steps.append(Step(name, inputs, node.outputs, []))
@@ -283,7 +297,7 @@ class _Reader:
             buffer = f"constant_{len(network._constants)}"
             network.register_buffer(buffer, self.constants[name])
             network._constants[name] = buffer
-        seen = ends | set(network.inputs)
+        seen = ends | set(network.inputs) | {BATCH}
         for i in reversed(range(len(network._steps))):
             step = network._steps[i]
             done = [name for name in dict.fromkeys((*step.inputs, *filter(None, step.outputs))) if name not in seen]

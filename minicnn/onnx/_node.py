@@ -25,8 +25,7 @@ class Node:
     """An operator with its attributes and what is known of its inputs.
 
     constants: of each input the tensor, or None if it is computed or left out. shapes, kinds: of each value that is known, its
-    shape and the standard's number for its type. batch: the first length of the network's input, None if it is not fixed.
-    parameter_of: gives the one Parameter of a constant.
+    shape and the standard's number for its type. parameter_of: gives the one Parameter of a constant.
     """
 
     def __init__(
@@ -36,10 +35,9 @@ class Node:
         constants: Sequence[Tensor | None],
         shapes: dict[str, Shape],
         kinds: dict[str, int],
-        batch: int | None,
         parameter_of: Callable[[Tensor], Any],
     ) -> None:
-        self.proto, self.op, self.opset, self.batch = proto, proto.op_type, opset, batch
+        self.proto, self.op, self.opset = proto, proto.op_type, opset
         self.kinds, self.parameter_of = kinds, parameter_of
         self.inputs, self.outputs = list(proto.input), list(proto.output)
         while self.outputs and not self.outputs[-1]:

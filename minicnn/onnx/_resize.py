@@ -37,7 +37,7 @@ def _places(how: str, factor: float, n: int, m: int, region: tuple[float, float]
         start, end = region
         middle = (end - start) * (n - 1)
         return start * (n - 1) + (y * middle / (length - 1) if length != 1 else np.full(m, middle / 2))
-    if how == "pytorch_half_pixel" and m == 1:
+    if how == "pytorch_half_pixel" and length <= 1:
         return np.zeros(m)
     if how == "tf_half_pixel_for_nn":
         return (y + 0.5) / by

@@ -19,17 +19,16 @@ from minicnn.onnx._node import Compute, Node, check_size, ints, number, wrapped
 
 
 def reshape(node: Node) -> Compute:
-    """Reshape: 0 keeps a length, -1 is what is left; where the file fixes a batch of 1, the batch that comes is kept."""
+    """Reshape: 0 keeps a length, -1 is what is left. Of a file that fixes a batch of 1 the batch of the call is given too: where
+    the tensor has as many rows, the 1 in front of the shape means them."""
     zero_is_zero, stated = node.attr("allowzero", 0), node.attr("shape")
-    shape = node.shape()
-    by_batch = node.batch == 1 and shape is not None and len(shape) > 0 and shape[0] == 1
 
-    def compute(x: Tensor, wanted: Tensor | None = None) -> Tensor:
+    def compute(x: Tensor, wanted: Tensor | None = None, batch: int = 1) -> Tensor:
         sizes = ints(stated if wanted is None else wanted)
         if not zero_is_zero:
             sizes = [x.shape[i] if n == 0 and i < x.dim() else n for i, n in enumerate(sizes)]
-        if by_batch and sizes and sizes[0] == 1 and x.dim():
-            sizes[0] = x.shape[0]
+        if sizes and sizes[0] == 1 and x.dim() and x.shape[0] == batch:
+            sizes[0] = batch
         return x.reshape(sizes)
 
     return compute
@@ -251,15 +250,22 @@ def _put(x: Tensor, key: Sequence[np.ndarray], updates: Tensor, how: str) -> Ten
     return wrapped(array)
 
 
+def _reduction(node: Node) -> str:
+    how = node.attr("reduction", "none")
+    if how not in ("none", "add", *REDUCED):
+        raise node.error(f"reduction is {how!r:.40}")
+    return how
+
+
 def scatter_nd(node: Node) -> Compute:
     """ScatterND: a copy with other numbers at places."""
-    how = node.attr("reduction", "none")
+    how = _reduction(node)
     return lambda x, places, updates: _put(x, list(np.moveaxis(places.array, -1, 0)), updates, how)
 
 
 def scatter_elements(node: Node) -> Compute:
     """ScatterElements, Scatter: PyTorch's scatter."""
-    axis, how = node.attr("axis", 0), node.attr("reduction", "none")
+    axis, how = node.attr("axis", 0), _reduction(node)
 
     def compute(x: Tensor, places: Tensor, updates: Tensor) -> Tensor:
         key: list[Any] = list(np.indices(places.shape))

@@ -33,6 +33,7 @@ OPERATORS: dict[str, Builder] = {
     "InstanceNormalization": layers.instance_norm,
     "GroupNormalization": layers.group_norm,
     "LayerNormalization": layers.layer_norm,
+    "RMSNormalization": layers.rms_norm,
     "MeanVarianceNormalization": layers.mean_variance_norm,
     "LRN": layers.lrn,
     "LpNormalization": layers.lp_norm,
