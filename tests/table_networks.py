@@ -87,4 +87,19 @@ NORMS = [
     Row("group_norm transposed", fn("nn.functional.group_norm", 2), [laid_out(normal(5, 4, 2), lambda a: a.T)]),
 ]
 
-ROWS = PRODUCTS + SERIES + NORMS
+PLACES = data([[[[5, 3], [8, 14]], [[0, 2], [9, 10]]]])
+UNPOOLING = [
+    Row("max_unpool2d", lambda lib, x, i: lib.nn.functional.max_unpool2d(x, i, 2), [(1, 2, 2, 2), PLACES]),
+    Row(
+        "max_unpool2d of a size",
+        lambda lib, x, i: lib.nn.functional.max_unpool2d(x[0], i[0], (2, 2), 2, output_size=(5, 4)),
+        [(1, 2, 2, 2), PLACES],
+    ),
+    Row(
+        "max_unpool2d of max_pool2d",
+        lambda lib, x: lib.nn.MaxUnpool2d(2, 2, 1)(*lib.nn.functional.max_pool2d(x, 2, 2, 1, return_indices=True)),
+        [(2, 3, 6, 4)],
+    ),
+]
+
+ROWS = PRODUCTS + SERIES + NORMS + UNPOOLING

@@ -111,6 +111,20 @@ def rule_diagonal(torch, log):
     log(y)
 
 
+def rule_max_unpool2d(torch, log):
+    x, unpool = known(torch, 1, 2, 4, 4), torch.nn.functional.max_unpool2d
+    v, i = torch.nn.functional.max_pool2d(x, 2, return_indices=True)
+    for wrong in [(v, i.int()), (v, i[:1, :1]), (v[0, 0], i[0, 0]), (v[:, :0], i[:, :0])]:
+        attempt(log, unpool, *wrong, 2)
+    for size in [(9, 4), (4,), (1, 2, 5, 5), [5, 4], [9, 4]]:
+        attempt(log, unpool, v, i, 2, output_size=size)
+    for off in (1, -6):  # one place outside
+        attempt(log, unpool, v[:, :1], i[:, :1] + off, 2)
+    attempt(log, unpool, v, i, 2, padding=3)
+    attempt(log, unpool, v.long(), i, 2)
+    log(unpool(v[:0], i[:0], 2), torch.nn.MaxUnpool2d(2)(v, i, output_size=x.size()))
+
+
 def rule_trunc(torch, log):
     attempt(log, torch.trunc, torch.tensor([True]))
     attempt(log, torch.trunc, torch.tensor([1 + 2j]))

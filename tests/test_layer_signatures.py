@@ -45,6 +45,7 @@ LAYERS = [
     "InstanceNorm2d(4, affine=True)",
     "GroupNorm(2, 4)",
     "GroupNorm(2, 4, 0.1, False)",
+    "MaxUnpool2d((2, 3), padding=1)",
     "LayerNorm(4, bias=False)",
     "LocalResponseNorm(3, beta=0.5)",
     "LayerNorm((2, 4), eps=0.1, elementwise_affine=False)",

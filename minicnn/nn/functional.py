@@ -53,5 +53,6 @@ from minicnn.ops.pooling import (
     max_pool1d,
     max_pool2d,
     max_pool2d_with_indices,
+    max_unpool2d,
 )
 from minicnn.ops.vision import affine_grid, grid_sample, interpolate, upsample

@@ -13,9 +13,10 @@ import numpy as np
 from minicnn import _memory, kernels
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
+from minicnn._types import short_name
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
-from minicnn.ops._common import Pair, Two, need_tensor, pair
+from minicnn.ops._common import Pair, Two, implemented, need_tensor, pair
 from minicnn.ops.activation import relu
 from minicnn.ops.elementwise import sign
 from minicnn.ops.reduction import mean
@@ -473,3 +474,99 @@ def _need_nonempty(name: str, input: Tensor, dims: Iterable[int]) -> None:
                 f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
                 f"{list(input.shape)} with dimension {dim} being empty"
             )
+
+
+class MaxUnpool2D(Op, node_name="MaxUnpool2DBackward0"):
+    """Zeros, and each number at the place in its channel that `indices` names; the gradient is read from there."""
+
+    saved_names = ("indices",)
+
+    @staticmethod
+    def forward(ctx, x, indices, size):
+        ctx.save_for_backward(indices)
+        ctx.shape = x.array.shape
+        channels = ctx.shape[:-2]
+        out, rows = np.zeros((*channels, size[0] * size[1]), x.array.dtype), (*channels, math.prod(ctx.shape[-2:]))
+        np.put_along_axis(out, indices.array.reshape(rows), x.array.reshape(rows), -1)
+        return out.reshape(*channels, *size)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (indices,) = ctx.saved
+        channels = ctx.shape[:-2]
+        rows = grad.reshape((*channels, math.prod(grad.shape[-2:])))
+        places = indices.reshape((*channels, math.prod(ctx.shape[-2:])))
+        return both.gather(rows, len(channels), places).reshape(ctx.shape)
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    output_size: Iterable[int] | None = None,
+) -> Tensor:
+    """Each number back at the place that `max_pool2d(..., return_indices=True)` took it from, zeros elsewhere.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        indices: int64, of input's shape: places in the rows of the result, counted through.
+        kernel_size, stride, padding: those of the pooling; the result's size follows from them.
+        output_size: the result's size, if others have been pooled to the same one: less than a stride away.
+
+    Raises:
+        RuntimeError: indices of another shape or type, or outside the result.
+        ValueError: an output size that could not have been pooled to this one.
+    """
+    need_tensor(input, "max_unpool2d")
+    kernel, border = pair(kernel_size), pair(padding)
+    size = _unpooled_size(input, kernel, kernel if stride is None else pair(stride), border, output_size)
+    x, places = input.array, indices.array
+    if places.dtype != np.int64:
+        raise RuntimeError(f"elements in indices should be type int64 but got: {short_name(indices.dtype)}")
+    if x.ndim not in (3, 4):
+        raise RuntimeError(
+            f"Input to max_unpooling2d should be a 3d or 4d Tensor, but got a tensor with {x.ndim} dimensions."
+        )
+    if x.shape != places.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices tensor "
+            f"with shape: {list(places.shape)}"
+        )
+    if 0 in x.shape[-3:]:
+        raise RuntimeError(
+            "max_unpooling2d_forward_out_cpu(): Expected input to have non-zero size for non-batch dimensions, but got "
+            f"{list(x.shape)} with dimension {x.shape.index(0, x.ndim - 3)} being empty."
+        )
+    implemented("max_unpool2d", x.dtype)
+    wrong = places[(places < 0) | (places >= size[0] * size[1])]
+    if wrong.size:
+        raise RuntimeError(f"Found an invalid max index: {wrong[0]} (output volumes are of size {size[0]}x{size[1]})")
+    return MaxUnpool2D.apply(input, indices, size)
+
+
+def _unpooled_size(input: Tensor, kernel: Two, stride: Two, padding: Two, output_size: Iterable[int] | None) -> Two:
+    """Height and width of what was pooled."""
+    least = [(n - 1) * s + k - 2 * p for n, k, s, p in zip(input.shape[-2:], kernel, stride, padding, strict=True)]
+    if output_size is None:
+        size = least
+    else:
+        size = list(output_size)
+        size = size[2:] if len(size) == 4 else size
+        if len(size) != 2:
+            raise ValueError(
+                f"output_size should be a sequence containing 2 or 4 elements, but it has a length of '{len(size)}'"
+            )
+        for d, (n, middle, s) in enumerate(zip(size, least, stride, strict=True)):
+            if not middle - s < n < middle + s:
+                given = tuple(size) if isinstance(output_size, tuple) else size
+                raise ValueError(
+                    f'invalid output_size "{given}" (dim {d} must be between {middle - s} and {middle + s})'
+                )
+    for d, n in enumerate(size):
+        if n < 0:
+            raise ValueError(
+                f"max_unpooling: output_size must contain non-negative spatial dimensions, but got output_size[{d}]={n}"
+            )
+    return size[0], size[1]

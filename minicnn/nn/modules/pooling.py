@@ -8,11 +8,12 @@ import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
 from minicnn.nn.modules._new import Pair, Single
 from minicnn.nn.modules.module import Module
+from minicnn.ops._common import pair
 from minicnn.ops.pooling import check_norm
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
-    "LPPool2d", "MaxPool1d", "MaxPool2d",
+    "LPPool2d", "MaxPool1d", "MaxPool2d", "MaxUnpool2d",
 ]  # fmt: skip
 
 
@@ -226,3 +227,22 @@ class AdaptiveMaxPool2d(Module):
 
     def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+
+class MaxUnpool2d(Module):
+    """Each number back at the place that `MaxPool2d(..., return_indices=True)` took it from, zeros elsewhere.
+
+    Args:
+        kernel_size, stride, padding: those of the pooling.
+    """
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
+        super().__init__()
+        self.kernel_size, self.padding = pair(kernel_size), pair(padding)
+        self.stride = self.kernel_size if stride is None else pair(stride)
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
