@@ -68,9 +68,16 @@ def instance_norm(node: Node) -> Any:
     return lambda x, scale, bias: F.instance_norm(x, None, None, scale, bias, True, 0.0, eps)
 
 
-def group_norm(node: Node) -> Compute:
+def group_norm(node: Node) -> Any:
     """GroupNormalization: the channels of each image in groups; before opset 21 scale and bias were the groups'."""
-    eps, groups, by_channel = node.attr("epsilon", 1e-5), node.attr("num_groups"), node.opset >= 21
+    eps, groups, by_channel, scale = (
+        node.attr("epsilon", 1e-5),
+        node.attr("num_groups", 1),
+        node.opset >= 21,
+        node.constant(1),
+    )
+    if by_channel and scale is not None and node.fixed(2):
+        return weighted(node, nn.GroupNorm, groups, scale.numel(), eps=eps)
 
     def compute(x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
         rows = x.reshape(x.shape[0], groups, -1)
@@ -181,6 +188,12 @@ def matmul(node: Node) -> Any:
     """MatMul: a Linear without bias if the file has the second matrix."""
     matrix = _matrix(node)
     return product if matrix is None else linear(node, matrix.t().contiguous(), None)
+
+
+def einsum(node: Node) -> Compute:
+    """Einsum: PyTorch's, by the node's equation."""
+    equation = node.attr("equation", "")
+    return lambda *inputs: ops.einsum(equation, *inputs)
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:

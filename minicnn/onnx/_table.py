@@ -28,6 +28,7 @@ OPERATORS: dict[str, Builder] = {
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), windows.global_pool),
     "Gemm": layers.gemm,
     "MatMul": layers.matmul,
+    "Einsum": layers.einsum,
     # normalisation
     "BatchNormalization": layers.batch_norm,
     "InstanceNormalization": layers.instance_norm,
