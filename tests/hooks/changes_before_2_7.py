@@ -5,13 +5,6 @@ from .change import Change
 CHANGES = (
     Change(
         "2.6",
-        "behaviour",
-        "`torch.load(f)` refuses whole modules, with their hooks: `weights_only=True` is the default. Before, it read them, since "
-        "2.4 with a warning.",
-        ("files.what_load_refuses[nothing said]",),
-    ),
-    Change(
-        "2.6",
         "name",
         "`register_module_forward_hook(with_kwargs=)`; names of parameters in optimisers; `mse_loss(weight=)`.",
         (
@@ -101,7 +94,6 @@ CHANGES = (
             "engine.errors_of_backward",
             "capture.what_is_refused_of_inputs",
             "test_functional.interpolate_accepts",
-            "test_optim_settings.scheduler_errors",
             "test_optim_settings.clipping",
             "test_state_dict.own_destination_and_positional_arguments",
             "test_state_dict.missing_and_unexpected",
@@ -173,7 +165,7 @@ CHANGES = (
         "2.2",
         "text",
         "Errors of resizing, of parameter groups and of schedules.",
-        ("test_functional.interpolate_refuses", "test_optim_settings.groups", "test_optim_settings.scheduler_errors"),
+        ("test_functional.interpolate_refuses", "test_optim_settings.groups"),
     ),
     Change(
         "2.2",

@@ -75,6 +75,22 @@ CHANGES = (
     ),
     Change(
         "2.13",
+        "name",
+        "Keyword arguments of `Function.apply`; before, TypeError.",
+        (
+            "function.arguments_of_apply",
+            "function.keyword_only_parameters_are_refused",
+            "function.its_apply_may_be_overridden",
+        ),
+    ),
+    Change(
+        "2.13",
+        "name",
+        "A dict of inputs, such as `dict(model.named_parameters())`, for `autograd.grad`, which returns one, and `backward`.",
+        ("capture.inputs_in_a_dict",),
+    ),
+    Change(
+        "2.13",
         "behaviour",
         "The node of a Function of one's own, and of the identity around a module with full backward hooks, answers `name()`, "
         "`next_functions` and the rest for as long as it is held. Before, it raised once its output was gone.",
@@ -107,6 +123,7 @@ CHANGES = (
         "Repairs in the errors of pack hooks that write and of post-hooks of load_state_dict that return something.",
         (
             "saved.pack_must_not_write",
+            "saved.what_hooks_on_a_saved_tensor_must_not_do",
             "load_state_dict.post_hook_must_return_none_and_runs_after_a_mismatch",
             "load_state_dict.returns",
         ),
@@ -196,7 +213,7 @@ CHANGES = (
         "2.7",
         "name",
         "`set_submodule(strict=)`; the state of AdamW has `decoupled_weight_decay`, that of a schedule no `verbose`.",
-        ("test_module.set_submodule", "test_optim_settings.saved_state", "test_optim_settings.scheduler_state"),
+        ("test_module.set_submodule", "test_optim_settings.saved_state"),
     ),
 )
 
@@ -216,6 +233,10 @@ TOLD = (
         "2.14",
         "`torch.utils.checkpoint.checkpoint(use_reentrant=False)` without a function is a decorator; selective checkpointing "
         "inside of `saved_tensors_hooks` warns (FutureWarning).",
+    ),
+    (
+        "2.6",
+        "`torch.load(f)` refuses whole modules, with their hooks: `weights_only=True` is the default. Before, it read them.",
     ),
     ("2.13", "Named tensors are gone: `names`, `align_to`, `rename` and their like."),
 )
