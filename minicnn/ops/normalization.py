@@ -335,9 +335,9 @@ class NativeGroupNorm(Op):
         rows = np.ascontiguousarray(array).reshape(array.shape[0] * groups, n)
         out = kernels.get("layer_norm", kind)(rows, np.ones(n, kind), np.zeros(n, kind), eps)[0].reshape(array.shape)
         if weight is not None:
-            out *= _by_channel(weight.array, out)
+            out *= _along_channels(weight.array, out)
         if bias is not None:
-            out += _by_channel(bias.array, out)
+            out += _along_channels(bias.array, out)
         ctx.save_for_backward(x, weight)
         return out
 
@@ -356,14 +356,14 @@ class NativeGroupNorm(Op):
         normalized = center * scale
         to_x = to_weight = None
         if ctx.needs_input_grad[0]:
-            g = (grad if weight is None else grad * _by_channel(weight, grad)).reshape(rows)
+            g = (grad if weight is None else grad * _along_channels(weight, grad)).reshape(rows)
             to_x = ((g - mean(g) - normalized * mean(g * normalized)) * scale).reshape(x.shape)
         if ctx.needs_input_grad[1]:
             to_weight = both.sum(grad * normalized.reshape(x.shape), by_channel, True).reshape(-1)
         return to_x, to_weight, both.sum(grad, by_channel, True).reshape(-1) if ctx.needs_input_grad[2] else None
 
 
-def _by_channel(row: both.Both, x: both.Both) -> both.Both:
+def _along_channels(row: both.Both, x: both.Both) -> both.Both:
     """(C,) in such a shape that it broadcasts against (N, C, ...)."""
     return row.reshape((-1, *(1,) * (x.ndim - 2)))
 
