@@ -161,7 +161,8 @@ def is_tensor(value: Any) -> bool:
 
 def numbers(tensor: Any) -> np.ndarray:
     """A copy of a tensor's numbers."""
-    return np.array(tensor.detach().numpy())
+    tensor = tensor.detach()
+    return np.array((tensor.resolve_conj() if isinstance(tensor, torch.Tensor) else tensor).numpy())
 
 
 def run(row: Row, lib: ModuleType, dtype: str) -> Outcome:

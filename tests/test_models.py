@@ -74,7 +74,7 @@ def test_models_by_name():
     assert "tinynet" in list_models()
     assert list_models(include="tiny*") == ["tinynet"]
     assert list_models(include="nothing*") == []
-    assert list_models(include=["vgg1*", "resnet*"], exclude=["*_bn", "resnet50"]) == [
+    assert list_models(include=["vgg1*", "resnet*"], exclude=["*_bn", "resnet50", "resnet1??"]) == [
         "resnet18",
         "resnet34",
         "vgg11",
