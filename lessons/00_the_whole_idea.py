@@ -372,12 +372,10 @@ figure
 
 # %% [markdown]
 # That is all. What the library adds is in the files that were named: read them in the order of `READING.md`.
-
-# %% [markdown]
+#
 # ## Exercises
 #
-# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
-# `lessons/solutions/00_the_whole_idea.py`.
+# Put your answer in the place of the three dots; the check gives a hint. Solutions: `lessons/solutions/00_the_whole_idea.py`.
 #
 # **1.** `multiply(multiply(t, t), t)` is the cube of `t`. Which number stands in `t.grad` after `backward`, for `t = 2`?
 
@@ -385,12 +383,9 @@ figure
 from lessons.exercises import check
 
 answer = ...
-
 t = Tensor([2.0])
 multiply(multiply(t, t), t).backward()
-check(
-    1, answer, t.grad[0], "t is used three times, and each use sends a gradient: the product of the two other factors."
-)
+check(1, answer, t.grad[0], "t is used three times; each use sends a gradient, the product of the two other factors.")
 
 # %% [markdown]
 # **2.** What is the gradient of `relu(t)` at -1, 0 and 2, if a gradient of 5 arrives at each?
