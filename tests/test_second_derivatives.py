@@ -61,7 +61,10 @@ def second(case: Any, lib: Any) -> Outcome:
         return Outcome(arrays, facts)
     weights = [random(y).requires_grad_() for y in outputs]
     facts["graph"] = [graph_of(y.grad_fn) for y in outputs]
+    fixed = [w.detach() for w in weights]
     try:
+        constant = lib.autograd.grad(outputs, wanted, fixed, create_graph=True, allow_unused=True)
+        facts["first derivatives can be differentiated"] = [g is not None and g.requires_grad for g in constant]
         first = lib.autograd.grad(outputs, wanted, weights, create_graph=True, allow_unused=True)
         numbers_of = [(g, random(g)) for g in first if g is not None]
         made = [(g * r).sum() for g, r in numbers_of if g.requires_grad]

@@ -326,6 +326,7 @@ class SavedTensor:
         "_counter",
         "_edge",
         "_leaf",
+        "_made_by",
         "_output_nr",
         "_packed",
         "_unpack",
@@ -352,6 +353,7 @@ class SavedTensor:
         self._leaf = tensor if tensor._grad_fn is None and not is_output else None
         self._edge = None if is_output else tensor.grad_fn
         self._view = tensor._base is not None
+        self._made_by: weakref.ref | None = None
         self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
         self._array = tensor.array
         if saved_hooks.stack:
@@ -396,7 +398,8 @@ class SavedTensor:
     def moved_to(self, tensor: Tensor) -> None:
         """The output was written into `tensor`, in place: keep that memory, at its present version."""
         self._array, self._counter, self._version = tensor.array, tensor._version_counter, tensor._version
-        self._view = tensor._base is not None
+        if tensor._base is not None:  # as a part of its base; weakly, for the base's node holds this one
+            self._view, self._made_by = True, weakref.ref(tensor._grad_fn)
 
     def unpack(self, node: Node) -> Tensor:
         """The tensor as it was saved. RuntimeError if its memory has been written since."""
@@ -419,7 +422,7 @@ class SavedTensor:
             return self._leaf
         tensor = self._wrap(self._array)
         tensor._version_counter = self._counter
-        tensor._grad_fn = node if self.is_output else self._edge
+        tensor._grad_fn = self._edge if not self.is_output else (self._made_by and self._made_by()) or node
         tensor._output_nr = self._output_nr
         return tensor
 

@@ -340,8 +340,8 @@ class Remainder(Op):
     def forward(ctx, a, b, kind):
         x, y = operands(a, b, kind)
         if ctx.needs_input_grad[1]:
-            ctx.save_for_backward(a if isinstance(a, Tensor) else None, b)
-            ctx.number = None if isinstance(a, Tensor) else _plain(a)
+            ctx.save_for_backward(a if isinstance(a, Tensor) else Tensor.wrap(operand(a, kind)), b)
+            ctx.kind = kind
         out = np.remainder(x, y)
         if kind.kind == "f":  # a zero keeps the sign of a
             out = np.where(out == 0, np.copysign(out, x), out)
@@ -352,7 +352,7 @@ class Remainder(Op):
         if not ctx.needs_input_grad[1]:
             return grad
         a, b = ctx.saved
-        return grad, -grad * both.constant(np.floor_divide, ctx.number if a is None else a, b)
+        return grad, -grad * DivRounded.of(a, b, "floor", ctx.kind)
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------

@@ -324,7 +324,7 @@ class Abs(Op):
 def sgn(x: both.Both) -> both.Both:
     """The sign, of complex numbers the direction x / |x|, which changes with x; 0 at 0."""
     if not both.is_complex(x):
-        return both.constant(sign_array, x)
+        return Sgn.of(x)
     size = operator.abs(x)
     return both.masked_fill(x / size, size == 0)
 
@@ -352,6 +352,10 @@ class Sign(_Step):
     """-1, 0 or 1"""
 
     function = staticmethod(sign_array)
+
+
+class Sgn(Sign):
+    """The same, in formulas."""
 
 
 class Round(_Step):

@@ -93,7 +93,8 @@ class NativeBatchNormBackward(Op):
         w = 1.0 if weight is None else _by_channel(weight, x)
         if not training:
             to_weight = None if weight is None else n * average(of_x * grad * r).reshape(-1)
-            return w * r * of_x + of_weight * z + of_bias, of_weight * grad * r + both.zeros_like(x), to_weight
+            to_x = None if isinstance(of_weight, float) else of_weight * grad * r
+            return w * r * of_x + of_weight * z + of_bias, to_x, to_weight
         m, k = average(of_x * z), average(grad * z)
         to_grad = w * r * (of_x - average(of_x) - z * m) + of_weight * z + of_bias
         per_weight = r * (average(of_x * grad) - average(of_x) * average(grad) - m * k)

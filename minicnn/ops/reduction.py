@@ -390,7 +390,7 @@ class LinalgVectorNorm(RowOp):
             return None
         if p == 2:
             return g * both.masked_fill(a / norm, norm == 0)
-        sign = both.constant(np.sign, a)
+        sign = elementwise.sgn(a)
         if p == 1:
             return g * sign
         if abs(p) == np.inf:

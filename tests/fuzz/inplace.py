@@ -78,7 +78,8 @@ class World:
         except Exception as raised:
             error = _error(raised)
         grads = self.names.pop("grads", ())
-        self.answers.append([error, *(None if grad is None else grad.detach().numpy().copy() for grad in grads)])
+        none = self.names["torch"].zeros((), dtype=self.names["torch"].float64)  # PyTorch has zeros without memory
+        self.answers.append([error, *(None if grad is None else (grad.detach() + none).numpy() for grad in grads)])
         return error
 
     def tensors(self) -> dict[str, Any]:
@@ -214,7 +215,7 @@ class Program:
         return error is None or changes_nothing(before + choice, error)
 
     def backward(self) -> None:
-        """A pass from one or two roots, to all leaves or to some tensors."""
+        """A pass from one or two roots, to all leaves or to some tensors; or one that is recorded, and a pass through that."""
         able = [
             name for name, v in self.world.tensors().items() if _asked(lambda v=v: v.requires_grad and not v.is_leaf)
         ]
@@ -225,8 +226,17 @@ class Program:
         ends = self.rng.sample(ends, min(len(ends), self.rng.randint(1, 3)))
         roots, seeds = ", ".join(roots), ", ".join(f"ramp({root})" for root in roots)
         to, keep = ", ".join(ends), self.rng.random() < 0.6
-        way = self.rng.choice(["backward", "inputs", "grad"])
-        if way == "grad":
+        way = self.rng.choice(["backward", "inputs", "grad", "recorded", "twice", "twice"])
+        if way == "twice":
+            grads = f"torch.autograd.grad([{roots}], [{to}], [{seeds}], allow_unused=True, create_graph=True)"
+            first = f"first = [g for g in {grads} if g is not None and g.requires_grad]"
+            again = (
+                f"torch.autograd.grad(first, [{to}], [ramp(g) for g in first], allow_unused=True, retain_graph={keep})"
+            )
+            self.add(f"{first}; grads = (*first, *{again}) if first else ()")
+        elif way == "recorded":
+            self.add(f"torch.autograd.backward([{roots}], [{seeds}], create_graph=True)")
+        elif way == "grad":
             self.add(
                 f"grads = torch.autograd.grad([{roots}], [{to}], [{seeds}], allow_unused=True, retain_graph={keep})"
             )
