@@ -635,7 +635,9 @@ class Tensor:
         self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
         """Undefined content of this shape, in this tensor's type unless `dtype` says otherwise."""
-        return self._new(np.empty(ops.making.lengths_of(size)), dtype, device, requires_grad)
+        # In its type from the start: what stands in the memory may not fit another one.
+        array = np.empty(ops.making.lengths_of(size), (dtype or self.dtype).numpy)
+        return self._new(array, dtype, device, requires_grad)
 
     def new_tensor(
         self, data: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
