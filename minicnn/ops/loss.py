@@ -142,9 +142,8 @@ class _OfDistanceBackward(Op):
     def backward(cls, ctx, grad):
         g, a, b = ctx.saved
         how, *options = ctx.options
-        to_g = cls.of(grad, a, b, *ctx.options)
         to_a = _spread(grad * g, how, math.prod(a.shape)) * both.constant(cls.bend, a - b, *options)
-        return to_g if how == "none" else both.sum(to_g, tuple(range(to_g.ndim))), to_a, -to_a
+        return cls.of(grad, a, b, *ctx.options), to_a, -to_a
 
 
 class MseLossBackward(_OfDistanceBackward):
@@ -283,10 +282,8 @@ class BinaryCrossEntropyBackward(Op):
         of = _spread(grad, how, math.prod(p.shape))
         of = of if weight is None else of * weight
         product = (p + 1e-12) * (1 - p + 1e-12)  # PyTorch's other way to keep from dividing by 0
-        to_g = of * (p - t) / product
-        to_g = to_g if how == "none" else both.sum(to_g, tuple(range(to_g.ndim)))
         to_p = of * g * (p * p - 2 * p * t + t) / (product * product)
-        return to_g, to_p, -of * g / both.where(p * (1 - p) > 1e-12, p * (1 - p), 1e-12)
+        return of * (p - t) / product, to_p, -of * g / both.where(p * (1 - p) > 1e-12, p * (1 - p), 1e-12)
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------
