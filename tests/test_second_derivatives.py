@@ -110,8 +110,16 @@ def test_second_derivatives_are_torchs(name):
 NOT_A_JUDGE = re.compile("(?i)batch_?norm|instance_?norm|layer_?norm|group_?norm|output_padding|of all ignored")
 
 
-QUICK = {"exp", "pow of tensors", "conv2d defaults (2, 3, 6, 7)(4, 3, 3, 3)", "softplus ", "tanh", "softmax dim 1", "prod"}
-assert QUICK <= CASES.keys()
+QUICK = {
+    "exp",
+    "pow of tensors",
+    "conv2d defaults (2, 3, 6, 7)(4, 3, 3, 3)",
+    "softplus ",
+    "tanh",
+    "softmax dim 1",
+    "prod",
+}
+assert not QUICK - CASES.keys()
 
 
 def of_a_few(name: str) -> Any:
