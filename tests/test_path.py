@@ -13,7 +13,7 @@ BOUNDS = {
     "example": (400, 15, 7),
     "network": (410, 16, 9),
     "hook": (110, 12, None),
-    "maximize": (1330, 50, None),
+    "maximize": (1350, 50, None),
 }
 
 
