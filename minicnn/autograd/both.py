@@ -141,10 +141,10 @@ def expand(x: Both, shape: Sequence[int]) -> Both:
 
 
 def unsqueeze(x: Both, dims: tuple[int, ...]) -> Both:
-    """With dimensions of length 1 put in, at these places of the result, which are in ascending order."""
+    """With dimensions of length 1 put in, at these places of the result."""
     if not isinstance(x, Tensor):
         return np.expand_dims(x, dims) if dims else x
-    for dim in dims:
+    for dim in sorted(dims):
         x = x.unsqueeze(dim)
     return x
 
