@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import traceback
 import weakref
 from collections import defaultdict
@@ -33,6 +34,8 @@ __all__ = [
     "checkpoint_sequential", "detach_variable", "noop_context_fn", "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
 ]  # fmt: skip
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # its lines are left out of what led to an operation
 
 Contexts = tuple[contextlib.AbstractContextManager, contextlib.AbstractContextManager]
 
@@ -342,7 +345,7 @@ class _Log(creation.node_creation_hook):
     def _note(self, node: Any) -> None:
         shapes = ", ".join(str(list(shape)) for shape, _ in node.input_metadata)
         self.names.append(f"{node.name()} -> {shapes}")
-        frames = [frame for frame in traceback.extract_stack() if "minicnn" not in frame.filename]
+        frames = [frame for frame in traceback.extract_stack() if not frame.filename.startswith(_PACKAGE)]
         self.traces.append("".join(f"{frame.filename}:{frame.lineno}:{frame.name}\n" for frame in frames[-5:]))
 
 
