@@ -8,7 +8,8 @@ A ratio is PyTorch's time divided by minicnn's, of the fastest runs: above 1 min
 mean square of the difference between the two results, relative to PyTorch's.
 
 Groups: a convolution layers; b max-pooling and ReLU; c whole networks forward; d gradient ascent; e a training step;
-f importing and the first picture in a fresh process; g peak memory of c and d; h growth of an ascent step with the image.
+f importing and the first picture in a fresh process; g peak memory of c and d; h growth of an ascent step with the image;
+i a network of each family, forward and an ascent step, with each family's geometric mean.
 
 `python -m tests.benchmarks.peak` prints what the machine can do at most.
 """
@@ -30,7 +31,7 @@ from tests.benchmarks.rows import ROWS
 LIBRARIES = ("minicnn", "torch")
 TITLES = {
     "a": "convolution layers (ms)", "b": "max-pooling and ReLU (ms)", "c": "networks, forward (ms)", "d": "gradient ascent (ms)",
-    "e": "training (ms)", "f": "start (s)", "g": "peak memory (MB)", "h": "growth of an ascent step (ms)",
+    "e": "training (ms)", "f": "start (s)", "i": "families (ms)", "g": "peak memory (MB)", "h": "growth of an ascent step (ms)",
 }  # fmt: skip
 FIRST_PICTURE = (
     "import minicnn; from minicnn import viz; from minicnn.models import tinynet\n"
@@ -146,6 +147,18 @@ def summarise(found: list[dict[str, Any]]) -> dict[str, Any]:
     return summary
 
 
+def families(found: list[dict[str, Any]]) -> dict[str, float]:
+    """The geometric mean of each family's rows, the slowest family first."""
+    ratios: dict[str, list[float]] = {}
+    for row in found:
+        if row["group"] == "i":
+            ratios.setdefault(row["name"].partition(":")[0], []).append(row["ratio"])
+    means = {name: float(np.exp(np.mean(np.log(values)))) for name, values in ratios.items()}
+    for name, mean in sorted(means.items(), key=lambda item: item[1]):
+        print(f"   {name:33}{mean:16.2f}")
+    return means
+
+
 def plot_growth(found: list[dict[str, Any]], path: Path) -> None:
     """Time of an ascent step over the number of pixels, and the line of equal time a pixel."""
     from matplotlib.figure import Figure
@@ -175,7 +188,7 @@ def plot_growth(found: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--group", default="abcdefgh", help="letters of the groups to run")
+    parser.add_argument("--group", default="abcdefghi", help="letters of the groups to run")
     parser.add_argument("--match", default="", help="only rows whose name contains this")
     parser.add_argument("--quick", action="store_true", help="every third row of a, two rounds")
     parser.add_argument("--rounds", type=int, default=None, help="turns of each library, 5 by default")
@@ -201,6 +214,7 @@ def main() -> None:
         heavy = [i for i, row in enumerate(ROWS) if row.group in "cd" and options.match in row.name]
         found += peaks(heavy, environment)
     summary = summarise(found)
+    summary["families"] = families(found)
     if options.json:
         options.json.write_text(json.dumps({"threads": options.threads, "rows": found, "summary": summary}, indent=1))
     if options.plot:

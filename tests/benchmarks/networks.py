@@ -1,34 +1,32 @@
 """The networks in either library, from one source: the files of `minicnn/models`, executed with that library's `nn`."""
 
 import ast
+from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "minicnn" / "models"
+SHARED = ("_meta", "_blocks", "_inception")  # what the families are built of
+SETTINGS = {
+    "googlenet": {"init_weights": False, "aux_logits": False},
+    "inception_v3": {"init_weights": False, "aux_logits": False},
+}
 
 
 def network(lib: Any, name: str) -> Any:
-    """ "alexnet", "vgg16", "squeezenet1_1", "resnet18" or "tinynet" in eval mode, with the same numbers in both libraries:
-    TinyNet's are the bundled ones, the others' are drawn from He's normal distribution."""
+    """A network by its name in `minicnn.models`, in eval mode, with the same numbers in both libraries: TinyNet's are the bundled ones,
+    the others' are drawn from He's normal distribution."""
     if name == "tinynet":
-        model = _classes(lib, "tinynet").TinyNet()
+        model = _definitions(lib)["TinyNet"]()
         from safetensors.numpy import load_file
 
         state = load_file(ROOT / "weights" / "tinynet_standard.safetensors")
         model.load_state_dict({key: lib.from_numpy(value) for key, value in state.items()})
         return model.eval()
-    module = _classes(lib, {"vgg16": "vgg", "squeezenet1_1": "squeezenet", "resnet18": "resnet"}.get(name, name))
-    if name == "alexnet":
-        model = module.AlexNet()
-    elif name == "vgg16":
-        model = module.VGG(module.make_layers(module.cfgs["D"]), init_weights=False)
-    elif name == "squeezenet1_1":
-        model = module.SqueezeNet("1_1")
-    else:
-        model = module.ResNet(module.BasicBlock, [2, 2, 2, 2])
+    model = _definitions(lib)[name](**SETTINGS.get(name, {}))
     rng = np.random.default_rng(0)
     with lib.no_grad():
         for parameter in model.parameters():
@@ -42,25 +40,32 @@ def network(lib: Any, name: str) -> Any:
     return model.eval()
 
 
-def _classes(lib: Any, file: str) -> SimpleNamespace:
-    """What `minicnn/models/<file>.py` defines, with `lib.nn` in place of `minicnn.nn`. It imports nothing of minicnn's, so
-    that the other library's process stays free of it."""
-    tree = ast.parse((ROOT / "minicnn" / "models" / f"{file}.py").read_text())
-    tree.body = [node for node in tree.body if _is_architecture(node)]
+@cache
+def _definitions(lib: Any) -> dict[str, Any]:
+    """What the files define, with `lib.nn` in place of `minicnn.nn`, and for each network a function that builds it. They import
+    nothing of minicnn's, so that the other library's process stays free of it."""
     names: dict[str, Any] = {
-        "nn": lib.nn, "minicnn": lib, "init": lib.nn.init, "cat": lib.cat, "Tensor": lib.Tensor,
-        "ModelMeta": lambda **settings: None, "IMAGENET": None, "WeightsArgument": Any,
+        "nn": lib.nn, "F": lib.nn.functional, "minicnn": lib, "init": lib.nn.init, "cat": lib.cat, "rand": lib.rand, "full": lib.full,
+        "Tensor": lib.Tensor, "WeightsError": ValueError, "WeightsArgument": Any, "Any": Any,
+        "network": lambda name, architecture, *rest: (architecture, None), "with_heads": None,
     }  # fmt: skip
-    exec(compile(tree, file, "exec"), names)
-    return SimpleNamespace(**names)
+    families = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
+    found: dict[str, Any] = {}
+    for file in [*SHARED, *families]:
+        own = dict(names)
+        tree = ast.parse((FOLDER / f"{file}.py").read_text())
+        tree.body = [node for node in tree.body if _is_kept(node)]
+        exec(compile(tree, file, "exec"), own)
+        if file in SHARED:
+            names |= {name: value for name, value in own.items() if not name.startswith("__")}
+        found |= own
+    return found
 
 
-def _is_architecture(node: ast.stmt) -> bool:
-    """Neither minicnn's own imports, nor a registered builder, nor an enumeration of weights."""
+def _is_kept(node: ast.stmt) -> bool:
+    """Neither an import of minicnn's, nor a registered builder."""
     if isinstance(node, ast.ImportFrom):
         return not (node.module or "").startswith("minicnn")
     if isinstance(node, ast.Import):
         return all(alias.name != "minicnn" for alias in node.names)
-    if isinstance(node, ast.ClassDef):
-        return all(getattr(base, "id", "") != "WeightsEnum" for base in node.bases)
-    return not getattr(node, "decorator_list", [])
+    return isinstance(node, ast.ClassDef) or not getattr(node, "decorator_list", [])

@@ -157,6 +157,25 @@ def ascent(name: str, layer: int, batch: int, size: int) -> Callable[[Any], Call
     return make
 
 
+def logit_ascent(name: str, size: int) -> Callable[[Any], Callable]:
+    """One step of gradient ascent on a class: forward to the logits, the gradient to the image alone, Adam on the image."""
+
+    def make(lib: Any) -> Callable:
+        model = network(lib, name).requires_grad_(False)
+        x = numbers(lib, 1, 3, size, size).requires_grad_()
+        optimizer = lib.optim.Adam([x], lr=0.05)
+
+        def step() -> list[np.ndarray]:
+            optimizer.zero_grad()
+            (-model(x)[:, 12].sum()).backward()
+            optimizer.step()
+            return [x.grad.numpy()]
+
+        return step
+
+    return make
+
+
 def maximize(lib: Any) -> Callable:
     """A whole picture with default settings. The result: the activation at the end."""
     model = network(lib, "tinynet")
@@ -190,6 +209,11 @@ NETWORKS = [
     ("tinynet", 1, 64), ("tinynet", 64, 64), ("alexnet", 1, 224), ("alexnet", 8, 224), ("squeezenet1_1", 1, 224),
     ("resnet18", 1, 224), ("vgg16", 1, 224),
 ]  # fmt: skip
+FAMILIES = {  # one network of each; the pixels of its images
+    "convnext_tiny": 224, "densenet121": 224, "efficientnet_b0": 224, "efficientnet_v2_s": 384, "googlenet": 224, "inception_v3": 299,
+    "mnasnet1_0": 224, "mobilenet_v2": 224, "mobilenet_v3_large": 224, "mobilenet_v3_small": 224, "regnet_x_400mf": 224,
+    "regnet_y_400mf": 224, "resnet50": 224, "resnext50_32x4d": 224, "shufflenet_v2_x1_0": 224, "wide_resnet50_2": 224,
+}  # fmt: skip
 WANTED = {"forward": "forward", "input": "forward, gradient to input", "all": "forward, all gradients"}
 
 ROWS = [
@@ -199,6 +223,13 @@ ROWS = [
     ],
     *[Row("b", f"{name}: {WANTED[wanted]}", simple(name, wanted)) for wanted in ("forward", "input") for name in SIMPLE],
     *[Row("c", f"{name}, batch {batch}", forward(name, batch, size)) for name, batch, size in NETWORKS],
+    *[
+        Row("i", f"{name}: {what}", make)
+        for name, size in FAMILIES.items()
+        for what, make in (
+            ("batch 1", forward(name, 1, size)), ("batch 8", forward(name, 8, size)), ("ascent step", logit_ascent(name, size)),
+        )
+    ],
     Row("d", "ascent step: vgg16 conv5_1 at 224", ascent("vgg16", 24, 1, 224)),
     Row("d", "ascent step: vgg16 conv3_3 at 128, batch 4", ascent("vgg16", 14, 4, 128)),
     Row("d", "ascent step: tinynet features.10 at 96, batch 8", ascent("tinynet", 10, 8, 96)),
