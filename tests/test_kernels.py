@@ -30,6 +30,15 @@ CONVOLUTIONS = {
     "winograd 5x5": (2, 16, 24, 24, 16, (5, 5), (1, 1), (2, 2), (1, 1), 1),
     "odd strides, dilation, groups": (3, 4, 9, 10, 6, (3, 2), (2, 3), (1, 0), (2, 1), 2),
     "depthwise": (2, 8, 8, 8, 8, (3, 3), (1, 1), (1, 1), (1, 1), 8),
+    "depthwise 5x5, strided": (2, 7, 15, 14, 7, (5, 5), (2, 2), (2, 2), (1, 1), 7),
+    "depthwise 7x7": (1, 3, 14, 15, 3, (7, 7), (1, 1), (3, 3), (1, 1), 3),
+    "depthwise, odd strides and dilation": (2, 5, 19, 23, 5, (3, 2), (3, 2), (1, 2), (2, 3), 5),
+    "depthwise, stride larger than the kernel": (2, 3, 11, 12, 3, (2, 1), (3, 4), (0, 0), (1, 1), 3),
+    "depthwise without padding, in bands": (1, 2, 70, 500, 2, (3, 3), (1, 1), (0, 0), (1, 1), 2),
+    "depthwise in bands, strided": (1, 2, 150, 301, 2, (5, 3), (2, 2), (2, 1), (1, 1), 2),
+    "depthwise, padding larger than the kernel": (1, 4, 3, 22, 4, (2, 2), (1, 1), (5, 6), (1, 1), 4),
+    "depthwise, no images": (0, 3, 8, 8, 3, (3, 3), (1, 1), (1, 1), (1, 1), 3),
+    "two outputs of each map": (2, 4, 8, 9, 8, (3, 3), (1, 1), (1, 1), (1, 1), 4),
     "pointwise": (2, 5, 6, 7, 3, (1, 1), (1, 1), (0, 0), (1, 1), 1),
     "pointwise, strided, groups": (2, 6, 6, 7, 4, (1, 1), (2, 2), (0, 0), (1, 1), 2),
     "padding larger than the kernel": (4, 2, 5, 5, 3, (3, 3), (3, 3), (4, 4), (1, 1), 1),
@@ -120,6 +129,10 @@ def test_the_planner_chooses_by_shape():
     assert kernels.explain((1, 128, 14, 14), (128, 128, 3, 3), padding=(1, 1)) == "direct"
     assert kernels.explain((1, 256, 14, 14), (256, 256, 3, 3), padding=(1, 1)) == "winograd"
     assert kernels.explain((2, 128, 14, 14), (128, 128, 3, 3), padding=(1, 1)) == "winograd"
+    for operation in ("forward", "grad_input", "grad_weight"):
+        assert kernels.explain((1, 64, 56, 56), (64, 1, 3, 3), padding=(1, 1), groups=64, operation=operation) == "depthwise"
+    assert kernels.explain((1, 64, 56, 56), (128, 1, 3, 3), padding=(1, 1), groups=64) == "direct"
+    assert kernels.explain((1, 64, 56, 56), (64, 8, 3, 3), padding=(1, 1), groups=8) == "direct"
     with pytest.raises(ValueError, match="'grad_weight'"):
         kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), operation="backward")
 
