@@ -88,7 +88,11 @@ class Addmm(Op):
     @staticmethod
     def forward(ctx, bias, a, b):
         _keep_factors(ctx, a, b, *ctx.needs_input_grad[1:])
-        return _product(a.array, b.array) + bias.array
+        out = _product(a.array, b.array)
+        if out.dtype != bias.array.dtype:
+            return out + bias.array
+        out += bias.array
+        return out
 
     @staticmethod
     def backward(ctx, grad):

@@ -31,7 +31,9 @@ class Plan(NamedTuple):
     rows: int  # of a plane of the padded input that such a band sees
     pitch: int  # from one row of a plane to the next
     phases: np.ndarray  # (phases, 2): the row and column, modulo the stride, that each plane holds
-    groups: np.ndarray  # (groups, 7): first output row and column; taps in a run, first run, end; first, last group of this output
+    groups: (
+        np.ndarray
+    )  # (groups, 7): first output row and column; taps in a run, first run, end; first, last group of this output
     pixel_taps: np.ndarray  # of each run
     weight_taps: np.ndarray  # (runs, LONGEST)
 
@@ -101,7 +103,9 @@ def _plan(size: Pair, taps: direct.Taps, stride: Pair, step: Pair) -> Plan:
     phases = sorted({(dy % SH, dx % SW) for dy, dx, _ in every})
     band = min(OH, max(ROWS, (BAND // (len(phases) * pitch) - more) // ROWS * ROWS))
     plan = Plan(band, band + more, pitch, np.array(phases), *[np.empty(0, int)] * 3)
-    groups, pixel_taps, weight_taps = [], [], []
+    groups: list[tuple[int, ...]] = []
+    pixel_taps: list[int] = []
+    weight_taps: list[list[int]] = []
     for phase in taps.phases:
         runs = _runs([(_place(dy, dx, plan, stride), distance) for dy, dx, distance in phase.taps], pitch)
         lengths = sorted({len(run) for run in runs})
@@ -110,9 +114,7 @@ def _plan(size: Pair, taps: direct.Taps, stride: Pair, step: Pair) -> Plan:
             groups.append((*phase.start, length, at, at + len(alike), length == lengths[0], length == lengths[-1]))
             pixel_taps += [run[0][0] for run in alike]
             weight_taps += [[distance for _, distance in run] + [0] * (LONGEST - length) for run in alike]
-    return plan._replace(
-        groups=np.array(groups), pixel_taps=np.array(pixel_taps), weight_taps=np.array(weight_taps)
-    )
+    return plan._replace(groups=np.array(groups), pixel_taps=np.array(pixel_taps), weight_taps=np.array(weight_taps))
 
 
 def _place(dy: int, dx: int, plan: Plan, stride: Pair) -> int:
@@ -181,12 +183,32 @@ def _strips(
                 y0, x0, length = groups[which, 0] + first * SY, groups[which, 1], groups[which, 2]
                 height, width = min(band, (OH - y0 + SY - 1) // SY), (OW - x0 + SX - 1) // SX
                 place, step = (plane * OH + y0) * OW + x0, OW * SY
-                own, to = pixel_taps[groups[which, 3] : groups[which, 4]], weight_taps[groups[which, 3] : groups[which, 4]]
+                own, to = (
+                    pixel_taps[groups[which, 3] : groups[which, 4]],
+                    weight_taps[groups[which, 3] : groups[which, 4]],
+                )
                 fresh, last = groups[which, 5] == 1, groups[which, 6] == 1
                 if SX == 1:
-                    _strip(length, weight[c], to, planes, origin, pitch, own, height, width, fresh, bias[c], out, place, step)
+                    _strip(
+                        length,
+                        weight[c],
+                        to,
+                        planes,
+                        origin,
+                        pitch,
+                        own,
+                        height,
+                        width,
+                        fresh,
+                        bias[c],
+                        out,
+                        place,
+                        step,
+                    )
                     continue
-                _strip(length, weight[c], to, planes, origin, pitch, own, height, width, fresh, bias[c], target, 0, width)
+                _strip(
+                    length, weight[c], to, planes, origin, pitch, own, height, width, fresh, bias[c], target, 0, width
+                )
                 for r in range(height if last else 0):
                     line, values = out[place + r * step :], target[r * width : (r + 1) * width]
                     for j in range(width):

@@ -50,9 +50,7 @@ def compiled(L: int) -> Callable:
     @intrinsic
     def strip(typing, weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step):
         n = types.int64
-        result = types.void(
-            weight, taps, pixels, n, n, pixel_taps, n, n, types.bool_, weight.dtype, out, n, n
-        )
+        result = types.void(weight, taps, pixels, n, n, pixel_taps, n, n, types.bool_, weight.dtype, out, n, n)
         return result, lambda *place: _write(L, *place)
 
     return strip
@@ -79,7 +77,9 @@ def _write(L: int, context: Any, build: Any, signature: Any, arguments: Any) -> 
             targets, masks = [], []
             for r in range(ROWS):
                 targets.append(address(10, build.add(build.add(row_place, column), build.mul(step, index(r)))))
-                masks.append(build.select(build.icmp_signed("<", index(r), rows), inside, ir.Constant(inside.type, None)))
+                masks.append(
+                    build.select(build.icmp_signed("<", index(r), rows), inside, ir.Constant(inside.type, None))
+                )
             none = ir.Constant(inside.type, None)
             begin = []
             for target, mask in zip(targets, masks, strict=True):
