@@ -11,12 +11,12 @@ import numpy as np
 
 
 def _each(function: Callable[..., float]) -> Callable[..., np.ndarray]:
-    """The function of arrays of one shape, and numbers behind them, that computes this one for each element."""
+    """The function of arrays of one shape, and numbers behind them, that computes this one for each element, into `out` if given."""
 
     @functools.wraps(function)
-    def of_arrays(*given: Any) -> np.ndarray:
+    def of_arrays(*given: Any, out: np.ndarray | None = None) -> np.ndarray:
         arrays = [value for value in given if isinstance(value, np.ndarray)]
-        numbers, out = given[len(arrays) :], np.empty_like(arrays[0])
+        numbers, out = given[len(arrays) :], np.empty_like(arrays[0]) if out is None else out
         for place in np.ndindex(out.shape):
             out[place] = function(*(float(array[place]) for array in arrays), *numbers)
         return out

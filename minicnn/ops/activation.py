@@ -223,11 +223,13 @@ class TanhBackward(Op):
         return TanhBackward.of(grad, out), grad * (-2 * out * g)
 
 
-def _each(name: str, x: np.ndarray, *rest: Any) -> np.ndarray:
-    """A kernel for each element, of x or of a gradient and x; the result lies as its last array does."""
+def _each(name: str, x: np.ndarray, *rest: Any, in_place: bool = False) -> np.ndarray:
+    """A kernel for each element, of x or of a gradient and x; the result lies as its last array does, or is x itself."""
     arrays = [x, *(value for value in rest if isinstance(value, np.ndarray))]
     numbers, kernel = rest[len(arrays) - 1 :], kernels.get(name, x.dtype)
     if all(array.flags.c_contiguous for array in arrays):
+        if in_place and x.flags.writeable and x.dtype.char in "fd":
+            return kernel(*arrays, *numbers, out=x)
         return kernel(*arrays, *numbers)
     like = _memory.empty_like(arrays[-1])
     order = np.argsort([-stride for stride in like.strides], kind="stable")  # in which its elements follow each other
@@ -235,10 +237,27 @@ def _each(name: str, x: np.ndarray, *rest: Any) -> np.ndarray:
     return out.transpose(np.argsort(order))
 
 
-class Silu(Unary):
+class _OnePass(Op):
+    """An activation whose kernel is called `name`. Without a gradient it can be computed in place, which saves a copy."""
+
+    saved_names = ("self",)
+    kernel: str
+
+    @classmethod
+    def forward(cls, ctx, a, in_place, *numbers):
+        ctx.save_for_backward(a)
+        ctx.options = numbers
+        return cls.value(a.array, in_place and not ctx.needs_input_grad[0], *numbers)
+
+    @classmethod
+    def value(cls, x, in_place, *numbers):
+        return _each(cls.kernel, x, *numbers, in_place=in_place)
+
+
+class Silu(_OnePass):
     """a sigmoid(a)"""
 
-    function = staticmethod(lambda x: _each("silu", x))
+    kernel = "silu"
 
     @staticmethod
     def backward(ctx, grad):
@@ -302,10 +321,10 @@ class HardsigmoidBackward(Op, node_name="NotImplemented"):
     backward = not_implemented("hardsigmoid_backward")
 
 
-class Hardswish(Unary):
+class Hardswish(_OnePass):
     """a min(max(a + 3, 0), 6) / 6"""
 
-    function = staticmethod(lambda x: _each("hardswish", x))
+    kernel = "hardswish"
 
     @staticmethod
     def backward(ctx, grad):
@@ -367,15 +386,15 @@ class SoftplusBackward(Op):
         return SoftplusBackward.of(grad, x, beta, threshold), bend
 
 
-class Hardtanh(Op):
+class Hardtanh(_OnePass):
     """a cut off at low and high; no gradient at the bounds themselves"""
 
-    saved_names = ("self",)
+    kernel = "hardtanh"
 
-    @staticmethod
-    def value(x, low, high):
+    @classmethod
+    def value(cls, x, in_place, low, high):
         if x.dtype.kind == "f":
-            return _each("hardtanh", x, low, high)
+            return super().value(x, in_place, low, high)
         return np.clip(x, x.dtype.type(low), x.dtype.type(high))
 
     @staticmethod
@@ -529,6 +548,7 @@ def _apply(name: str, op: type[Op], inplace: bool, input: Tensor, **numbers: Any
     """
     kind, name = computed(input.array.dtype), f"{name}_" if inplace else name
     args = [fitting(number(n, name, key, i), kind).item() for i, (key, n) in enumerate(numbers.items(), 2)]
+    args = [inplace, *args] if issubclass(op, _OnePass) else args
     return input._inplace(op.apply, *args) if inplace else op.apply(input, *args)
 
 

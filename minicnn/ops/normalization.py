@@ -140,13 +140,15 @@ def batch_norm(
     if eps < 0.0 or (training and eps == 0.0):
         rule = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm eps must be {rule}, but got {eps}")
-    for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+    given = running_mean, running_var, weight, bias
+    for name, t in zip(("running_mean", "running_var", "weight", "bias"), given, strict=True):
         if t is None and name.startswith("running") and not training:
             raise RuntimeError(f"{name} must be defined in evaluation mode")
         if t is not None and t.array.size != C:
             raise RuntimeError(f"{name} should contain {C} elements not {t.array.size}")
-    if any(t is not None and t.array.dtype != x.dtype for t in (running_mean, running_var, weight, bias)):
-        raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+    for t in given:
+        if t is not None and t.array.dtype != x.dtype:
+            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
     with np.errstate(all="ignore"):
         if training:
             axes = (0, *range(2, x.ndim))

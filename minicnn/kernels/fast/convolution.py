@@ -66,6 +66,7 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
     | others      | 3x3, 5x5 at stride 1 in float32; from 32 tiles on with 32 channels,    | winograd  |
     |             | from 16 tiles on with 192 channels (a tile: 4x4 or 2x2 outputs)        |           |
     | grad_input  | fewer input channels than a tile has rows                              | im2col    |
+    | others      | 1x1 kernels on images of one pixel: a matrix product as they are       | im2col    |
     | others      | everywhere else                                                        | direct    |
 
     Winograd's algorithm mixes the pixels of a tile in the last digits: a number next to an output that does not see it changes
@@ -77,6 +78,8 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
         return "depthwise"
     if operation == "grad_weight":
         return "direct"
+    if kernels == "fast" and geometry.is_product:
+        return "im2col"
     if kernels in ("direct", "im2col"):
         return kernels
     if winograd.suits(geometry) and (kernels == "winograd" or winograd.pays(geometry)):

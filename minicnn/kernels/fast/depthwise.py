@@ -16,7 +16,22 @@ from minicnn.kernels.shapes import Geometry, Pair
 
 from . import direct, im2col
 from .parallel import jit, jit_sums, run
-from .strip import LONGEST, ROWS, part_1, part_2, strip_1, strip_2, strip_3, strip_4, strip_5, strip_6, strip_7
+from .strip import (
+    LENGTHS,
+    LONGEST,
+    half_1,
+    half_2,
+    half_3,
+    half_5,
+    half_7,
+    part_1,
+    part_2,
+    strip_1,
+    strip_2,
+    strip_3,
+    strip_5,
+    strip_7,
+)
 from .tile import VECTOR
 
 BAND = 2**14  # numbers in the planes of one band of rows: they stay in a core's cache
@@ -25,15 +40,14 @@ TERMS = 2**10  # of a sum in float32; float64 adds up those sums
 
 
 class Plan(NamedTuple):
-    """How a plane is cut and where the taps are in it. Arrays, so that the kernel can take them as they are."""
+    """How planes are cut into bands of rows, where a band lies in memory, and what is computed of it. Tables, so that the kernel looks
+    up what it would have to divide for."""
 
-    band: int  # rows of the outputs' largest phase that are computed at a time
-    rows: int  # of a plane of the padded input that such a band sees
+    phases: int  # of the stride: each has a plane of its own, in which the pixels that a stride visits are neighbours
+    rows: int  # of a plane, for one band
     pitch: int  # from one row of a plane to the next
-    phases: np.ndarray  # (phases, 2): the row and column, modulo the stride, that each plane holds
-    groups: (
-        np.ndarray
-    )  # (groups, 7): first output row and column; taps in a run, first run, end; first, last group of this output
+    fills: np.ndarray  # (bands, phases, 6): first pixel in x and in the plane, rows, columns; end of the rows above, begin of those below
+    products: np.ndarray  # (bands, groups, 8): place in out, rows, columns; taps in a run, first run, end; whether first, last of an output
     pixel_taps: np.ndarray  # of each run
     weight_taps: np.ndarray  # (runs, LONGEST)
 
@@ -67,11 +81,13 @@ def conv2d_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> n
     if 0 in (*grad.shape, *out.shape):
         return out
     taps = direct.forward_taps(KH, KW, geometry.dilation, geometry.padding)
-    plan = _plan(grad.shape[2:], taps, geometry.stride, (1, 1))
-    places = np.array([_place(dy, dx, plan, geometry.stride) for dy, dx, _ in taps.phases[0].taps])
+    plan = _plan(grad.shape[2:], x.shape[2:], taps, geometry.stride, (1, 1))
+    places = np.array(
+        [_place(dy, dx, plan, _phases(taps, geometry.stride), geometry.stride) for dy, dx, _ in taps.phases[0].taps]
+    )
     run(
-        _sums, len(out), grad.size * KH * KW, grad, x, out.reshape(len(out), -1), plan.phases, plan.band, plan.rows, plan.pitch,
-        taps.above, taps.left, *geometry.stride, places,
+        _sums, len(out), grad.size * KH * KW, grad, x.reshape(-1), x.shape, out.reshape(len(out), -1), plan.fills,
+        plan.products, plan.phases, plan.rows, plan.pitch, *geometry.stride, places,
     )  # fmt: skip
     return out
 
@@ -86,130 +102,135 @@ def _correlate(
         return
     bias = np.zeros(len(weight), x.dtype) if bias is None else np.ascontiguousarray(bias)
     weight = np.ascontiguousarray(weight).reshape(len(weight), -1)
-    plan = _plan(out.shape[2:], taps, stride, step)
-    bands = -(-out.shape[2] // (plan.band * step[0]))
+    plan = _plan(out.shape[2:], x.shape[2:], taps, stride, step)
     run(
-        _strips, x.shape[0] * x.shape[1] * bands, out.size * weight.shape[1] // 16, x, weight, bias, out.reshape(-1), out.shape,
-        plan.phases, plan.band, bands, plan.rows, plan.pitch, plan.groups, plan.pixel_taps, plan.weight_taps, taps.above, taps.left,
-        *stride, *step,
+        _strips, x.shape[0] * x.shape[1] * len(plan.fills), out.size * weight.shape[1] // 16, x.reshape(-1), x.shape, weight, bias,
+        out.reshape(-1), out.shape, *plan, *stride, *step,
     )  # fmt: skip
 
 
 @lru_cache(maxsize=512)
-def _plan(size: Pair, taps: direct.Taps, stride: Pair, step: Pair) -> Plan:
-    (SH, SW), (OH, OW) = stride, (-(-n // s) for n, s in zip(size, step, strict=True))
+def _plan(size: Pair, input_size: Pair, taps: direct.Taps, stride: Pair, step: Pair) -> Plan:
+    (H, W), (SH, SW), (SY, SX) = input_size, stride, step
+    OH, OW = (-(-n // s) for n, s in zip(size, step, strict=True))  # of the largest phase of the outputs
     every = [tap for phase in taps.phases for tap in phase.taps]
     more, pitch = max(dy // SH for dy, _, _ in every), OW + max(dx // SW for _, dx, _ in every)
-    phases = sorted({(dy % SH, dx % SW) for dy, dx, _ in every})
-    band = min(OH, max(ROWS, (BAND // (len(phases) * pitch) - more) // ROWS * ROWS))
-    plan = Plan(band, band + more, pitch, np.array(phases), *[np.empty(0, int)] * 3)
+    phases = _phases(taps, stride)
+    band = min(OH, max(8, (BAND // (len(phases) * pitch) - more) // 8 * 8))
+    plan = Plan(len(phases), band + more, pitch, *[np.empty(0, int)] * 4)
+    groups, pixel_taps, weight_taps = _groups(taps, plan, phases, stride)
+    fills, products = [], []
+    for first in range(0, OH, band):
+        for row, column in phases:
+            y, x = row - taps.above + first * SH, column - taps.left  # of the plane's first pixel
+            top, bottom = max(0, -(y // SH)), min(plan.rows, (H - 1 - y) // SH + 1)
+            begin, end = max(0, -(x // SW)), min(pitch, (W - 1 - x) // SW + 1)
+            height, width = max(0, bottom - top), max(0, end - begin)
+            places = (y + top * SH) * W + x + begin * SW, top * pitch + begin
+            fills.append((*places, height, width, min(plan.rows, top) * pitch, max(0, bottom) * pitch))
+        for y, x, *rest in groups:
+            y += first * SY
+            height, width = max(0, min(band, -(-(size[0] - y) // SY))), max(0, -(-(size[1] - x) // SX))
+            products.append((y * size[1] + x, height, width, *rest))
+    tables = (np.array(table).reshape(-(-OH // band), -1, len(table[0])) for table in (fills, products))
+    return Plan(*plan[:3], *tables, np.array(pixel_taps), np.array(weight_taps))
+
+
+def _phases(taps: direct.Taps, stride: Pair) -> list[Pair]:
+    """The rows and columns, modulo the stride, that a tap visits."""
+    return sorted({(dy % stride[0], dx % stride[1]) for phase in taps.phases for dy, dx, _ in phase.taps})
+
+
+def _place(dy: int, dx: int, plan: Plan, phases: list[Pair], stride: Pair) -> int:
+    """Where a tap of the first output lies in the planes."""
+    phase = phases.index((dy % stride[0], dx % stride[1]))
+    return (phase * plan.rows + dy // stride[0]) * plan.pitch + dx // stride[1]
+
+
+def _groups(taps: direct.Taps, plan: Plan, phases: list[Pair], stride: Pair) -> tuple[list, list[int], list[list[int]]]:
+    """The taps of each phase of the outputs by the length of their runs (row and column of the phase; length, first run, end; whether
+    first, last); the place of each run; the distances of its taps in the weight."""
     groups: list[tuple[int, ...]] = []
     pixel_taps: list[int] = []
     weight_taps: list[list[int]] = []
     for phase in taps.phases:
-        runs = _runs([(_place(dy, dx, plan, stride), distance) for dy, dx, distance in phase.taps], pitch)
+        runs = _runs([(_place(dy, dx, plan, phases, stride), distance) for dy, dx, distance in phase.taps], plan.pitch)
         lengths = sorted({len(run) for run in runs})
         for length in lengths:
             alike, at = [run for run in runs if len(run) == length], len(pixel_taps)
             groups.append((*phase.start, length, at, at + len(alike), length == lengths[0], length == lengths[-1]))
             pixel_taps += [run[0][0] for run in alike]
             weight_taps += [[distance for _, distance in run] + [0] * (LONGEST - length) for run in alike]
-    return plan._replace(groups=np.array(groups), pixel_taps=np.array(pixel_taps), weight_taps=np.array(weight_taps))
-
-
-def _place(dy: int, dx: int, plan: Plan, stride: Pair) -> int:
-    """Where a tap of the first output lies in the planes."""
-    phase = plan.phases.tolist().index([dy % stride[0], dx % stride[1]])
-    return (phase * plan.rows + dy // stride[0]) * plan.pitch + dx // stride[1]
+    return groups, pixel_taps, weight_taps
 
 
 def _runs(taps: list[Pair], pitch: int) -> list[list[Pair]]:
-    """(place, distance in the weight) of taps, those that stand below each other together, LONGEST at most."""
+    """(place, distance in the weight) of taps, those that stand below each other together, in runs of LENGTHS."""
     left, runs = dict(sorted(taps)), []
     while left:
         place = min(left)
         run = [(place, left.pop(place))]
         while len(run) < LONGEST and run[-1][0] + pitch in left:
             run.append((run[-1][0] + pitch, left.pop(run[-1][0] + pitch)))
-        runs.append(run)
+        most = max(length for length in LENGTHS if length <= len(run))
+        left |= run[most:]
+        runs.append(run[:most])
     return runs
 
 
 @jit
-def _fill(x, planes, phases, bands, rows, pitch, above, left, SH, SW):
-    """planes[phase, i, j] = padded x[above + i SH + row of the phase, j SW - left + its column]. The columns at the left and right are
-    zero from the beginning, and so are the rows above and below if there is but one band."""
-    H, W = x.shape
-    flat = x.reshape(-1)
-    for phase in range(len(phases)):
-        y, x0 = above + phases[phase, 0], phases[phase, 1] - left
-        top, bottom = max(0, (SH - 1 - y) // SH), min(rows, (H - 1 - y) // SH + 1)
-        begin, end = max(0, (SW - 1 - x0) // SW), min(pitch, (W - 1 - x0) // SW + 1)
-        plane = planes[phase * rows * pitch : (phase + 1) * rows * pitch]
+def _fill(x, origin, planes, at, fills, bands, size, pitch, step, SW):
+    """The band of one plane of x, with its padding, into planes[at:], one plane of `size` numbers for each phase.
+
+    What is to the left and right of the image is zero from the beginning, and so is what is above and below it if there is one band.
+    """
+    for phase in range(len(fills)):
+        place, to, height, width = fills[phase, 0], fills[phase, 1], fills[phase, 2], fills[phase, 3]
+        first = at + phase * size
         if bands > 1:
-            plane[: min(rows, top) * pitch] = 0
-            plane[max(0, bottom) * pitch :] = 0
-        for i in range(top, bottom):
-            place, to = (y + i * SH) * W + x0 + begin * SW, i * pitch + begin
-            if SW == 1:
-                part_1(flat, place, plane, to, end - begin)
-            elif SW == 2:
-                part_2(flat, place, plane, to, end - begin)
-            else:
-                for j in range(end - begin):
-                    plane[to + j] = flat[place + j * SW]
+            planes[first : first + fills[phase, 4]] = 0
+            planes[first + fills[phase, 5] : first + size] = 0
+        if SW == 1:
+            part_1(x, origin + place, step, planes, first + to, pitch, height, width)
+        elif SW == 2:
+            part_2(x, origin + place, step, planes, first + to, pitch, height, width)
+        else:
+            for i in range(height):
+                for j in range(width):
+                    planes[first + to + i * pitch + j] = x[origin + place + i * step + j * SW]
 
 
 @jit
 def _strips(
-    x, weight, bias, out, shape, phases, band, bands, rows, pitch, groups, pixel_taps, weight_taps, above, left, SH, SW, SY, SX,
-    start, stop,
+    x, shape, weight, bias, out, out_shape, phases, rows, pitch, fills, products, pixel_taps, weight_taps, SH, SW, SY, SX, start,
+    stop,
 ):  # fmt: skip
     """Unit: a band of rows of one plane (n, c). Some are filled before the first is used: what was written just now loads slowly."""
-    C, OH, OW = shape[1], shape[2], shape[3]
-    size = len(phases) * rows * pitch
-    some = max(1, min(SOME // size, stop - start))
+    (_, C, H, W), (_, _, OH, OW) = shape, out_shape
+    bands, size = len(fills), rows * pitch
+    some = max(1, min(SOME // (phases * size), stop - start))
     # behind the planes lies what the last strips read past the end
-    planes, target = np.zeros(some * size + VECTOR, x.dtype), np.empty(band * OW if SX > 1 else 0, x.dtype)
+    planes, target = np.zeros(some * phases * size + VECTOR, x.dtype), np.empty(rows * OW if SX > 1 else 0, x.dtype)
     for begin in range(start, stop, some):
-        for unit in range(begin, min(stop, begin + some)):
-            first, plane = unit % bands * band, unit // bands
-            own = planes[(unit - begin) * size : (unit - begin + 1) * size]
-            _fill(x[plane // C, plane % C], own, phases, bands, rows, pitch, first * SH - above, left, SH, SW)
-        for unit in range(begin, min(stop, begin + some)):
-            first, plane = unit % bands * band, unit // bands
-            c, origin = plane % C, (unit - begin) * size
-            for which in range(len(groups)):
-                y0, x0, length = groups[which, 0] + first * SY, groups[which, 1], groups[which, 2]
-                height, width = min(band, (OH - y0 + SY - 1) // SY), (OW - x0 + SX - 1) // SX
-                place, step = (plane * OH + y0) * OW + x0, OW * SY
-                own, to = (
-                    pixel_taps[groups[which, 3] : groups[which, 4]],
-                    weight_taps[groups[which, 3] : groups[which, 4]],
-                )
-                fresh, last = groups[which, 5] == 1, groups[which, 6] == 1
+        end = min(stop, begin + some)
+        for unit in range(begin, end):
+            at, plane = (unit - begin) * phases * size, unit // bands
+            _fill(x, plane * H * W, planes, at, fills[unit - plane * bands], bands, size, pitch, SH * W, SW)
+        for unit in range(begin, end):
+            at, plane = (unit - begin) * phases * size, unit // bands
+            c, band = plane % C, unit - plane * bands
+            for which in range(products.shape[1]):
+                place, height, width = products[band, which, 0], products[band, which, 1], products[band, which, 2]
+                length, first, last = products[band, which, 3], products[band, which, 4], products[band, which, 5]
+                own, to, fresh = pixel_taps[first:last], weight_taps[first:last], products[band, which, 6] == 1
+                place, step = plane * OH * OW + place, OW * SY
                 if SX == 1:
                     _strip(
-                        length,
-                        weight[c],
-                        to,
-                        planes,
-                        origin,
-                        pitch,
-                        own,
-                        height,
-                        width,
-                        fresh,
-                        bias[c],
-                        out,
-                        place,
-                        step,
+                        length, weight[c], to, planes, at, pitch, own, height, width, fresh, bias[c], out, place, step
                     )
                     continue
-                _strip(
-                    length, weight[c], to, planes, origin, pitch, own, height, width, fresh, bias[c], target, 0, width
-                )
-                for r in range(height if last else 0):
+                _strip(length, weight[c], to, planes, at, pitch, own, height, width, fresh, bias[c], target, 0, width)
+                for r in range(height if products[band, which, 7] == 1 else 0):
                     line, values = out[place + r * step :], target[r * width : (r + 1) * width]
                     for j in range(width):
                         line[j * SX] = values[j]
@@ -217,43 +238,52 @@ def _strips(
 
 @jit
 def _strip(length, weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step):
-    """The strips of runs of this length."""
-    if length == 1:
+    """The strips of runs of this length, as wide as the map asks for."""
+    if width <= VECTOR // pixels.itemsize // 2:
+        if length == 1:
+            half_1(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        elif length == 2:
+            half_2(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        elif length == 3:
+            half_3(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        elif length == 5:
+            half_5(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        else:
+            half_7(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+    elif length == 1:
         strip_1(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
     elif length == 2:
         strip_2(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
     elif length == 3:
         strip_3(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
-    elif length == 4:
-        strip_4(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
     elif length == 5:
         strip_5(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
-    elif length == 6:
-        strip_6(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
     else:
         strip_7(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
 
 
 @jit_sums
-def _sums(grad, x, out, phases, band, rows, pitch, above, left, SH, SW, pixel_taps, start, stop):
+def _sums(grad, x, shape, out, fills, products, phases, rows, pitch, SH, SW, places, start, stop):
     """out[c, k] = the sum over n and the pixels of grad[n, c] times what tap k of each sees. Unit: one channel."""
-    N, _, OH, OW = grad.shape
-    planes, bands = np.zeros(len(phases) * rows * pitch, x.dtype), (OH + band - 1) // band
-    sums = np.empty(len(pixel_taps))
+    N, C, _, OW = grad.shape
+    H, W = shape[2], shape[3]
+    planes, sums = np.zeros(phases * rows * pitch, x.dtype), np.empty(len(places))
     some = max(1, TERMS // OW)  # rows in one sum in float32
     for c in range(start, stop):
         sums[:] = 0
         for n in range(N):
-            for first in range(0, OH, band):
-                _fill(x[n, c], planes, phases, bands, rows, pitch, first * SH - above, left, SH, SW)
-                height = min(band, OH - first)
-                for k in range(len(pixel_taps)):
+            first = 0
+            for band in range(len(fills)):
+                _fill(x, (n * C + c) * H * W, planes, 0, fills[band], len(fills), rows * pitch, pitch, SH * W, SW)
+                height = products[band, 0, 1]
+                for k in range(len(places)):
                     for row in range(0, height, some):
                         total = out.dtype.type(0)
                         for i in range(row, min(height, row + some)):
-                            passed, seen = grad[n, c, first + i], planes[pixel_taps[k] + i * pitch :]
+                            passed, seen = grad[n, c, first + i], planes[places[k] + i * pitch :]
                             for j in range(OW):
                                 total += passed[j] * seen[j]
                         sums[k] += total
-        for k in range(len(pixel_taps)):
+                first += height
+        for k in range(len(places)):
             out[c, k] = sums[k]

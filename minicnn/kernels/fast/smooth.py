@@ -18,13 +18,17 @@ from numba.extending import intrinsic, overload
 from .parallel import jit, run
 
 BLOCK = 2**13  # numbers in a unit of work
+SOME = (
+    2**10
+)  # that are computed into an array of their own first: a result may be written over its argument, and yet work on vectors
 
 
 def _map(kernel: Callable) -> Callable:
-    """The function that runs a kernel over contiguous arrays of one shape; further arguments are numbers of their type."""
+    """The function that runs a kernel over contiguous arrays of one shape; further arguments are numbers of their type. `out` may be
+    one of the arrays."""
 
-    def function(x: np.ndarray, *rest: Any) -> np.ndarray:
-        out = np.empty(x.shape, x.dtype)
+    def function(x: np.ndarray, *rest: Any, out: np.ndarray | None = None) -> np.ndarray:
+        out = np.empty(x.shape, x.dtype) if out is None else out
         flat = [np.ascontiguousarray(array).reshape(-1) for array in (x, *rest) if isinstance(array, np.ndarray)]
         numbers = [x.dtype.type(number) for number in rest if not isinstance(number, np.ndarray)]
         run(kernel, -(-x.size // BLOCK), x.size, *flat, *numbers, out.reshape(-1))
@@ -107,85 +111,119 @@ def _below(x):
     return single
 
 
-# ----------------------------------------------------------------------------------------------------------- the kernels
+# ----------------------------------------------------------------------------- the kernels; their units are of BLOCK numbers
 
 
 @jit
 def _silu(x, out, start, stop):
-    source, target = x[start * BLOCK : stop * BLOCK], out[start * BLOCK : stop * BLOCK]
     one = x.dtype.type(1)
-    for i in range(len(target)):
-        target[i] = source[i] / (one + exponential(-source[i]))
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        source, target = x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            some[i] = source[i] / (one + exponential(-source[i]))
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 @jit
 def _silu_grad(grad, x, out, start, stop):
-    passed, source = grad[start * BLOCK : stop * BLOCK], x[start * BLOCK : stop * BLOCK]
-    target, one = out[start * BLOCK : stop * BLOCK], x.dtype.type(1)
-    for i in range(len(target)):
-        s = one / (one + exponential(-source[i]))
-        target[i] = passed[i] * s * (one + source[i] * (one - s))
+    one = x.dtype.type(1)
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        passed, source, target = grad[begin : begin + SOME], x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            s = one / (one + exponential(-source[i]))
+            some[i] = passed[i] * s * (one + source[i] * (one - s))
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 @jit
 def _gelu(x, out, start, stop):
-    source, target = x[start * BLOCK : stop * BLOCK], out[start * BLOCK : stop * BLOCK]
-    for i in range(len(target)):
-        share, _ = below(source[i])
-        target[i] = source[i] * share
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        source, target = x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            share, _ = below(source[i])
+            some[i] = source[i] * share
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 @jit
 def _gelu_grad(grad, x, out, start, stop):
-    passed, source = grad[start * BLOCK : stop * BLOCK], x[start * BLOCK : stop * BLOCK]
-    target = out[start * BLOCK : stop * BLOCK]
-    for i in range(len(target)):
-        share, density = below(source[i])
-        target[i] = passed[i] * (share + source[i] * density)
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        passed, source, target = grad[begin : begin + SOME], x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            share, density = below(source[i])
+            some[i] = passed[i] * (share + source[i] * density)
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 @jit
 def _hardswish(x, out, start, stop):
-    source, target = x[start * BLOCK : stop * BLOCK], out[start * BLOCK : stop * BLOCK]
     zero, three, six = x.dtype.type(0), x.dtype.type(3), x.dtype.type(6)
-    for i in range(len(target)):
-        gate = source[i] + three
-        gate = zero if gate < zero else (six if gate > six else gate)
-        target[i] = source[i] * gate / six
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        source, target = x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            gate = source[i] + three
+            gate = zero if gate < zero else (six if gate > six else gate)
+            some[i] = source[i] * gate / six
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 @jit
 def _hardswish_grad(grad, x, out, start, stop):
-    passed, source = grad[start * BLOCK : stop * BLOCK], x[start * BLOCK : stop * BLOCK]
-    target, zero, half, one = out[start * BLOCK : stop * BLOCK], x.dtype.type(0), x.dtype.type(0.5), x.dtype.type(1)
-    three = x.dtype.type(3)
-    for i in range(len(target)):
-        slope = source[i] / three + half
-        slope = zero if source[i] <= -three else (slope if source[i] < three else one)
-        target[i] = passed[i] * slope
+    zero, half, one, three = x.dtype.type(0), x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(3)
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        passed, source, target = grad[begin : begin + SOME], x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            slope = source[i] / three + half
+            slope = zero if source[i] <= -three else (slope if source[i] < three else one)
+            some[i] = passed[i] * slope
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 @jit
 def _hardtanh(x, low, high, out, start, stop):
-    source, target = x[start * BLOCK : stop * BLOCK], out[start * BLOCK : stop * BLOCK]
-    for i in range(len(target)):
-        value = source[i]
-        target[i] = low if value < low else (high if value > high else value)
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        source, target = x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            value = source[i]
+            some[i] = low if value < low else (high if value > high else value)
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 @jit
 def _hardtanh_grad(grad, x, low, high, out, start, stop):
-    passed, source = grad[start * BLOCK : stop * BLOCK], x[start * BLOCK : stop * BLOCK]
-    target, zero = out[start * BLOCK : stop * BLOCK], x.dtype.type(0)
-    for i in range(len(target)):
-        target[i] = zero if source[i] <= low or source[i] >= high else passed[i]
+    zero = x.dtype.type(0)
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        passed, source, target = grad[begin : begin + SOME], x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            some[i] = zero if source[i] <= low or source[i] >= high else passed[i]
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 @jit
 def _erf(x, out, start, stop):
-    source, target = x[start * BLOCK : stop * BLOCK], out[start * BLOCK : stop * BLOCK]
-    for i in range(len(target)):
-        target[i] = math.erf(np.float64(source[i]))
+    some = np.empty(SOME, x.dtype)
+    for begin in range(start * BLOCK, min(stop * BLOCK, len(x)), SOME):
+        source, target = x[begin : begin + SOME], out[begin : begin + SOME]
+        for i in range(len(target)):
+            some[i] = math.erf(np.float64(source[i]))
+        for i in range(len(target)):
+            target[i] = some[i]
 
 
 silu, silu_grad, gelu, gelu_grad = _map(_silu), _map(_silu_grad), _map(_gelu), _map(_gelu_grad)

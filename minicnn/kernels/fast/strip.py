@@ -3,7 +3,8 @@
     out[place + r * step + j] = start + sum over k and l of weight[taps[k, l]] * pixels[first + pixel_taps[k] + (r + l) * pitch + j]
 
 for r < height and j < width. The taps of a kernel that stand below each other are a run, k, of L: a vector of pixels is loaded once
-and used in all rows that see it, so that 8 rows of 3 x 3 taps take 30 loads for 72 multiply-adds. As in `tile.py` the instructions
+and used in all rows that see it, so that 8 rows of 3 x 3 taps take 30 loads for 72 multiply-adds. Maps that are no wider than half a
+vector take half a vector. As in `tile.py` the instructions
 are stated in LLVM's language, and `plain` is what they compute.
 """
 
@@ -22,14 +23,15 @@ from numba.extending import intrinsic
 from .tile import VECTOR, lanes
 
 ROWS = 8
-LONGEST = 7  # run of taps
+LENGTHS = (1, 2, 3, 5, 7)  # of runs of taps
+LONGEST = LENGTHS[-1]
 index, small = ir.IntType(64), ir.IntType(32)
 
 
-def plain(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step, L):
+def plain(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step, L, share=1):
     """The strips in Python. They begin with `bias` if they are `fresh`, else with what is in `out`; taps (k, LONGEST). Flat arrays;
     reads nothing outside of them, though a strip reads whole vectors."""
-    lane = lanes(pixels.dtype)
+    lane = lanes(pixels.dtype) // share
     for r in range(height):
         for j in range(0, width, lane):
             target = out[place + r * step + j : place + r * step + min(width, j + lane)]
@@ -44,23 +46,23 @@ def plain(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, 
             target[:] = total[: len(target)]
 
 
-def compiled(L: int) -> Callable:
-    """The strips for compiled kernels, of runs of L taps."""
+def compiled(L: int, share: int = 1) -> Callable:
+    """The strips for compiled kernels, of runs of L taps, in vectors of a `share` of the registers' length."""
 
     @intrinsic
     def strip(typing, weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step):
         n = types.int64
         result = types.void(weight, taps, pixels, n, n, pixel_taps, n, n, types.bool_, weight.dtype, out, n, n)
-        return result, lambda *place: _write(L, *place)
+        return result, lambda *place: _write(L, share, *place)
 
     return strip
 
 
-def _write(L: int, context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+def _write(L: int, share: int, context: Any, build: Any, signature: Any, arguments: Any) -> Any:
     structures: list[Any] = [context.make_array(kind)(context, build, value) if isinstance(kind, types.Array) else None
                   for kind, value in zip(signature.args, arguments, strict=True)]  # fmt: skip
     _, _, _, first, pitch, _, height, width, fresh, bias, _, place, step = arguments
-    vectors = _Vectors(context, build, signature.args[0].dtype)
+    vectors = _Vectors(context, build, signature.args[0].dtype, 1 / share)
     runs, starts = build.extract_value(structures[5].shape, 0), vectors.spread(bias)
     is_fresh = build.icmp_signed("!=", fresh, fresh.type(0))
 
@@ -117,8 +119,8 @@ def _least(build: Any, a: Any, b: Any) -> Any:
 class _Vectors:
     """Instructions on vectors of one type, `width` registers long."""
 
-    def __init__(self, context: Any, build: Any, dtype: Any, width: int = 1) -> None:
-        self.build, self.lane, self.bits = build, width * VECTOR // (dtype.bitwidth // 8), dtype.bitwidth
+    def __init__(self, context: Any, build: Any, dtype: Any, width: float = 1) -> None:
+        self.build, self.lane, self.bits = build, int(width * VECTOR) // (dtype.bitwidth // 8), dtype.bitwidth
         self.kind = ir.VectorType(context.get_value_type(dtype), self.lane)
         self.flags = ir.VectorType(ir.IntType(1), self.lane)
 
@@ -159,36 +161,46 @@ class _Vectors:
         return self.build.call(cgutils.get_or_insert_function(self.build.module, kind, name), arguments)
 
 
-strip_1, strip_2, strip_3, strip_4, strip_5, strip_6, strip_7 = (
-    partial(plain, L=L) if numba.config.DISABLE_JIT else compiled(L) for L in range(1, LONGEST + 1)
-)
+_strips: list[Callable] = [
+    partial(plain, L=L, share=share) if numba.config.DISABLE_JIT else compiled(L, share)
+    for share in (1, 2)
+    for L in LENGTHS
+]
+strip_1, strip_2, strip_3, strip_5, strip_7, half_1, half_2, half_3, half_5, half_7 = _strips
 
 
-def plain_part(source, place, target, to, count, S):
-    """target[to + j] = source[place + j * S] for j < count. Flat arrays."""
-    target[to : to + count] = source[place : place + max(0, (count - 1) * S + 1) : S]
+def plain_part(source, place, step, target, to, pitch, rows, count, S):
+    """target[to + r * pitch + j] = source[place + r * step + j * S] for r < rows and j < count. Flat arrays."""
+    for r in range(rows if count > 0 else 0):
+        begin, first = place + r * step, to + r * pitch
+        target[first : first + count] = source[begin : begin + (count - 1) * S + 1 : S]
 
 
 def compiled_part(S: int) -> Callable:
-    """It for compiled kernels, at a stride of 1 or 2: what a short loop does not get compiled to."""
+    """It for compiled kernels, at a stride of 1 or 2: what short loops do not get compiled to."""
 
     @intrinsic
-    def part(typing, source, place, target, to, count):
+    def part(typing, source, place, step, target, to, pitch, rows, count):
         def write(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
-            arrays = [context.make_array(signature.args[i])(context, build, arguments[i]) for i in (0, 2)]
-            _, place, _, to, count = arguments
+            arrays = [context.make_array(signature.args[i])(context, build, arguments[i]) for i in (0, 3)]
+            _, place, step, _, to, pitch, rows, count = arguments
             wide, narrow = (_Vectors(context, build, signature.args[0].dtype, width) for width in (S, 1))
+            chosen = ir.Constant(ir.VectorType(small, narrow.lane), list(range(0, S * narrow.lane, S)))
             with cgutils.for_range_slice(build, index(0), count, index(narrow.lane)) as (j, _):
                 left = build.sub(count, j)
-                mask = wide.below(build.sub(build.mul(left, index(S)), index(S - 1)))
-                values = wide.load(build.gep(arrays[0].data, [build.add(place, build.mul(j, index(S)))]), mask)
-                chosen = ir.Constant(ir.VectorType(small, narrow.lane), list(range(0, S * narrow.lane, S)))
-                every = build.shuffle_vector(values, values, chosen)
-                narrow.store(every, build.gep(arrays[1].data, [build.add(to, j)]), narrow.below(left))
+                read = wide.below(build.sub(build.mul(left, index(S)), index(S - 1)))
+                written = narrow.below(left)
+                first, last = build.add(place, build.mul(j, index(S))), build.add(to, j)
+                with cgutils.for_range(build, rows) as row:
+                    source_row = build.add(first, build.mul(row.index, step))
+                    values = wide.load(build.gep(arrays[0].data, [source_row]), read)
+                    every = build.shuffle_vector(values, values, chosen)
+                    target_row = build.add(last, build.mul(row.index, pitch))
+                    narrow.store(every, build.gep(arrays[1].data, [target_row]), written)
             return context.get_dummy_value()
 
         n = types.int64
-        return types.void(source, n, target, n, n), write
+        return types.void(source, n, n, target, n, n, n, n), write
 
     return part
 
