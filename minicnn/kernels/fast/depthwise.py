@@ -132,8 +132,11 @@ def _plan(size: Pair, input_size: Pair, taps: direct.Taps, stride: Pair, step: P
             y += first * SY
             height, width = max(0, min(band, -(-(size[0] - y) // SY))), max(0, -(-(size[1] - x) // SX))
             products.append((y * size[1] + x, height, width, *rest))
-    tables = (np.array(table).reshape(-(-OH // band), -1, len(table[0])) for table in (fills, products))
-    return Plan(*plan[:3], *tables, np.array(pixel_taps), np.array(weight_taps))
+    bands = -(-OH // band)
+    return plan._replace(
+        fills=np.array(fills).reshape(bands, -1, 6), products=np.array(products).reshape(bands, -1, 8),
+        pixel_taps=np.array(pixel_taps), weight_taps=np.array(weight_taps),
+    )  # fmt: skip
 
 
 def _phases(taps: direct.Taps, stride: Pair) -> list[Pair]:
