@@ -91,9 +91,10 @@ def predict(options: argparse.Namespace) -> Result:
     """What a network sees in a photograph."""
     from minicnn.atlas.photograph import answer_of
     from minicnn.viz import preprocess
-    from minicnn.viz.network import described, frozen, part_hint, run
+    from minicnn.viz.network import described, frozen, part_hint, run, stated
 
     picture, model = _picture(options), _model(options)
+    entrance = _entrance(model, options)
     with frozen(model), minicnn.no_grad():
         output = run(model, preprocess(picture, model))
     answer = answer_of(model, output, options.top)
@@ -104,7 +105,15 @@ def predict(options: argparse.Namespace) -> Result:
     if not np.isfinite([p for _, _, p in answer]).all():
         raise ValueError("the network answers NaN or infinity: it predicts no class")
     rows = [{"class": name, "index": index, "probability": round(p, 6)} for index, name, p in answer]
-    return {"photo": options.photo, "predictions": rows}, "\n".join(f"{p:7.1%}  {name}" for _, name, p in answer)
+    names = stated(model, "categories")
+    if names and len(names) != output.shape[1]:
+        _say(
+            f"minicnn: there are names for {len(names)} classes, and the network has {output.shape[1]}: they are not used"
+        )
+    elif not names and output.shape[1] == 1000:
+        _say("minicnn: nothing names the 1000 classes: ImageNet's names are assumed; --classes FILE says others")
+    lines = [f"{p:7.1%}  {name}" for _, name, p in answer]
+    return {"photo": options.photo, **entrance, "predictions": rows}, "\n".join(lines)
 
 
 def filters(options: argparse.Namespace) -> Result:
@@ -128,6 +137,7 @@ def maps(options: argparse.Namespace) -> Result:
     from minicnn.viz.network import frozen, input_channels, run
 
     photo, model = _picture(options), _model(options)
+    entrance = _entrance(model, options)
     size = input_size(model)
     picture = to_channels(fit(photo, size), input_channels(model))  # as the network sees it
     every = [f"{name}#*" for name, module in model.named_modules() if next(module.children(), None) is None]
@@ -139,7 +149,7 @@ def maps(options: argparse.Namespace) -> Result:
     figure = draw_maps(*found.values(), title=next(iter(found))) if len(found) == 1 else draw_strip(found, picture)
     path = _save(figure, options)
     rows = {name: {"shape": list(m.shape), "mean": m.mean().item(), "max": m.max().item()} for name, m in found.items()}
-    return {"photo": options.photo, "layers": rows, "picture": path}, path
+    return {"photo": options.photo, **entrance, "layers": rows, "picture": path}, path
 
 
 def maximize(options: argparse.Namespace) -> Result:
@@ -147,6 +157,7 @@ def maximize(options: argparse.Namespace) -> Result:
     from minicnn import viz
 
     model = _model(options)
+    entrance = _entrance(model, options)
     warnings.simplefilter("ignore", viz.ActivationWarning)  # said below, with the options of the command
     result = viz.maximize(
         model, options.units, steps=options.steps, size=options.size, seed=options.seed,
@@ -163,7 +174,8 @@ def maximize(options: argparse.Namespace) -> Result:
     if flat:
         _say(f"minicnn: {flat}")
     path = _save(result.figure(), options)
-    return {"seed": options.seed, "steps": options.steps, "units": rows, "picture": path}, "\n".join([*lines, path])
+    settings = {"seed": options.seed, "steps": options.steps, **entrance}
+    return {**settings, "units": rows, "picture": path}, "\n".join([*lines, path])
 
 
 def atlas(options: argparse.Namespace) -> Result:
@@ -173,9 +185,11 @@ def atlas(options: argparse.Namespace) -> Result:
 
     settings = {"layers": options.layers, "units": options.units, "steps": options.steps, "seed": options.seed}
     model = _model(options)
+    entrance = _entrance(model, options)
     options.images = _folder(model, options)
     if options.estimate:
-        return _estimate(model, options, settings)
+        result, text = _estimate(model, options, settings)
+        return {**entrance, **result}, text
     say = (lambda line: None) if options.quiet else _say
     try:
         built = build(
@@ -192,6 +206,7 @@ def atlas(options: argparse.Namespace) -> Result:
     if built.not_risen:
         say(f"{built.not_risen} of {built.units} units did not rise; their pages say so")
     result = {
+        **entrance,
         "path": str(built.path),
         "bytes": built.bytes,
         "seconds": round(built.seconds, 1),
@@ -328,9 +343,15 @@ def _input(command: argparse.ArgumentParser) -> None:
     """How images enter the network, and what leaves it."""
     side = "side of the image (default: as the network was trained)"
     command.add_argument("--size", type=_positive, metavar="PIXELS", help=side)
-    mean = "of the pixels, where white is 1: one number, or one for each channel (default: as the network was trained)"
+    mean = "of the pixels, where white is 1: one number, or one for each channel as they enter (default: as the network was trained)"
     command.add_argument("--mean", type=_numbers, metavar="M[,M,M]", help=mean)
     command.add_argument("--std", type=_numbers, metavar="S[,S,S]", help="the standard deviation, likewise")
+    scale = "what white is where --mean and --std are stated, 255 for example; without them pixels enter so (default 1)"
+    command.add_argument("--scale", type=_number, metavar="WHITE", help=scale)
+    order = "in which channels enter (default: as the network was trained, red first)"
+    command.add_argument("--channels-order", choices=("rgb", "bgr"), help=order)
+    classes = "names of the classes: a line each, or JSON: a list, or {index: name}"
+    command.add_argument("--classes", metavar="FILE", help=classes)
     part = "of a network that returns a tuple or a dict, use this part; KEY,KEY goes deeper"
     command.add_argument("--part", type=_keys, metavar="KEY", help=part)
 
@@ -347,40 +368,99 @@ def _numbers(text: str) -> float | list[float]:
     return numbers if len(numbers) > 1 else numbers[0]
 
 
+def _number(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be positive, not {text}")
+    return value
+
+
 def _keys(text: str) -> list[int | str]:
     return [int(key) if key.isdecimal() else key for key in text.split(",")]
 
 
 _numbers.__name__ = "list of numbers"
+_number.__name__ = "number"
 _positive.__name__ = "whole number"  # what argparse calls it in "invalid ... value"
 
 
 def _model(options: argparse.Namespace) -> Any:
     """The network of the options, which says by its `meta` how images enter, and in a note if its weights are random."""
-    from minicnn.viz.image import statistics
     from minicnn.viz.network import choose_output, input_channels
 
     minicnn.manual_seed(options.seed)  # of a network without weights
     model = models.from_spec(options.model, options.weights)
-    size, mean, std, part = (getattr(options, name, None) for name in ("size", "mean", "std", "part"))
-    if part:
-        choose_output(model, *part)
-    if mean is not None or std is not None:
-        stats = statistics(model, mean, std, channels=input_channels(model))
-        model.meta = replace(model.meta, mean=stats.mean, std=stats.std)
+    if getattr(options, "part", None):
+        choose_output(model, *options.part)
+    _let_in(model, options)
     channels = input_channels(model)
     if channels not in (1, 3) and (getattr(options, "photo", None) or getattr(options, "images", None)):
         raise ValueError(
             f"the network takes {channels} channels and a photograph has 3: in Python, minicnn.viz takes arrays (H, W, {channels})"
         )
-    if size:
-        model.meta = replace(model.meta, input_size=(model.meta.input_size[0], size, size), resize_size=None)
     if "random weights" in options.network:
         model.meta = replace(model.meta, note=f"{options.network}. {model.meta.note}")
         _say(f"minicnn: {options.network}: --weights FILE loads trained ones")
-    elif mean is None and std is None and model.meta.note.endswith("assumed"):
-        _say(f"minicnn: {model.meta.note}; --mean and --std say others")
     return model
+
+
+def _let_in(model: Any, options: argparse.Namespace) -> None:
+    """Write into the network's `meta` what the options say of how images enter and of what the classes are called."""
+    from minicnn.viz.image import statistics
+    from minicnn.viz.network import input_channels
+
+    given = {
+        name: getattr(options, name, None) for name in ("mean", "std", "scale", "channels_order", "size", "classes")
+    }
+    said = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None and name != "classes"]
+    mean, std, scale = given["mean"], given["std"], given["scale"]
+    if scale is not None:  # then they are stated for pixels up to it
+        mean, std = (
+            np.divide(fallback if value is None else value, scale).tolist() for value, fallback in ((mean, 0), (std, 1))
+        )
+    changes: dict[str, Any] = {"source": f"as {', '.join(said)} say{'s' if len(said) == 1 else ''}"} if said else {}
+    if mean is not None or std is not None:
+        stats = statistics(model, mean, std, channels=input_channels(model))
+        changes |= {"mean": stats.mean, "std": stats.std}
+    if given["channels_order"] is not None:
+        changes["channels_order"] = given["channels_order"]
+    if given["size"]:
+        changes |= {"input_size": (model.meta.input_size[0], given["size"], given["size"]), "resize_size": None}
+        if said == ["--size"]:
+            changes["source"] = f"{model.meta.source or 'as model.meta states'}, with --size"
+    if given["classes"] is not None:
+        changes["categories"] = _class_names(given["classes"])
+    if changes:
+        model.meta = replace(model.meta, **changes)
+
+
+def _class_names(file: str) -> tuple[str, ...]:
+    """The names in a file: lines, or JSON: a list, or a dictionary by index, of names or of lists that end with them."""
+    text = Path(file).read_text(encoding="utf-8-sig")
+    try:
+        found = json.loads(text) if text.lstrip()[:1] in ("[", "{") else text.splitlines()
+        if isinstance(found, dict):
+            found = [found[str(index)] for index in range(len(found))]
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{file}: neither lines nor JSON with the names of classes: {error!r}") from error
+    names = [str(entry[-1] if isinstance(entry, list) and entry else entry).strip() for entry in found]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise ValueError(f"{file} holds no names of classes")
+    return tuple(names)
+
+
+def _entrance(model: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """What --json says of how images enter; the same is said to the user, and stands below figures."""
+    from minicnn.viz.image import entrance, input_size, statistics
+    from minicnn.viz.network import input_channels
+
+    stats = statistics(model, channels=input_channels(model))
+    options.entrance = f"images enter as {entrance(model)}"
+    if not options.quiet:
+        _say(f"minicnn: {options.entrance}")
+    return {"input": {"size": input_size(model), **stats._asdict(), "source": model.meta.source}}
 
 
 def _picture(options: argparse.Namespace) -> np.ndarray:
@@ -422,7 +502,8 @@ def _check_output(options: argparse.Namespace) -> None:
 
 def _save(figure: Any, options: argparse.Namespace) -> str:
     """Write a figure, with the network's name below it; the file's name."""
-    figure.text(0.15 / figure.get_figwidth(), 0, options.network, va="top", fontsize=8, color="#555555")
+    caption = "\n".join(filter(None, [options.network, getattr(options, "entrance", "")]))
+    figure.text(0.15 / figure.get_figwidth(), 0, caption, va="top", fontsize=8, color="#555555")
     with atomic_write(options.output) as file:
         figure.savefig(file, format=Path(options.output).suffix[1:], bbox_inches="tight")
     return options.output

@@ -200,7 +200,7 @@ def _look_through(plan: Plan, pictures: Any, patches: int, progress: bool) -> To
     units = {layer.name: layer.units for layer in plan.layers}
     return top_patches(
         plan.model, list(units), pictures, units=units, k=patches, size=plan.side, crop_size=1, progress=progress,
-        **plan.statistics._asdict(),
+        mean=plan.statistics.mean, std=plan.statistics.std,
     )  # fmt: skip
 
 

@@ -120,7 +120,8 @@ def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximiz
         warnings.simplefilter("ignore", ActivationWarning)  # the page marks each unit whose activation did not rise
         return maximize(
             plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed, rate=recipe.rate,
-            transforms=recipe.transforms, parametrization=recipe.parametrization, channels=plan.channels, **plan.statistics._asdict(),
+            transforms=recipe.transforms, parametrization=recipe.parametrization, channels=plan.channels,
+            mean=plan.statistics.mean, std=plan.statistics.std,
             penalties=[_distance_from_grey(plan, layer, units)] if recipe.position else (), progress=False,
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from minicnn.atlas.photo_pages import add_photograph, folder_page, photograph_pa
 from minicnn.atlas.plan import Layer, fingerprint
 from minicnn.atlas.survey import ModuleCall
 from minicnn.atlas.unit_page import unit_page
+from minicnn.viz.image import entrance
 from minicnn.viz.network import stated
 
 STRIP = 12  # units of each layer that the overview shows
@@ -51,6 +52,7 @@ def overview_page(contents: Contents) -> Markup:
         "section",
         el("h1", contents.title),
         el("p", " · ".join(facts), class_="lead"),
+        el("p", f"Images enter as {entrance(plan.model)}."),
         el("p", note) if note else None,
         el(
             "p",

@@ -12,7 +12,7 @@ from minicnn.nn import Module
 from minicnn.viz import Unit
 from minicnn.viz import image as images
 from minicnn.viz.geometry import Axis
-from minicnn.viz.network import input_channels, stated
+from minicnn.viz.network import class_names, input_channels
 
 MOST_PIXELS = 16 * 64 * 64  # of a batch that is maximised together: bounds the memory for any network
 
@@ -123,8 +123,8 @@ class Plan:
 
     def classes(self, name: str) -> tuple[str, ...]:
         """The names of a layer's units, if it is the output and the network knows them; whether the atlas shows it or not."""
-        names = tuple(stated(self.model, "categories") or ())
-        return names if name == self._output.name and self._output.shape[1:] == (len(names),) else ()
+        shape = self._output.shape
+        return class_names(self.model, shape[1]) if name == self._output.name and len(shape) == 2 else ()
 
     def label(self, name: str, unit: int) -> str:
         """How a unit is called: its class, else "layer:unit"."""

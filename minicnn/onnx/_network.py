@@ -11,7 +11,7 @@ import onnx
 
 from minicnn._tensor import Tensor
 from minicnn.autograd import no_grad
-from minicnn.models._meta import IMAGENET, ModelMeta
+from minicnn.models._meta import ASSUMED, IMAGENET, ModelMeta
 from minicnn.nn import Module, Parameter
 from minicnn.onnx._file import STANDARD, File, Shape, naming
 from minicnn.onnx._inference import kind_of, shape_of
@@ -333,7 +333,9 @@ def _meta(file: File, inputs: dict[str, Shape | None]) -> ModelMeta:
     stated = zip(shape[1:], IMAGENET.input_size, strict=True)
     channels, height, width = (n if n and n <= MOST_PIXELS else usual for n, usual in stated)
     note = "an .onnx file does not state how images enter: ImageNet's mean and std are assumed"
-    meta = replace(IMAGENET, architecture=file.path.stem, input_size=(channels, height, width), note=note)
+    meta = replace(
+        IMAGENET, architecture=file.path.stem, input_size=(channels, height, width), note=note, source=ASSUMED
+    )
     if (height, width) != IMAGENET.input_size[1:]:
         meta = replace(meta, resize_size=None)
     if channels != 3:

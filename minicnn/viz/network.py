@@ -18,6 +18,7 @@ from typing import Any
 
 from minicnn import Tensor, enable_grad, float32, no_grad, zeros
 from minicnn.inspect.names import find_modules, named_modules, near
+from minicnn.models import imagenet_classes
 from minicnn.nn import Module
 
 EVERY = 0  # in place of a call's number: all of them
@@ -116,6 +117,20 @@ def _inputs(module: Module) -> int:
 def stated(model: Module | None, what: str) -> Any:
     """What the network's `meta` states: "categories", "input_size", "architecture", ...; None if it does not."""
     return getattr(getattr(model, "meta", None), what, None)
+
+
+def class_names(model: Module, outputs: int | None = None) -> tuple[str, ...]:
+    """The names of this many classes: those that `meta` states; without them ImageNet's for 1,000, which is assumed; () if unknown.
+
+    outputs: by default those of the module with a weight that is registered last.
+    """
+    names = tuple(stated(model, "categories") or ())
+    if outputs is None:
+        weights = [parameter for parameter in model.parameters() if parameter.dim() in (2, 4)]
+        outputs = len(names) or (len(weights[-1]) if weights else 0)
+    if not names and outputs == 1000:
+        return tuple(imagenet_classes())
+    return names if len(names) == outputs else ()
 
 
 def dtype_of(model: Module | None) -> Any:
