@@ -192,7 +192,9 @@ class OpCtx(FunctionCtx):
         result = result if isinstance(result, tuple) else (result,)
         found = []
         for i in self._slots:
-            wants = i < len(result) and (self.function.takes_a_list or self.needs_input_grad[i])
+            wants = i < len(result) and (
+                any(self.needs_input_grad) if self.function.takes_a_list else self.needs_input_grad[i]
+            )
             found.append(_tensor_of(both.conj(result[i]) if turned else result[i], grads) if wants else None)
         return tuple(found)
 
