@@ -280,7 +280,7 @@ figure
 # The photograph is cut and shrunk to 64 x 64, and each colour is shifted and scaled as it was in training. A hook keeps what
 # comes out of three ReLUs. Each picture is a *feature map*: where in the photograph one filter answers, and how strongly.
 #
-# *In the library: `minicnn/viz/image.py`, `minicnn/viz/network.py`, `minicnn/viz/feature_maps.py`, and lesson 3.*
+# *In the library: `minicnn/viz/image.py`, `minicnn/viz/network.py`, `minicnn/viz/feature_maps.py`, and lesson 4.*
 
 # %%
 MEAN, STD = (np.array(v, np.float32)[:, None, None] for v in [(0.485, 0.456, 0.406), (0.229, 0.224, 0.225)])
@@ -330,9 +330,9 @@ figure
 # Now the weights are held fixed, and the *image* is optimised. Start from grey noise, compute a class's logit, send its
 # gradient back to the pixels, and move them a little uphill, 100 times. (The steps are Adam's: the gradient's running mean,
 # divided by its running size.) The network here is the robust twin, trained against small changes of its images: that makes
-# its gradients follow what people see. The other network's pictures are speckle at first, and lesson 4 starts from there.
+# its gradients follow what people see. The other network's pictures are speckle at first, and lesson 5 starts from there.
 #
-# *In the library: `minicnn/viz/maximize.py`, `minicnn/optim/adam.py`, and lessons 4, 12 and 13.*
+# *In the library: `minicnn/viz/maximize.py`, `minicnn/optim/adam.py`, and lessons 5, 12 and 13.*
 
 
 # %%

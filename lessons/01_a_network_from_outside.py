@@ -166,7 +166,7 @@ for name, child in model.named_children():
     parts = child.named_children() if isinstance(child, nn.Sequential) else [("", child)]
     layers |= {f"{name}.{part}".rstrip("."): layer for part, layer in parts}
 
-with minicnn.no_grad(), viz.capture(model, "**") as seen:  # keeps what every module returns; how, is lesson 3
+with minicnn.no_grad(), viz.capture(model, "**") as seen:  # keeps what every module returns; how, is lesson 4
     model(x)
 
 
@@ -194,7 +194,7 @@ assert (h == logits).all()
 
 # %% [markdown]
 # From top to bottom the maps get smaller and more: in the bundled network 64 maps of 32 x 32 become 256 maps of 8 x 8, and at
-# the end 200 single numbers. *Where* something is gets lost on the way, and *what* it is remains: lesson 3 measures that. The sizes
+# the end 200 single numbers. *Where* something is gets lost on the way, and *what* it is remains: lesson 4 measures that. The sizes
 # follow one rule, the same for convolution and pooling.
 
 

@@ -302,4 +302,4 @@ check(
 )
 
 # %%
-print("Next lesson: lessons/03_feature_maps.py")
+print("Next lesson: lessons/03_convolution_by_hand.py")

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 6. Hooks, in order
 #
-# **You need:** lesson 3 (a forward hook, its handle), and the chain rule of lesson 5.
+# **You need:** the chain rule of lesson 3, and lesson 4 (a forward hook, its handle).
 #
 # **You leave with:** every kind of hook that there is, in the order in which one forward and one backward call run them, with the
 # rule for each; what changes if the forward pass raises, or if no input asks for a gradient; the place in the source where

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 7. Memory and aliasing: a laboratory
 #
-# **You need:** lesson 3 (`detach`, `clone`, `remove`) and lesson 6 (when a hook runs).
+# **You need:** lesson 4 (`detach`, `clone`, `remove`) and lesson 6 (when a hook runs).
 #
 # **You leave with:** five ways to store an activation, and for each: the memory that it holds after 50 passes, what an in-place ReLU
 # does to it, and what `leaks` says; the handle left behind; the hook that keeps its own network alive.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 8. Three ways to convolve
 #
-# **You need:** lesson 5 (convolution in loops), matrix products, and that a polynomial of degree 3 is fixed by its values at 4 points.
+# **You need:** lesson 3 (convolution in loops), matrix products, and that a polynomial of degree 3 is fixed by its values at 4 points.
 #
 # **You leave with:** one layer, computed in three ways of a screen each: loops, one matrix product (im2col), and Winograd's algorithm with
 # a quarter of the multiplications; equal in value, different in time, memory and rounding, and you will have measured why.

@@ -305,7 +305,7 @@ figure
 # In the second layer there is still something to see: how edges and colours of the first are put together. Then the pictures
 # turn into coloured spots, and the linear network has little to do with the real one. That is no fault of the drawing. It is a
 # result: **what the deep layers do is in their gates**, and no single picture of weights holds it. A picture of a deep unit must let
-# the gates work, as in lesson 4, or ask which photographs open them.
+# the gates work, as in lesson 5, or ask which photographs open them.
 #
 # **Try it:** the report of the robust twin, `viz.filter_report(tinynet("robust"))`. And of its last layer: is that flat too?
 

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 12. The ladder: from noise to a picture
 #
-# **You need:** lessons 1 to 4: gradient ascent on an image.
+# **You need:** lessons 1 to 5: gradient ascent on an image.
 #
 # **You leave with:** what each of eight improvements does to one and the same picture, in numbers and in its spectrum; why the picture
 # with the highest number is the worst one; several images for one unit; and what DeepDream is.
@@ -30,7 +30,7 @@ robust = tinynet("robust").eval()
 # %% [markdown]
 # ## Eight rungs
 #
-# Lesson 4 asked: which image makes this unit answer most? The question has an unpleasant honest answer, speckle that a network
+# Lesson 5 asked: which image makes this unit answer most? The question has an unpleasant honest answer, speckle that a network
 # likes and no person can read. All the readable pictures come from asking a *narrower* question: which image of a certain kind?
 # Each rung narrows it a little more.
 #

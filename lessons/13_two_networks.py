@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 13. Two networks, one architecture
 #
-# **You need:** lessons 4 and 12.
+# **You need:** lessons 5 and 12.
 #
 # **You leave with:** the same recipes on two networks that differ in their training alone; what each of the two sees in the other's
 # pictures; and an answer to the question whether such pictures show knowledge or noise.
@@ -168,7 +168,7 @@ figure
 
 # %% [markdown]
 # Early layers keep nearly everything. After the average over positions 256 numbers are left of 12,288, and the image has the right kind
-# of things in it, not in the right places: *what* is kept, *where* is lost (lesson 3). Do not read a ranking into the two rows:
+# of things in it, not in the right places: *what* is kept, *where* is lost (lesson 4). Do not read a ranking into the two rows:
 # compare the distances of the pixels above. A picture that looks more like a photograph need not be nearer to *the* photograph.
 #
 # ## Knowledge or noise?

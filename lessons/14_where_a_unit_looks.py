@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 14. Where a unit looks
 #
-# **You need:** lesson 3 (feature maps), lesson 5 (convolution).
+# **You need:** lesson 3 (convolution), lesson 4 (feature maps).
 #
 # **You leave with:** the receptive field of any unit, computed with two lines of arithmetic, checked by a gradient and by an
 # experiment; and for any unit the pieces of photographs that excite it most, cut out to what it sees.
@@ -260,7 +260,7 @@ print(f"on average the patches shown stand for {np.mean(shares):.2%} of what the
 assert np.mean(shares) < 0.05
 
 # %% [markdown]
-# So read the patches as an answer to "what does it like best among *these* pictures?", and nothing more. Lesson 4's
+# So read the patches as an answer to "what does it like best among *these* pictures?", and nothing more. Lesson 5's
 # picture answers "what would it like best of all?", and the histogram "what does it say all day?". Where the three agree you
 # may begin to name the unit. (Geirhos et al. 2024 show how a network can be made to give any answer you like to the first two.)
 

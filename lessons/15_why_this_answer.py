@@ -216,7 +216,7 @@ for name, method in {
 assert others["guided_backprop"] > others["saliency"]
 
 # %% [markdown]
-# And the *robust* twin (lesson 4), whose gradients an adversary cannot use so well? Its plain gradient, without any rule or average,
+# And the *robust* twin (lesson 5), whose gradients an adversary cannot use so well? Its plain gradient, without any rule or average,
 # follows what is in the photograph. Part of the noise was not the method's fault: it is what the standard network reacts to.
 
 # %%

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 16. One number, taken apart
 #
-# **You need:** lesson 5 (convolution by hand).
+# **You need:** lesson 3 (convolution by hand).
 #
 # **You leave with:** any single number of a convolution of a real network as a sum that you can check with a pocket calculator: an output
 # pixel, the gradient of one weight, the gradient of one input pixel; and the reason for the checkerboard in gradient pictures.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 17. An atlas
 #
-# **You need:** lessons 3, 4 and 14.
+# **You need:** lessons 4, 5 and 14.
 #
 # **You leave with:** one HTML file with a page for every unit of a network, which opens offline and can be sent to a friend; and
 # the habit of reading a unit from three sides: the image that maximises it, the places in photographs that excite it, and the

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 18. Gradients of gradients
 #
-# **You need:** lesson 5 (what a backward pass does) and lesson 15 (the gradient as an explanation).
+# **You need:** lesson 3 (what a backward pass does) and lesson 15 (the gradient as an explanation).
 #
 # **You leave with:** what `create_graph=True` records; how a Hessian with millions of numbers is used without ever being written
 # down; why a network of ReLUs has no curvature, and a softened one has; a photograph whose explanation was moved to
@@ -406,7 +406,7 @@ figure
 
 # %% [markdown]
 # The price is printed beside the gain: smaller slopes, maps that follow the picture a little more, more answers that survive noise;
-# and a part of the answers is not what it was. A first layer alone cannot do more; the robust twin of lesson 4, whose every layer
+# and a part of the answers is not what it was. A first layer alone cannot do more; the robust twin of lesson 5, whose every layer
 # learned against an adversary, can.
 #
 # **Try it:** make the penalty 0 and see that nothing changes, which is the control of this experiment. Then attack the student's

@@ -40,7 +40,7 @@ def chosen(wanted: list[str], another: bool) -> list[Path]:
     fitting = [path for path in found if "LESSON_MODEL" in path.read_text(encoding="utf-8")]
     if wanted and fitting != found:
         names = ", ".join(path.stem for path in found if path not in fitting)
-        sys.exit(f"--model and --weights are for lessons 1 to 4; about the bundled network alone: {names}")
+        sys.exit(f"--model and --weights are for lessons 1, 2, 4 and 5; about the bundled network alone: {names}")
     return fitting
 
 
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--photo", type=Path, help="a photograph in place of the sample that matplotlib installs")
     parser.add_argument(
         "--model",
-        help="a network in place of the bundled one: a name of minicnn.models, or FILE.py:CLASS (lessons 1 to 4)",
+        help="a network in place of the bundled one: a name of minicnn.models, or FILE.py:CLASS (lessons 1, 2, 4 and 5)",
     )
     parser.add_argument("--weights", type=Path, help="its checkpoint: .pth, .safetensors or .npz")
     parser.add_argument("--book", action="store_true", help="write lessons/out/book.html")

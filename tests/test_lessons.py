@@ -94,7 +94,7 @@ def test_lessons_take_a_network_of_ones_own(tmp_path):
     )
     torch.save({"state_dict": source.state_dict(), "epoch": 1}, tmp_path / "mine.pth")
     given = ["--model", f"{tmp_path}/mine.py:Net", "--weights", f"{tmp_path}/mine.pth"]
-    done = run_lessons("2", "3", *given, out=tmp_path / "out")
+    done = run_lessons("2", "4", *given, out=tmp_path / "out")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "16 x 3 x 11 x 11 = 5808 numbers" in done.stdout
     assert "we look at body.1, body.4 and pool" in done.stdout
@@ -102,7 +102,7 @@ def test_lessons_take_a_network_of_ones_own(tmp_path):
     figures = {
         path.name for path in (tmp_path / "out" / "mine_Net_mine").glob("*.png")
     }  # not among the bundled network's
-    assert {"02_first_layer_filters_mine_py_Net_weights_of_mine_pth.png", "03_feature_maps_strip.png"} <= figures
+    assert {"02_first_layer_filters_mine_py_Net_weights_of_mine_pth.png", "04_feature_maps_strip.png"} <= figures
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mine_Net_mine"]
 
 

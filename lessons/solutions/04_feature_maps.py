@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Solutions to lesson 3. Feature maps, through a hook
+# # Solutions to lesson 4. Feature maps, through a hook
 #
 # Each cell stands in the place of a gap: `answer = ...`, or the function that returns `...`.
 

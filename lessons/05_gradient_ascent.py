@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 4. What does a deep filter look for?
+# # 5. What does a deep filter look for?
 #
-# **You need:** lessons 1 to 3.
+# **You need:** lessons 1 to 4.
 #
 # **You leave with:** why a deeper filter cannot be read as a picture; gradient ascent on an image in ten lines; what makes
 # its pictures readable; images from edges to shapes; and the same for a network that was trained to be robust.
 #
-# **Run time:** under a minute. **Files written:** `lessons/out/04_gradient_ascent_*.png` (4 figures).
+# **Run time:** under a minute. **Files written:** `lessons/out/05_gradient_ascent_*.png` (4 figures).
 
 # %%
 import os
@@ -26,7 +26,7 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
     get_ipython().run_line_magic("matplotlib", "inline")
 Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
-# "tinynet" is the bundled network. Others: python -m lessons 4 --model alexnet --weights FILE.pth (and more patience)
+# "tinynet" is the bundled network. Others: python -m lessons 5 --model alexnet --weights FILE.pth (and more patience)
 spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
 model = from_spec(spec, file)
 bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
@@ -49,7 +49,7 @@ print("convolutions:", ", ".join(convolutions[k] for k in chosen))
 # %%
 kernels = convolutions[chosen[len(chosen) // 2]]
 figure = viz.draw_kernels(model, kernels, rows=16, columns=32, title=f"{network}: kernels of {kernels}")
-figure.savefig(out / "04_gradient_ascent_kernels.png")
+figure.savefig(out / "05_gradient_ascent_kernels.png")
 figure
 
 # %% [markdown]
@@ -108,7 +108,7 @@ for column, (name, parts) in enumerate(recipes.items()):
     axes[1, column].tick_params(labelsize=7)
 axes[1, 0].set_ylabel("score on the\nchanged image", fontsize=8)
 figure.suptitle(f"{network}, {unit}: the activation of the clean image, before → after", fontsize=10, wrap=True)
-figure.savefig(out / "04_gradient_ascent_recipes.png", dpi=110)
+figure.savefig(out / "05_gradient_ascent_recipes.png", dpi=110)
 figure
 
 # %% [markdown]
@@ -172,7 +172,7 @@ figure = viz.draw_overview(
     layers=["features.1", "features.4", "features.11"] if bundled else shown,
     title=f"{network}, from the inside",
 )
-figure.savefig(out / "04_gradient_ascent_overview.png")
+figure.savefig(out / "05_gradient_ascent_overview.png")
 figure
 
 # %% [markdown]
@@ -184,14 +184,14 @@ figure
 
 # %%
 figure = robust_classes.figure()
-figure.savefig(out / "04_gradient_ascent_robust_classes.png")
+figure.savefig(out / "05_gradient_ascent_robust_classes.png")
 figure
 
 # %% [markdown]
 # ## Exercises
 #
 # Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
-# `lessons/solutions/04_gradient_ascent.py`.
+# `lessons/solutions/05_gradient_ascent.py`.
 #
 # **1.** In gradient ascent one thing is held fixed, and one is optimised. Which one is optimised: `"weights"` or `"image"`?
 
@@ -234,4 +234,4 @@ off.relu().mean().backward()
 check(3, answer, off.grad.abs().max(), "Behind the ReLU all of them are 0, and stay 0 if they change a little.")
 
 # %%
-print("Next lesson: lessons/05_convolution_by_hand.py")
+print("Next lesson: lessons/06_hooks_in_order.py")

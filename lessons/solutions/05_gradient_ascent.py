@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Solutions to lesson 4. What does a deep filter look for?
+# # Solutions to lesson 5. What does a deep filter look for?
 #
 # Each cell stands in the place of a gap: `answer = ...`, or the function that returns `...`.
 

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Solutions to lesson 5. Convolution by hand
+# # Solutions to lesson 3. Convolution by hand
 #
 # Each cell stands in the place of a gap: `answer = ...`, or the function that returns `...`.
 

@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 5. Convolution by hand
+# # 3. Convolution by hand
 #
 # **You need:** loops in Python, and the chain rule for one product: if `p = a * b`, then `dp/da = b` and `dp/db = a`.
 #
 # **You leave with:** convolution and max-pooling, forward and backward, written by yourself in plain loops and equal to
 # the library; a gradient checked against finite differences; a breakpoint inside the backward pass of a convolution.
 #
-# **Run time:** a few seconds. **Files written:** `lessons/out/05_convolution_by_hand_*.png` (3 figures).
+# **Run time:** a few seconds. **Files written:** `lessons/out/03_convolution_by_hand_*.png` (3 figures).
 
 # %%
 import inspect
@@ -88,7 +88,7 @@ draw(axes[3], edges, "output: the sum at\nevery position", [(y, x, 1, 1)])
 figure.suptitle(
     "Convolution: multiply, add up, move on. This kernel answers where the image gets brighter to the right."
 )
-figure.savefig(out / "05_convolution_by_hand_forward.png", dpi=120)
+figure.savefig(out / "03_convolution_by_hand_forward.png", dpi=120)
 figure
 
 # %% [markdown]
@@ -193,7 +193,7 @@ draw(axes[1], from_one[0, 0], "what it sends to the image:\nthe kernel", [(1, 2,
 draw(axes[2], weight_from_one[0, 0], "what it sends to\nthe kernel: the patch")
 draw(axes[3], from_all[0, 0], "the image's gradient\nif a 1 arrives everywhere")
 figure.suptitle("The backward pass: each product sends grad x weight to its pixel and grad x pixel to its weight")
-figure.savefig(out / "05_convolution_by_hand_backward.png", dpi=120)
+figure.savefig(out / "03_convolution_by_hand_backward.png", dpi=120)
 
 print(f"gradient to the image from one output pixel: {from_one[0, 0, 1:4, 2:5].astype(int).tolist()}")
 assert (from_one[0, 0, 1:4, 2:5] == kernel).all()
@@ -303,7 +303,7 @@ for ax in (axes[0], axes[3]):
         ax.axhline(line, color="#555555", linewidth=1)
         ax.axvline(line, color="#555555", linewidth=1)
 figure.suptitle("Max-pooling, forward and backward")
-figure.savefig(out / "05_convolution_by_hand_max_pool.png", dpi=120)
+figure.savefig(out / "03_convolution_by_hand_max_pool.png", dpi=120)
 
 print(f"{np.count_nonzero(back)} of {back.size} pixels get a gradient; both gradients add up to {back.sum():.0f}")
 assert np.count_nonzero(back) == 9 and back.sum() == grad.sum()
@@ -316,7 +316,7 @@ figure
 # terminal, from the folder of the project:
 #
 # ```
-# python -m pdb lessons/05_convolution_by_hand.py
+# python -m pdb lessons/03_convolution_by_hand.py
 # (Pdb) import minicnn.ops.convolution
 # (Pdb) break minicnn.ops.convolution.Convolution.backward
 # (Pdb) continue
@@ -334,7 +334,7 @@ figure
 # by a condition on its indices:
 #
 # ```
-# python -m pdb lessons/05_convolution_by_hand.py
+# python -m pdb lessons/03_convolution_by_hand.py
 # (Pdb) import minicnn.kernels.reference
 # (Pdb) break minicnn/kernels/reference.py:45, (n, o, oh, ow) == (1, 3, 5, 4)
 # (Pdb) continue
@@ -377,7 +377,7 @@ assert difference < 1e-12
 # ## Exercises
 #
 # Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
-# `lessons/solutions/05_convolution_by_hand.py`.
+# `lessons/solutions/03_convolution_by_hand.py`.
 #
 # **1.** Compute the output pixel in row 3, column 0 of the edge image, with pencil and paper.
 
@@ -427,4 +427,4 @@ check(
 )
 
 # %%
-print("Next lesson: lessons/06_hooks_in_order.py")
+print("Next lesson: lessons/04_feature_maps.py")

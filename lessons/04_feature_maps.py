@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 3. Feature maps, through a hook
+# # 4. Feature maps, through a hook
 #
-# **You need:** lessons 1 and 2.
+# **You need:** lessons 1 to 3.
 #
 # **You leave with:** the maps of a photograph, taken in four ways: by hand, by a forward hook, with its handle, and with
 # `with`; why early maps keep *where* and deep maps keep *what*; why `detach`, `clone` and `remove` are three different things.
 #
-# **Run time:** a few seconds. **Files written:** `lessons/out/03_feature_maps_*.png` (4 figures).
+# **Run time:** a few seconds. **Files written:** `lessons/out/04_feature_maps_*.png` (4 figures).
 
 # %%
 import copy
@@ -28,7 +28,7 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
     get_ipython().run_line_magic("matplotlib", "inline")
 Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
-# "tinynet" is the bundled network. Others: python -m lessons 3 --model alexnet --weights FILE.pth
+# "tinynet" is the bundled network. Others: python -m lessons 4 --model alexnet --weights FILE.pth
 spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
 model = from_spec(spec, file)
 bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
@@ -124,19 +124,19 @@ assert hooks == 0
 
 # %%
 figure = viz.draw_maps(maps[layers[0]], scale="shared", title=f"{network}: the first layer's maps of the photograph")
-figure.savefig(out / "03_feature_maps_first_layer.png")
+figure.savefig(out / "04_feature_maps_first_layer.png")
 figure
 
 # %%
 figure = viz.draw_strip(maps, photo, title=f"{network}: from early to deep")
-figure.savefig(out / "03_feature_maps_strip.png")
+figure.savefig(out / "04_feature_maps_strip.png")
 figure
 
 # %%
 third = layers[len(layers) // 2]
 strongest = int(maps[third][0].mean((1, 2)).argmax())
 figure = viz.draw_overlay(model, photo, f"{third}:{strongest}", title=f"{network}: {third}:{strongest}")
-figure.savefig(out / "03_feature_maps_overlay.png")
+figure.savefig(out / "04_feature_maps_overlay.png")
 figure
 
 # %% [markdown]
@@ -272,7 +272,7 @@ for ax in (curves, bars):
     ax.spines[["top", "right"]].set_visible(False)
 title = "Forgetting where a thing is comes with the architecture; knowing it in another light comes with training"
 figure.suptitle(title if sample else f"{network}: how foreign a changed thing is, beside another thing", wrap=True)
-figure.savefig(out / "03_feature_maps_where_and_what.png", dpi=110)
+figure.savefig(out / "04_feature_maps_where_and_what.png", dpi=110)
 figure
 
 # %% [markdown]
@@ -328,7 +328,7 @@ assert len(net[0]._forward_hooks) == 0
 # ## Exercises
 #
 # Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
-# `lessons/solutions/03_feature_maps.py`.
+# `lessons/solutions/04_feature_maps.py`.
 #
 # **1.** Which of these four, stored by a hook, keep the graph of the forward pass alive: `output`, `output.detach()`,
 # `output.clone()`, `output.detach().clone()`?
@@ -362,4 +362,4 @@ places = [int(chain_of_two(image)[0, 0, 0].argmax()) for image in (spot, spot.ro
 check(2, answer, places[0] - places[1], "Each stride divides: one cell behind both stands for 2 * 2 pixels.")
 
 # %%
-print("Next lesson: lessons/04_gradient_ascent.py")
+print("Next lesson: lessons/05_gradient_ascent.py")
