@@ -40,6 +40,8 @@ LAYERS = [
     "AdaptiveMaxPool2d(5)",
     "Linear(3, 4, bias=False)",
     "Identity(1, two=3)",
+    "MultiheadAttention(6, 2)",
+    "MultiheadAttention(6, 2, 0.1, False, True, True, 4, 5, True)",
     "BatchNorm2d(4, momentum=None)",
     "BatchNorm1d(4, affine=False, track_running_stats=False)",
     "InstanceNorm2d(4, affine=True)",

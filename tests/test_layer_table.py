@@ -84,6 +84,8 @@ LAYERS = [
     layer("ReflectionPad1d((1, 2))", SERIES),
     layer("ReplicationPad1d(2)", SERIES),
     layer("CircularPad1d(2)", SERIES, graph="none"),
+    layer("MultiheadAttention(6, 2)", (4, 2, 6), (5, 2, 6), (5, 2, 6), graph="none"),
+    layer("MultiheadAttention(6, 3, kdim=4, vdim=5, batch_first=True)", (2, 4, 6), (2, 5, 4), (2, 5, 5), graph="none"),
     layer("Linear(7, 5)", (2, 7)),
     layer("Linear(7, 5, bias=False)", (2, 7)),
     layer("Linear(7, 5)", IMAGE, graph="last"),

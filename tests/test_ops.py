@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import table_arithmetic
+import table_attention
 import table_images
 import table_losses
 import table_networks
@@ -44,6 +45,7 @@ TABLE = (
     + table_losses.ROWS
     + table_series.ROWS
     + table_networks.ROWS
+    + table_attention.ROWS
 )
 
 

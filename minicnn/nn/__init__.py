@@ -16,6 +16,6 @@ if not _typing.TYPE_CHECKING:  # a type checker would take every name for one th
         why = f"module 'minicnn.nn' has no attribute '{name}'"
         if name.startswith("Lazy"):
             why += f": no layer waits for its first input to learn its sizes; write nn.{name[4:]} with the sizes"
-        elif name.startswith("Transformer") or name == "MultiheadAttention":
-            why += ": minicnn is for convolutional networks, and has no attention"
+        elif name.startswith("Transformer"):
+            why += ": build it of nn.MultiheadAttention, nn.LayerNorm and nn.Linear"
         raise AttributeError(why)

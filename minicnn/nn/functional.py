@@ -24,6 +24,12 @@ from minicnn.ops.activation import (
     tanhshrink,
     threshold,
 )
+from minicnn.ops.attention import (
+    _canonical_mask,
+    _none_or_dtype,
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
+)
 from minicnn.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d, fold, unfold
 from minicnn.ops.distance import cosine_similarity, normalize, pairwise_distance
 from minicnn.ops.dropout import dropout, dropout1d, dropout2d

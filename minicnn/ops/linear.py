@@ -13,9 +13,9 @@ from minicnn._types import short_name
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.ops import arithmetic, shape
-from minicnn.ops._common import broadcast_shapes, check_expand, implemented, need_tensor
+from minicnn.ops._common import broadcast_shapes, check_expand, implemented, need_tensor, wrap_dim
 
-__all__ = ["addmm", "bmm", "dot", "matmul", "mm", "mv", "outer"]
+__all__ = ["addmm", "baddbmm", "bmm", "dot", "matmul", "mm", "mv", "outer"]
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -95,6 +95,16 @@ class Addmm(Op):
         return grad, *_to_factors(Mm, ctx, grad, *ctx.needs_input_grad[1:])
 
 
+class Baddbmm(Addmm):
+    """bias + a @ b for each of a batch"""
+
+    saved_names = ("batch1", "batch2")
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, *_to_factors(Bmm, ctx, grad, *ctx.needs_input_grad[1:])
+
+
 def _keep_factors(ctx: Any, a: Tensor, b: Tensor, needs_a: bool, needs_b: bool) -> None:
     """Each factor is needed for the gradient of the other one only."""
     ctx.turned = b.array.ndim == 2 and b.array.T.flags.c_contiguous
@@ -149,13 +159,17 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix products of a batch: (N, n, k), (N, k, m) -> (N, n, m)."""
     if input.array.ndim != 3 or mat2.array.ndim != 3:
         raise RuntimeError("batch1 must be a 3D tensor" if input.array.ndim != 3 else "batch2 must be a 3D tensor")
-    a, b = input.array.shape, mat2.array.shape
+    _check_batches(input, mat2)
+    return Bmm.apply(input, mat2)
+
+
+def _check_batches(batch1: Tensor, batch2: Tensor) -> None:
+    a, b = batch1.array.shape, batch2.array.shape
     if a[0] != b[0] or a[2] != b[1]:
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {a[2]}] but got: [{b[0]}, {b[1]}]."
         )
-    _same_dtype(input, mat2)
-    return Bmm.apply(input, mat2)
+    _same_dtype(batch1, batch2)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -228,8 +242,8 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return arithmetic.mul(shape.unsqueeze(input, 1), vec2)
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor) -> Tensor:
-    """input + mat1 @ mat2: what broadcasts to (n, m), (n, k), (k, m) -> (n, m)"""
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta input + alpha (mat1 @ mat2): what broadcasts to (n, m), (n, k), (k, m) -> (n, m)"""
     for name, matrix in (("mat1", mat1), ("mat2", mat2)):
         if matrix.array.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix, got {matrix.array.ndim}-D tensor")
@@ -239,7 +253,23 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor) -> Tensor:
     if input.array.ndim > 2:
         raise RuntimeError(f"the input of addmm has to broadcast to {list(out)}, got {list(input.array.shape)}")
     check_expand(input.array.shape, out)
-    return Addmm.apply(input, mat1, mat2)
+    return Addmm.apply(_times(input, beta), _times(mat1, alpha), mat2)
+
+
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta input + alpha (batch1 @ batch2): what broadcasts to (N, n, m), (N, n, k), (N, k, m) -> (N, n, m)"""
+    rows, columns = wrap_dim(1, batch1.array.ndim), wrap_dim(2, batch2.array.ndim)
+    check_expand(input.array.shape, (*batch1.array.shape[: rows + 1], batch2.array.shape[columns]))
+    _check_batches(batch1, batch2)
+    _same_dtype(input, batch1)
+    return Baddbmm.apply(_times(input, beta), _times(batch1, alpha), batch2)
+
+
+def _times(x: Tensor, factor: float) -> Tensor:
+    """A term of a sum times its factor. As in PyTorch 0 makes zeros of everything, NaN too."""
+    if factor == 0:
+        return Tensor.wrap(np.zeros_like(x.array))
+    return x if factor == 1 else arithmetic.mul(x, factor)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

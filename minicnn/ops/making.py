@@ -81,7 +81,7 @@ class Alias(ViewOp):
         return grad
 
 
-_IN_C = {
+IN_C = {
     "float16": "c10::Half", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
     "complex128": "c10::complex<double>", "uint8": "unsigned char", "int8": "signed char", "int16": "short int",
     "int32": "int", "int64": "long int", "bool": "bool",
@@ -100,7 +100,7 @@ def legacy(data: Sequence[Any], where: Any, kind: dtype | None) -> Tensor:
     if isinstance(only, Tensor):
         if kind is not None and only.dtype is not kind:
             expected, got = (
-                f"TensorOptions(dtype={_IN_C[of.name]}, device=cpu, layout=Strided, requires_grad=false (default), "
+                f"TensorOptions(dtype={IN_C[of.name]}, device=cpu, layout=Strided, requires_grad=false (default), "
                 "pinned_memory=false (default), memory_format=(nullopt))"
                 for of in (kind, only.dtype)
             )

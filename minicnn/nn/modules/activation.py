@@ -10,11 +10,13 @@ from minicnn._tensor import Tensor
 from minicnn._warnings import warn_deprecated
 from minicnn.nn import init as initial
 from minicnn.nn.modules._new import new_parameter
+from minicnn.nn.modules.linear import NonDynamicallyQuantizableLinear
 from minicnn.nn.modules.module import Module
 
 __all__ = [
-    "ELU", "GELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6",
-    "SELU", "Sigmoid", "SiLU", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softsign", "Tanh", "Tanhshrink", "Threshold",
+    "ELU", "GELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "MultiheadAttention",
+    "PReLU", "ReLU", "ReLU6", "SELU", "Sigmoid", "SiLU", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softsign", "Tanh",
+    "Tanhshrink", "Threshold",
 ]  # fmt: skip
 
 
@@ -289,3 +291,112 @@ class LogSoftmax(_AlongDim):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
+
+
+class MultiheadAttention(Module):
+    """Attention in several heads, each of a part of what query, key and value are projected to.
+
+    `in_proj_weight` is (3E, E), the weights of query, key and value in a row, or `q_proj_weight`, `k_proj_weight` and
+    `v_proj_weight` if their sizes differ; `in_proj_bias` (3E,), `out_proj` a linear layer.
+
+    Args:
+        embed_dim: E, the size of a query and of an answer.
+        num_heads: how many heads; they divide E.
+        dropout: the probability with which a weight becomes 0 in training.
+        bias: whether the projections have biases.
+        add_bias_kv: whether there are one more key and value, learned: `bias_k` and `bias_v`.
+        add_zero_attn: whether there are one more key and value of zeros.
+        kdim, vdim: the sizes of a key and of a value, if they are not E.
+        batch_first: whether inputs are (N, L, E) and not (L, N, E).
+        device: the CPU.
+        dtype: of the parameters.
+
+    Raises:
+        ValueError, AssertionError: sizes that are not positive, or not divisible.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if embed_dim <= 0 or num_heads <= 0:
+            raise ValueError(
+                "embed_dim and num_heads must be greater than 0, got "
+                f"embed_dim={embed_dim} and num_heads={num_heads} instead"
+            )
+        super().__init__()
+        self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
+        self.kdim = embed_dim if kdim is None else kdim
+        self.vdim = embed_dim if vdim is None else vdim
+        self._qkv_same_embed_dim = self.kdim == self.vdim == embed_dim
+        self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
+        if embed_dim % num_heads:
+            raise AssertionError("embed_dim must be divisible by num_heads")
+        names = ["q_proj_weight", "k_proj_weight", "v_proj_weight", "in_proj_weight"]
+        sizes = [(embed_dim, embed_dim), (embed_dim, self.kdim), (embed_dim, self.vdim), (3 * embed_dim, embed_dim)]
+        for name, shape in zip(names, sizes, strict=True):
+            wanted = self._qkv_same_embed_dim == (name == "in_proj_weight")
+            self.register_parameter(name, new_parameter(shape, device, dtype) if wanted else None)
+        self.register_parameter("in_proj_bias", new_parameter((3 * embed_dim,), device, dtype) if bias else None)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, device, dtype)
+        for name in ("bias_k", "bias_v"):
+            setattr(self, name, new_parameter((1, 1, embed_dim), device, dtype) if add_bias_kv else None)
+        self._reset_parameters()
+
+    def _reset_parameters(self) -> None:
+        """Weights by Glorot's rule, biases 0."""
+        for weight in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight, self.in_proj_weight):
+            if weight is not None:
+                initial.xavier_uniform_(weight)
+        if self.in_proj_bias is not None:
+            initial.zeros_(self.in_proj_bias)
+            initial.zeros_(self.out_proj.bias)
+        for bias in (self.bias_k, self.bias_v):
+            if bias is not None:
+                initial.xavier_normal_(bias)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """(the answers, of the query's shape; the weights, (N, L, S), or (N, num_heads, L, S) if they are not averaged, or None).
+
+        Args:
+            query, key, value: (L, N, E), (S, N, kdim) and (S, N, vdim), N first if `batch_first`; or without N.
+            key_padding_mask: (N, S): true where a key is left out, or numbers that are added.
+            need_weights: whether the weights are returned.
+            attn_mask: (L, S) or (N num_heads, L, S): true where a query must not look, or numbers that are added.
+            average_attn_weights: whether the weights are the mean over the heads.
+            is_causal: a hint that `attn_mask` is the causal one.
+        """
+        turned = self.batch_first and query.dim() == 3
+        types = F._none_or_dtype(attn_mask)
+        key_padding_mask = F._canonical_mask(key_padding_mask, "key_padding_mask", types, "attn_mask", query.dtype)
+        attn_mask = F._canonical_mask(attn_mask, "attn_mask", None, "", query.dtype, False)
+        if turned:
+            once = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # what is one tensor stays one
+            query, key, value = once[id(query)], once[id(key)], once[id(value)]
+        answers, weights = F.multi_head_attention_forward(
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
+            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, key_padding_mask,
+            need_weights, attn_mask, not self._qkv_same_embed_dim, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight,
+            average_attn_weights=average_attn_weights, is_causal=is_causal,
+        )  # fmt: skip
+        return (answers.transpose(0, 1) if turned else answers), weights

@@ -48,3 +48,7 @@ class Linear(_Weighted):
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear` by another name, which PyTorch prints for the last one in `MultiheadAttention`."""
