@@ -47,6 +47,7 @@ swapaxes = transpose
 from minicnn import _C, __future__, cuda, fft, hub, linalg, models, nn, onnx, optim, transforms, utils
 from minicnn.utils import checkpoint as _checkpoint  # so that `minicnn.utils.checkpoint` is there, as torch's is
 from minicnn.utils import data as _data
+from minicnn.interop import as_torch
 from minicnn.serialization import load, save
 
 __version__ = "0.1.0"

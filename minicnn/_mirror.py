@@ -14,6 +14,11 @@ def since(major: int, minor: int) -> bool:
     return _mirrored.get() >= (major, minor)
 
 
+def mirrored() -> tuple[int, int]:
+    """The version of PyTorch that is mirrored: (2, 13) unless `mirror` said otherwise."""
+    return _mirrored.get()
+
+
 class mirror:
     """Behave as another version of PyTorch than 2.13, from now on or for a `with` block: `mirror("2.6")`.
 

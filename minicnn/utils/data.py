@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -13,16 +14,29 @@ from minicnn._creation import from_numpy, tensor
 from minicnn._tensor import Tensor
 
 __all__ = [
-    "DataLoader", "Dataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset", "TensorDataset",
-    "default_collate", "default_convert",
+    "DataLoader", "Dataset", "IterableDataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset", "TensorDataset",
+    "default_collate", "default_convert", "get_worker_info",
 ]  # fmt: skip
 
+T_co = TypeVar("T_co", covariant=True)  # what an item is, for annotations such as `Dataset[Tensor]`
 
-class Dataset:
+
+class Dataset(Generic[T_co]):
     """Items by number: subclasses define `__getitem__(index)` and `__len__()`."""
 
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
+
+
+class IterableDataset(Dataset[T_co]):
+    """Items one after another: subclasses define `__iter__()`."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+
+
+def get_worker_info() -> None:
+    """None: no other process loads."""
 
 
 class TensorDataset(Dataset):
@@ -52,7 +66,7 @@ class Subset(Dataset):
         return len(self.indices)
 
 
-class Sampler:
+class Sampler(Generic[T_co]):
     """An order of the item numbers."""
 
     def __init__(self, data_source: Any = None) -> None:
@@ -106,7 +120,7 @@ def default_convert(item: Any) -> Any:
     return [default_convert(value) for value in item] if isinstance(item, list) else item
 
 
-class DataLoader:
+class DataLoader(Generic[T_co]):
     """Batches of a data set: `for x, y in DataLoader(dataset, batch_size=64, shuffle=True)`.
 
     `batch_size=None` gives the items one by one, arrays as tensors; `batch_sampler` gives the numbers of each batch's items.
@@ -139,6 +153,10 @@ class DataLoader:
         elif batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise ValueError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
+        if isinstance(dataset, IterableDataset) and (shuffle or sampler is not None or batch_sampler is not None):
+            raise ValueError(
+                "DataLoader with IterableDataset: expected unspecified shuffle, sampler and batch_sampler option"
+            )
         if sampler is None:
             sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
         self.sampler, self.batch_sampler = sampler, batch_sampler
@@ -146,12 +164,23 @@ class DataLoader:
         self.collate_fn = collate_fn or (default_convert if single else default_collate)
 
     def __iter__(self) -> Iterator[Any]:
+        if isinstance(self.dataset, IterableDataset):
+            yield from self._in_their_order(iter(self.dataset))
+            return
         if self.batch_size is None and self.batch_sampler is None:
             for index in self.sampler:
                 yield self.collate_fn(self.dataset[index])
             return
         for batch in self.batch_sampler if self.batch_sampler is not None else self._batches():
             yield self.collate_fn([self.dataset[index] for index in batch])
+
+    def _in_their_order(self, items: Iterator[Any]) -> Iterator[Any]:
+        if self.batch_size is None:
+            yield from map(self.collate_fn, items)
+            return
+        while batch := list(islice(items, self.batch_size)):
+            if len(batch) == self.batch_size or not self.drop_last:
+                yield self.collate_fn(batch)
 
     def _batches(self) -> Iterator[list[int]]:
         batch: list[int] = []
@@ -166,7 +195,8 @@ class DataLoader:
     def __len__(self) -> int:
         if self.batch_sampler is not None:
             return len(self.batch_sampler)
-        count, size = len(self.sampler), self.batch_size or 1
+        iterable = isinstance(self.dataset, IterableDataset)  # its TypeError, if it has no length
+        count, size = len(self.dataset if iterable else self.sampler), self.batch_size or 1
         return count // size if self.drop_last else -(-count // size)
 
 

@@ -1,0 +1,1 @@
+"""Imported by torchvision, and used for nothing."""

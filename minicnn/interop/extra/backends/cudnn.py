@@ -1,0 +1,3 @@
+"""`torch.backends.cudnn`: not here."""
+
+from minicnn.interop.extra.backends._absent import *  # noqa: F403

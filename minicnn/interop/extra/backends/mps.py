@@ -1,0 +1,3 @@
+"""`torch.backends.mps`: not here."""
+
+from minicnn.interop.extra.backends._absent import *  # noqa: F403
