@@ -3,9 +3,11 @@
 #
 # **You need:** Python and a little NumPy. Nothing of minicnn is imported here, only its file of weights is read.
 #
-# **You leave with:** everything that the other lessons take apart, once, in small: tensors that remember where they come
-# from, a convolution and its backward pass, layers with hooks, a trained network, its first layer as a picture, its feature
-# maps, and images that its outputs ask for.
+# **You leave with:** everything that the other lessons take apart, once and in small: tensors that remember where they come from, a
+# convolution and its backward pass, layers with hooks, a trained network, its first layer as a picture, its feature maps, and images that
+# its outputs ask for.
+#
+# This is a summary for those who like to see the whole first. If it goes too fast, begin with lesson 1, and come back at the end.
 #
 # Each section names the file in which the library does the same for real: with checks, speed, and all of PyTorch's rules.
 #
@@ -33,9 +35,12 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # %% [markdown]
 # ## A tensor remembers where it comes from
 #
-# A tensor is an array, together with the tensors it was computed from and a function that sends a gradient back to them.
-# The links make a graph. `backward` walks it from the result to the beginning, each tensor after all that used it, and adds
-# up the gradients that arrive: where a tensor is used twice, two arrive.
+# A **tensor** is an array of numbers that remembers two things: the tensors it was computed from, and a function that sends a gradient
+# back to them. (The **gradient** says for each number by how much the result rises if that number rises by a little, divided by that
+# little.) Tensors and their links make a **graph**.
+#
+# `backward` walks the graph from the result to the beginning. It comes to a tensor when it has been to all that used it, and adds up the
+# gradients that arrive. Where a tensor is used twice, two arrive.
 #
 # *In the library: `minicnn/_tensor.py`, `minicnn/autograd/graph.py`, `minicnn/autograd/engine.py`.*
 
@@ -80,13 +85,15 @@ assert x.grad.tolist() == [2, 4, 6]  # 2 x: two gradients arrived, x from each s
 # %% [markdown]
 # ## Convolution
 #
-# The kernel lies on a patch of the image; the output is the sum of all products, plus a bias. Then it moves on, `stride`
-# pixels at a time. Here are the loops that say so, and the same sum for all patches at once.
+# The **kernel**, a small grid of weights, lies on a patch of the image. Each weight is multiplied by the pixel under it. The output is
+# the sum of all products, plus a number called the **bias**. Then the kernel moves on, by **stride** pixels at a time. **Padding** puts a
+# border of zeros around the image first. Here are the loops that say so, and then the same sum for all patches at once.
 #
-# Shapes, here and everywhere: `N C H W` input, `O KH KW` kernel, `OH OW` output.
+# Shapes, here and everywhere: `N` images with `C` **channels** (planes, such as red, green and blue) of `H` x `W` pixels; `O` kernels of
+# `KH` x `KW`; an output of `OH` x `OW`.
 #
-# *In the library: `minicnn/kernels/reference.py` (loops), `minicnn/kernels/fast/convolution.py` (fast),
-# `minicnn/ops/convolution.py` (forward and backward).*
+# *In the library: `minicnn/kernels/reference.py` (loops), `minicnn/kernels/fast/convolution.py` (fast), `minicnn/ops/convolution.py`
+# (forward and backward).*
 
 
 # %%
@@ -130,7 +137,8 @@ print(f"convolution {x.array.shape} -> {y.array.shape}; all at once and in loops
 assert difference < 1e-5
 
 # %% [markdown]
-# Is the backward pass right? Move the image a little along some direction: the output must change by gradient times step.
+# Is the backward pass right? Move the image along some direction: the output must change by gradient times step. (A large step will do:
+# the output is linear in the image.)
 
 # %%
 y.backward()
@@ -142,9 +150,11 @@ assert np.isclose(ahead - behind, (x.grad * direction).sum(), rtol=1e-3)
 # %% [markdown]
 # ## What stands between the convolutions
 #
-# **ReLU** keeps what is positive and makes the rest 0; the gradient passes where the value passed, and is 0 at 0 and below.
-# **Max-pooling** keeps the largest value of each window, and the gradient goes to where it stood. **The average** of a map
-# is one number for "how much of it is there". **Linear** weighs these numbers into one score for each class.
+# - **ReLU** keeps what is positive and makes the rest 0. The gradient passes where the value passed; it is 0 where the value was 0 or
+#   below.
+# - **Max-pooling** keeps the largest value of each window, and the gradient goes to where it stood.
+# - **The average** of a map is one number for "how much of it is there".
+# - **Linear** weighs these numbers and adds up: one score for each class, called its **logit**.
 #
 # *In the library: `minicnn/ops/activation.py`, `minicnn/ops/pooling.py`, `minicnn/ops/linear.py`.*
 
@@ -188,8 +198,8 @@ def linear(x, weight, bias):
 # %% [markdown]
 # ## A layer, and a hook on it
 #
-# A layer is a function with its weights. Calling it computes, and then shows the result to whoever asked: a **forward
-# hook** is nothing but a function in a list. With it we look into a network without changing the network.
+# A layer is a function together with its weights. When it is called, it computes, and then it shows the result to whoever has asked: a
+# **forward hook** is nothing but a function in a list. With hooks we look into a network without changing it.
 #
 # *In the library: `minicnn/nn/modules/module.py`, `minicnn/utils/hooks.py`.*
 
@@ -220,8 +230,8 @@ class Network:
 # %% [markdown]
 # ## A trained network, out of its file
 #
-# The file begins with the length of its header, then comes the header (JSON: name, type, shape and place of each array),
-# then the numbers. The network has five convolutions; it was trained on 100,000 small photographs of 200 classes.
+# The file begins with the length of its header. Then comes the header (JSON: the name, type, shape and place of each array), and then
+# come the numbers. The network has five convolutions. It was trained on 100,000 small photographs of 200 classes.
 #
 # *In the library: `minicnn/serialization/`, `minicnn/models/tinynet.py`.*
 
@@ -259,8 +269,8 @@ print(f"{len(network.layers)} layers, {count:,} weights, {len(classes)} classes"
 # %% [markdown]
 # ## Its first layer is a set of pictures
 #
-# A filter of the first layer has 3 x 7 x 7 weights: one for each colour at each place. So it is a small colour picture of what
-# it answers to. Nobody drew the edges, gratings and colour blobs: training found them.
+# A **filter** is all kernels that make one output channel. Of the first layer it has 3 x 7 x 7 weights: one for each colour at each
+# place. So it is a small colour picture of what it answers to. Nobody drew the edges, gratings and colour blobs: training found them.
 #
 # *In the library: `minicnn/viz/filters.py`, and lesson 2.*
 
@@ -277,8 +287,10 @@ figure
 # %% [markdown]
 # ## An answer, and the maps on the way to it
 #
-# The photograph is cut and shrunk to 64 x 64, and each colour is shifted and scaled as it was in training. A hook keeps what
-# comes out of three ReLUs. Each picture is a *feature map*: where in the photograph one filter answers, and how strongly.
+# The photograph is cut and shrunk to 64 x 64, and each colour is shifted and scaled as it was in training. A hook keeps what comes out of
+# three ReLUs. Each picture is a **feature map**: where in the photograph one filter answers, and how strongly.
+#
+# The percentages are made of the logits: `exp` of each, divided by the sum of all. That is called **softmax**.
 #
 # *In the library: `minicnn/viz/image.py`, `minicnn/viz/network.py`, `minicnn/viz/feature_maps.py`, and lesson 4.*
 
@@ -327,10 +339,10 @@ figure
 # %% [markdown]
 # ## What does an output ask for?
 #
-# Now the weights are held fixed, and the *image* is optimised. Start from grey noise, compute a class's logit, send its
-# gradient back to the pixels, and move them a little uphill, 100 times. (The steps are Adam's: the gradient's running mean,
-# divided by its running size.) The network here is the robust twin, trained against small changes of its images: that makes
-# its gradients follow what people see. The other network's pictures are speckle at first, and lesson 5 starts from there.
+# Now the weights are held fixed, and the *image* is optimised. Start from grey noise, compute a class's logit, send its gradient back to
+# the pixels, and move them a little uphill, 100 times. (The steps are those of Adam: the gradient's running mean, divided by its running
+# size.) The network here is the **robust twin**. In its training the images were changed a little, against the network, and so its
+# gradients follow what people see. The other network's pictures are speckle at first: lesson 5 starts there.
 #
 # *In the library: `minicnn/viz/maximize.py`, `minicnn/optim/adam.py`, and lessons 5, 12 and 13.*
 
@@ -371,7 +383,7 @@ figure.savefig(out / "00_the_whole_idea_images.png", dpi=110)
 figure
 
 # %% [markdown]
-# That is all. What the library adds is in the files that were named: read them in the order of `READING.md`.
+# That is all. What the library adds is in the files that were named. Read them in the order of `READING.md`.
 #
 # ## Exercises
 #

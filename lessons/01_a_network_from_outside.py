@@ -3,7 +3,7 @@
 #
 # **You need:** a little Python. No mathematics yet.
 #
-# **You leave with:** a trained network's answer to a photograph, with a feeling for how far to trust it; the shape of the
+# **You leave with:** a trained network's answer to a photograph, and a feeling for how far to trust it; the shape of the
 # data after every layer; where the network keeps its weights, and where it spends its time.
 #
 # **Run time:** a few seconds; half a minute the first time, when the fast kernels are compiled.
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import minicnn
+from lessons.subject import Subject
 from minicnn import nn, viz
-from minicnn.models import from_spec, provenance
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = Path(os.environ.get("LESSON_OUT", here / "out"))
@@ -26,23 +26,18 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
     get_ipython().run_line_magic("matplotlib", "inline")
 Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
-# "tinynet" is the bundled network. Others: python -m lessons 1 --model alexnet --weights FILE.pth
-spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
-model = from_spec(spec, file)
-bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
-network = "The bundled network" if bundled else provenance(spec, file)
-print("network:", network)
+subject = Subject()  # the bundled network; another one: python -m lessons 1 --model alexnet --weights FILE.pth
+model, network = subject.model, subject.name
 
 # %% [markdown]
 # ## A photograph, as the network gets it
 #
 # The photograph is one that matplotlib installs: Rear Admiral Grace Hopper, who wrote one of the first compilers. With
-# `python -m lessons 1 --photo PATH` it is yours. The network was trained on images of 64 x 64 pixels, so that is what it
-# gets: the middle of the photograph, made small. Look at the right-hand picture before you judge the answer.
+# `python -m lessons 1 --photo PATH` it is yours. The network was trained on images of 64 x 64 pixels. So it gets the middle
+# of the photograph, made small. Look at the right-hand picture before you judge the answer.
 
 # %%
-path = os.environ.get("LESSON_PHOTO")  # set by --photo
-photo = viz.load_image(path) if path else viz.sample_photo()  # uint8 (height, width, 3)
+photo = subject.photo()  # uint8 (height, width, 3)
 small = viz.frame(photo, model)
 side = small.shape[0]
 
@@ -61,9 +56,22 @@ figure
 # %% [markdown]
 # ## The network
 #
-# The bundled network, `tinynet("standard")`, reads about seven megabytes of numbers from a file. The numbers were found by
-# training on 100,000 photographs of 200 classes (Tiny ImageNet); how, is written in `weights/README.md`. Everything that
-# the photograph needs to enter the network travels with it as `model.meta`.
+# The bundled network, `tinynet("standard")`, reads about seven megabytes of numbers from a file: its **weights**. They were found
+# by training on 100,000 photographs of 200 classes (Tiny ImageNet). `weights/README.md` says how. What else one must know to
+# use the network travels with it as `model.meta`: the size of its images, their mean, the names of its classes.
+#
+# Printed, the network is a list of layers. There are five kinds:
+#
+# - **Conv2d**, a convolution, lays small grids of weights (**kernels**) over every patch of its input and adds up the products. It
+#   moves them by `stride` pixels at a time, and `padding` puts a border of zeros around its input first.
+# - **ReLU** computes `max(x, 0)`: it keeps what is positive and makes the rest 0.
+# - **MaxPool2d** makes maps smaller: of each window it keeps the largest number. That is max-pooling.
+# - **AdaptiveAvgPool2d** takes the average of each whole map.
+# - **Linear** weighs all numbers that it gets, and adds up: one sum for each class.
+#
+# You will not find a sixth kind that many networks have: **batch norm** shifts and scales each map, so that training goes well.
+# Ours had it in training. Afterwards it is only one multiplication and one addition, and was **folded** into the convolution
+# before it: multiplied into its weights.
 
 # %%
 print(model)
@@ -71,14 +79,15 @@ print(f"classes: {len(model.meta.categories)}, among them {', '.join(model.meta.
 if model.meta.accuracy is not None:
     guess = 1 / len(model.meta.categories)
     print(f"right answers on photographs that it never saw: {model.meta.accuracy:.1%}; a guess would give {guess:.1%}")
-    assert not bundled or model.meta.accuracy > 0.4
+    assert model.meta.accuracy > 0.4
 
 # %% [markdown]
 # ## Its answer
 #
-# The pixels are divided by 255, the mean of the training images is subtracted, and the result divided by their standard
-# deviation. The network returns 200 numbers, one for each class, called logits. `softmax` makes them positive with sum 1;
-# they are then read as probabilities.
+# First the pixels are made ready: they are divided by 255, the mean of the training images is subtracted, and the result is divided
+# by their standard deviation. Then the network returns 200 numbers, one for each class. These scores are called **logits**: any
+# number, also a negative one. **Softmax** makes probabilities of them: `exp` of each, divided by the sum of all. So they are
+# positive, and their sum is 1.
 
 # %%
 x = viz.preprocess(photo, model)  # Tensor (1, 3, 64, 64)
@@ -89,7 +98,7 @@ print(f"input {tuple(x.shape)} -> logits {tuple(logits.shape)}")
 print(f"sum of the {len(probabilities)} probabilities: {probabilities.sum():.6f}")
 assert abs(probabilities.sum().item() - 1) < 1e-5
 
-names = model.meta.categories or [f"class {k}" for k in range(len(probabilities))]  # a file may not name its classes
+names = subject.classes(len(probabilities))
 most = min(5, len(names))
 values, classes = probabilities.topk(most)
 for value, index in zip(values.tolist(), classes.tolist(), strict=True):
@@ -98,8 +107,8 @@ for value, index in zip(values.tolist(), classes.tolist(), strict=True):
 # %% [markdown]
 # ## How far to trust it
 #
-# Of the 200 classes a person would choose "military uniform" for Grace Hopper. Where does the network put it? More than
-# half of its answers on photographs that it never saw are wrong, and this photograph is of another kind than those.
+# Of the 200 classes a person would choose "military uniform" for Grace Hopper. Where does the network put it? Do not expect too
+# much: more than half of its answers to photographs that it never saw are wrong, and this photograph is unlike those.
 
 # %%
 if "military uniform" in names:
@@ -108,8 +117,8 @@ if "military uniform" in names:
     print(f"'military uniform' has {probabilities[fitting]:.1%}: place {place} of {len(probabilities)}")
 
 # %% [markdown]
-# And perhaps none of the 200 things is in a photograph at all: the network cannot say so. The probabilities always have
-# sum 1, so even noise gets an answer.
+# And what if none of the 200 things is in the image? The network cannot say so. Softmax makes probabilities whose sum is 1 of any
+# 200 logits. So even pure noise gets an answer.
 
 # %%
 rng = np.random.default_rng(0)
@@ -120,7 +129,7 @@ noise_value, noise_class = noise_probabilities.max(dim=0)
 name = names[noise_class.item()]
 times = noise_value.item() * len(names)  # a guess would give each class 1 / len(names)
 print(f"pure noise is {name!r} with {noise_value:.1%}, {times:.0f} times as much as a guess")
-assert not bundled or times > 5
+assert times > 5
 
 
 # %%
@@ -154,36 +163,22 @@ figure
 # %% [markdown]
 # ## Layer by layer
 #
-# A network is a chain of functions, each of which reads what the one before it made. We look at the shape of what comes out:
-# `(N, C, H, W)` is `N` images with `C` channels of `H` x `W` numbers. For each layer we count
+# A network is a chain of layers. Each reads what the one before it made. What comes out has the shape `(N, C, H, W)`: `N` images
+# with `C` channels of `H` x `W` numbers. A **channel** is one plane of an image: a photograph has three, red, green and blue. The
+# output of a layer has many, and each is called a **feature map**, or map for short.
+#
+# For each layer we count
 #
 # - its **weights**: the numbers that training has found;
 # - its **multiplications**: a convolution uses each of its weights once for every position of its output.
 
 # %%
-layers = {}  # name: layer
-for name, child in model.named_children():
-    parts = child.named_children() if isinstance(child, nn.Sequential) else [("", child)]
-    layers |= {f"{name}.{part}".rstrip("."): layer for part, layer in parts}
-
 with minicnn.no_grad(), viz.capture(model, "**") as seen:  # keeps what every module returns; how, is lesson 4
     model(x)
-
-
-def multiplications(name, layer):
-    """For one image: the weights of each convolution and linear layer in `layer` times the positions of its output."""
-    parts = {f"{name}.{inner}".rstrip("."): part for inner, part in layer.named_modules()}
-    return sum(
-        part.weight.numel() * int(np.prod(seen[place].shape[2:]))
-        for place, part in parts.items()
-        if isinstance(part, (nn.Conv2d, nn.Linear))
-    )
-
-
 rows = []  # (name, shape of the output without N, weights, multiplications)
 print(f"{'layer':<12} {'kind':<18} {'output':<18} {'numbers':>8} {'weights':>9} {'multiplications':>16}")
-for name, layer in layers.items():
-    h, products = seen[name], multiplications(name, layer)
+for name, layer in subject.layers.items():
+    h, products = seen[name], subject.multiplications(name, seen)
     weights = sum(parameter.numel() for parameter in layer.parameters())
     rows.append((name, tuple(h.shape[1:]), weights, products))
     kind = type(layer).__name__
@@ -193,9 +188,11 @@ print(f"largest difference between the last of them and the logits: {(h - logits
 assert (h == logits).all()
 
 # %% [markdown]
-# From top to bottom the maps get smaller and more: in the bundled network 64 maps of 32 x 32 become 256 maps of 8 x 8, and at
-# the end 200 single numbers. *Where* something is gets lost on the way, and *what* it is remains: lesson 4 measures that. The sizes
-# follow one rule, the same for convolution and pooling.
+# From top to bottom the maps get smaller, and there are more of them: in the bundled network 64 maps of 32 x 32 become 256 maps of
+# 8 x 8, and at the end 200 single numbers. *Where* something is gets lost on the way, and *what* it is remains: lesson 4 measures that.
+#
+# The sizes follow one rule, the same for convolution and pooling: `size + 2 * padding` pixels, a kernel that moves over them by
+# `stride` pixels at a time, and one number for each of its positions.
 
 
 # %%
@@ -204,10 +201,11 @@ def output_size(size, kernel, stride, padding):
     return (size + 2 * padding - kernel) // stride + 1
 
 
-if bundled:
-    first, pool = output_size(64, 7, 2, 3), output_size(32, 3, 2, 1)
-    print(f"features.0 makes {first} x {first} of 64 x 64, features.2 makes {pool} x {pool} of that")
-    assert rows[0][1] == (64, first, first) and rows[2][1] == (64, pool, pool)
+first, pool = output_size(64, 7, 2, 3), output_size(32, 3, 2, 1)
+print(
+    f"a kernel of 7, stride 2, padding 3 makes {first} x {first} of 64 x 64; a window of 3 makes {pool} x {pool} of that"
+)
+assert rows[0][1] == (64, first, first) and rows[2][1] == (64, pool, pool)
 
 # %%
 total = sum(weights for _, _, weights, _ in rows)
@@ -216,7 +214,11 @@ first_weights, first_work = rows[0][2] / total, rows[0][3] / work
 print(f"weights: {total:,}; multiplications for one image: {work:,}")
 assert total == sum(parameter.numel() for parameter in model.parameters())
 print(f"the first layer has {first_weights:.1%} of the weights and does {first_work:.0%} of the work")
-assert not bundled or (first_weights < 0.01 and first_work > 0.05)
+assert first_weights < 0.01 and first_work > 0.05
+
+# %% [markdown]
+# The first layer has few weights, but uses each of them at many positions. In the figure, the first layers make many numbers out of
+# few weights, and the last ones hold the weights.
 
 # %%
 kept = [row for row in rows if row[2] > 0]  # the layers with weights
@@ -237,8 +239,7 @@ for ax, (title, values, colour) in zip(figure.subplots(1, 3, sharey=True), colum
     for i, value in enumerate(values):
         ax.text(value + max(values) * 0.02, i, f"{value:,}", va="center", fontsize=9)
 figure.get_axes()[0].invert_yaxis()
-title = "the first layers make many numbers out of few weights; the last ones hold the weights"
-figure.suptitle(f"{network}: {title if bundled else 'what its layers make, hold and do'}", wrap=True)
+figure.suptitle(f"{network}: what its layers make, hold and do", wrap=True)
 figure.savefig(out / "01_a_network_from_outside_layers.png", dpi=110)
 figure
 

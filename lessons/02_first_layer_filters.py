@@ -11,14 +11,14 @@
 # %%
 import copy
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
 import minicnn
+from lessons.subject import Subject
 from minicnn import nn, viz
-from minicnn.models import from_spec, provenance, weights_path
+from minicnn.models import weights_path
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = Path(os.environ.get("LESSON_OUT", here / "out"))
@@ -30,27 +30,22 @@ Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is
 # %% [markdown]
 # ## From the tensor to one number
 #
-# The first layer is a convolution. Its weights are one tensor with four axes: `(filters, input channels, height, width)`.
-# Each index that we give takes one axis away.
+# The first layer is a convolution. Its weights are one **tensor**, that is an array with any number of axes. Here it has four:
+# `(filters, input channels, height, width)`. Each index that we give takes one axis away.
 #
-# (With `groups`, a filter reads only the channels of its own group. So the rule is `weight.shape[1] * groups == input channels`; here
-# `groups` is 1.)
+# A **kernel** is the grid of weights for one input channel. A **filter** is all that makes one output channel: a kernel for each
+# input channel, and a **bias**, one number that is added to the sum.
 
 # %%
-# "tinynet" is the bundled network. Others: python -m lessons 2 --model alexnet --weights FILE.pth
-spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
-model = from_spec(spec, file)
-bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
-network = "The bundled network" if bundled else provenance(spec, file)
-print("network:", network)
-state = "trained" if bundled else network  # what stands in the figures; "trained" only where we know it
-first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+subject = Subject()  # the bundled network; another one: python -m lessons 2 --model alexnet --weights FILE.pth
+model, network = subject.model, subject.name
+first = model.get_submodule(subject.convolutions[0])  # the layer "features.0"
 weight = first.weight.detach()  # detach: only the numbers, no part in any gradient
 count, colours, height, width = weight.shape
 middle = height // 2
 
 print(f"the weight tensor:  {tuple(weight.shape)}  all filters of the layer")
-k = min(5, count - 1)  # one of the filters
+k = subject.channel(subject.convolutions[0], 5)  # one of the filters
 print(f"weight[{k}]:          {tuple(weight[k].shape)}      one filter: {height} x {width} pixels in {colours} colours")
 print(
     f"weight[{k}, 0]:       {tuple(weight[k, 0].shape)}         one kernel: what it does with red (0), green (1), blue (2)"
@@ -63,11 +58,24 @@ print(f"{count} x {colours} x {height} x {width} = {weight.numel()} numbers")
 assert weight.numel() == count * colours * height * width
 
 # %% [markdown]
-# A filter of the bundled network computes one number from a patch of the photograph: it multiplies the 147 pixels with its
-# 147 weights and adds up. The sum is large where the patch looks like the filter, and negative where it looks like the filter's negative.
+# Some networks cut the channels into **groups**, and each filter reads only those of its own group. So the rule for the second axis is
 #
-# So a filter can be drawn as a picture of the patch that it likes best. Zero becomes mid-grey, because a picture has no
-# negative colours; each filter has its own scale.
+# **`weight.shape[1] * groups == input channels`**
+
+# %%
+for layer in (first, nn.Conv2d(12, 24, 3, groups=4)):
+    print(
+        f"weight {tuple(layer.weight.shape)}: {layer.weight.shape[1]} x {layer.groups} groups = {layer.in_channels} channels"
+    )
+    assert layer.weight.shape[1] * layer.groups == layer.in_channels
+
+# %% [markdown]
+# A filter of the bundled network computes one number from a patch of the photograph: it multiplies the 147 pixels by its
+# 147 weights and adds up. The sum is large where the patch looks like the filter. It is negative where the patch looks like the
+# filter's negative.
+#
+# So a filter of the first layer can be drawn as a picture: of the patch that it likes best. (A deeper filter cannot: its channels are
+# no colours. Lesson 5 comes to that.) A picture has no negative colours, so zero becomes mid-grey. Each filter has its own scale.
 
 # %%
 strongest = int(np.argmax(np.abs(weight.array).max(axis=(1, 2, 3))))
@@ -96,17 +104,16 @@ figure
 # %% [markdown]
 # ## All of them, trained and untrained
 #
-# A network starts with random weights. We make such a layer too: a copy, its numbers drawn afresh. They depend on the seed
-# alone.
+# A network starts with random weights. We make such a layer too: a copy whose numbers are drawn afresh. They depend on nothing
+# but the seed.
 
 # %%
 minicnn.manual_seed(0)
 fresh = copy.deepcopy(first)
 fresh.reset_parameters()
 untrained = fresh.weight.detach()
-title = "The first layer, trained on photographs" if bundled else f"The first layer of {network}"
-figure = viz.draw_filters(weight, title=title)
-figure.savefig(out / f"02_first_layer_filters_{re.sub(r'[^0-9A-Za-z]+', '_', state)}.png")
+figure = viz.draw_filters(weight, title=f"{network}: the first layer, {subject.state}")
+figure.savefig(out / "02_first_layer_filters_all.png")
 figure
 
 # %%
@@ -121,9 +128,9 @@ figure
 # ## A number in place of an impression
 #
 # What does the eye see? Neighbouring weights of a trained filter belong together: it changes slowly from one pixel to
-# the next. The Fourier transform measures that. It writes a 7 x 7 kernel as a sum of 49 waves, from the constant one (frequency
-# 0) to the finest. The **power** of a wave is its squared strength. We ask which share of all power the coarsest waves
-# have: those with at most one period across the kernel in each direction, which are 9 of the 49.
+# the next. The **Fourier transform** measures that. It writes a 7 x 7 kernel as a sum of 49 waves, from the constant one
+# to the finest. The **power** of a wave is its squared strength. Nine of the 49 waves are coarse: they have at most one period
+# across the kernel in each direction. Which share of all power do these nine have?
 
 
 # %%
@@ -150,29 +157,30 @@ of_noise = coarse_waves(height).mean()  # noise has equal power in all waves
 print(f"of noise a share of 9 / {height * width} = {of_noise:.3f} is expected")
 print(f"untrained: {untrained_share.mean():.3f} on average")
 assert abs(untrained_share.mean() - of_noise) < 0.02
-print(f"{state}: {share.mean():.3f} on average")
-assert not bundled or share.mean() > 0.3
+print(f"{subject.state}: {share.mean():.3f} on average")
+assert share.mean() > 0.3
 
 # %% [markdown]
-# The averages differ, but do the layers? Take one trained and one untrained filter, any two: how often has the trained one
+# The averages differ. Do the single filters differ, too? Take any trained filter and any untrained one: how often has the trained one
 # the larger share? Noise against noise would give one half.
 
 # %%
 pairs = (share[:, None] > untrained_share[None, :]).mean()
-print(f"the filter that was not drawn afresh is the coarser one in {pairs:.0%} of all pairs")
-assert not bundled or pairs > 0.75
+print(f"of all pairs, the filter that was not drawn afresh is the coarser one in {pairs:.0%}")
+assert pairs > 0.75
 finest = np.argsort(share)[:4]
 print("its filters with the smallest share:", ", ".join(f"{i} ({share[i]:.2f})" for i in finest))
 
 # %% [markdown]
-# Look those four up above: they are gratings of fine bars. Their order is of another kind, which this number does not see.
-# So it is a number for the layer, not a verdict on one filter.
+# Look those four up in the figure of all filters: they are gratings of fine bars. They have an order, but this number does not see
+# it. So the number describes the layer, and is no verdict on one filter.
+#
+# In the figure below, trained filters have their power in the coarse waves, and noise has it everywhere.
 
 # %%
 figure = Figure(figsize=(12, 3.9), layout="constrained")
 left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.5])
-given = "trained" if bundled else "as given"
-for ax, filters, name in ((left, weight, given), (middle, untrained, "untrained")):
+for ax, filters, name in ((left, weight, subject.state), (middle, untrained, "untrained")):
     power = power_spectrum(filters)
     mean = (power / power.sum(axis=(1, 2), keepdims=True)).mean(axis=0)
     edge = height / 2
@@ -184,14 +192,13 @@ left.set_ylabel("periods down the kernel")
 figure.colorbar(shown, ax=[left, middle], shrink=0.75, label="share of the power")
 bins = np.linspace(0, 1, 26)
 right.hist(untrained_share, bins, color="#999999", label="untrained", alpha=0.9)
-right.hist(share, bins, color="#d95f02", label=given, alpha=0.7)
+right.hist(share, bins, color="#d95f02", label=subject.state, alpha=0.7)
 right.axvline(of_noise, color="black", linestyle=":", label="expected of noise")
 right.set_xlabel("share of the 9 coarsest waves (white frame)")
 right.set_ylabel("filters")
 right.legend(frameon=False)
 right.spines[["top", "right"]].set_visible(False)
-title = "Trained filters have their power in the coarse waves; noise has it everywhere"
-figure.suptitle(title if bundled else f"{network}: the power of its filters in waves, beside noise", wrap=True)
+figure.suptitle(f"{network}: the power of its filters in waves, beside noise", wrap=True)
 figure.savefig(out / "02_first_layer_filters_spectrum.png", dpi=120)
 figure
 
@@ -199,18 +206,19 @@ figure
 # ## What this does not prove
 #
 # The number tells *trained on photographs* from *untrained*. It is tempting to go on: "so the network has understood
-# something". It does not follow. Networks that learned photographs with **shuffled labels** by heart, where there is nothing to
-# understand, get first layers that look much like these (Maennel et al. 2020, "What do neural networks learn when trained with
-# random labels?"; Chowers and Weiss 2023, "What do CNNs learn in the first layer and why?"). The first layer follows what
-# patches of photographs look like, whatever the labels say.
+# something". That does not follow. Some networks were trained on photographs with **shuffled labels**. There is nothing to
+# understand in these: all one can do is learn them by heart. Still, the first layers look much like this one (Maennel et al.
+# 2020, "What do neural networks learn when trained with random labels?"; Chowers and Weiss 2023, "What do CNNs learn in the
+# first layer and why?"). The first layer follows what patches of photographs look like, whatever the labels say.
 #
-# That a network generalises is seen in one place only: its answers on photographs that it never saw. You have met that number
-# in lesson 1.
+# Whether a network has learned something that holds for new photographs is seen in one place only: in its answers to photographs that
+# it never saw. You have met that number in lesson 1.
 #
 # ## How the filters grew
 #
-# While the bundled network was trained, its first layer was recorded at about forty moments. The recording starts with random
-# filters of its own. For most of the first steps nothing seems to happen; then all filters take shape together.
+# While the bundled network was trained, its first layer was recorded at about forty moments. At the first of them all numbers are
+# random. For a while nothing seems to happen; then all filters take shape together. (One **step** of training is one **batch**, here
+# 128 photographs that go through the network together.)
 
 # %%
 history = np.load(weights_path("history_standard.npz"))
@@ -251,8 +259,8 @@ figure.savefig(out / "02_first_layer_filters_growing.png", dpi=110)
 figure
 
 # %% [markdown]
-# **Try it:** the weights of the robust twin, `tinynet("robust")`, came from these by further training with changed images. Is its
-# first layer coarser?
+# **Try it:** the bundled network has a twin, `tinynet("robust")`. It began with these weights and was trained on, with images that were
+# changed against it. Is its first layer coarser?
 
 # %% [markdown]
 # ## Exercises
@@ -271,18 +279,17 @@ w = minicnn.zeros(64, 3, 7, 7)
 check(1, answer, w[3, :, 2].shape, "A number takes an axis away, and a colon leaves it. Axes that are not named stay.")
 
 # %% [markdown]
-# **2.** With `groups`, each filter reads only the channels of its own group: `weight.shape[1] * groups` is the number of input
-# channels. Which shape have the weights of `nn.Conv2d(12, 24, 3, groups=4)`?
+# **2.** Which shape have the weights of `nn.Conv2d(8, 6, 5, groups=2)`?
 
 # %%
 answer = ...  # a tuple
 
-layer = nn.Conv2d(12, 24, 3, groups=4)
+layer = nn.Conv2d(8, 6, 5, groups=2)
 check(
     2,
     answer,
     layer.weight.shape,
-    "(filters, channels that one filter reads, height, width): how many of the 12 channels has a group?",
+    "(filters, channels that one filter reads, height, width): how many of the 8 channels has a group?",
 )
 
 # %% [markdown]

@@ -3,8 +3,8 @@
 #
 # **You need:** loops in Python, and the chain rule for one product: if `p = a * b`, then `dp/da = b` and `dp/db = a`.
 #
-# **You leave with:** convolution and max-pooling, forward and backward, written by yourself in plain loops and equal to
-# the library; a gradient checked against finite differences; a breakpoint inside the backward pass of a convolution.
+# **You leave with:** convolution and max-pooling, forward and backward, in plain loops, with the same numbers as the library; a
+# gradient checked by finite differences; a breakpoint inside the backward pass of a convolution.
 #
 # **Run time:** a few seconds. **Files written:** `lessons/out/03_convolution_by_hand_*.png` (3 figures).
 
@@ -32,8 +32,9 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # %% [markdown]
 # ## One output pixel is a sum of products
 #
-# Lay a small grid of weights, the **kernel**, over a patch of the image. Multiply each weight by the pixel under it, and
-# add the products up. That is one pixel of the output. Move the kernel one pixel to the right, and do it again.
+# You have seen filters as pictures. What does a network do with them? Lay the **kernel**, a small grid of weights, over a patch of
+# the image. Multiply each weight by the pixel under it, and add the products up. That is one pixel of the output. Move the kernel
+# one pixel to the right, and do it again.
 
 # %%
 image = np.array(
@@ -97,9 +98,13 @@ figure
 #
 # ## All of it, in one list of products
 #
-# A layer has several images in a batch, several input channels, several filters; the kernel may move by more than one
-# pixel (`stride`), the image may get a border of zeros (`padding`), the kernel may have gaps (`dilation`). All of that
-# only changes *which* weight meets *which* pixel. So we write that down once, as a list of index tuples. The letters are
+# A real layer has several images in a batch, several input channels, several filters. And it has three settings:
+#
+# - **stride**: by how many pixels the kernel moves from one position to the next;
+# - **padding**: how wide a border of zeros is put around the image first;
+# - **dilation**: how far apart the places of the kernel are. With 2, a pixel is left out between two of them.
+#
+# All of that only changes *which* weight meets *which* pixel. So we write that down once, as a list of index tuples. The letters are
 # `N` images, `C` input channels, `H` x `W` pixels; `O` filters with kernels of `KH` x `KW`; output of `OH` x `OW`.
 
 
@@ -138,10 +143,13 @@ def conv2d(image, weight, bias, stride=1, padding=0, dilation=1):
 # %% [markdown]
 # ## The backward pass is the same list
 #
-# A network is trained, or an image is changed, by the gradient of one number: the loss. For this layer it arrives as
-# `grad`: for each output pixel, how much the loss rises if that pixel rises by one. The forward pass did
-# `output += weight * pixel`, so by the chain rule each product sends two messages back:
-# to its weight `grad * pixel`, and to its pixel `grad * weight`. Messages to the same place are added.
+# What is it for? Training makes one number small, the **loss**, which says how wrong the answers are. For each weight it needs the
+# **gradient**: by how much the loss rises if that weight rises by a little, divided by that little. The **backward pass** computes all
+# gradients at once, from the last layer to the first.
+#
+# At our layer it arrives as `grad`: for each output pixel, the gradient of the loss. The forward pass did `output += weight * pixel`. So
+# by the chain rule each product sends two messages back: `grad * pixel` to its weight, and `grad * weight` to its pixel. Messages to
+# the same place are added.
 
 
 # %%
@@ -176,8 +184,8 @@ for stride, padding, dilation in [(1, 0, 1), (2, 1, 1), (1, 2, 2), (3, 2, 2)]:
     assert max(forward, backward) < 1e-12
 
 # %% [markdown]
-# The figure shows both messages for the edge image from above. Left: a gradient of 1 at one output pixel paints the
-# *kernel* onto the image. Right: with a gradient of 1 at every output pixel, the kernels that overlap add up.
+# The figure shows both messages for the image from above. Left: a gradient of 1 at one output pixel paints the
+# *kernel* onto the image. Right: with a gradient of 1 at every output pixel, the kernels overlap and add up.
 
 # %%
 one = np.zeros_like(edges)
@@ -202,9 +210,8 @@ assert (weight_from_one[0, 0] == patch).all()
 figure
 
 # %% [markdown]
-# Painting kernels is a convolution too: at stride 1 the image's gradient is a convolution of `grad`, with the kernels
-# turned by 180 degrees and the roles of filters and channels exchanged. That is why a fast convolution makes a fast
-# backward pass.
+# Painting kernels is a convolution, too. At stride 1 the image's gradient is a convolution of `grad`: the kernels are turned by 180
+# degrees, and filters and channels change places. So whoever has a fast convolution has a fast backward pass.
 
 # %%
 grad = rng.standard_normal((2, 4, 7, 6))
@@ -217,8 +224,9 @@ assert difference < 1e-12
 # %% [markdown]
 # ## Finite differences: who checks the chain rule?
 #
-# A gradient makes a promise: raise one weight by a little `h`, and the loss rises by `h` times its gradient. That
-# can be measured without any calculus. `gradcheck` does the same for all inputs, each along a random direction.
+# A gradient makes a promise: raise one weight by a small `h`, and the loss rises by `h` times its gradient. That can be measured
+# without any calculus: compute the loss a little above and a little below, and divide the difference by `2 h`. The library's
+# `gradcheck` does the same for all inputs, each along a random direction.
 
 
 # %%
@@ -245,8 +253,12 @@ assert agrees
 # %% [markdown]
 # ## Max-pooling: the winner takes it all
 #
-# Max-pooling keeps the largest pixel of each window. It has no weights. If a pixel that lost rises by a little, nothing
-# changes: its gradient is zero. The whole gradient goes to the winner. Of equal pixels the first one wins, in reading order.
+# **Max-pooling** makes a map smaller: it keeps the largest pixel of each window. It has no weights. If a pixel that lost rises by a
+# little, nothing changes: its gradient is zero. The whole gradient goes to the winner. Of equal pixels the first one wins, in
+# reading order.
+#
+# (A **ReLU**, `max(x, 0)`, is simpler still. Where `x` is above 0 the gradient passes, where `x` is below 0 it becomes 0. At 0 itself there
+# is a corner and no slope; there it is set to 0, here and in PyTorch.)
 
 
 # %%
@@ -325,13 +337,14 @@ figure
 # (Pdb) where
 # ```
 #
-# `where` shows the engine that walks the graph, and below it the line of this lesson that said `backward()`.
+# `where` shows the engine, which runs the backward passes of all operations in turn, and before it the line of this lesson that said
+# `backward()`.
 #
 # ## Stop at one multiply-add
 #
-# The fast kernels cannot be stepped through. The library's own definitions can: they are loops, as ours, in
-# `minicnn/kernels/reference.py`, and `minicnn.kernels.use("reference")` switches to them. Stop at the products of one output pixel,
-# by a condition on its indices:
+# The library's fast code is compiled, so no debugger can step through it. Its definitions can be stepped through: they are loops
+# like ours, in `minicnn/kernels/reference.py`, and `minicnn.kernels.use("reference")` switches to them. A condition on the indices
+# stops at the products of one output pixel:
 #
 # ```
 # python -m pdb lessons/03_convolution_by_hand.py
@@ -366,8 +379,8 @@ print(f"the library's loops against its fast kernel: {difference:.1e}")
 assert difference < 1e-12
 
 # %% [markdown]
-# **Try it:** give `conv2d` a `groups` argument. Only `meetings` has to change: filter `o` then meets the channels of its
-# own group alone.
+# **Try it:** give `conv2d` an argument `groups`. Only `meetings` has to change: filter `o` then meets no channels but those of its
+# own group.
 
 # %% [markdown]
 # **Move it yourself.** `minicnn play --open` opens a page with a small convolution whose stride, padding, dilation and kernel have sliders:

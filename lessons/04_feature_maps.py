@@ -3,8 +3,8 @@
 #
 # **You need:** lessons 1 to 3.
 #
-# **You leave with:** the maps of a photograph, taken in four ways: by hand, by a forward hook, with its handle, and with
-# `with`; why early maps keep *where* and deep maps keep *what*; why `detach`, `clone` and `remove` are three different things.
+# **You leave with:** the maps of a photograph, taken by hand, by a forward hook, and with `with`; why early maps keep *where* and
+# deep maps keep *what*; why `detach`, `clone` and `remove` are three different things.
 #
 # **Run time:** a few seconds. **Files written:** `lessons/out/04_feature_maps_*.png` (4 figures).
 
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 import minicnn
+from lessons.subject import Subject
 from minicnn import nn, viz
-from minicnn.models import from_spec, provenance
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
 out = Path(os.environ.get("LESSON_OUT", here / "out"))
@@ -28,52 +28,36 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
     get_ipython().run_line_magic("matplotlib", "inline")
 Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
-# "tinynet" is the bundled network. Others: python -m lessons 4 --model alexnet --weights FILE.pth
-spec, file = os.environ.get("LESSON_MODEL", "tinynet"), os.environ.get("LESSON_WEIGHTS")
-model = from_spec(spec, file)
-bundled = spec == "tinynet" and file is None  # what we claim about it, we do not claim about every network
-network = "The bundled network" if bundled else provenance(spec, file)
-print("network:", network)
-path = os.environ.get("LESSON_PHOTO")
-photo = viz.fit(viz.load_image(path) if path else viz.sample_photo(), 224)
+subject = Subject()  # the bundled network; another one: python -m lessons 4 --model alexnet --weights FILE.pth
+model, network = subject.model, subject.name
+photo = viz.fit(subject.photo(), 224)
 x = viz.preprocess(photo, model, size=224)  # (1, 3, 224, 224), normalised with the mean and std of model.meta
+layers = subject.activations()  # "features.1", "features.4", ...: the five ReLUs
+last = subject.ends_in()  # "avgpool": the average over all positions
+print("we look at", ", ".join(layers), "and", last)
 
 # %% [markdown]
 # ## By hand
 #
-# A feature map is what a layer returns. To see it, call the layers one after the other and stop where you like.
+# A **feature map** is one channel of what a layer returns: what one filter answers at all positions. To see the maps of a layer, call
+# the layers one after the other, and stop where you like. Here we stop behind the first ReLU.
 
 # %%
-chain = []  # (name, module), in the order in which they are called
-for name, child in model.named_children():
-    parts = child.named_children() if isinstance(child, nn.Sequential) else [("", child)]
-    chain += [(f"{name}.{part}".rstrip("."), module) for part, module in parts]
-kinds = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Dropout, nn.Linear)
-end = next(
-    (k for k, (_, module) in enumerate(chain) if isinstance(module, (nn.Linear, nn.AdaptiveAvgPool2d))), len(chain)
-)
-after = [
-    name for name, module in chain[:end] if not isinstance(module, kinds)
-]  # the ReLUs; in a ResNet, the blocks too
-layers = [after[k] for k in np.unique(np.linspace(0, len(after) - 1, 5).round().astype(int))]  # five of them
-last = chain[min(end, len(chain) - 1)][0]  # the average over all positions
-print("we look at", ", ".join(layers), "and", last)
-
 with minicnn.no_grad():
     y = x
-    for name, module in chain:
-        y = module(y)
-        if name == layers[0]:  # the first convolution and its ReLU
+    for name, layer in subject.layers.items():
+        y = layer(y)
+        if name == layers[0]:
             break
 by_hand = y
 print(f"{layers[0]} returns (N, C, H, W):", tuple(by_hand.shape))
-assert not bundled or by_hand.shape == (1, 64, 112, 112)
+assert by_hand.shape == (1, 64, 112, 112)
 
 # %% [markdown]
 # ## By a hook
 #
-# By hand works for a chain of layers; a hook works for any network. It is a function that the module calls with
-# (module, arguments, output) each time it has computed its output.
+# By hand works for a chain of layers. A **hook** works for any network. It is a function of yours, which the library calls at a certain
+# moment. A *forward hook* is called each time the layer has computed its output, with (layer, arguments, output).
 
 # %%
 seen = {}
@@ -94,7 +78,8 @@ assert difference == 0.0
 # %% [markdown]
 # ## With the handle
 #
-# The hook stays until its handle removes it. Forgotten hooks run at every call, forever.
+# Registering a hook returns a **handle**. The hook stays until `handle.remove()` takes it off. A forgotten hook runs at every call,
+# for ever.
 
 # %%
 print(f"hooks on {layers[0]}:", len(watched._forward_hooks))
@@ -106,8 +91,8 @@ assert len(watched._forward_hooks) == 0
 # %% [markdown]
 # ## With `with`
 #
-# `capture` sets the hooks, stores copies outside of the graph, and removes the hooks at the end of the block, also when
-# something raises an error in it.
+# `capture` does all of it for many layers: it sets the hooks, stores copies, and removes the hooks at the end of the block, even if
+# something in the block raises an error.
 
 # %%
 with minicnn.no_grad(), viz.capture(model, layers) as maps:
@@ -120,7 +105,7 @@ assert hooks == 0
 
 # %% [markdown]
 # Each of the first maps shows where one of the filters of lesson 2 fits. Some answer to edges of one direction, some to a
-# colour. All maps have one scale here, so a dark map means: this filter finds little in this photograph.
+# colour. All maps have the same scale here. So a dark map means: this filter finds little in this photograph.
 
 # %%
 figure = viz.draw_maps(maps[layers[0]], scale="shared", title=f"{network}: the first layer's maps of the photograph")
@@ -142,33 +127,35 @@ figure
 # %% [markdown]
 # ## Early maps keep *where*
 #
-# Move the photograph by 8 pixels to the left. The first convolution moves its kernels in steps of 2 pixels (4 in AlexNet, 1 in
-# VGG), so its maps should be the same maps, 4 cells further left. (Cells near the border see zeros in place of pixels: we leave them out.)
+# Move the photograph by 8 pixels to the left. The first convolution has a stride of 2: it moves its kernels by 2 pixels at a time. So
+# its maps should be the same maps, 4 cells further left. (Cells near the border see zeros in place of pixels: we leave them out.)
 
 # %%
+first = model.get_submodule(subject.convolutions[0])
 with minicnn.no_grad():
     moved = x[:, :, :, 8:]
-    for _, module in chain[: [name for name, _ in chain].index(layers[0]) + 1]:
-        moved = module(moved)
-first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    for name, layer in subject.layers.items():
+        moved = layer(moved)
+        if name == layers[0]:
+            break
 cells, border = 8 // first.stride[1], first.kernel_size[1]
 difference = (moved[:, :, :, border:-border] - by_hand[:, :, :, border + cells : -border]).abs().max().item()
 print(f"maps of the moved photograph against the moved maps: {difference:.1e}")
-assert not bundled or difference < 1e-4
+assert difference < 1e-4
 
 # %% [markdown]
 # ## Deep maps keep *what*
 #
-# Now the other side: how different is the answer to a moved thing? Different from what? We compare it with the answer to
-# *another* thing. From each corner of the photograph we cut a window. For each layer we measure two distances: from the window to the
-# same window, moved by a few of its 64 pixels; and from the window to the windows of the other corners. Their ratio is
-# 0 if the layer does not notice the move, and 1 if a moved thing is as foreign to it as another thing.
+# Early maps move with the thing. And deep ones? How different is their answer to a moved thing? We need something to compare it with:
+# the answer to *another* thing. So we cut a window from each corner of the photograph. For each layer we measure two distances: from a
+# window to the same window, moved by a few of its 64 pixels; and from a window to the windows of the other corners. We divide the first
+# by the second. 0 means that the layer does not notice the move; 1 means that a moved thing is as foreign to it as another thing.
 
 # %%
-whole = viz.load_image(path) if path else viz.sample_photo()
+whole = subject.photo()
 height, width = whole.shape[:2]
 side = int(0.45 * min(height, width))
-pixels = model.meta.input_size[-1]  # 64 for the bundled network
+pixels = model.meta.input_size[-1]  # 64
 corners = [(0, 0), (0, width - side), (height - side, 0), (height - side, width - side)]
 
 
@@ -207,20 +194,19 @@ at4 = moves[shifts.index(4)]
 print("moved by 4 of 64 pixels:", ", ".join(f"{name} {value:.2f}" for name, value in at4.items()))
 far = {name: moves[-1][name] for name in at4}
 print("moved by 16:           ", ", ".join(f"{name} {value:.2f}" for name, value in far.items()))
-sample = bundled and not path  # a claim about this network and this photograph
 for shift, move in list(zip(shifts, moves, strict=True))[1:]:
     *early, deepest, average = (move[name] for name in at4)
-    assert not sample or average < deepest < min(early), shift
-    assert not sample or shift > 4 or early[0] > early[1] > max(early[2:]), shift
-assert not sample or min(list(far.values())[:4]) > 1
+    assert average < deepest < min(early), shift
+    assert shift > 4 or early[0] > early[1] > max(early[2:]), shift
+assert min(list(far.values())[:4]) > 1
 
 # %% [markdown]
-# The last convolution, and the average over its positions, notice a move least, however far it goes. As long as it is small, up to 4
-# pixels, the first layer notices it most, the second next. There is no such order among the first four when it goes further: they have no
-# more to lose. At 16 pixels a moved thing is to all four as foreign as another thing, or more so.
+# The last convolution, and the average over its positions, notice a move least, however far it goes. As long as the move is small, up to
+# 4 pixels, the first layer notices it most, and the second next. When it goes further there is no such order among the first four: a
+# thing that has moved by 16 pixels is as foreign to all four as another thing, or more so.
 #
-# Did training do that? **Ask the untrained network**: the same architecture with random weights. And ask about other changes that leave
-# *what* it is as it was: the mirror image, and the image with half of its contrast.
+# Did training do that? **Ask the untrained network**: the same layers with random weights. And ask about other changes that leave
+# *what* a thing is as it was: its mirror image, and half of its contrast.
 
 # %%
 minicnn.manual_seed(0)
@@ -236,13 +222,13 @@ changes = {
 trained_bars = [foreignness(model, pictures)[last] for pictures in changes.values()]
 untrained_bars = [foreignness(untrained, pictures)[last] for pictures in changes.values()]
 for change, ours, theirs in zip(changes, trained_bars, untrained_bars, strict=True):
-    print(f"{last}, {change:<18} {'trained' if bundled else 'as given'} {ours:.2f}, untrained {theirs:.2f}")
-assert not sample or (untrained_bars[0] < 0.5 and trained_bars[2] < 0.5 < 1 < untrained_bars[2])
+    print(f"{last}, {change:<18} {subject.state} {ours:.2f}, untrained {theirs:.2f}")
+assert untrained_bars[0] < 0.5 and trained_bars[2] < 0.5 < 1 < untrained_bars[2]
 
 # %% [markdown]
-# So forgetting *where* is mostly built in: max-pooling takes the largest of nine cells wherever it was, and the average over all
-# positions forgets them, with random weights as well. What training adds is that the numbers that remain say *what*: to the
-# untrained network half the contrast makes a thing about as foreign as another thing, to the trained one it does not.
+# So forgetting *where* is mostly built in, and random weights do it too: max-pooling takes the largest of nine cells, wherever it
+# was, and the average over all positions forgets positions. What training adds: the numbers that remain say *what*. For the untrained
+# network half the contrast makes a thing about as foreign as another thing; for the trained one it does not.
 
 # %%
 figure = Figure(figsize=(13, 4.3), layout="constrained")
@@ -257,11 +243,11 @@ curves, bars = right.subplots(1, 2, width_ratios=[1.4, 1])
 for name, colour in zip(at4, ["#e6a800", "#8fbc30", "#35b779", "#26828e", "#3e4989", "#000000"], strict=False):
     curves.plot(shifts, [move[name] for move in moves], marker="o", color=colour, label=name)
 curves.set_xlabel("pixels that the window was moved, of 64")
-curves.set_title(f"{network}, {'trained' if bundled else 'as given'}, every layer", fontsize=10)
+curves.set_title(f"{network}, {subject.state}, every layer", fontsize=10)
 curves.legend(frameon=False, title="early to deep", loc="lower right")
 places = np.arange(len(changes))
 bars.bar(places - 0.2, untrained_bars, 0.38, color="#aaaaaa", label="untrained")
-bars.bar(places + 0.2, trained_bars, 0.38, color="black", label="trained" if bundled else "as given")
+bars.bar(places + 0.2, trained_bars, 0.38, color="black", label=subject.state)
 bars.set_xticks(places, [change.replace(" ", "\n", 1) for change in changes])
 bars.set_title(f"last layer ({last}), three changes", fontsize=10)
 bars.legend(frameon=False, loc="upper left")
@@ -270,15 +256,18 @@ for ax in (curves, bars):
     ax.set_ylim(0, 1.35)
     ax.set_ylabel("distance (1: as foreign as another thing)")
     ax.spines[["top", "right"]].set_visible(False)
-title = "Forgetting where a thing is comes with the architecture; knowing it in another light comes with training"
-figure.suptitle(title if sample else f"{network}: how foreign a changed thing is, beside another thing", wrap=True)
+figure.suptitle(f"{network}: how foreign a changed thing is, beside another thing", wrap=True)
 figure.savefig(out / "04_feature_maps_where_and_what.png", dpi=110)
 figure
 
 # %% [markdown]
 # ## Three faults, three cures
 #
-# **`detach`** cuts the stored tensor off the graph. Without it, the tensor keeps the whole forward pass alive.
+# A hook that stores an output can go wrong in three ways.
+#
+# **`detach`** cuts the stored tensor off the graph. The **graph** is the record of how a tensor was computed; the backward pass needs it.
+# It is made of **nodes**, one for each operation, and `grad_fn` is the node that made a tensor. Whoever holds the tensor keeps all of it
+# in memory: the whole forward pass.
 
 # %%
 layer = nn.Conv2d(3, 8, 3)
@@ -299,8 +288,9 @@ print("the graph is still alive:", alive)
 assert alive == {"as it is": True, "detach": False}
 
 # %% [markdown]
-# **`clone`** copies. Without it the stored tensor shares its memory with the network's own, and an in-place layer that follows
-# rewrites it. `detach` does not help: it shares memory too.
+# **`clone`** copies. Without it the stored tensor is a **view**: it looks at the memory of the network's own tensor. If the next layer
+# works **in-place**, it writes its result over that memory, and the stored numbers change. `detach` does not help: what it returns is a
+# view, too.
 
 # %%
 net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(inplace=True))
@@ -348,7 +338,7 @@ alive = {way for way, store in ways.items() if node_survives(store)}
 check(1, answer, alive, "detach cuts the tensor off the graph. Does a copy do so, too?")
 
 # %% [markdown]
-# **2.** A convolution has stride 2, and a pooling behind it stride 2. The photograph moves by 16 pixels. By how many cells does
+# **2.** A convolution has stride 2, and so has a pooling behind it. The photograph moves by 16 pixels. By how many cells does
 # the map behind the pooling move?
 
 # %%

@@ -37,7 +37,7 @@ def chosen(wanted: list[str], another: bool) -> list[Path]:
     found = [path for path in LESSONS if not wanted or any(matches(path, word) for word in wanted)]
     if not another:
         return found
-    fitting = [path for path in found if "LESSON_MODEL" in path.read_text(encoding="utf-8")]
+    fitting = [path for path in found if "Subject()" in path.read_text(encoding="utf-8")]
     if wanted and fitting != found:
         names = ", ".join(path.stem for path in found if path not in fitting)
         sys.exit(f"--model and --weights are for lessons 1, 2, 4 and 5; about the bundled network alone: {names}")

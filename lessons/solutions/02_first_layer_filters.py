@@ -8,8 +8,8 @@
 answer = (3, 7)
 
 # %%
-# A group has 12 / 4 = 3 input channels; the number of filters stays 24.
-answer = (24, 3, 3, 3)
+# A group has 8 / 2 = 4 input channels; the number of filters stays 6.
+answer = (6, 4, 5, 5)
 
 # %%
 # The sum of w * (-2 w) is -2 times the sum of w * w. A convolution is linear: the ReLU behind it is not.
