@@ -156,7 +156,17 @@ def rule_no_order(torch, log):
         attempt(log, function, a)
 
 
-@pytest.mark.parametrize("rule", [rule_views_of_pairs, rule_pairs_that_are_none, rule_no_order])
+def rule_silu(torch, log):
+    """PyTorch computes it, and has no gradient of it."""
+    a = torch.tensor(A)
+    log(
+        parts(torch, torch.nn.functional.silu(a)),
+        parts(torch, torch.nn.functional.silu(a, inplace=True)),
+        parts(torch, a),
+    )
+
+
+@pytest.mark.parametrize("rule", [rule_views_of_pairs, rule_pairs_that_are_none, rule_no_order, rule_silu])
 def test_rule(rule):
     assert_same(rule)
 

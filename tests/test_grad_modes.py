@@ -15,6 +15,25 @@ def leaf(lib, values=(1.0, 2.0, 3.0)):
     return lib.tensor(list(values), dtype=lib.float64, requires_grad=True)
 
 
+def test_needs_input_grad_says_what_the_inputs_are_in_every_mode():
+    def observed(lib):
+        told = []
+
+        class Told(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, y):
+                told.append(ctx.needs_input_grad)
+                return x + y
+
+        x = leaf(lib)
+        for mode in (lib.no_grad, lib.enable_grad, lib.inference_mode):
+            with mode():
+                Told.apply(x, 1)
+        return told
+
+    same(observed)
+
+
 def test_grad_modes():
     def observed(lib):
         x, seen = leaf(lib), []

@@ -30,6 +30,15 @@ CONVOLUTIONS = {
     "winograd 5x5": (2, 16, 24, 24, 16, (5, 5), (1, 1), (2, 2), (1, 1), 1),
     "odd strides, dilation, groups": (3, 4, 9, 10, 6, (3, 2), (2, 3), (1, 0), (2, 1), 2),
     "depthwise": (2, 8, 8, 8, 8, (3, 3), (1, 1), (1, 1), (1, 1), 8),
+    "depthwise 5x5, strided": (2, 7, 15, 14, 7, (5, 5), (2, 2), (2, 2), (1, 1), 7),
+    "depthwise 7x7": (1, 3, 14, 15, 3, (7, 7), (1, 1), (3, 3), (1, 1), 3),
+    "depthwise, odd strides and dilation": (2, 5, 19, 23, 5, (3, 2), (3, 2), (1, 2), (2, 3), 5),
+    "depthwise, stride larger than the kernel": (2, 3, 11, 12, 3, (2, 1), (3, 4), (0, 0), (1, 1), 3),
+    "depthwise without padding, in bands": (1, 2, 70, 500, 2, (3, 3), (1, 1), (0, 0), (1, 1), 2),
+    "depthwise in bands, strided": (1, 2, 150, 301, 2, (5, 3), (2, 2), (2, 1), (1, 1), 2),
+    "depthwise, padding larger than the kernel": (1, 4, 3, 22, 4, (2, 2), (1, 1), (5, 6), (1, 1), 4),
+    "depthwise, no images": (0, 3, 8, 8, 3, (3, 3), (1, 1), (1, 1), (1, 1), 3),
+    "two outputs of each map": (2, 4, 8, 9, 8, (3, 3), (1, 1), (1, 1), (1, 1), 4),
     "pointwise": (2, 5, 6, 7, 3, (1, 1), (1, 1), (0, 0), (1, 1), 1),
     "pointwise, strided, groups": (2, 6, 6, 7, 4, (1, 1), (2, 2), (0, 0), (1, 1), 2),
     "padding larger than the kernel": (4, 2, 5, 5, 3, (3, 3), (3, 3), (4, 4), (1, 1), 1),
@@ -120,6 +129,13 @@ def test_the_planner_chooses_by_shape():
     assert kernels.explain((1, 128, 14, 14), (128, 128, 3, 3), padding=(1, 1)) == "direct"
     assert kernels.explain((1, 256, 14, 14), (256, 256, 3, 3), padding=(1, 1)) == "winograd"
     assert kernels.explain((2, 128, 14, 14), (128, 128, 3, 3), padding=(1, 1)) == "winograd"
+    for operation in ("forward", "grad_input", "grad_weight"):
+        assert (
+            kernels.explain((1, 64, 56, 56), (64, 1, 3, 3), padding=(1, 1), groups=64, operation=operation)
+            == "depthwise"
+        )
+    assert kernels.explain((1, 64, 56, 56), (128, 1, 3, 3), padding=(1, 1), groups=64) == "direct"
+    assert kernels.explain((1, 64, 56, 56), (64, 8, 3, 3), padding=(1, 1), groups=8) == "direct"
     with pytest.raises(ValueError, match="'grad_weight'"):
         kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), operation="backward")
 
@@ -178,6 +194,40 @@ def test_scale_channels(shape, kind, which):
         close(kernels.get("scale_channels")(x, scale, shift - mean * scale), expected, kind)
         turned = np.ascontiguousarray(np.moveaxis(x, 1, -1))
         close(kernels.get("scale_channels")(np.moveaxis(turned, -1, 1), scale, shift - mean * scale), expected, kind)
+
+
+SMOOTH = {
+    "erf": (torch.erf, None),
+    "gelu": (F.gelu, lambda g, x: torch.ops.aten.gelu_backward(g, x)),
+    "hardswish": (F.hardswish, torch.ops.aten.hardswish_backward),
+    "hardtanh": (lambda x: F.hardtanh(x, -0.5, 2.0), lambda g, x: torch.ops.aten.hardtanh_backward(g, x, -0.5, 2.0)),
+    "silu": (F.silu, torch.ops.aten.silu_backward),
+}
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("name", SMOOTH)
+def test_activations(name, kind, which):
+    """Against torch in float64, each number by itself: to 4 units in the last place of what it is made of."""
+    function, slope = SMOOTH[name]
+    numbers = (-0.5, 2.0) if name == "hardtanh" else ()
+    x = np.concatenate([np.linspace(-12, 12, 2001), [0.0, -0.0, 88.5, -88.5, 100, -100, 1e30, -1e30]]).astype(kind)
+    grad = np.cos(np.arange(len(x))).astype(kind)
+    exact, g = torch.from_numpy(x).double(), torch.from_numpy(grad).double()
+    ulp = 4 * np.finfo(kind).eps
+    with kernels.use(which):
+        expected = function(exact).numpy()
+        np.testing.assert_allclose(kernels.get(name)(x, *numbers), expected, rtol=ulp, atol=ulp)
+        if slope is not None:
+            expected = slope(g, exact).numpy()
+            ours = kernels.get(f"{name}_grad")(grad, x, *numbers)
+            np.testing.assert_allclose(
+                ours, expected, rtol=ulp, atol=ulp * 4
+            )  # x times a small slope: up to 4 times as large
+        strange = np.array([np.nan, np.inf, -np.inf], kind)
+        theirs = function(torch.from_numpy(strange).double()).numpy()
+        np.testing.assert_array_equal(kernels.get(name)(strange, *numbers), theirs)
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])

@@ -483,8 +483,10 @@ class Op(Function):
     def apply(cls, *args: Any) -> Any:
         """Compute forward; if a gradient may be wanted, leave a node behind: the outputs' `grad_fn`."""
         ctx = cls._node_class()
-        ctx.needs_input_grad = tuple([isinstance(arg, Tensor) and arg.requires_grad for arg in args])
-        recorded = grad_mode.mode.enabled and True in ctx.needs_input_grad
+        recorded, ctx.needs_input_grad = grad_mode.mode.enabled, (False,) * len(args)
+        if recorded:
+            ctx.needs_input_grad = tuple([isinstance(arg, Tensor) and arg.requires_grad for arg in args])
+            recorded = True in ctx.needs_input_grad
         if recorded:  # before `forward`, which saves what the gradients that have an edge need
             edges = [arg.gradient_edge() if isinstance(arg, Tensor) else (None, 0) for arg in args]
             ctx.needs_input_grad = tuple([node is not None for node, _ in edges])  # None: a view made under no_grad

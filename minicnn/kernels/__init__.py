@@ -17,8 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import reference, shapes
-from minicnn.kernels.fast import activation, convolution, normalization, parallel, pooling, product, resize, sums
+from minicnn.kernels import elementwise, reference, shapes
+from minicnn.kernels.fast import (
+    activation,
+    convolution,
+    normalization,
+    parallel,
+    pooling,
+    product,
+    resize,
+    smooth,
+    sums,
+)
 from minicnn.kernels.shapes import adaptive_average_windows, average_windows, output_size, transposed_size
 
 __all__ = [
@@ -48,6 +58,10 @@ TABLE: dict[str, tuple[Callable, Callable]] = {  # operation: (the loops that de
     "grid_sample": (reference.grid_sample, resize.grid_sample),
     "grid_sample_grad": (reference.grid_sample_grad, resize.grid_sample_grad),
 }
+ELEMENTWISE = (
+    "erf", "gelu", "gelu_grad", "hardswish", "hardswish_grad", "hardtanh", "hardtanh_grad", "silu", "silu_grad",
+)  # fmt: skip
+TABLE |= {name: (getattr(elementwise, name), getattr(smooth, name)) for name in ELEMENTWISE}
 _OF_ANY_TYPE = ("matmul", "upsample_nearest2d", "upsample_nearest2d_grad")
 
 
@@ -129,7 +143,7 @@ def explain(
     dtype: type = np.float32,
     operation: str = "forward",
 ) -> str:
-    """The name of the algorithm that a convolution of these shapes takes: "direct", "winograd", "im2col" or "reference".
+    """The algorithm that a convolution of these shapes takes: "direct", "depthwise", "winograd", "im2col" or "reference".
 
     `operation`: "forward", "grad_input" or "grad_weight". The table is in `kernels/fast/convolution.py`, in `plan`.
     """

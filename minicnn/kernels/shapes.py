@@ -62,6 +62,11 @@ class Geometry(NamedTuple):
         OH, OW = map(output_size, *sizes, self.stride, self.padding, self.dilation)
         return OH, OW
 
+    @property
+    def is_product(self) -> bool:
+        """Whether it is the product of two matrices as they are: 1x1 kernels on images of one pixel."""
+        return self.input_shape[2:] == self.weight_shape[2:] == (1, 1) and self.padding == (0, 0) and self.groups == 1
+
 
 def pooling_windows(
     size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False

@@ -223,14 +223,51 @@ class TanhBackward(Op):
         return TanhBackward.of(grad, out), grad * (-2 * out * g)
 
 
-class Silu(Unary):
+def _each(name: str, x: np.ndarray, *rest: Any, in_place: bool = False) -> np.ndarray:
+    """A kernel for each element, of x or of a gradient and x; the result lies as its last array does, or is x itself."""
+    arrays = [x, *(value for value in rest if isinstance(value, np.ndarray))]
+    numbers, kernel = rest[len(arrays) - 1 :], kernels.get(name, x.dtype)
+    if all(array.flags.c_contiguous for array in arrays):
+        if in_place and x.flags.writeable and x.dtype.char in "fd":
+            return kernel(*arrays, *numbers, out=x)
+        return kernel(*arrays, *numbers)
+    like = _memory.empty_like(arrays[-1])
+    order = np.argsort([-stride for stride in like.strides], kind="stable")  # in which its elements follow each other
+    out = kernel(*(np.ascontiguousarray(array.transpose(order)) for array in arrays), *numbers)
+    return out.transpose(np.argsort(order))
+
+
+class _OnePass(Op):
+    """An activation whose kernel is called `name`. Without a gradient it can be computed in place, which saves a copy."""
+
+    saved_names = ("self",)
+    kernel: str
+
+    @classmethod
+    def forward(cls, ctx, a, in_place, *numbers):
+        ctx.save_for_backward(a)
+        ctx.options = numbers
+        return cls.value(a.array, in_place and not ctx.needs_input_grad[0], *numbers)
+
+    @classmethod
+    def value(cls, x, in_place, *numbers):
+        return _each(cls.kernel, x, *numbers, in_place=in_place)
+
+
+class Silu(_OnePass):
     """a sigmoid(a)"""
 
-    function = staticmethod(lambda x: x * _sigmoid(x))
+    kernel = "silu"
+
+    @classmethod
+    def value(cls, x, in_place):
+        return x * _sigmoid(x) if x.dtype.kind == "c" else super().value(x, in_place)
 
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved
+        if not (isinstance(grad, Tensor) or both.is_complex(x)):
+            return _each("silu_grad", grad, x)
         s = _sigmoid(x)
         return grad * s * (1 + x * (1 - s))
 
@@ -288,10 +325,10 @@ class HardsigmoidBackward(Op, node_name="NotImplemented"):
     backward = not_implemented("hardsigmoid_backward")
 
 
-class Hardswish(Unary):
+class Hardswish(_OnePass):
     """a min(max(a + 3, 0), 6) / 6"""
 
-    function = staticmethod(lambda x: x * np.clip(x + 3, 0, 6) / 6)
+    kernel = "hardswish"
 
     @staticmethod
     def backward(ctx, grad):
@@ -305,7 +342,7 @@ class HardswishBackward(Op):
 
     @staticmethod
     def value(grad, x):
-        return grad * np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1)).astype(x.dtype, copy=False)
+        return _each("hardswish_grad", grad, x)
 
     @staticmethod
     def backward(ctx, grad):
@@ -313,18 +350,10 @@ class HardswishBackward(Op):
         return HardswishBackward.of(grad, x), both.where((x > -3) & (x < 3), grad * g / 3, 0.0)
 
 
-_erf = np.frompyfunc(math.erf, 1, 1)
-
-
-def _erf_array(x: np.ndarray) -> np.ndarray:
-    values = _memory.copy(x, kind=np.float64)
-    return np.asarray(_erf(values), np.float64).astype(x.dtype)
-
-
 class Erf(Unary):
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to a"""
 
-    function = staticmethod(_erf_array)
+    function = staticmethod(lambda x: _each("erf", x))
     slope = staticmethod(lambda x: 2 / math.sqrt(math.pi) * both.exp(-(x**2)))
 
 
@@ -361,13 +390,15 @@ class SoftplusBackward(Op):
         return SoftplusBackward.of(grad, x, beta, threshold), bend
 
 
-class Hardtanh(Op):
+class Hardtanh(_OnePass):
     """a cut off at low and high; no gradient at the bounds themselves"""
 
-    saved_names = ("self",)
+    kernel = "hardtanh"
 
-    @staticmethod
-    def value(x, low, high):
+    @classmethod
+    def value(cls, x, in_place, low, high):
+        if x.dtype.kind == "f":
+            return super().value(x, in_place, low, high)
         return np.clip(x, x.dtype.type(low), x.dtype.type(high))
 
     @staticmethod
@@ -380,7 +411,7 @@ class HardtanhBackward(_OfStraightPieces):
 
     @staticmethod
     def value(grad, x, low, high):
-        return np.where((x <= low) | (x >= high), grad.dtype.type(0), grad)
+        return _each("hardtanh_grad", grad, x, low, high)
 
 
 class Gelu(Op):
@@ -392,7 +423,7 @@ class Gelu(Op):
     def value(x, approximate):
         if approximate == "tanh":
             return x * (1 + np.tanh(_gelu_inner(x))) / 2
-        return x * (1 + _erf_array(x / x.dtype.type(math.sqrt(2)))) / 2
+        return _each("gelu", x)
 
     @staticmethod
     def backward(ctx, grad):
@@ -409,8 +440,7 @@ class GeluBackward(Op):
         if approximate == "tanh":
             t = np.tanh(_gelu_inner(x))
             return grad * ((1 + t) / 2 + x * (1 - t * t) * _gelu_slope(x) / 2)
-        below = (1 + _erf_array(x / x.dtype.type(math.sqrt(2)))) / 2
-        return grad * (below + x * _normal_density(x))
+        return _each("gelu_grad", grad, x)
 
     @staticmethod
     def backward(ctx, grad):
@@ -522,6 +552,7 @@ def _apply(name: str, op: type[Op], inplace: bool, input: Tensor, **numbers: Any
     """
     kind, name = computed(input.array.dtype), f"{name}_" if inplace else name
     args = [fitting(number(n, name, key, i), kind).item() for i, (key, n) in enumerate(numbers.items(), 2)]
+    args = [inplace, *args] if issubclass(op, _OnePass) else args
     return input._inplace(op.apply, *args) if inplace else op.apply(input, *args)
 
 

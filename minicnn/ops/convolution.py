@@ -57,7 +57,9 @@ class Convolution(Op):
 
 def _in_rows(image: np.ndarray) -> bool:
     """Whether it is (N, C, H, W) and its channels surely do not lie last."""
-    return image.ndim == 4 and image.strides[3] < image.strides[1]
+    if image.ndim != 4:
+        return False
+    return image.strides[3] < image.strides[1] or (image.shape[1] > 1 and image.flags.c_contiguous)
 
 
 class ConvTranspose(Op, node_name="ConvolutionBackward0"):
@@ -402,6 +404,8 @@ def _check_room(size: Numbers, kernel: Numbers, stride: Numbers, padding: Number
 
 def _numbers(name: str, value: Any, least: int = 0, dims: int = 2) -> Numbers:
     """A convolution's stride, padding ... as (height, width) or (width,): integers, none of them below `least`."""
+    if type(value) is tuple and len(value) == dims and type(value[0]) is type(value[-1]) is int and min(value) >= least:
+        return value  # a layer's: most calls end here
     values = pair(value, dims)
     if len(values) != dims:
         if len(values) == 1:

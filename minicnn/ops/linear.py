@@ -88,7 +88,8 @@ class Addmm(Op):
     @staticmethod
     def forward(ctx, bias, a, b):
         _keep_factors(ctx, a, b, *ctx.needs_input_grad[1:])
-        return _product(a.array, b.array) + bias.array
+        out = _product(a.array, b.array)
+        return np.add(out, bias.array, out if out.dtype == bias.array.dtype else None)
 
     @staticmethod
     def backward(ctx, grad):

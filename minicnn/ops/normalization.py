@@ -51,15 +51,18 @@ class NativeBatchNormBackward(Op):
     @staticmethod
     def value(grad, x, weight, mean, inverse_std, wanted, training, eps):
         axes = (0, *range(2, grad.ndim))
-        normalized = (x - _by_channel(mean, x)) * _by_channel(inverse_std, x)
+        scale = inverse_std if weight is None else inverse_std * weight
         to_bias = kernels.add_up(grad, axes) if training or wanted[1] else None
-        to_weight = kernels.add_up(grad * normalized, axes) if training or wanted[0] else None
-        scale = _by_channel(inverse_std if weight is None else inverse_std * weight, x)
+        to_weight = None
+        if training or wanted[0]:
+            normalized = (x - _by_channel(mean, x)) * _by_channel(inverse_std, x)
+            to_weight = kernels.add_up(grad * normalized, axes)
         if not training:
-            return grad * scale, to_weight, to_bias
+            to_x = kernels.get("scale_channels", grad.dtype)(grad, scale, np.zeros_like(scale))
+            return to_x, to_weight, to_bias
         # The batch's mean and variance follow x: take out of grad what they undo.
         n = grad.dtype.type(grad.shape[0] * math.prod(grad.shape[2:]))
-        to_x = scale * (grad - _by_channel(to_bias / n, x) - normalized * _by_channel(to_weight / n, x))
+        to_x = _by_channel(scale, x) * (grad - _by_channel(to_bias / n, x) - normalized * _by_channel(to_weight / n, x))
         return to_x, to_weight if wanted[0] else None, to_bias if wanted[1] else None
 
     @classmethod
@@ -137,13 +140,15 @@ def batch_norm(
     if eps < 0.0 or (training and eps == 0.0):
         rule = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm eps must be {rule}, but got {eps}")
-    for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+    given = running_mean, running_var, weight, bias
+    for name, t in zip(("running_mean", "running_var", "weight", "bias"), given, strict=True):
         if t is None and name.startswith("running") and not training:
             raise RuntimeError(f"{name} must be defined in evaluation mode")
         if t is not None and t.array.size != C:
             raise RuntimeError(f"{name} should contain {C} elements not {t.array.size}")
-    if any(t is not None and t.array.dtype != x.dtype for t in (running_mean, running_var, weight, bias)):
-        raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+    for t in given:
+        if t is not None and t.array.dtype != x.dtype:
+            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
     with np.errstate(all="ignore"):
         if training:
             axes = (0, *range(2, x.ndim))

@@ -1,6 +1,7 @@
-"""Convolution, fast: three algorithms that give the results of the loops in `reference.py`, and the rule that chooses (`plan`).
+"""Convolution, fast: four algorithms that give the results of the loops in `reference.py`, and the rule that chooses (`plan`).
 
 * ``direct``: the definition in register tiles, for any geometry (`direct.py`, `weight_gradient.py`, `tile.py`).
+* ``depthwise``: the same where each map is convolved by itself (`depthwise.py`).
 * ``winograd``: 3x3 and 5x5 kernels at stride 1 in float32, with 4 and 2.8 times fewer multiplications (`winograd.py`).
 * ``im2col``: a matrix product over columns of pixels (`im2col.py`).
 """
@@ -14,14 +15,18 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair, Shape
 
-from . import direct, im2col, weight_gradient, winograd
+from . import depthwise, direct, im2col, weight_gradient, winograd
 from .tile import ROWS
 
-FORWARD = {"winograd": winograd.conv2d, "direct": direct.conv2d, "im2col": im2col.conv2d}
-GRAD_INPUT = {
-    "winograd": winograd.conv2d_grad_input, "direct": direct.conv2d_grad_input, "im2col": im2col.conv2d_grad_input,
+FORWARD = {
+    "winograd": winograd.conv2d, "direct": direct.conv2d, "depthwise": depthwise.conv2d, "im2col": im2col.conv2d,
 }  # fmt: skip
-ALGORITHMS = tuple(FORWARD)
+GRAD_INPUT = {
+    "winograd": winograd.conv2d_grad_input, "direct": direct.conv2d_grad_input, "depthwise": depthwise.conv2d_grad_input,
+    "im2col": im2col.conv2d_grad_input,
+}  # fmt: skip
+GRAD_WEIGHT = {"direct": weight_gradient.conv2d_grad_weight, "depthwise": depthwise.conv2d_grad_weight}
+ALGORITHMS = ("winograd", "direct", "im2col")  # that `minicnn.kernels.use` takes
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 choice: ContextVar[str] = ContextVar("kernels", default="fast")  # of this thread; see `minicnn.kernels.use`
 
@@ -46,7 +51,8 @@ def conv2d_grad_weight(
     grad: np.ndarray, x: np.ndarray, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     geometry = Geometry(x.shape, tuple(weight_shape), stride, padding, dilation, groups, x.dtype)
-    return weight_gradient.conv2d_grad_weight(geometry, *(np.require(array, None, ["C", "W"]) for array in (grad, x)))
+    algorithm = GRAD_WEIGHT[plan(geometry, "grad_weight", choice.get())]
+    return algorithm(geometry, *(np.require(array, None, ["C", "W"]) for array in (grad, x)))
 
 
 @lru_cache(maxsize=1024)  # it takes as long as a small convolution
@@ -55,10 +61,12 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
 
     | operation   | where                                                                  | algorithm |
     |-------------|------------------------------------------------------------------------|-----------|
-    | grad_weight | everywhere                                                             | direct    |
+    | all         | one input and one output channel in each group                         | depthwise |
+    | grad_weight | everywhere else                                                        | direct    |
     | others      | 3x3, 5x5 at stride 1 in float32; from 32 tiles on with 32 channels,    | winograd  |
     |             | from 16 tiles on with 192 channels (a tile: 4x4 or 2x2 outputs)        |           |
     | grad_input  | fewer input channels than a tile has rows                              | im2col    |
+    | others      | 1x1 kernels on images of one pixel: a matrix product as they are       | im2col    |
     | others      | everywhere else                                                        | direct    |
 
     Winograd's algorithm mixes the pixels of a tile in the last digits: a number next to an output that does not see it changes
@@ -66,8 +74,12 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
     0. Two rules keep that small. Images with a number that towers over the others (`winograd.is_even`) are computed as defined,
     and who reads zeros as zeros takes `kernels.exact()`.
     """
+    if depthwise.suits(geometry) and kernels != "im2col":
+        return "depthwise"
     if operation == "grad_weight":
         return "direct"
+    if kernels == "fast" and geometry.is_product:
+        return "im2col"
     if kernels in ("direct", "im2col"):
         return kernels
     if winograd.suits(geometry) and (kernels == "winograd" or winograd.pays(geometry)):

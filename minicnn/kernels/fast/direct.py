@@ -82,7 +82,7 @@ class Block(NamedTuple):
 def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     O, C, KH, KW = weight.shape  # C: of one group
     out = np.empty((len(x), O, *geometry.output_size), x.dtype)
-    taps = _forward(KH, KW, geometry.dilation, geometry.padding)
+    taps = forward_taps(KH, KW, geometry.dilation, geometry.padding)
     correlate(x, weight, (C * KH * KW, KH * KW), taps, geometry.stride, geometry.groups, bias, out)
     return out
 
@@ -92,7 +92,7 @@ def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) 
     reaches the first pixels of its channel, and then the columns of im2col, which have no such zeros, are taken."""
     (SH, SW), (_, C, KH, KW) = geometry.stride, weight.shape
     out = np.empty(geometry.input_shape, grad.dtype)
-    taps = _backward(KH, KW, geometry.dilation, geometry.padding, geometry.stride)
+    taps = backward_taps(KH, KW, geometry.dilation, geometry.padding, geometry.stride)
     if len(taps.phases) < SH * SW:
         out[:] = 0
     correlate(grad, weight, (KH * KW, C * KH * KW), taps, (1, 1), geometry.groups, None, out, geometry.stride)
@@ -100,13 +100,13 @@ def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) 
 
 
 @lru_cache
-def _forward(KH: int, KW: int, dilation: Pair, padding: Pair) -> Taps:
+def forward_taps(KH: int, KW: int, dilation: Pair, padding: Pair) -> Taps:
     taps = tuple((kh * dilation[0], kw * dilation[1], kh * KW + kw) for kh in range(KH) for kw in range(KW))
     return Taps([Phase((0, 0), taps)], *padding)
 
 
 @lru_cache
-def _backward(KH: int, KW: int, dilation: Pair, padding: Pair, stride: Pair) -> Taps:
+def backward_taps(KH: int, KW: int, dilation: Pair, padding: Pair, stride: Pair) -> Taps:
     """Input pixel p S + i, i one of the S phases, is touched at k by window p + (i + P - k D) / S, where that is an integer."""
     rows, columns = (
         [[(k, (i + P - k * D) // S) for k in range(K) if (i + P - k * D) % S == 0] for i in range(S)]

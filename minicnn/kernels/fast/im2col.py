@@ -22,6 +22,9 @@ COLUMNS = 2**20  # numbers in one block of columns: it should stay in the proces
 
 def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     N, O, groups = len(x), weight.shape[0], geometry.groups
+    if geometry.is_product:
+        out = matmul(x.reshape(N, -1), weight.reshape(O, -1).T).reshape(N, O, 1, 1)
+        return out if bias is None else np.add(out, bias[:, None, None], out)
     out = np.empty((N, O, *geometry.output_size), x.dtype)
     matrix = weight.reshape(groups, O // groups, -1)
     for images, rows, columns in _im2col(geometry, x, geometry.output_size):
@@ -37,7 +40,9 @@ def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarr
 
 def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     groups, O = geometry.groups, weight.shape[0]
-    _N, C, H, _ = geometry.input_shape
+    N, C, H, _ = geometry.input_shape
+    if geometry.is_product:
+        return matmul(grad.reshape(N, -1), weight.reshape(O, -1)).reshape(geometry.input_shape)
     _, _, KH, KW = weight.shape
     result = np.zeros(geometry.input_shape, grad.dtype)
     matrix = weight.reshape(groups, O // groups, -1).swapaxes(1, 2)
