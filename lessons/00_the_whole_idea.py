@@ -231,7 +231,8 @@ class Network:
 # ## A trained network, out of its file
 #
 # The file begins with the length of its header. Then comes the header (JSON: the name, type, shape and place of each array), and then
-# come the numbers. The network has five convolutions. It was trained on 100,000 small photographs of 200 classes.
+# come the numbers. It can hold nothing else. Other files of weights hold a **pickle**, and whoever unpickles a stranger's file runs what
+# the stranger wrote into it. The network has five convolutions. It was trained on 100,000 small photographs of 200 classes.
 #
 # *In the library: `minicnn/serialization/`, `minicnn/models/tinynet.py`.*
 

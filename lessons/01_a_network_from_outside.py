@@ -67,7 +67,7 @@ figure
 # - **ReLU** computes `max(x, 0)`: it keeps what is positive and makes the rest 0.
 # - **MaxPool2d** makes maps smaller: of each window it keeps the largest number. That is max-pooling.
 # - **AdaptiveAvgPool2d** takes the average of each whole map.
-# - **Linear** weighs all numbers that it gets, and adds up: one sum for each class.
+# - **Linear**, a linear layer, weighs all numbers that it gets, and adds up: one sum for each class.
 #
 # You will not find a sixth kind that many networks have: **batch norm** shifts and scales each map, so that training goes well.
 # Ours had it in training. Afterwards it is only one multiplication and one addition, and was **folded** into the convolution
@@ -108,7 +108,9 @@ for value, index in zip(values.tolist(), classes.tolist(), strict=True):
 # ## How far to trust it
 #
 # Of the 200 classes a person would choose "military uniform" for Grace Hopper. Where does the network put it? Do not expect too
-# much: more than half of its answers to photographs that it never saw are wrong, and this photograph is unlike those.
+# much. We have printed the share of its answers that are right, its **top-1** accuracy: more than half are wrong. It was measured on
+# **held-out** photographs, those that training has not seen. On others, accuracy would only say how well the network remembers. And
+# this photograph is of another kind than all of those.
 
 # %%
 if "military uniform" in names:
@@ -264,13 +266,14 @@ check(
 )
 
 # %% [markdown]
-# **2.** How many numbers does training find in a convolution of 3 channels with 16 filters of 5 x 5, each with a bias?
+# **2.** A convolution has 16 filters over 3 channels. A **filter** is all that makes one output channel: here a kernel of 5 x 5 for each of
+# the input channels, and one number that is added, the **bias**. How many numbers does training find?
 
 # %%
 answer = ...
 
 counted = sum(parameter.numel() for parameter in nn.Conv2d(3, 16, 5).parameters())
-check(2, answer, counted, "Each filter has a kernel of 5 x 5 for every input channel, and one bias.")
+check(2, answer, counted, "Count one filter first: a kernel for every input channel, and a bias. Then take all 16.")
 
 # %% [markdown]
 # **3.** Every logit is raised by 10. By how much does the largest probability change?

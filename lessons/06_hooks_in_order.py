@@ -3,14 +3,14 @@
 #
 # **You need:** the chain rule of lesson 3, and lesson 4 (a forward hook, its handle).
 #
-# **You leave with:** every kind of hook that there is, in the order in which one forward and one backward call run them, with the
-# rule for each; what changes if the forward pass raises, or if no input asks for a gradient; the place in the source where
-# it is decided, and how to step there and back in a debugger.
+# **You leave with:** every kind of hook that there is, in the order in which one forward and one backward call run them, each with its
+# rule; what changes if the forward pass raises an error, or if no input asks for a gradient; the place in the source where it is decided,
+# and how to step there and back in a debugger.
 #
 # **Run time:** a few seconds. **Files written:** `lessons/out/06_hooks_in_order_timeline.png`.
 #
-# The names, the order and the rules are PyTorch's (2.13.0). With `import torch as minicnn` in the first cell, and `torch` for `minicnn` in
-# the imports below it (but not for `minicnn.inspect`), all but the part on the source prints the same; a test does so.
+# The names, the order and the rules are those of PyTorch 2.13.0. Put `import torch as minicnn` into the first cell, and `torch` for
+# `minicnn` into the imports below it (but not for `minicnn.inspect`): all but the part on the source prints the same. A test does so.
 
 # %%
 import inspect
@@ -35,7 +35,7 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # %% [markdown]
 # ## A layer to watch
 #
-# The smallest layer that has everything: one input, one weight, one operation. What it computes does not matter here, only when.
+# The smallest layer that has everything: one input, one weight, one operation. What it computes does not matter here. We only ask when.
 
 # %%
 events = []  # the log: what ran, in order
@@ -66,8 +66,9 @@ x = minicnn.tensor([1.0, 1.0], requires_grad=True)
 # %% [markdown]
 # ## Hooks on the forward pass
 #
-# A **pre-hook** sees the arguments and may change them, a **forward hook** sees the result and may change it. Both are set on one
-# module, or globally, for every module there is. Watch the order in which we *set* them here: it is not the order in which they run.
+# A **pre-hook** sees the arguments before the layer computes, and may change them. A **forward hook** sees the result, and may change it.
+# Both can be set on one module, or globally, for every module there is. Watch the order in which we *set* them here: they run in another
+# one.
 
 # %%
 layer.register_forward_hook(note("forward hook"))
@@ -84,9 +85,12 @@ global_handles = [
 # %% [markdown]
 # ## Hooks on the backward pass of a module
 #
-# A **full backward hook** sees the gradients at the two edges of the module: of its outputs (`grad_output`) and of its inputs
-# (`grad_input`). To see them it needs a node of the graph at each edge. So a module with such a hook sends its arguments through
-# an identity function, and its result through another: `BackwardHookFunctionBackward`.
+# The forward pass leaves a record, the **graph**. It is made of **nodes**, one for each operation: a node turns the gradient of its
+# result into the gradients of its inputs. The backward pass walks from node to node.
+#
+# A **full backward hook** sees the gradients at the two edges of a module: those of its outputs (`grad_output`) and those of its inputs
+# (`grad_input`). To see them, it needs a node at each edge. So a module with such a hook sends its arguments through a function that
+# changes nothing, and its result through another. Their node is called `BackwardHookFunctionBackward`.
 
 # %%
 layer.register_full_backward_hook(note("full backward hook"))
@@ -99,12 +103,15 @@ global_handles += [
 # %% [markdown]
 # ## Hooks on tensors and on nodes
 #
-# Below the modules there are tensors and the nodes that made them. A tensor hook sees the gradient of one tensor, `retain_grad`
-# stores it, a post-accumulate hook runs when a leaf's `.grad` has changed. A node has a pre-hook and a hook: before and after it
-# turns the gradients of its outputs into those of its inputs.
+# Below the modules there are tensors, and the nodes that made them.
 #
-# The product inside the layer is not visible from outside. A forward hook sees it: there we set hooks *on the result, before*
-# the module's output edge.
+# - A **tensor hook** sees the gradient of one tensor, and `retain_grad` stores it.
+# - A **leaf** is a tensor at the beginning of the graph: no operation made it. A weight is one. The graph has a node for it, too, named
+#   **AccumulateGrad**: it adds the gradient that arrives to the leaf's `.grad`. When that is done, a **post-accumulate hook** runs.
+# - A node has a **pre-hook** and a **hook**: before and after it turns the gradients of its outputs into those of its inputs.
+#
+# The product inside the layer cannot be seen from outside. But a forward hook sees it. So in a forward hook we set hooks *on the result*,
+# before it passes the module's output edge.
 
 
 # %%
@@ -150,7 +157,7 @@ events.append("backward")
 y.sum().backward()
 
 # %% [markdown]
-# And this is what happened, each line with the rule that puts it there. The list is the claim; the `assert` holds it.
+# And this is what happened. Each line has the rule that puts it there. The list is the claim; the `assert` holds it.
 
 # %%
 ORDER = [
@@ -196,14 +203,18 @@ for number, (happened, (_, rule)) in enumerate(zip(events, ORDER, strict=True), 
 assert events == [name for name, _ in ORDER]
 
 # %% [markdown]
-# Not in this list: the *legacy* `register_backward_hook`, a node hook on the last operation of the module, whose `grad_input` is rarely
-# the module's (use the full one); `register_multi_grad_hook`, which is a tensor hook on several tensors at once; and the hooks that
-# have nothing to do with a call, those of `state_dict`, `load_state_dict` and of the registration of parameters and modules.
+# Not in this list are:
+#
+# - the *legacy* `register_backward_hook`. It is a node hook on the last operation of the module, and its `grad_input` is rarely the
+#   module's. Use the full one;
+# - `register_multi_grad_hook`, which is a tensor hook on several tensors at once;
+# - hooks that have nothing to do with a call: those of `state_dict`, of `load_state_dict`, and of the registration of parameters and
+#   modules.
 #
 # ## The same as a picture
 #
-# Time runs downwards. Forward the call goes from the input through the layer to the output; backward it returns along the same
-# stations, in reverse. Filled dots are events of the graph (tensors and nodes), squares those of the module.
+# Time runs downwards. Forward, the call goes from the input through the layer to the output. Backward, it returns through the same
+# stations in reverse. Filled dots are events of the graph (tensors and nodes), squares are those of the module.
 
 # %%
 STATIONS = ["input x", "input edge", "weight", "inside the layer", "output edge", "output y"]
@@ -264,8 +275,8 @@ assert left == 0
 # %% [markdown]
 # ## When forward raises
 #
-# Then the forward hooks do not run, except those set with `always_call`: they get None for the result, if there is none yet,
-# and the error goes on afterwards. That is what closes a file or ends a measurement.
+# Then the forward hooks do not run, except those set with `always_call`. If there is no result yet, these get None in its place.
+# Afterwards the error goes on its way. Such a hook can close a file, or end a measurement.
 
 
 # %%
@@ -287,8 +298,8 @@ assert events == ["always_call, result None", "the caller gets: no result today"
 # %% [markdown]
 # ## Modules in modules, and the input that asks for no gradient
 #
-# `trace` writes down what the modules of a network do. With `full_backward=True` it does so by full backward hooks, so we see their
-# order. First with an input that requires grad: each module's edges lie around those of the modules in it.
+# `trace` writes down what the modules of a network do. With `full_backward=True` it uses full backward hooks, so we see their order.
+# First with an input that requires grad: the edges of a module lie around those of the modules in it.
 
 
 # %%
@@ -315,9 +326,10 @@ assert order == [
 ]
 
 # %% [markdown]
-# Now the input is an image that asks for no gradient, as in training. There is nothing to see at the input edge, and no input edge.
-# The hook runs all the same, **on the output edge, before the module's own backward**, with None for `grad_input` - for the model and
-# for its first layer, not for the second, whose input does require grad. `diff` shows where the two traces part.
+# Now the input is an image that asks for no gradient, as in training. So there is nothing to see at the input edge, and the library makes
+# no input edge. The hook runs all the same, but earlier: **on the output edge, before the module's own backward**, with None for
+# `grad_input`. That is so for the model and for its first layer. It is not so for the second layer, whose input does require grad. `diff`
+# shows where the two traces part.
 
 # %%
 difference = diff(with_gradient, without, ignore=("bytes", "requires_grad"))
@@ -331,7 +343,8 @@ assert difference.b.kind == "grad_input" and difference.b.tensors[0].dtype == "N
 # %% [markdown]
 # ## Four rules that surprise
 #
-# **1. The backward hooks are those of the moment of the call.** Removing the handle afterwards does not stop the hook.
+# **1. A backward pass runs the backward hooks that were there when the module was called.** Removing the handle afterwards does not stop
+# the hook.
 
 # %%
 layer, events[:] = Scale(), []
@@ -343,8 +356,8 @@ print("after handle.remove():", [event for event in events if "full" in event])
 assert "full backward hook" in events
 
 # %% [markdown]
-# **2. Each phase runs over a snapshot.** A forward hook that another one removes meanwhile still runs this time, and one that is added
-# runs from the next call on.
+# **2. Each phase makes a list of its hooks first, and then runs it.** If a forward hook removes another one, that one still runs this
+# time. A hook that is added runs from the next call on.
 
 # %%
 layer, events[:] = Scale(), []
@@ -356,7 +369,7 @@ print("in two calls:", events)
 assert events == ["forward", "removed before its turn", "forward"]
 
 # %% [markdown]
-# **3. Hooks belong to the call, not to `forward`.** Who calls `layer.forward(x)`, or uses `layer.weight` directly, passes them by.
+# **3. Hooks belong to the call, not to `forward`.** Whoever calls `layer.forward(x)`, or uses `layer.weight` directly, passes them by.
 
 # %%
 layer, events[:] = Scale(), []
@@ -366,9 +379,9 @@ print("layer.forward(x):", events)
 assert events == ["forward"]
 
 # %% [markdown]
-# **4. With a full backward hook, what a forward hook sees is not the object that the caller gets.** Between them lies the output edge.
-# It shares the memory, but is a view with another node, and writing to it in place is an error: that is why an in-place ReLU
-# behind a layer with a full backward hook fails.
+# **4. With a full backward hook, a forward hook and the caller get two different tensors.** Between them lies the output edge. The
+# caller's tensor is a **view**: it looks at the memory of the first one, and has a node of its own. To write to this view in place is an
+# error. That is why an **in-place** ReLU, which writes its result over its input, fails behind a layer with a full backward hook.
 
 # %%
 layer, kept = Scale(), []
@@ -386,7 +399,7 @@ print("y.relu_():", message[:82], "...")
 assert "is a view and is being modified inplace" in message
 
 # %% [markdown]
-# There are two ways out: a ReLU that is not in place (`nn.ReLU(inplace=False)`), or a copy before it.
+# **There are two ways out:** a ReLU that is not in-place (`nn.ReLU(inplace=False)`), or a copy before it (`y.clone()`).
 
 # %%
 print("not in place:", y.relu().tolist(), "  on a copy:", y.clone().relu_().tolist())
@@ -395,8 +408,8 @@ assert y.relu().tolist() == y.clone().relu_().tolist() == [2, 3]
 # %% [markdown]
 # ## Where it stands in the source
 #
-# The dispatch is `_call_impl` in `minicnn/nn/modules/module.py`: a module without hooks goes straight to `forward`; with hooks it goes
-# through the phases of `_HookedCall.run`, which read like the list above. There is no decorator and no metaclass between your
+# All of this is decided in `_call_impl` in `minicnn/nn/modules/module.py`. A module without hooks goes straight to `forward`. With hooks
+# it goes through the phases of `_HookedCall.run`, which read like the list above. There is no decorator and no metaclass between your
 # line and your hook, so a debugger steps through plain functions. Try it:
 #
 # ```text
@@ -409,7 +422,7 @@ assert y.relu().tolist() == y.clone().relu_().tolist() == [2, 3]
 # (Pdb) where               # three frames between your call and your hook
 # ```
 #
-# Is that true? Ask the stack. In a hook we look upwards, to the line that called the layer.
+# Is that true? Ask the stack: inside a hook we look upwards, to the line that called the layer.
 
 # %%
 frames = []
@@ -444,8 +457,8 @@ print(f"the first breakpoint: minicnn/nn/modules/module.py:{line}")
 assert "_forward_hooks" in inspect.getsource(nn.Module._call_impl)
 
 # %% [markdown]
-# **Try it:** return something from one of the hooks. A pre-hook's value becomes the arguments, a forward hook's the result, a full
-# backward hook's `grad_input`. Then set the same hooks in PyTorch, and let `diff` of two traces say whether both agree.
+# **Try it:** return something from one of the hooks. The value of a pre-hook becomes the arguments, that of a forward hook the result,
+# that of a full backward hook `grad_input`. Then set the same hooks in PyTorch, and let `diff` of the two traces say whether both agree.
 
 # %% [markdown]
 # ## Exercises
@@ -472,7 +485,7 @@ check(
 )
 
 # %% [markdown]
-# **2.** The first forward hook of an `nn.Identity` returns `10 * output`, the second one returns nothing. The input is 2. Which
+# **2.** The first forward hook of an `nn.Identity` returns `10 * output`, and the second one returns nothing. The input is 2. Which
 # number does the second hook see, and which one does the caller get?
 
 # %%
@@ -489,8 +502,8 @@ check(
 )
 
 # %% [markdown]
-# **3.** Three hooks on a weight: a post-accumulate hook, a tensor hook, and a pre-hook on its AccumulateGrad node. Put them into
-# the order in which they run.
+# **3.** A weight has three hooks: a post-accumulate hook, a tensor hook, and a pre-hook on its AccumulateGrad node. Put them into the
+# order in which they run.
 
 # %%
 answer = ...  # a list: "post-accumulate hook", "tensor hook", "node pre-hook", in the right order

@@ -3,8 +3,8 @@
 #
 # **You need:** lesson 4 (`detach`, `clone`, `remove`) and lesson 6 (when a hook runs).
 #
-# **You leave with:** five ways to store an activation, and for each: the memory that it holds after 50 passes, what an in-place ReLU
-# does to it, and what `leaks` says; the handle left behind; the hook that keeps its own network alive.
+# **You leave with:** five ways to store an activation. For each: the memory that it holds after 50 passes, what an in-place ReLU does to
+# it, and what `leaks` says. Then the handle that is left behind, and the hook that keeps its own network alive.
 #
 # **Run time:** a few seconds. **Files written:** `lessons/out/07_memory_and_aliasing_*.png` (2 figures).
 
@@ -41,7 +41,7 @@ x = viz.preprocess(photo, model, size=64)  # (1, 3, 64, 64), normalised with the
 # %% [markdown]
 # ## Five ways
 #
-# A forward hook gets the output of its layer and stores it, to be looked at later. Here is what can be stored.
+# A forward hook gets the output of its layer, its **activations**, and stores it to be looked at later. Here is what can be stored.
 
 # %%
 WAYS = {
@@ -55,7 +55,7 @@ WAYS = {
 # %% [markdown]
 # ## Whose memory is it?
 #
-# A tensor is a small object that points to a block of memory. `detach` makes a second object that points to *the same* block;
+# A tensor is a small object that points to a block of memory. `detach` makes a second object that points to *the same* block, a **view**.
 # `clone` and `copy` make a second block. `trace` says whose memory each layer's output is.
 
 # %%
@@ -67,8 +67,9 @@ print("features.1 (ReLU) returns the memory of:", relu.tensors[0].shares, " and 
 assert relu.tensors[0].shares == ["input"] and relu.written == ["input"]
 
 # %% [markdown]
-# So whoever has stored the output of the convolution `features.0` without copying it holds a block that `features.1` is about to
-# write. We store in all five ways at once, and compare with the truth: the convolution called alone.
+# The ReLU `features.1` works in-place: it writes into the memory of `features.0`. So whoever has stored the output of `features.0`
+# without copying it holds a block that is about to be written. We store it in all five ways at once, and compare with the truth: the
+# convolution called alone.
 
 # %%
 with minicnn.no_grad():
@@ -113,11 +114,12 @@ figure
 #
 # ## What is kept alive
 #
-# The second question is what hangs on the stored tensor. An output that requires grad points to the node that made it
-# (`grad_fn`), this to the nodes before, and each node to the tensors that it needs for the backward pass: the activations of *all* the
-# layers so far. `detach` cuts that off. `clone` does not: it is an operation like any other, and has a node.
+# The second question: what hangs on the stored tensor? An output that requires grad points to the **node** that made it (`grad_fn`). This
+# node points to the nodes before it, and each node points to the tensors that it needs for the backward pass. Together that is the
+# **graph**, with the activations of *all* the layers so far. `detach` cuts it off. `clone` does not: it is an operation like any other,
+# and has a node.
 #
-# We store the output of a deep layer, `features.8`, in 50 passes. Python counts the bytes that are in use (`tracemalloc`, which
+# We store the output of a deep layer, `features.8`, in 50 passes, and count the bytes that are in use (by Python's `tracemalloc`, which
 # knows NumPy's arrays).
 
 # %%
@@ -170,7 +172,7 @@ figure.savefig(out / "07_memory_and_aliasing_memory.png", dpi=110)
 figure
 
 # %% [markdown]
-# Under `no_grad` there is no graph, and raw costs no more than detach. The in-place ReLU writes all the same.
+# Under `no_grad` there is no graph, and raw costs no more than detach. But the in-place ReLU writes all the same.
 
 # %%
 with minicnn.no_grad():
@@ -181,8 +183,8 @@ assert without_graph[-1] < 0.5 * used["raw"][-1]
 # %% [markdown]
 # ## What `leaks` says
 #
-# `leaks(model)` looks for what hooks leave behind. As a context manager it also watches the passes of its block, and so sees
-# who writes memory that was stored. It works on PyTorch's modules as well.
+# `leaks(model)` looks for what hooks leave behind. Used with `with`, it also watches the passes of its block, and sees who writes to
+# memory that was stored. It works on PyTorch's modules as well.
 
 # %%
 said = {}
@@ -213,12 +215,12 @@ for way in WAYS:
     assert (changed[way], keeps) == ("alias" in said[way], "graph" in said[way])
 
 # %% [markdown]
-# So: **detach and clone** to look at it later; raw only if a gradient has to flow through it, and then not in a list that lives on;
-# and if a number is all that is wanted, store the number: `output.mean().item()`.
+# So: **`detach` and `clone`** to look at it later. Raw only if a gradient has to flow through it, and then not in a list that lives on.
+# And if all you want is a number, store the number: `output.mean().item()`.
 #
 # ## The handle left behind
 #
-# The cell of a notebook sets a hook, and is run four times. Nothing takes the hooks off again.
+# The cell of a notebook sets a hook, and you run the cell four times. Nothing takes the hooks off again.
 
 # %%
 calls = []
@@ -234,8 +236,8 @@ print("and", len(found) - 1, "more like it")
 assert [finding.kind for finding in found] == ["handle"] * 4
 
 # %% [markdown]
-# Who has lost the handles can still find the hooks: they are in a dictionary of the module. Better is `with`: a handle is a context
-# manager, and removes its hook at the end of the block, after an error too.
+# If you have lost the handles, you can still find the hooks: they are in a dictionary of the module. Better is `with`: a handle is a
+# context manager, and removes its hook at the end of the block, after an error too.
 
 # %%
 model.features[0]._forward_hooks.clear()
@@ -247,8 +249,9 @@ assert len(leaks(model)) == 0 and calls[-1] == "with"
 # %% [markdown]
 # ## The hook that keeps its network alive
 #
-# Python frees an object when the last reference to it goes: at once, without any search. Not so in a circle. Here an object
-# holds the network, and the network holds, in its hooks, a method of this object: a bound method holds its `self`.
+# Python frees an object when the last reference to it goes, at once and without any search. In a circle the last reference never goes.
+# Here an object holds the network, and the network holds one of the object's methods, as a hook. And a method holds its object, as
+# `self`.
 
 
 # %%
@@ -299,8 +302,8 @@ assert [before for before, _ in alive.values()] == [False, True, False, False]
 assert not any(after for _, after in alive.values())
 
 # %% [markdown]
-# A circle is no leak for ever: the collector finds it. But it runs when it likes, and until then the network, its weights and all that
-# the hook has stored stay in memory; with large networks the next one may not fit. Remove the handle, or let the hook hold only what it
+# A circle is not lost for ever: the garbage collector finds it. But it runs when it likes. Until then the network, its weights and all
+# that the hook has stored stay in memory, and the next large network may not fit. So remove the handle. Or let the hook hold only what it
 # needs: a dictionary, not the object that owns the network.
 #
 # **Try it:** store `output.numpy()` under `no_grad`, without `.copy()`. Which of the five does it behave like, and what does `leaks` say?

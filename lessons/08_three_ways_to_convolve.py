@@ -3,8 +3,8 @@
 #
 # **You need:** lesson 3 (convolution in loops), matrix products, and that a polynomial of degree 3 is fixed by its values at 4 points.
 #
-# **You leave with:** one layer, computed in three ways of a screen each: loops, one matrix product (im2col), and Winograd's algorithm with
-# a quarter of the multiplications; equal in value, different in time, memory and rounding, and you will have measured why.
+# **You leave with:** one layer, computed in three ways of a screen each: loops, one matrix product (im2col), and Winograd's algorithm
+# with a quarter of the multiplications. Their values are equal; their time, memory and rounding are not, and you will have measured why.
 #
 # **Run time:** a few seconds; the first time half a minute. **Files written:** `lessons/out/08_three_ways_to_convolve_*.png` (2 figures).
 
@@ -38,13 +38,16 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # %% [markdown]
 # ## The layer
 #
-# `features.8` of the bundled network, 256 filters of 3 x 3 over 256 channels, and the maps that it gets when the network looks at a
-# photograph of 128 x 128 pixels. The border of zeros is put on here, once, for all three ways. To keep the code short they handle one
-# image and stride 1; `C` are the input channels, `O` the filters, `H` x `W` the output pixels.
+# The layer is `features.8` of the bundled network: 256 filters of 3 x 3 over 256 channels. Its input are the maps that it gets when the
+# network looks at a photograph of 128 x 128 pixels. We put the border of zeros on once, here, for all three ways. To keep the code short,
+# they handle one image and stride 1. `C` are the input channels, `O` the filters, `H` x `W` the output pixels.
 #
-# How we measure. **Time** is processor time, the median of three or five rounds; what we expect of it is not asserted, a line says
-# whether it is so on your machine. **Memory** is the most that NumPy held at a time while the call ran, without the output, as Python's
-# `tracemalloc` saw it. **Error** is against the same layer in float64: the rms of the difference, as a part of that of the output.
+# How we measure:
+#
+# - **Time** is processor time, the median of three or five rounds. What we expect of it is not asserted: a line says whether it is so on
+#   your machine.
+# - **Memory** is the most that NumPy held at any moment of the call, without the output, as Python's `tracemalloc` saw it.
+# - **Error** is the difference from the same layer in float64: its root mean square, divided by that of the output.
 
 # %%
 model = tinynet("standard").eval()
@@ -102,7 +105,8 @@ def error(output, exact):
 # %% [markdown]
 # ## First way: loops
 #
-# The definition. For each filter and each output pixel, one sum over channels and over the nine places of the kernel.
+# This is the definition. For each filter and each output pixel there is one sum, over the channels and over the nine places of the
+# kernel.
 
 
 # %%
@@ -135,13 +139,15 @@ print(f"compiled, it takes {times['loops']:.0f} ms: {products / times['loops'] /
 expect("more than ten times as fast as Python", python > 10 * times["loops"])
 
 # %% [markdown]
-# Python's interpreter spends its time on everything but the products: looking up names, checking types, making objects of numbers. Numba
-# turns the same function into machine code (without it, under `NUMBA_DISABLE_JIT=1`, this lesson takes minutes). "Loops" are now those.
+# Python's interpreter spends its time on everything but the products: it looks up names, checks types, makes objects of numbers. Numba
+# turns the same function into machine code. From here on, "loops" are the compiled ones. (Without Numba, under `NUMBA_DISABLE_JIT=1`,
+# this lesson takes minutes.)
 #
 # ## Second way: one matrix product
 #
-# Copy the patch of 9C pixels under each output pixel into a column of a matrix (hence **im2col**). Write each filter as a row of 9C
-# weights. Then each output pixel is a row times a column, and the layer is a single matrix product `(O, 9C) @ (9C, H W)`.
+# Copy the patch of 9C pixels under each output pixel into a column of a matrix. Hence the name **im2col**, "image to columns". Write each
+# filter as a row of 9C weights. Then each output pixel is a row times a column, and the layer is a single matrix product `(O, 9C) @ (9C,
+# H W)`.
 
 
 # %%
@@ -164,10 +170,11 @@ expect(f"in {times['im2col']:.1f} ms, less than a third of the loops' time", tim
 # %% [markdown]
 # ## Why is the matrix product faster, with the same multiplications?
 #
-# Three things, and we can take the first two apart. The first: in the loops every addition waits for the one before it, since `total` has
-# to be known. So the processor, which could multiply 4, 8 or 16 pairs of float32 with one instruction, does one at a time. Change nothing
-# but the *order* of the loops, so that the innermost one runs along a row of the output: now neighbouring sums are independent, and the
-# compiler can do many at once.
+# There are three reasons, and we can look at the first two one by one.
+#
+# The first: in the loops every addition waits for the one before it, since it needs `total`. A processor can multiply 4, 8 or 16 pairs of
+# float32 with one instruction, but here it does one at a time. Change nothing but the *order* of the loops, so that the innermost one
+# runs along a row of the output. Now neighbouring sums are independent, and the compiler can do many at once.
 
 
 # %%
@@ -196,14 +203,15 @@ print(f"in another order: {times['reordered']:.0f} ms, not {times['loops']:.0f};
 assert difference <= 1e-6 * abs(exact).max()
 
 # %% [markdown]
-# The second thing is **reuse**. The loops fetch two numbers for each product. A number that has been fetched should be used as often as
-# possible before the next one is. How often it *can* be is the **arithmetic intensity**: the products for each byte that has to be moved
-# at least once. NumPy hands a matrix product to a library (BLAS), which cuts both matrices into blocks that fit into the processor's
-# caches, and the blocks into pieces that fit into its registers, so that it comes near to that bound. We count it.
+# The second reason is **reuse**. The loops fetch two numbers for each product. But a number that has been fetched should be used often
+# before the next one is fetched. How often it *can* be used is the **arithmetic intensity**: the number of products for each byte that
+# has to be moved at least once. NumPy hands a matrix product to a library (BLAS). That cuts both matrices into blocks that fit into the
+# processor's caches, and the blocks into pieces that fit into its registers. So it comes near to that bound. We count it.
 #
-# And we measure: the layer's weights times 1, 4, 16, ... columns. With one column each weight is fetched for a single product; with 256,
-# for 256. The layer's 2 MB may stay in a cache between the calls; the same with a matrix of 64 MB, which most processors must fetch from
-# memory every time. (Where two columns are slower than one: a single one goes to another routine, which does not rearrange the weights.)
+# And we measure: the layer's weights times 1, 4, 16, ... columns. With one column each weight is fetched for a single product; with 256
+# columns, for 256 products. The layer's 2 MB may stay in a cache between the calls. So we also take a matrix of 64 MB, which most
+# processors must fetch from memory every time. (Two columns may be slower than one: a single one goes to another routine, which does not
+# rearrange the weights.)
 
 # %%
 moved = 4 * (weight.size + 9 * C * H * W + O * H * W)
@@ -220,8 +228,8 @@ for name, matrix in {"2 MB of weights (the layer)": weight.reshape(O, -1), "64 M
 expect("many columns more than double the rate", rates["64 MB of weights"][-1] > 2 * rates["64 MB of weights"][0])
 
 # %% [markdown]
-# The third thing is that people have tuned BLAS for each processor by hand for decades. That is why nearly every library of deep learning
-# brings the convolution to a matrix product, although the columns cost nine times the memory of the input.
+# The third reason: people have tuned BLAS by hand, for each processor, for decades. That is why nearly every library of deep learning
+# turns the convolution into a matrix product, although the columns take nine times the memory of the input.
 #
 # ## Third way: fewer multiplications
 #
@@ -240,8 +248,8 @@ expect("many columns more than double the rate", rates["64 MB of weights"][-1] >
 # y0 = p1 + p2 + p3       y1 = p2 - p3 + p4
 # ```
 #
-# Check `y0` on paper: `p2 + p3` is `d1 g1 + d2 g0 + d2 g2`, and `p1` takes away `d2 g0` and brings `d0 g0`. The sums of weights do not
-# count, as the weights stay the same for every image.
+# Check `y0` on paper: `p2 + p3` is `d1 g1 + d2 g0 + d2 g2`, and `p1` takes away `d2 g0` and brings `d0 g0`. The sums of weights, such as
+# `g0 + g1 + g2`, cost nothing: the weights stay the same for every image.
 #
 # ## Where that comes from
 #
@@ -249,14 +257,15 @@ expect("many columns more than double the rate", rates["64 MB of weights"][-1] >
 # values at four points, and each value is *one* product, `u(p) g(p)`. At 0, 1 and -1 the values of `g` are `g0`, `g0 + g1 + g2` and
 # `g0 - g1 + g2`; the fourth point is "infinity", where a polynomial's value is its highest coefficient, `g2`. You have just seen these.
 #
-# What has it to do with our outputs? Look at the number `T`, the sum of `u_i g_k d_(i+k)` over all `i` and `k`, in two ways:
+# What has that to do with our outputs? Take the number `T`, the sum of `u_i g_k d_(i+k)` over all `i` and `k`. There are two ways to read
+# it:
 #
 # - `d` weighs the coefficients of the product `u(t) g(t)`. Let `E` be the matrix that evaluates a polynomial at the points;
 #   then those coefficients are `E⁻¹ [(E u) * (E g)]`, with `*` for number by number, and `T = d · E⁻¹ [(E u) * (E g)]`.
 # - `u` weighs our outputs: `T = u0 y0 + u1 y1`.
 #
-# So the outputs are what stands beside `u` in the first: `y = Eᵀ [(E g) * (E⁻ᵀ d)]`, where the three `E` have 2, 3 and 4 columns. The usual
-# names are `y = Aᵀ [(G g) * (Bᵀ d)]`. For `m` outputs one needs `m + 2` products, one at each point, instead of `3 m`.
+# So the outputs are what stands beside `u` in the first way: `y = Eᵀ [(E g) * (E⁻ᵀ d)]`, where the three `E` have 2, 3 and 4 columns. The
+# usual names are `y = Aᵀ [(G g) * (Bᵀ d)]`. For `m` outputs one needs `m + 2` products, one at each point, instead of `3 m`.
 
 
 # %%
@@ -284,10 +293,10 @@ assert abs(four - six).max() < 1e-12
 # %% [markdown]
 # ## On images, with channels
 #
-# In two dimensions do the same along rows and columns: a tile of 6 x 6 pixels gives 4 x 4 outputs, `Aᵀ [(G g Gᵀ) * (Bᵀ d B)] A`, with 36
-# products instead of 4 · 4 · 9 = 144. The sum over the channels can be taken before the last step, which is then paid once a filter and
-# not once for each pair of channel and filter. So each of the 36 places of a tile becomes a matrix product, `(O, C) @ (C, tiles)`, and
-# BLAS comes in again. (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.)
+# In two dimensions do the same along rows and columns. A tile of 6 x 6 pixels gives 4 x 4 outputs, `Aᵀ [(G g Gᵀ) * (Bᵀ d B)] A`, with 36
+# products instead of 4 · 4 · 9 = 144. The sum over the channels can be taken before the last step. Then the last step is needed once for
+# a filter, and not once for each pair of channel and filter. So each of the 36 places of a tile becomes a matrix product, `(O, C) @ (C,
+# tiles)`, and BLAS comes in again. (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.)
 
 
 # %%
@@ -334,7 +343,7 @@ memory["Winograd"] = workspace(lambda: winograd(x, weight, bias, transformed=U))
 # %% [markdown]
 # ## Side by side
 #
-# We count the multiplications by hand. `both_axes` with a (p, n) matrix takes `p n n + p p n` of them for each tile.
+# We count the multiplications. `both_axes` with a (p, n) matrix takes `p n n + p p n` of them for each tile.
 
 # %%
 tiles = (H // 4) * (W // 4)
@@ -353,8 +362,8 @@ print("errors in float32:", ", ".join(f"{way} {value:.1e}" for way, value in err
 assert 1e-4 > errors["Winograd"] > 1.5 * errors["im2col"]
 
 # %% [markdown]
-# im2col rounds less than the loops: they add 2304 products to one sum, and each addition rounds; BLAS adds up several shorter sums and
-# then those. Winograd rounds most, and below we shall see why. Now the library, on the same layer:
+# im2col rounds less than the loops. They add 2304 products to one sum, and each addition rounds; BLAS adds up several shorter sums first.
+# Winograd rounds most, and below we shall see why. Now the library, on the same layer:
 
 
 # %%
@@ -396,16 +405,17 @@ figure.savefig(out / "08_three_ways_to_convolve_side_by_side.png", dpi=110)
 figure
 
 # %% [markdown]
-# (BLAS keeps small buffers of its own, which Python does not see; minicnn keeps its workspaces from call to call, so it has no bar there.
-# Our Winograd had its weights transformed before the clock started; minicnn's kernel may have to do that in the call.)
+# (Two remarks. BLAS keeps small buffers of its own, which Python does not see. minicnn keeps its workspaces from call to call, so it has
+# no bar for memory. And our Winograd had its weights transformed before the clock started; minicnn's kernel may have to do that in the
+# call.)
 #
 # ## Why is Winograd not four times faster?
 #
-# It has a quarter of the products, yet it does not take a quarter of the time. The reason is the one from above: reuse. im2col's matrix
-# of weights meets 256 columns, one for each output pixel. In Winograd's 36 products a matrix of weights meets one column for each *tile*,
-# and that makes 16 here; and there are four times as many weights to fetch. So fewer products come at a higher price each. And the
-# transforms, with few multiplications of their own, read and write the data several times. With larger maps, or several images in a
-# batch, there are more tiles, and the price falls.
+# It has a quarter of the products, yet it does not take a quarter of the time. The reason is reuse again. In im2col the matrix of weights
+# meets 256 columns, one for each output pixel. In each of Winograd's 36 products a matrix of weights meets one column for each *tile*,
+# and here there are only 16 tiles. There are also four times as many weights to fetch. So there are fewer products, but each costs more.
+# And the transforms multiply little, but read and write the data several times. With larger maps, or several images in a batch, there are
+# more tiles, and each product costs less.
 
 # %%
 values = rng.standard_normal((36, C, tiles), dtype=np.float32)  # as many as in `winograd`
@@ -449,9 +459,10 @@ figure
 # %% [markdown]
 # ## Why not larger tiles?
 #
-# A tile of 10 x 10 gives 8 x 8 outputs by 100 products, that is 1.6 for each output instead of 9. But the matrices grow: powers of the
-# points are added and taken away, large intermediate numbers nearly cancel, and float32 keeps only seven digits of each. How much is lost
-# depends on the points as well. In float64 all of these are right to 8 digits: the formula is exact, the rounding is not.
+# A tile of 10 x 10 gives 8 x 8 outputs with 100 products. That is 1.6 for each output, instead of 9. But the matrices hold powers of the
+# points, and these grow. Large intermediate numbers are added and taken away again and nearly cancel, and float32 keeps only seven digits
+# of each. How much is lost depends on the points as well. In float64 all of these are right to 8 digits: the formula is exact, the
+# rounding is not.
 
 # %%
 CHOICES = {
@@ -475,11 +486,16 @@ assert eight > 5 * two and careless > 50 * usual
 # %% [markdown]
 # ## What the library does
 #
-# It plans by the shape; `kernels.explain` says how. `winograd` is for small kernels at stride 1, where there are enough channels and
-# tiles for it to pay, and only in float32: who asks for float64 wants the digits. `direct` takes our reordered loops to their end: the
-# sums of a small tile, some filters times some neighbouring pixels, stay in the processor's registers, so that each number that is
-# fetched is used several times, as in BLAS, and nothing is copied into columns. Only where a layer has a few input maps, and their
-# gradient is wanted, it takes `im2col`, a few megabytes at a time. (All cores take part, if allowed.)
+# It plans by the shape, and `kernels.explain` says how.
+#
+# - `winograd` is for small kernels at stride 1, where there are enough channels and tiles for it to pay. It is used in float32 only:
+#   whoever asks for float64 wants the digits.
+# - `direct` takes our reordered loops to their end. It computes a small tile at a time, some filters times some neighbouring pixels,
+#   whose sums stay in the processor's registers. So each number that is fetched is used several times, as in BLAS, and nothing is copied
+#   into columns.
+# - `im2col` is taken only where a layer has a few input maps and their gradient is wanted, a few megabytes at a time.
+#
+# All cores take part, if allowed.
 
 # %%
 LAYERS = {
@@ -494,7 +510,7 @@ for name, (x_shape, w_shape, stride, padding) in LAYERS.items():
     assert plans[1] != "winograd" and (plans[0] != "winograd" or stride == (1, 1))
 
 # %% [markdown]
-# **Try it:** give `winograd` several images: the tiles of all go side by side into one matrix, and the weights are fetched once for all.
+# **Try it:** give `winograd` several images. The tiles of all go side by side into one matrix, and the weights are fetched once for all.
 
 # %% [markdown]
 # ## Exercises

@@ -3,9 +3,8 @@
 #
 # **You need:** lesson 2. A correlation coefficient.
 #
-# **You leave with:** a wave under a Gaussian bell fitted to every filter; what an R² of 0.9 is worth, measured on noise; the report
-# of a layer, each number beside its control; deep filters carried back to the pixels, and how much of the network that picture
-# still describes.
+# **You leave with:** a wave under a bell fitted to every filter; what an R² of 0.9 is worth, measured on noise; the report of a layer,
+# each number beside its control; deep filters carried back to the pixels, and how much of the network that picture still describes.
 #
 # **Run time:** about fifteen seconds. **Files written:** `lessons/out/09_filters_as_evidence_*.png` (8 figures).
 
@@ -31,13 +30,13 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## A name for what we see
 #
-# "The filters are edge detectors", says everyone who looks at a first layer. The usual way to make that a number is a
-# **Gabor function**: a wave (bars) under a Gaussian bell (somewhere). It has eight numbers:
+# "The filters are edge detectors", says everyone who looks at a first layer. The usual way to make a number of that is the **Gabor
+# function**: a wave (bars) under a bell (which says where the bars are). It has eight numbers:
 #
 # - the *orientation* of the bars and their *frequency*, in cycles a pixel;
 # - the *phase*: 0 is a bright bar in the middle, 180 a dark one, 90 an edge;
 # - the bell's place (two numbers) and its two widths, across the bars and along them;
-# - the height of it all.
+# - the *height* of it all.
 #
 # Vary one at a time:
 
@@ -73,10 +72,10 @@ figure.savefig(out / "09_filters_as_evidence_gabors.png", dpi=110)
 figure
 
 # %% [markdown]
-# A filter has three colours, a Gabor has none. So each filter is first reduced to its **principal kernel**: the one 7 x 7 pattern
-# that, multiplied by a weight for each colour, comes closest to all three planes. (It is the first term of a singular value
-# decomposition.) Most filters of the first layer are little else. To each of these kernels the nearest Gabor is fitted; **R²** is
-# the share of the kernel's sum of squares that it accounts for.
+# A filter has three colours, a Gabor function has none. So each filter is first reduced to its **principal kernel**: the one 7 x 7
+# pattern that comes closest to all three planes, if it is multiplied by one weight for each colour. (It is the first term of a singular
+# value decomposition.) Most filters of the first layer are little else. To each of these kernels the nearest Gabor function is fitted.
+# **R²** says how well: it is the share of the kernel's sum of squares that the fit accounts for.
 
 # %%
 report = viz.filter_report(model)
@@ -101,8 +100,8 @@ figure
 # %% [markdown]
 # ## Is an R² of 0.9 a lot?
 #
-# It sounds like a lot. But eight numbers are fitted, and a small kernel does not have many more. So the same fit is done on
-# kernels of pure noise, in which there is nothing to find.
+# It sounds like a lot. But eight numbers are fitted, and a small kernel does not have many more. So we make the same fit to kernels of
+# pure noise, in which there is nothing to find.
 
 # %%
 sides = (3, 5, 7, 11)
@@ -124,8 +123,8 @@ figure.savefig(out / "09_filters_as_evidence_noise.png", dpi=110)
 figure
 
 # %% [markdown]
-# A Gabor "explains" 87 % of a 3 x 3 kernel of noise. **An R² means nothing without the R² of noise of the same kernel size, found
-# by the same fit.** At 7 x 7 noise reaches 0.3; there is room above it. That is how the report of a layer is built: each number
+# A Gabor function "explains" 87 % of a 3 x 3 kernel of noise. **An R² means nothing without the R² of noise: of kernels of the same size,
+# found by the same fit.** At 7 x 7 noise reaches 0.3, so there is room above it. The report of a layer is built like that: each number
 # stands beside that of noise.
 
 # %%
@@ -150,16 +149,16 @@ figure
 # %% [markdown]
 # The other rows of the table:
 #
-# - **variance entropy**: are all patterns equally frequent (1), or is there one only (0)? The fourth panel shows the
-#   distribution behind it.
+# - **variance entropy**: are all patterns equally frequent (1), or is there only one (0)? The fourth panel shows the distribution behind
+#   it.
 # - **sparsity**: how many kernels are practically zero. **Dead filters**: whole filters of that kind.
-# - **orthogonality**: 1 if no filter looks like another one, 0 if all are the same. That trained filters are *less* orthogonal than
-#   noise is no fault: smooth patterns are few, and 64 random directions of 147 are nearly at right angles anyway.
+# - **orthogonality**: 1 if no filter looks like another one, 0 if all are the same. Trained filters are *less* orthogonal than noise.
+#   That is no fault: there are few smooth patterns, while 64 random directions of 147 are nearly at right angles anyway.
 #
 # ## Controls that are harder to beat
 #
-# White noise is an easy opponent. Trained filters are smooth, noise is not: is "Gabor" more than another word for smooth? Two more
-# controls: noise that was blurred a little, and 7 x 7 patches cut blindly out of a photograph (their mean taken off). Nobody learned
+# White noise is an easy opponent. Trained filters are smooth, and noise is not. Is "Gabor" more than another word for smooth? Two more
+# controls: noise that was blurred a little, and 7 x 7 patches cut blindly out of a photograph (less their mean). Nobody has learned
 # either of them.
 
 # %%
@@ -201,10 +200,10 @@ assert medians["blurred noise"] > np.percentile(report.noise_r2, 95)
 figure
 
 # %% [markdown]
-# Patches cut blindly out of a photograph are fitted about as well as trained filters. So a high R² shows that the filters are *not
-# white noise*; it does not show that the network knows anything that blind scissors do not. What sets the trained layer
-# apart from the patches is in the right panel: waves finer than five pixels, of which patches have next to none. The
-# network has made them stronger than they are in photographs.
+# Patches cut blindly out of a photograph are fitted about as well as trained filters. So a high R² shows that the filters are *not white
+# noise*. It does not show that the network knows anything that blind scissors do not. The right panel shows what sets the trained layer
+# apart from the patches: waves finer than five pixels, of which patches have next to none. The network has made them stronger than they
+# are in photographs.
 
 # %%
 fine = {name: np.nanmean(measured.gabor.frequency > 0.2) for name, measured in controls.items()}
@@ -215,8 +214,8 @@ assert fine["trained filters"] > fine["patches of a photograph"] + 0.05
 #
 # ## Deeper layers
 #
-# The same report for all five convolutions. A deep filter has a kernel for each of its many input channels; the principal kernel is again
-# the one that says most.
+# Here is the same report for all five convolutions. A deep filter has a kernel for each of its many input channels. Its principal kernel
+# is again the one pattern that comes closest to all of them.
 
 # %%
 layers = ["features.0", "features.3", "features.6", "features.8", "features.10"]
@@ -235,20 +234,20 @@ figure.savefig(out / "09_filters_as_evidence_last.png")
 figure
 
 # %% [markdown]
-# Two things that no grid of pictures would have told:
+# Two things that no grid of pictures would have shown:
 #
 # - In the 3 x 3 layers R² is near 1 and says little, because noise is fitted nearly as well.
-# - The kernels of the last convolution are flat: one pattern carries almost all the variance. Behind it the network takes the *mean*
-#   over the whole map, so it never matters where in a kernel a weight stands, and training made the nine alike.
+# - The kernels of the last convolution are flat: one pattern carries almost all the variance. Behind this layer the network takes the
+#   *mean* of the whole map. So it does not matter where in a kernel a weight stands, and training made the nine alike.
 #
 # ## Back to the pixels
 #
-# A deep filter weighs channels, not pixels. But a convolution of a convolution is a convolution, so its weights can be multiplied out
-# until they stand over pixels, **if all that lies between were linear**. The ReLUs and the max poolings are not. So the rule has to be
-# stated: let each ReLU pass its input on, and let each max pooling take the mean of its window. What comes out are the
-# **expanded weights**. They are the gradient of the unit in that linear network, exact and the same for any image.
+# A deep filter weighs channels, not pixels. But a convolution of a convolution is a convolution. So its weights could be multiplied out
+# until they stand over pixels, **if all that lies between were linear**. The ReLUs and the max-poolings are not. So we have to state a
+# rule: let each ReLU pass its input on, and let each max-pooling take the mean of its window. What comes out are the **expanded
+# weights**. They are the gradient of the unit in that linear network, exact, and the same for any image.
 #
-# By hand, for two layers of 3 x 3: each weight of the second places a copy of the first's kernels.
+# By hand, for two layers of 3 x 3: each weight of the second layer places a copy of the first layer's kernels.
 
 # %%
 minicnn.manual_seed(0)
@@ -264,8 +263,8 @@ print(f"largest difference between the loops and the library: {np.abs(by_hand - 
 assert np.allclose(by_hand, expanded, atol=1e-6)
 
 # %% [markdown]
-# Now the bundled network, eight units of each layer. And at once the question how much of the network the linear one still is: both
-# look at the photograph, and for each channel the two maps are correlated.
+# Now the bundled network, eight units of each layer. And at once we ask how much the linear network still is like the real one: both look
+# at the photograph, and for each channel the two maps are correlated.
 
 # %%
 x = viz.preprocess(viz.sample_photo(), model)
@@ -302,12 +301,12 @@ assert agreement["features.10"] < agreement["features.3"] - 0.15
 figure
 
 # %% [markdown]
-# In the second layer there is still something to see: how edges and colours of the first are put together. Then the pictures
-# turn into coloured spots, and the linear network has little to do with the real one. That is no fault of the drawing. It is a
-# result: **what the deep layers do is in their gates**, and no single picture of weights holds it. A picture of a deep unit must let
-# the gates work, as in lesson 5, or ask which photographs open them.
+# In the second layer there is still something to see: how edges and colours of the first layer are put together. Then the pictures turn
+# into coloured spots, and the linear network has little to do with the real one. The drawing is not to blame. It is a result: **what the
+# deep layers do is in their ReLUs and poolings**, which are open or shut, and no single picture of weights holds that. A picture of a
+# deep unit must let them work, as gradient ascent does (lesson 5). Or one must ask which photographs open them (lesson 14).
 #
-# **Try it:** the report of the robust twin, `viz.filter_report(tinynet("robust"))`. And of its last layer: is that flat too?
+# **Try it:** the report of the robust twin, `viz.filter_report(tinynet("robust"))`. Is its last layer flat, too?
 
 # %% [markdown]
 # ## Exercises
@@ -330,8 +329,8 @@ pair = np.array([[1.0, -2.0], [0.5, 1.0]]), np.array([[1.0, -1.0], [0.5, 0.5]])
 check(1, r_squared(*pair), 0.8, "Subtract the fit; what is left of the sum of squares is the share that was missed.")
 
 # %% [markdown]
-# **2.** A convolution of 3 x 3 with stride 2, a ReLU, and a convolution of 3 x 3. How wide are the expanded weights of the second
-# one?
+# **2.** A convolution of 3 x 3 with stride 2, a ReLU, and another convolution of 3 x 3. How wide are the expanded weights of the second
+# convolution?
 
 # %%
 answer = ...

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 10. Memorising or learning?
 #
-# **You need:** lesson 9. What training and held-out accuracy are.
+# **You need:** lesson 9, and lesson 1 (accuracy on photographs that a network never saw).
 #
-# **You leave with:** one network trained three times from the same random numbers: on photographs, on photographs with
-# shuffled labels, and on noise; what its first layer shows of the difference, and what it does not.
+# **You leave with:** one network trained three times from the same random numbers: on photographs, on photographs with shuffled labels,
+# and on noise; what its first layer shows of the difference, and what it does not.
 #
 # **Run time:** a few seconds. **Files written:** `lessons/out/10_memorising_or_learning_*.png` (4 figures).
 
@@ -27,7 +27,7 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # %% [markdown]
 # ## The claim, and how to test it
 #
-# One often reads: *clean, Gabor-like filters in the first layer show that a network has learned to generalise; one that merely
+# One often reads: *clean, Gabor-like filters in the first layer show that a network has learned to generalise; a network that merely
 # memorises has noisy filters.* To test that, one has to make a network memorise, and look. So one architecture went four ways
 # (`weights/four_arms.py` trained it):
 #
@@ -38,8 +38,9 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # | shuffled | the same photographs | the same labels, dealt out anew at random | nothing but the list, by heart |
 # | noise | 5,000 images of Gaussian noise | random | nothing but the list, and no photographs either |
 #
-# All start from the same random numbers, and are trained alike: the same number of images, steps, rates; no weight decay and no
-# changed images, which would hinder memorising. So filter 7 of one arm can be compared with filter 7 of another one.
+# All start from the same random numbers, and are trained alike: the same number of images, the same steps, the same rates. Two things
+# would have hindered memorising, so they were left out: changed images, and **weight decay**, which makes every weight a little smaller
+# in each step. So filter 7 of one arm can be compared with filter 7 of another one.
 
 # %%
 data = np.load(weights_path("four_arms.npz"))
@@ -57,11 +58,14 @@ for arm in ("shuffled", "noise"):
     assert abs(data[f"{arm}_held_out_top1"][-1] - 0.05) < 0.03
 
 # %% [markdown]
-# Held-out images: for *initial*, *true* and *shuffled* 1,000 photographs of the same classes with their true labels, for *noise*
-# 1,000 further noise images with random labels. Guessing among 20 classes gives 5 %.
+# **Held-out** images are those that training has not seen. For *initial*, *true* and *shuffled* they are 1,000 photographs of the same
+# classes, with their true labels; for *noise* they are 1,000 further noise images with random labels. A guess among 20 classes is right
+# in 5 %.
 #
 # All three trained networks know their 5,000 images. Only one of them knows anything else. **Held-out accuracy tells learning from
-# memorising, at a glance.** Now: do the filters tell it too?
+# memorising, at a glance.** Do the filters tell it, too?
+#
+# First the curves of the training. One **epoch** is one pass over all training images.
 
 # %%
 figure = Figure(figsize=(10, 3), layout="constrained")
@@ -89,14 +93,13 @@ figure.savefig(out / "10_memorising_or_learning_curves.png", dpi=110)
 figure
 
 # %% [markdown]
-# By the way: noise is the *easiest* to learn by heart, perhaps because no two images resemble one another; photographs whose
-# labels contradict what they look like are the hardest.
+# By the way: noise is the *easiest* to learn by heart, perhaps because no two images resemble one another. The hardest are photographs
+# whose labels contradict what they look like.
 #
 # ## Look first
 #
-# The same twelve filters of each arm, those that the true labels changed most. The last row is the bundled network, which is *not*
-# one of the arms: it saw twenty times as many photographs, changed at random, with weight decay, and began with other random
-# numbers.
+# Here are the same twelve filters of each arm, those that the true labels changed most. The last row is the bundled network. It is *not*
+# one of the arms: it saw twenty times as many photographs, changed at random, with weight decay, and began with other random numbers.
 
 # %%
 turned = {arm: layers[arm] - layers["initial"] for arm in arms[1:]}  # what training has added
@@ -121,8 +124,8 @@ figure
 # %% [markdown]
 # ## Numbers instead of looks
 #
-# The report of lesson 9 for each arm, and for a control that nobody trained: noise, blurred a little (as in lesson 9). *Turned* is the
-# angle between a filter and itself before training.
+# Here is the report of lesson 9 for each arm, and for a control that nobody trained: noise, blurred a little. *Turned* is the angle
+# between a filter and itself before training.
 
 # %%
 fresh, blur = np.random.default_rng(0).standard_normal((64, 3, 9, 9)), np.array([1, 2, 1]) / 4
@@ -156,19 +159,20 @@ for arm in ("initial", "noise"):
     assert reports[arm].beyond_noise.mean() < 0.3
 
 # %% [markdown]
-# **The network that learned its list by heart, with nothing to understand in it, did not keep noisy filters**: nearly all of them are
-# fitted better than 95 % of white noise. The network that never saw a photograph did, though its filters turned nearly as far. So what
-# this number tells apart is *photographs* from *no photographs*, and not learning from memorising.
+# **One network learned its list by heart, with nothing to understand in it. Its filters did not stay noisy**: nearly all of them are
+# fitted better than 95 % of white noise. The network that never saw a photograph kept noisy filters, though they turned nearly as far. So
+# this number tells *photographs* from *no photographs*. It does not tell learning from memorising.
 #
 # It does not say "Gabor-like" either. Blurred noise, which nobody trained, is fitted better than the shuffled arm and as well as the true
-# one: an R² of this size says *smooth*, no more. And that the true labels give the larger R² is no mark of understanding: one training of
-# each kind cannot say how much R² varies from one to the next. We need a number that blurred noise does not have.
+# one. An R² of this size says *smooth*, no more. The true labels give the larger R², but that is no mark of understanding: one training
+# of each kind cannot say how much R² varies from one to the next. We need a number that blurred noise does not have.
 #
 # ## Energy along the patterns of photographs
 #
-# What do patches of photographs look like on the average? A **principal component analysis** of 7 x 7 patches answers with 147
-# patterns, ordered by how much patches differ from one another along them: first brightness, then gradients, then finer and
-# finer waves and colours. They were computed from the training photographs and travel in the same file.
+# What do patches of photographs look like on average? A **principal component analysis** (PCA) finds the directions along which data
+# differ most. Of 7 x 7 patches in three colours it makes 147 patterns, in their order: along the first one patches differ most. They
+# begin with brightness, then come gradients, then finer and finer waves and colours. They were computed from the training photographs,
+# and are in the same file.
 
 # %%
 components, variance = data["pca_components"], data["pca_variance"]
@@ -186,8 +190,8 @@ figure
 
 # %% [markdown]
 # The **energy** of a layer along a pattern is the sum of its filters' squared products with it, as a share of the whole. Chowers and
-# Weiss (2023, "What do CNNs learn in the first layer and why?") proposed it as the way to compare first layers, because it does
-# not ask how a filter looks to us. White noise has the same energy, 1/147, along every pattern.
+# Weiss (2023, "What do CNNs learn in the first layer and why?") proposed it as the way to compare first layers, because it does not ask
+# how a filter looks to us. White noise has the same energy, 1/147, along every pattern.
 
 # %%
 energy = {arm: viz.component_energy(layers[arm], components) for arm in arms}
@@ -261,28 +265,29 @@ assert max(ratio[1:]) < 0.5 * ratio[0]
 
 # %% [markdown]
 # With true labels and with shuffled ones, training has added **nearly the same energy along the same patterns**, over several powers of
-# ten. One layer served to recognise, the other one to recite, and in this measure they can hardly be told apart; blurred noise, which R²
-# took for one of them, can. The noise images were
-# learned by heart just as well, and turned the filters nearly as far (the table above), but along no pattern in particular: noise has none.
+# ten. One layer served to recognise, the other one to recite, and this measure can hardly tell them apart. But it can tell blurred noise
+# from them, which R² could not. The noise images were learned by heart just as well, and turned the filters nearly as far (the table
+# above), but along no pattern in particular: noise has none.
 #
-# So the energy follows the *images*. It does not copy them either: the brightest pattern has most of the patches' variance and next to
-# nothing of the energy. The layer takes up the coarse patterns and evens them out, which Chowers and Weiss derive for linear networks
-# and call whitening.
+# So the energy follows the *images*. It does not copy them either: the brightest pattern has most of the patches' variance, and next to
+# nothing of the energy. The layer takes up the coarse patterns and evens them out. Chowers and Weiss derive that for linear networks, and
+# call it whitening.
 #
 # ## What may be said
 #
-# - "This network was trained on photographs": the first layer shows it by its energy. R² above noise shows that it is smooth.
-# - "This network has learned something that holds for new photographs": the first layer does not show it. Held-out accuracy does,
-#   as the table at the top says.
+# - "This network was trained on photographs": the first layer shows it by its energy. An R² above that of noise shows no more than that
+#   its filters are smooth.
+# - "This network has learned something that holds for new photographs": the first layer does not show it. Held-out accuracy does, as the
+#   table at the top says.
 # - "Memorising leaves noisy filters": false as it stands. Memorising *noise* did, memorising *photographs* did not.
 #
-# And what may not: this is one training of each kind, of one small network, with one rate. Others saw the same in larger ones:
-# Chowers and Weiss the equal energy, Maennel et al. (2020, "What do neural networks learn when trained with random labels?")
-# that weights line up with the data's principal components whatever the labels. That filters *cannot* tell learning from memorising is
-# shown by none of this. If you think you have a number that can, here are the four layers.
+# And what may not be said? This is one training of each kind, of one small network, with one rate. Others saw the same in larger ones:
+# Chowers and Weiss the equal energy, Maennel et al. (2020, "What do neural networks learn when trained with random labels?") that weights
+# line up with the data's principal components whatever the labels. None of this shows that filters *cannot* tell learning from
+# memorising. If you think you have a number that can, here are the four layers.
 #
-# **Try it:** `data["shuffled_filters"]` holds nine moments of the training. When does the shuffled arm get its filters: before it knows its
-# list, or after?
+# **Try it:** `data["shuffled_filters"]` holds nine moments of the training. When does the shuffled arm get its filters: before it knows
+# its list, or after?
 
 # %% [markdown]
 # ## Exercises
@@ -290,8 +295,7 @@ assert max(ratio[1:]) < 0.5 * ratio[0]
 # Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
 # `lessons/solutions/10_memorising_or_learning.py`.
 #
-# **1.** Which of the arms know their training images (more than 90 % right), and next to nothing about held-out ones (less than
-# 10 %)?
+# **1.** Which of the arms know their training images (more than 90 % right), but next to nothing about held-out ones (less than 10 %)?
 
 # %%
 from lessons.exercises import check

@@ -3,8 +3,8 @@
 #
 # **You need:** lessons 2 and 9.
 #
-# **You leave with:** the first layer at forty moments of its training, as a film strip and as a film; when its order appears, and
-# what the network learns before and after that; what a filter keeps of the random numbers it began with.
+# **You leave with:** the first layer at forty moments of its training, as a film strip and as a film; when its order appears, and what
+# the network learns before and after that; what a filter keeps of the random numbers it began with.
 #
 # **Run time:** about fifteen seconds. **Files written:** `lessons/out/11_how_filters_grow_*.png` (3 figures) and `..._film.gif`.
 
@@ -27,9 +27,8 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # %% [markdown]
 # ## The recording
 #
-# The bundled network was trained once, and what was not written down then cannot be had any more. So its first layer was
-# saved at about forty moments, close together at the start, with the curves of the training. One *step* is one batch of 128
-# photographs.
+# The bundled network was trained once. What was not written down then is lost. So its first layer was saved at about forty moments, close
+# together at the start, with the curves of the training. One *step* is one batch of 128 photographs.
 
 # %%
 history = np.load(weights_path("history_standard.npz"))
@@ -51,8 +50,8 @@ assert growth.beyond_noise[-1] > 0.8
 # ## The film strip
 #
 # Six filters, from the one that is fitted worst at the end to the one that is fitted best. The columns are not evenly spaced in time:
-# each stands after an equal amount of change. Evenly in time, or in the logarithm of time, most columns would show the
-# same picture.
+# from each to the next there is an equal amount of change. Evenly spaced in time, or in the logarithm of time, most columns would show
+# the same picture.
 
 # %%
 figure = growth.figure(title="Six of the 64 filters, from random numbers to edges and colours")
@@ -60,7 +59,8 @@ figure.savefig(out / "11_how_filters_grow_strip.png")
 figure
 
 # %% [markdown]
-# And all 64 as a film, which rests at the end. matplotlib writes it, here as a GIF; with ffmpeg installed `.save("film.mp4")` works too.
+# And all 64 filters as a film, which stands still at the end. matplotlib writes it, here as a GIF; with ffmpeg installed
+# `.save("film.mp4")` works, too.
 
 # %%
 growth.animation(title="The first layer while it is trained").save(
@@ -70,8 +70,8 @@ growth.animation(title="The first layer while it is trained").save(
 # %% [markdown]
 # ## First nothing, then all at once, then nothing again
 #
-# The cosine of a filter with itself at the start says how far it has turned: 1 not at all, 0 at a right angle. Put beside the
-# loss and the accuracy, it tells an order of events.
+# The **cosine** of a filter with itself at the start says how far it has turned: 1 is not at all, 0 is a right angle. Put beside the loss
+# and the accuracy, it tells what comes first.
 
 # %%
 start, end = np.median(growth.like_first, axis=1), np.median(growth.like_last, axis=1)
@@ -111,19 +111,20 @@ figure.savefig(out / "11_how_filters_grow_order.png", dpi=110)
 figure
 
 # %% [markdown]
-# - **Before**: the loss falls although the first layer is still noise. The layers behind it learn to make use of random
-#   filters, which is better than chance.
+# - **Before**: the loss falls although the first layer is still noise. The layers behind it learn to use random filters, and that is
+#   better than guessing.
 # - **Then** all filters turn at about the same time.
 # - **After**: the first layer is nearly done, and most of the accuracy is still to come.
 #
-# One caution. The learning rate of this training is small at first and grows through the first fifth (a warm-up), so part of
-# the quiet beginning is the schedule and not the network, and part of the late rise in accuracy comes from the rate falling to zero.
-# What the schedule does not explain is the order: the loss moves first, the filters after it, most of the accuracy last.
+# One caution. The **learning rate**, the size of the steps, is small at first in this training, and grows through the first fifth (a
+# **warm-up**). So part of the quiet beginning comes from the schedule and not from the network. And part of the late rise in accuracy
+# comes from the rate, which falls to zero. What the schedule does not explain is the order: the loss moves first, the filters after it,
+# most of the accuracy last.
 #
 # ## What is left of the start?
 #
-# A filter begins as 147 random numbers, and the end looks like anything but that. Yet take the final filters and ask of each
-# starting filter: which final one is it most similar to? If the start were forgotten, its own would win one time in 64.
+# A filter begins as 147 random numbers, and at the end it looks like anything but that. Yet take the final filters, and ask of each
+# starting filter: which final one is most similar to it? If the start were forgotten, its own would win one time in 64.
 
 # %%
 flat = growth.filters.reshape(*growth.filters.shape[:2], -1)
@@ -160,13 +161,12 @@ figure.savefig(out / "11_how_filters_grow_start.png", dpi=110)
 figure
 
 # %% [markdown]
-# So chance decides which filter becomes which. What the layer becomes as a whole hardly depends on it: networks that were trained
-# from different random numbers had first layers whose energy lay alike (Chowers and Weiss 2023; lesson 10 measures
-# that energy). The four first layers of that lesson began with one set of random numbers, so filter k can be followed across
-# them.
+# So chance decides which filter becomes which. What the layer becomes as a whole hardly depends on chance: networks that were trained
+# from different random numbers had first layers whose energy lay alike (Chowers and Weiss 2023; lesson 10 measures that energy). The four
+# first layers of lesson 10 began with one set of random numbers, so filter k can be followed across them.
 #
-# **Try it:** the robust twin started from the finished filters. `viz.filter_growth(np.load(weights_path("history_robust.npz")))`: how
-# far do they turn?
+# **Try it:** the robust twin started from the finished filters: `viz.filter_growth(np.load(weights_path("history_robust.npz")))`. How far
+# do they turn?
 
 # %% [markdown]
 # ## Exercises
@@ -193,7 +193,7 @@ check(
 )
 
 # %% [markdown]
-# **2.** At which step had the bundled network reached half of its final accuracy? Take the first one that was written down.
+# **2.** At which step had the bundled network reached half of its final accuracy? Take the first such step that was written down.
 
 
 # %%

@@ -30,21 +30,21 @@ robust = tinynet("robust").eval()
 # %% [markdown]
 # ## Eight rungs
 #
-# Lesson 5 asked: which image makes this unit answer most? The question has an unpleasant honest answer, speckle that a network
-# likes and no person can read. All the readable pictures come from asking a *narrower* question: which image of a certain kind?
-# Each rung narrows it a little more.
+# Lesson 5 asked: which image makes this unit answer most? The honest answer is unpleasant: speckle, which a network likes and nobody can
+# read. All readable pictures come from a *narrower* question: which image of a certain kind? Each rung narrows it a little more.
 #
 # 1. **Pixels.** Any image at all.
 # 2. **L2.** Values far from grey cost something.
-# 3. **Total variation.** So do differences between neighbours.
-# 4. **Blur.** So does what a small blur would take away.
-# 5. **Jitter, zoom, turn.** The image is moved at random before each step: only what survives that can add up.
-# 6. **Fourier, 1/f.** The ascent moves waves in place of pixels, the slow ones as much more than the fast ones as photographs have
-#    more of them. That replaces the penalties of rungs 2 to 4.
+# 3. **Total variation.** Differences between neighbouring pixels cost something, too.
+# 4. **Blur.** So does all that a small blur would take away.
+# 5. **Jitter, zoom, turn.** The image is moved at random before each step. Only what survives that can add up.
+# 6. **Fourier, 1/f.** The ascent moves waves in place of pixels. The slow waves move more than the fast ones, in the same proportion as
+#    photographs have more of them. That replaces the penalties of rungs 2 to 4.
 # 7. **Natural colours.** Red, green and blue move together as they do in photographs.
-# 8. **Fixed magnitude.** Each wave has exactly the strength that it has in photographs, and only its place can change.
+# 8. **Fixed magnitude.** Each wave has exactly the strength that it has in photographs. Only its place can change.
 #
-# The unit is the class logit of the king penguin. Below the standard network stands its twin, which was trained against an adversary.
+# The unit is the logit of the class king penguin. Below the standard network stands its robust twin, which was trained against an
+# adversary.
 
 # %%
 unit = "logit:king penguin"
@@ -62,10 +62,12 @@ figure
 # %% [markdown]
 # ## A higher number is not a better picture
 #
-# The rung that looks most like a photograph has the lowest number. Nothing is wrong with that: a constraint takes images away, and the
-# best of those that are left cannot be better than before. What the network answers to most strongly resembles no photograph, and
-# that says something about the network. (The numbers mix two things, what is possible and how fast the ascent gets there:
-# in Fourier space it gets ahead faster, so that rung 6 may stand above rung 5, or even above rung 1, after equally many steps.)
+# The rung that looks most like a photograph has the lowest number. Nothing is wrong with that. A constraint takes images away, and the
+# best of those that are left cannot be better than before. What the network answers to most strongly resembles no photograph, and that
+# says something about the network.
+#
+# (The numbers mix two things: what is possible, and how fast the ascent gets there. In Fourier space it gets there faster. So after
+# equally many steps rung 6 may stand above rung 5, or even above rung 1.)
 
 # %%
 for caption, each in (("standard", ladder), ("robust twin", twin)):
@@ -76,10 +78,10 @@ for caption, each in (("standard", ladder), ("robust twin", twin)):
 # %% [markdown]
 # ## What the spectrum says
 #
-# Any image is a sum of waves. In photographs the magnitude of a wave falls about as 1/f: the dashed line in the figure. Free pixels do
-# not follow it. Each step moves every pixel by the same amount, and that is mostly the finest waves, which the network answers to as
-# well as to the others; the slow ones, on which photographs are built, hardly get off the ground. The penalties bend the
-# fine end of the curve down, the Fourier rung lifts the slow end, and the last rung lies on the line by construction.
+# Any image is a sum of waves. In photographs the magnitude of a wave of frequency f falls about as 1/f: the dashed line in the figure.
+# Free pixels do not follow it. Each step moves every pixel by the same amount, and that is mostly the finest waves. The network answers
+# to these as well as to the others, but the slow ones, which photographs are built on, hardly get off the ground. The penalties bend the
+# fine end of the curve down. The Fourier rung lifts the slow end. The last rung lies on the line, because it is made so.
 
 
 # %%
@@ -101,8 +103,8 @@ assert fine["pixels"] > fine["Fourier, 1/f"] + 0.1
 assert far["fixed magnitude"] < 0.5 * far["pixels"]
 
 # %% [markdown]
-# The twin's naive picture is smoother than the standard network's, though nothing asked it to be: a network that must not be moved by
-# small changes of the pixels cannot listen to the finest waves.
+# The twin's naive picture is smoother than the standard network's, though nothing asked it to be. A network that small changes of the
+# pixels must not move cannot listen to the finest waves.
 
 # %%
 twin_fine = viz.fine_share(twin.results["pixels"].images[0])
@@ -112,9 +114,10 @@ assert twin_fine < fine["pixels"] - 0.03
 # %% [markdown]
 # ## More than one image
 #
-# A picture shows *one* image that excites the unit. Starting from other noise gives nearly the same again. To see more of what it
-# answers to we charge the images of a batch for being alike: for having the same channels of a layer active together (the cosine of
-# their Gram matrices). Look at what the unit still answers to, and at what that costs.
+# A picture shows *one* image that excites the unit. Starting from other noise gives nearly the same again. To see more of what the unit
+# answers to, we make a batch of images, and charge them for being alike. Two images are alike if the same channels of a layer are active
+# together in both. That is what a **Gram matrix** holds: for each pair of channels, the sum over all positions of the product of the two.
+# We charge the cosine of the images' Gram matrices. Look at what the unit still answers to, and at what that costs.
 
 # %%
 several = viz.diverse(model, "features.8:12", 4, strength=1.5, steps=56, size=64, seed=0, progress=False)
@@ -133,9 +136,9 @@ figure
 # %% [markdown]
 # ## DeepDream
 #
-# The same ascent from another start: not noise, but a photograph. And the unit is a whole layer: what it already finds in the
-# photograph it shall find more of, whatever it is. Done at three sizes, from small to large, so that large things are drawn first and
-# then refined. With `python -m lessons 12 --photo PATH` it is your photograph that dreams.
+# This is the same ascent with another start: not noise, but a photograph. And the unit is a whole layer: whatever the layer already finds
+# in the photograph, it shall find more of. It is done at three sizes, from small to large, so that large things are drawn first and then
+# refined. With `python -m lessons 12 --photo PATH` it is your photograph that dreams.
 
 # %%
 path = os.environ.get("LESSON_PHOTO")  # set by --photo
@@ -159,8 +162,7 @@ figure
 # Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
 # `lessons/solutions/12_the_ladder.py`.
 #
-# **1.** The penalty of rung 3: add up the magnitudes of all differences between neighbours of `[[0, 1], [0, 3]]`, across and
-# down.
+# **1.** The penalty of rung 3: add up the differences between all neighbours of `[[0, 1], [0, 3]]`, across and down, without their signs.
 
 # %%
 from lessons.exercises import check

@@ -3,7 +3,7 @@
 #
 # **You need:** lessons 5 and 12.
 #
-# **You leave with:** the same recipes on two networks that differ in their training alone; what each of the two sees in the other's
+# **You leave with:** the same recipes on two networks that differ in nothing but their training; what each of the two sees in the other's
 # pictures; and an answer to the question whether such pictures show knowledge or noise.
 #
 # **Run time:** under a minute. **Files written:** `lessons/out/13_two_networks_*.png` (2 figures).
@@ -29,9 +29,9 @@ networks = {"standard": tinynet("standard").eval(), "robust twin": tinynet("robu
 # %% [markdown]
 # ## What is different, and what is not
 #
-# Same layers, same photographs. The twin started from the standard network's weights and was trained on with an adversary, who
-# changed every photograph by up to 4 of 255 steps a pixel, in the direction that raises the loss. So it has learned not to rely
-# on anything that such a change can take away. That costs accuracy. How far did its weights move?
+# The two networks have the same layers, and saw the same photographs. The twin started from the standard network's weights, and was
+# trained on with an **adversary**. It changed every photograph by up to 4 of 255 steps a pixel, in the direction that raises the loss. So
+# the twin has learned not to rely on anything that such a change can take away. That costs accuracy. And how far did its weights move?
 
 # %%
 for caption, network in networks.items():
@@ -49,8 +49,8 @@ assert min(alike.values()) > 0.7, "the twin is still a close relative"
 # %% [markdown]
 # ## How far a small step reaches
 #
-# One step against a network's own answer: every pixel of a photograph goes by 4/255 in the direction that lowers the logit of the class
-# that it finds most probable. You could not see the difference. With `python -m lessons 13 --photo PATH` it is your photograph.
+# We take one step against a network's own answer: every pixel of a photograph goes by 4/255 in the direction that lowers the logit of the
+# class that it finds most probable. You could not see the difference. With `python -m lessons 13 --photo PATH` it is your photograph.
 
 # %%
 path = os.environ.get("LESSON_PHOTO")  # set by --photo
@@ -75,8 +75,8 @@ assert changes["standard"] > 1.5 * changes["robust twin"]
 # %% [markdown]
 # ## The same recipes
 #
-# Images of classes, once with the full recipe (Fourier space, natural colours, random changes), once with naive ascent on pixels, which
-# has no idea of what a picture looks like. What is in a naive picture comes from the network alone.
+# We make images of classes in two ways: with the full recipe (Fourier space, natural colours, random changes), and with naive ascent on
+# pixels, which has no idea of what a picture looks like. What is in a naive picture comes from the network alone.
 
 # %%
 names = ["goldfish", "king penguin", "ladybug", "lighthouse", "school bus", "pizza"]
@@ -107,9 +107,9 @@ figure
 # %% [markdown]
 # ## Each judges the other's pictures
 #
-# A picture that shows a ladybug is a ladybug to others too. A picture that only plays on its own network's weights is not. So we
-# show each network the pictures that were made for the *other* one. We compare logits: probabilities say little here, nearly all of
-# them are 1.00. What is left of the logit when the judge changes?
+# A picture that shows a ladybug is a ladybug to others, too. A picture that only plays on its own network's weights is not. So we show
+# each network the pictures that were made for the *other* one. We compare logits, since nearly all probabilities are 1.00 and say little.
+# How much is left of the logit when the judge changes?
 
 
 # %%
@@ -136,15 +136,15 @@ assert recognised["naive pixels", "standard", "robust twin"] < 6
 
 # %% [markdown]
 # What was made for the twin excites the standard network even more than the twin itself. What was made for the standard network loses
-# more than half of its logit in the eyes of the twin, most of it in the naive pictures, which the twin does not always recognise: they
-# are partly speckle that means the class to the standard network alone. Partly: the twin is a close relative, and speckle that fits the
-# one fits the other better than it would fit a stranger.
+# more than half of its logit in the eyes of the twin. It loses most in the naive pictures, which the twin does not always recognise: they
+# are partly speckle that means the class to the standard network alone. Only partly, since the twin is a close relative: speckle that
+# fits the one fits the other better than it would fit a stranger.
 
 # %% [markdown]
 # ## What each keeps of a photograph
 #
-# Inversion: from noise, an image to which a layer answers as it answers to the photograph. Where the picture is right, the layer has kept
-# what is in it. Where it is wrong, the layer does not see the difference.
+# **Inversion** starts from noise, and looks for an image to which a layer answers as it answers to the photograph. Where the picture is
+# right, the layer has kept what is in it. Where it is wrong, the layer does not see the difference.
 
 # %%
 layers = ["features.5", "features.11", "avgpool"]
@@ -167,17 +167,18 @@ figure.savefig(out / "13_two_networks_inversion.png")
 figure
 
 # %% [markdown]
-# Early layers keep nearly everything. After the average over positions 256 numbers are left of 12,288, and the image has the right kind
-# of things in it, not in the right places: *what* is kept, *where* is lost (lesson 4). Do not read a ranking into the two rows:
-# compare the distances of the pixels above. A picture that looks more like a photograph need not be nearer to *the* photograph.
+# Early layers keep nearly everything. Behind the average over positions 256 numbers are left of 12,288. The image has the right kind of
+# things in it, but not in the right places: *what* is kept, *where* is lost (lesson 4). Do not say that one row is better than the other
+# before you have compared the distances of the pixels above: a picture that looks more like a photograph need not be nearer to *the*
+# photograph.
 #
 # ## Knowledge or noise?
 #
-# Both, and the ascent cannot tell them apart, for the network uses both. A standard network leans on large shapes and on fine
-# patterns that happen to go with a class in photographs; free ascent finds the fine patterns first, since they are cheap. Training
-# against small changes takes the fine patterns away, and the naive picture becomes a picture. The recipe with its
-# random changes does something similar from outside: it hides what the network also knows. So a beautiful image is no proof that this
-# is *all* a unit answers to, and an ugly one is no proof that it has learned nothing.
+# Both, and the ascent cannot tell them apart, because the network uses both. A standard network leans on large shapes, and on fine
+# patterns that happen to go with a class in photographs. Free ascent finds the fine patterns first, since they are cheap. Training
+# against small changes takes the fine patterns away, and the naive picture becomes a picture. The recipe with its random changes does
+# something similar from outside: it hides what the network also knows. So a beautiful image is no proof that this is *all* a unit answers
+# to. And an ugly one is no proof that the network has learned nothing.
 
 # %% [markdown]
 # ## Exercises

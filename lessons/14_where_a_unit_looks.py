@@ -3,7 +3,7 @@
 #
 # **You need:** lesson 3 (convolution), lesson 4 (feature maps).
 #
-# **You leave with:** the receptive field of any unit, computed with two lines of arithmetic, checked by a gradient and by an
+# **You leave with:** the receptive field of any unit, computed with two lines of arithmetic, and checked by a gradient and by an
 # experiment; and for any unit the pieces of photographs that excite it most, cut out to what it sees.
 #
 # **Run time:** under 20 seconds. **Files written:** `lessons/out/14_where_a_unit_looks_*.png` (3 figures).
@@ -38,11 +38,13 @@ x = viz.preprocess(photo, model, size=224)
 # %% [markdown]
 # ## Two lines of arithmetic
 #
-# A unit of the first layer sees the pixels under its kernel: 7 x 7. A unit of a later layer sees a patch of the map before it, and each
-# cell of that map sees pixels of its own. How many pixels are that together? Keep two numbers for each layer: the **size** of the
-# field, and the **stride**: how many pixels two neighbouring units lie apart. A kernel of `k` cells adds `k - 1` steps of
-# the stride so far to the size; a stride of `s` makes all later steps `s` times as long. A third number, where the first unit's field
-# **starts**, moves outwards by the padding.
+# The pixels that can change a unit's number are its **receptive field**. A unit of the first layer sees the pixels under its kernel: 7 x
+# 7. A unit of a later layer sees a patch of the map before it, and each cell of that map sees pixels of its own. How many pixels are that
+# together?
+#
+# Keep two numbers for each layer: the **size** of the field, and the **stride**, that is how many pixels lie between two neighbouring
+# units. A kernel of `k` cells adds `k - 1` steps of the stride so far to the size. A stride of `s` makes all later steps `s` times as
+# long. A third number says where the first unit's field **starts**; the padding moves it outwards.
 
 # %%
 size, stride, start = 1, 1, 0  # of a pixel: it sees itself
@@ -61,8 +63,8 @@ for name, (size, stride, start) in table.items():
     print(f"{name:<12}{size:>3} px {stride:>5} px {start:>8} px")
 
 # %% [markdown]
-# That was for a chain of layers. Networks have branches and skips, and functions between the modules.
-# `viz.receptive_fields` does the same arithmetic along the graph of a forward pass, whatever the modules are.
+# That was for a chain of layers. Other networks have branches and skips, and functions between the modules. `viz.receptive_fields` does
+# the same arithmetic along the graph of a forward pass, whatever the modules are.
 
 # %%
 fields = viz.receptive_fields(model, list(table), tuple(x.shape))
@@ -83,9 +85,9 @@ figure
 # %% [markdown]
 # ## Two checks
 #
-# **A gradient.** If a pixel cannot reach a unit, the unit's gradient with respect to it is zero. So the pixels with another gradient
-# must lie inside of the box. Zero means zero here: `kernels.exact()` leaves out the fast convolution of lesson 8, which computes 16
-# pixels of a map at once, with sums that cancel outside of the box but for the seventh digit.
+# **A gradient.** If a pixel cannot reach a unit, the unit's gradient with respect to it is zero. So all pixels whose gradient is not zero
+# must lie inside the box. Here zero has to mean exactly zero. So `kernels.exact()` leaves out the fast convolution of lesson 8: it
+# computes 16 pixels of a map at once, and outside the box its sums cancel only to the seventh digit.
 
 # %%
 layer, y_cell, x_cell = "features.8", 13, 14
@@ -107,8 +109,8 @@ print(f"share of the pixels inside that have one: {reached:.2f}")
 assert reached > 0.5
 
 # %% [markdown]
-# **An experiment.** Replace everything outside of the box by noise: the unit's number must stay the same. Replace one
-# pixel's frame inside of it: it must change. No calculus is needed for that.
+# **An experiment.** Replace everything outside the box by noise: the unit's number must stay the same. Put noise into the middle of the
+# box: it must change. No calculus is needed for that.
 
 
 # %%
@@ -135,9 +137,9 @@ assert moved[1] > 0.01
 # %% [markdown]
 # ## What it can see, and what it does see
 #
-# Inside of the box not all pixels count alike. There are many ways from the middle to the unit and few from a corner, so
-# that the middle has a larger gradient. (Luo et al. 2016 call that the *effective* receptive field.) We cut 24 windows of 96 pixels out of
-# the photograph, as one batch, and average the gradient of the unit in the middle of each.
+# Inside the box not all pixels count alike. Many ways lead from the middle to the unit, and few from a corner. So the middle has a larger
+# gradient. (Luo et al. 2016 call that the *effective* receptive field.) We cut 24 windows of 96 pixels out of the photograph, as one
+# batch, and average the gradient of the unit in the middle of each.
 
 # %%
 rng = np.random.default_rng(1)
@@ -179,12 +181,12 @@ figure
 # %% [markdown]
 # ## Which pieces of my photographs excite it most?
 #
-# Now the other way round: given a unit, find the places that it likes. `viz.top_patches` sends a folder through the network once, and
-# keeps for each unit the best place of each of its best photographs, cut out to the receptive field, and a histogram of all its
-# activations. However many photographs there are, it keeps no more than that.
+# Now the other way round: given a unit, find the places that it likes. `viz.top_patches` sends a folder through the network once. For
+# each unit it takes the photographs that excite it most, and keeps the best place of each, cut out to the receptive field. It also keeps
+# a histogram of all the unit's activations. It keeps no more than that, however many photographs there are.
 #
-# The folder is a copy of the one that comes with minicnn: animals, buildings, things, landscapes, all free to use. We put in two files
-# that are no photographs, as folders have them.
+# The folder is a copy of the one that comes with minicnn: animals, buildings, things, landscapes, all free to use. We add two files that
+# are no photographs, as real folders have them.
 
 # %%
 folder = os.environ.get("LESSON_IMAGES")
@@ -208,7 +210,7 @@ if not own_folder:
     assert sorted(Path(s.name).name for s in result.skipped) == ["half_copied.jpg", "notes.txt"]
 
 # %% [markdown]
-# Of each layer we look at the two units whose best patch stands out most from all their activations: it is the largest multiple of
+# Of each layer we look at two units: those whose best patch stands out most from all their activations. We measure that as a multiple of
 # the 99th percentile. That is a choice, and you should make others.
 
 # %%
@@ -222,8 +224,8 @@ figure.savefig(out / "14_where_a_unit_looks_patches.png")
 figure
 
 # %% [markdown]
-# **Is the piece really all that the unit saw?** For the first layer that is quickly tested: multiply the piece with the filter, add up,
-# add the bias, and out comes the number above it.
+# **Is the piece really all that the unit saw?** For the first layer that is quickly tested: multiply the piece by the filter, add up, and
+# add the bias. Out comes the number above it.
 
 # %%
 conv = model.features[0]
@@ -243,8 +245,8 @@ assert abs(by_hand - patch.value) < 1e-3
 # %% [markdown]
 # ## The best is not the typical
 #
-# Eight patches do not tell what a unit does the rest of the time. The histogram does: how rare is an answer as
-# strong as the ones that we look at?
+# Eight patches do not tell what a unit does the rest of the time. The histogram does: how rare is an answer as strong as the ones that we
+# look at?
 
 # %%
 shares = []
@@ -260,9 +262,9 @@ print(f"on average the patches shown stand for {np.mean(shares):.2%} of what the
 assert np.mean(shares) < 0.05
 
 # %% [markdown]
-# So read the patches as an answer to "what does it like best among *these* pictures?", and nothing more. Lesson 5's
-# picture answers "what would it like best of all?", and the histogram "what does it say all day?". Where the three agree you
-# may begin to name the unit. (Geirhos et al. 2024 show how a network can be made to give any answer you like to the first two.)
+# So the patches answer the question "what does it like best among *these* pictures?", and no other. Lesson 5's picture answers "what
+# would it like best of all?", and the histogram answers "what does it say all day?". Where the three agree, you may begin to name the
+# unit. (Geirhos et al. 2024 show how a network can be made to give any answer you like to the first two.)
 
 # %% [markdown]
 # ## Exercises
@@ -270,8 +272,8 @@ assert np.mean(shares) < 0.05
 # Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
 # `lessons/solutions/14_where_a_unit_looks.py`.
 #
-# **1.** A convolution of 5 x 5, a max-pooling of 2 x 2 with stride 2, a convolution of 3 x 3. How many pixels wide is the field
-# of a unit of the last one, and how many pixels lie between the fields of neighbours?
+# **1.** A convolution of 5 x 5, a max-pooling of 2 x 2 with stride 2, a convolution of 3 x 3. How many pixels wide is the field of a unit
+# of the last layer, and how many pixels lie between the fields of neighbours?
 
 # %%
 from lessons.exercises import check
@@ -288,8 +290,8 @@ check(
 )
 
 # %% [markdown]
-# **2.** Two convolutions of 3 x 3, each with padding 1; the first has stride 2. At which pixel does the field of the very first
-# unit of the second one start?
+# **2.** Two convolutions of 3 x 3, each with padding 1; the first has stride 2. At which pixel does the field of the very first unit of
+# the second one start?
 
 # %%
 answer = ...

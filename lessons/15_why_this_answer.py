@@ -3,8 +3,8 @@
 #
 # **You need:** lesson 1 (a photograph, an answer) and lesson 6 (hooks); lesson 14 helps.
 #
-# **You leave with:** seven methods that colour a photograph by what it had to do with an answer; for each of them the one test
-# that it must pass by its own definition; and the question that decides whether a beautiful map means anything.
+# **You leave with:** seven methods that colour a photograph by what it had to do with an answer; for each of them one test that it must
+# pass by its own definition; and the question that decides whether a beautiful map means anything.
 #
 # **Run time:** under 20 seconds. **Files written:** `lessons/out/15_why_this_answer_*.png` (3 figures).
 
@@ -39,9 +39,9 @@ assert logits[first] > logits[second]
 # %% [markdown]
 # ## The gradient: what would change the answer?
 #
-# The plainest question: if a pixel became a little brighter, by how much would the score of this class rise? That is the gradient
-# of the score with respect to the photograph, and `saliency` is its magnitude. Its promise can be measured: take a small step, and the
-# score changes by step times gradient.
+# The plainest question: if a pixel became a little brighter, by how much would the score of this class rise? That is the gradient of the
+# score with respect to the photograph. `saliency` is its magnitude. What it promises can be measured: take a small step, and the score
+# changes by step times gradient.
 
 # %%
 grad = viz.gradient(model, x, first)  # (1, 3, 96, 96)
@@ -56,11 +56,11 @@ assert abs(rise - promised) < 0.1 * promised
 # %% [markdown]
 # ## Other rules at the ReLU
 #
-# Gradients look like noise. **Guided backpropagation** throws away what is negative at every ReLU on the way back, and the **deconvnet**
-# does so without asking whether the ReLU was on. The pictures become sharp at once.
+# Gradients look like noise. **Guided backpropagation** changes them on the way back: at every ReLU it throws away what is negative. The
+# **deconvnet** does so too, without asking whether the ReLU was on. The pictures become sharp at once.
 #
-# Many libraries exchange the network's modules to do that, and if an error comes between, the network stays changed. Here it is
-# a hook on the nodes of one graph, for the length of a `with` block.
+# Many libraries exchange the network's modules to do that, and if an error comes in between, the network stays changed. Here it is done
+# by a hook on the nodes of one graph, for the length of a `with` block.
 
 # %%
 image = x.clone().requires_grad_()
@@ -81,8 +81,8 @@ assert again
 # %% [markdown]
 # ## Shares that add up
 #
-# A gradient says what *would* happen. **Integrated gradients** divide what *did* happen: the difference between the score of the
-# photograph and that of a grey image is distributed over the pixels, and the shares add up to it.
+# A gradient says what *would* happen. **Integrated gradients** share out what *did* happen. Take the difference between the score of the
+# photograph and the score of a grey image. It is distributed over the pixels, and the shares add up to it.
 
 # %%
 shares = viz.integrated_gradients(model, x, first, steps=16)
@@ -93,7 +93,7 @@ assert abs(shares.sum() - difference) < 0.05 * abs(difference) + 0.05
 # %% [markdown]
 # ## No gradient at all
 #
-# **Occlusion** is an experiment: cover a square, look at the score, move on. It needs a pass for every square, and no calculus.
+# **Occlusion** is an experiment: cover a square, look at the score, move on. It needs a forward pass for every square, and no calculus.
 # We repeat one of its measurements by hand.
 
 # %%
@@ -105,9 +105,9 @@ print(f"covering the upper left corner: by hand {by_hand:.4f}, in the map {falls
 assert abs(by_hand - falls[0, 0]) < 1e-3
 
 # %% [markdown]
-# **Grad-CAM** looks at a deep layer instead of at pixels: which of its maps speak for the class, and where are they active? It is coarse,
-# since a deep map is: but each cell is drawn where it looks (lesson 14). **SmoothGrad** averages the gradient over noisy copies
-# of the photograph.
+# **Grad-CAM** does not look at pixels, but at a deep layer: which of its maps speak for the class, and where are they active? It is as
+# coarse as a deep map is, but each cell is drawn where it looks (lesson 14). **SmoothGrad** averages the gradient over noisy copies of
+# the photograph.
 
 # %%
 maps = {
@@ -129,7 +129,8 @@ figure
 # %% [markdown]
 # ## Seven answers to one question
 #
-# Do they agree? For each pair: the correlation between the ranks of the pixels, from the least important to the most.
+# Do they agree? For each pair of maps we take the **rank correlation**. It puts the pixels of each map in order, from the least important
+# to the most, and asks how well the two orders agree: 1 is the same order, 0 is no relation.
 
 # %%
 strength = {name: np.abs(m[0]).max(0) if m.ndim == 4 else np.maximum(m[0], 0) for name, m in maps.items()}
@@ -141,16 +142,16 @@ print(f"mean over all {len(pairs)} pairs: {np.mean(list(agreement.values())):.2f
 assert np.mean(list(agreement.values())) < 0.7
 
 # %% [markdown]
-# Not much. So which is right? Nobody has the true answer to compare with. But one can ask something weaker, which a map must
-# not fail: **does it depend on what the network learned?**
+# Not very well. So which map is right? Nobody has the true answer to compare with. But one can ask something weaker, and a map must not
+# fail it: **does it depend on what the network learned?**
 #
 # ## The sanity check
 #
 # Adebayo et al. (2018) give random weights to one layer after the other, from the last to the first. After the first step the network has
-# forgotten all classes; at the end it knows nothing. A map that explains the network must become another map. A map that stays is a
-# picture of the photograph.
+# forgotten all classes; at the end it knows nothing. A map that explains the network must become another map. A map that stays as it was
+# is a picture of the photograph.
 #
-# We take three windows of the photograph, and beside the methods a control: an edge detector, which knows no network at all.
+# We take three windows of the photograph. Beside the methods we take a control: an edge detector, which knows no network at all.
 
 # %%
 big = viz.load_image(path) if path else viz.sample_photo()
@@ -184,6 +185,8 @@ figure
 
 # %% [markdown]
 # Now the numbers. We look at the second step: the classifier and the last convolution are random, so nothing about classes is left.
+# **SSIM** (structural similarity) compares two pictures window by window, by mean, contrast and how they vary together; 1 is the same
+# picture.
 
 # %%
 left = {name: np.nanmean(check.absolute_rank_correlation[2]) for name, check in checks.items()}
@@ -198,10 +201,10 @@ assert left["guided_backprop"] > left["grad_cam"] + 0.1
 
 # %% [markdown]
 # **Guided backpropagation hardly notices** that the network forgot its classes. Its sharp pictures show the photograph, filtered by the
-# early layers. Grad-CAM's map and that of the plain gradient become other maps.
+# early layers. The maps of Grad-CAM and of the plain gradient become other maps.
 #
-# A second question of the same kind: ask for *another class*, one from the middle of the list. A map that explains an answer should depend
-# on the answer.
+# A second question of the same kind: ask for *another class*, one from the middle of the list. A map that explains an answer should
+# depend on the answer.
 
 # %%
 others = {}
@@ -216,8 +219,8 @@ for name, method in {
 assert others["guided_backprop"] > others["saliency"]
 
 # %% [markdown]
-# And the *robust* twin (lesson 5), whose gradients an adversary cannot use so well? Its plain gradient, without any rule or average,
-# follows what is in the photograph. Part of the noise was not the method's fault: it is what the standard network reacts to.
+# And the *robust* twin (lesson 5), which small changes move less? Its plain gradient, without any rule or average, follows what is in the
+# photograph. So part of the noise was not the method's fault: the standard network does react to it.
 
 # %%
 robust = tinynet("robust").eval()
@@ -233,9 +236,9 @@ assert like_edges["robust twin: gradient"] > like_edges["standard: gradient"]
 figure
 
 # %% [markdown]
-# **What to take home.** A map is a measurement of something. Say what it promises (a slope, a share, the result of an
-# experiment), test the promise, and run the sanity check before you believe that it shows what the network learned. The check is
-# necessary and not sufficient: a map can depend on the weights and still mislead.
+# **What to take home.** A map is a measurement of something. Say what it promises: a slope, a share, the result of an experiment. Test
+# the promise. And run the sanity check before you believe that the map shows what the network learned. The check is necessary and not
+# sufficient: a map can depend on the weights and still mislead.
 
 # %% [markdown]
 # ## Exercises

@@ -3,8 +3,8 @@
 #
 # **You need:** lesson 3 (convolution by hand).
 #
-# **You leave with:** any single number of a convolution of a real network as a sum that you can check with a pocket calculator: an output
-# pixel, the gradient of one weight, the gradient of one input pixel; and the reason for the checkerboard in gradient pictures.
+# **You leave with:** any single number of a convolution of a real network, as a sum that you can check with a pocket calculator: an
+# output pixel, the gradient of one weight, the gradient of one input pixel; and the reason for the checkerboard in pictures of gradients.
 #
 # **Run time:** under 10 seconds. **Files written:** `lessons/out/16_one_number_taken_apart_*.png` (4 figures).
 
@@ -36,8 +36,8 @@ print(conv)
 # %% [markdown]
 # ## An output pixel
 #
-# The first layer turns 3 channels of 64 x 64 pixels into 64 maps of 32 x 32. We take one of these 65,536 numbers: the strongest of
-# the photograph.
+# The first layer turns 3 channels of 64 x 64 pixels into 64 maps of 32 x 32. That makes 65,536 numbers. We take one of them: the largest
+# that this photograph gives.
 
 # %%
 with minicnn.no_grad():
@@ -58,7 +58,7 @@ figure.savefig(out / "16_one_number_taken_apart_pixel.png")
 figure
 
 # %% [markdown]
-# The same without the library's help, in one line: the patch begins at `stride * y - padding`.
+# And the same without the library's help, in one line. The patch begins at `stride * y - padding`.
 
 # %%
 top, left = 2 * row - 3, 2 * column - 3
@@ -71,8 +71,8 @@ assert abs(by_hand - explained.value) < 1e-9
 # %% [markdown]
 # ## A deep pixel
 #
-# In the third convolution a number is the sum of 128 tables of 3 x 3: 1,152 products. Most of the work is done by few of them. We look
-# at the strongest pixel again.
+# In the third convolution a number is the sum of 128 tables of 3 x 3: 1,152 products. A few of them do most of the work. We look at the
+# pixel with the largest number again.
 
 # %%
 with minicnn.no_grad():
@@ -97,7 +97,9 @@ figure
 # %% [markdown]
 # ## Stride, padding, dilation, groups
 #
-# The four settings change *which* pixels meet the kernel, and nothing else. The head of each explanation says which.
+# The four settings change *which* pixels meet the kernel, and nothing else: each output is still a sum of products. **Stride** is the
+# step from one position to the next, **padding** the border of zeros, **dilation** the distance between the places of the kernel; with
+# **groups** a filter reads only a part of the channels. The head of each explanation says which pixels they are.
 
 # %%
 rng = np.random.default_rng(0)
@@ -113,8 +115,9 @@ for settings in ({"stride": 2}, {"padding": 1}, {"dilation": 2}, {"groups": 2}):
 # %% [markdown]
 # ## Backward: one weight
 #
-# In training, a weight learns from every place where it was used: each output pixel of its filter sends the gradient that arrived there,
-# times the input pixel that the weight met. We need a gradient that arrives. Let the photograph be of class 0, as good as any.
+# In training, a weight learns from every place where it was used. Each output pixel of its filter sends it a share: the gradient that
+# arrived there, times the input pixel that the weight met. We need a gradient that arrives. So we say that the photograph is of class 0,
+# which is as good as any, and take the **cross-entropy**: minus the logarithm of that class's probability.
 
 # %%
 image = x.clone().requires_grad_()
@@ -149,8 +152,8 @@ print(f"the sum against image.grad: {difference:.1e}")
 assert difference < 1e-4 * np.abs(explained.products).sum()
 
 # %% [markdown]
-# **How many output pixels saw it?** A kernel of 7 that moves in steps of 2 does not divide evenly. Along one axis some pixels are
-# met 3 times and the others 4 times, in turns. So over the plane there are three kinds of pixels, and they lie like a checkerboard.
+# **How many output pixels saw it?** A kernel of 7 that moves in steps of 2 does not divide evenly. Along one axis some pixels are met 3
+# times and the others 4 times, in turns. So in the plane there are three kinds of pixels, and they lie like a checkerboard.
 
 # %%
 counts = np.array(
@@ -164,8 +167,8 @@ assert sorted(set(counts.ravel().tolist())) == [9, 12, 16]
 
 # %% [markdown]
 # Does the gradient show it? We let random gradients arrive at the layer, 64 times, and average the magnitude of what reaches each pixel.
-# If all ways count alike, it grows with the root of their number: between 16 and 9 ways the ratio is 4 / 3. That holds for random
-# weights. A trained kernel weighs its middle more than its border, and its ways do not count alike.
+# If all ways count alike, it grows with the square root of their number: for 16 ways against 9 the ratio is 4 / 3. That holds for random
+# weights. A trained kernel weighs its middle more than its border, so its ways do not count alike.
 
 
 # %%
@@ -202,8 +205,9 @@ figure.savefig(out / "16_one_number_taken_apart_checkerboard.png", dpi=120)
 figure
 
 # %% [markdown]
-# Odena, Dumoulin, Olah 2016 ("Deconvolution and checkerboard artifacts") found that pattern in generated images, where a transposed
-# convolution runs this backward pass forward. A kernel whose size is a multiple of its stride does not make it.
+# Odena, Dumoulin and Olah (2016, "Deconvolution and checkerboard artifacts") found that pattern in generated images. Their networks use a
+# transposed convolution, which is this backward pass, run forward. A kernel whose size is a multiple of its stride does not make the
+# pattern.
 
 # %%
 even = nn.Conv2d(1, 1, 8, stride=2, padding=3)
@@ -217,7 +221,7 @@ assert met == {16}
 
 # %% [markdown]
 # **Take any number apart.** `minicnn play --open` opens a page in which this network runs in your browser. Point at any pixel of any map,
-# and see the sum that `explain_pixel` prints; change a kernel, and see what becomes of the answer.
+# and see the sum that `explain_pixel` prints. Change a kernel, and see what becomes of the answer.
 
 # %% [markdown]
 # ## Exercises

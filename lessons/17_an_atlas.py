@@ -3,9 +3,9 @@
 #
 # **You need:** lessons 4, 5 and 14.
 #
-# **You leave with:** one HTML file with a page for every unit of a network, which opens offline and can be sent to a friend; and
-# the habit of reading a unit from three sides: the image that maximises it, the places in photographs that excite it, and the
-# units that it is wired to.
+# **You leave with:** one HTML file with a page for every unit of a network, which opens offline and can be sent to a friend; and the
+# habit of reading a unit from three sides: the image that maximises it, the places in photographs that excite it, and the units that it
+# is wired to.
 #
 # **Run time:** under a minute. **Files written:** `lessons/out/17_an_atlas.html`, beside it two folders, of photographs and of
 # finished units, and `lessons/out/17_an_atlas.png`.
@@ -37,8 +37,9 @@ path = os.environ.get("LESSON_PHOTO")
 # %% [markdown]
 # ## A folder of photographs
 #
-# An atlas looks through a folder for the places that excite each unit most. Yours may hold thousands of photographs; this one is a copy
-# of the one that comes with minicnn (its `README.md` says where each is from), and holds, as real folders do, a file that is no photograph.
+# An atlas looks through a folder for the places that excite each unit most. Yours may hold thousands of photographs. This one is a copy
+# of the folder that comes with minicnn, whose `README.md` says where each photograph is from. Like a real folder, it also holds a file
+# that is no photograph.
 
 # %%
 folder = out / "17_an_atlas_photos"
@@ -49,8 +50,8 @@ shutil.copytree(viz.sample_folder(), folder)
 # %% [markdown]
 # ## Three layers, fourteen units each
 #
-# The complete atlas of this network has 1,160 units, and the command `minicnn atlas` makes it. Three layers will
-# do here, with fewer steps of gradient ascent than a good picture needs. What it costs is said before the work begins.
+# The complete atlas of this network has 1,160 units, and the command `minicnn atlas` makes it. Three layers will do here, with fewer
+# steps of gradient ascent than a good picture needs. What that will cost is said before the work begins.
 
 # %%
 settings = dict(layers=["features.0", "features.10", "classifier"], units=14, steps=16)
@@ -66,9 +67,8 @@ assert built.photographs == 58 and len(built.skipped) == 1
 # %% [markdown]
 # ## One file that asks for nothing
 #
-# Open `lessons/out/17_an_atlas.html` in a browser, with the network off if you like. Every picture lies inside of it, and a
-# policy in its head forbids the browser to load anything else. Press `/` and type a class or a unit; the arrow keys go on to
-# the neighbours.
+# Open `lessons/out/17_an_atlas.html` in a browser, with the network off if you like. Every picture is inside the file, and a policy in
+# its head forbids the browser to load anything else. Press `/` and type a class or a unit. The arrow keys go on to the neighbours.
 
 # %%
 page = built.path.read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ assert len(addresses) > 40 and not outside
 # %% [markdown]
 # ## An interruption costs nothing
 #
-# Each unit was put on disk when it was finished. The same command, after a break, has nothing left to maximise:
+# Each unit was put on disk when it was finished. If you run the same command again after a break, nothing is left to maximise:
 
 # %%
 files = list(built.path.with_name(built.path.name + ".units").glob("*.npz"))
@@ -93,8 +93,8 @@ assert code == 0
 # %% [markdown]
 # ## Reading unit 12 of the last convolution
 #
-# First side: what excites it in photographs. The atlas names the file, the place and the activation, so it can be checked: show
-# that file to the network again and look there.
+# **First side: what excites it in photographs.** The atlas names the file, the place and the activation. So it can be checked: show that
+# file to the network again, and look there.
 
 # %%
 unit = built.contents.patches["features.10:12"]
@@ -108,8 +108,8 @@ print(
 assert abs(again - best.value) < 1e-3 * max(1, abs(again))
 
 # %% [markdown]
-# Second side: the image that was made for it. Its number is the mean over the whole map; the photographs' is that of their best single
-# place, which is easier. So neither number is the measure of the other: read both.
+# **Second side: the image that was made for it.** Its number is the mean over the whole map. The photographs' number is that of their
+# best single place, which is easier to make large. So neither is the measure of the other: read both.
 
 # %%
 made = built.contents.units["features.10", 12]
@@ -125,11 +125,12 @@ assert all(built.contents.units["features.10", i].rose for i in units), (
 )
 
 # %% [markdown]
-# Do the two agree? The made image is a round thing with a crust. Two of the four best photographs are round things on a saucer; the other
+# Do the two agree? The made image is a round thing with a crust. Two of the four best photographs are round things on a saucer. The other
 # two are spotted coats, light patches in a dark net. "A round thing" or "patches in a net"? Ask the third side.
 #
-# Third side: its wiring. Before it, the units it reads; after it, the classes it speaks for or against. These are weights, so they hold
-# for every image; but a strong weight from a unit that is never active says nothing, which is why one reads all three.
+# **Third side: its wiring.** Before it are the units that it reads; after it are the classes that it speaks for or against. These are
+# weights, so they hold for every image. But a strong weight from a unit that is never active says nothing. That is why one reads all
+# three sides.
 
 # %%
 survey = built.contents.plan.survey
@@ -153,9 +154,9 @@ print("the four photographs:", ", ".join(sorted(top4)))
 assert top4 == {"cup", "espresso", "giraffe", "jaguars"}
 
 # %% [markdown]
-# The wiring says food on a plate, and so does the made image, which answers more than the best of the photographs. The espresso and the cup
-# fit in with that; the jaguars and the giraffe tell that a texture will do. There is no food but coffee in this folder, so the photographs
-# alone would have given a poorer name. Give the atlas a folder of your own with a pizza in it, and look again.
+# The wiring says food on a plate. So does the made image, which answers more than the best of the photographs. The espresso and the cup
+# fit in with that; the jaguars and the giraffe show that a texture will do. There is no food but coffee in this folder, so the
+# photographs alone would have given a poorer name. Give the atlas a folder of yours with a pizza in it, and look again.
 
 # %%
 figure = Figure(figsize=(11, 3.6), layout="constrained")
@@ -185,9 +186,12 @@ figure
 # %% [markdown]
 # ## The whole atlas
 #
-# `minicnn atlas -o atlas.html` makes it for the bundled network and these photographs, `--images FOLDER` for yours;
-# `--model NAME --weights FILE` or `--model mynet.py:MyNet` is about a network of yours. With `--estimate` it says what that would
-# cost, and stops.
+# `minicnn atlas -o atlas.html` makes it for the bundled network and these photographs. `--images FOLDER` takes photographs of yours;
+# `--model NAME --weights FILE` or `--model mynet.py:MyNet` takes another network. With `--estimate` it says what that would cost, and
+# stops.
+#
+# A unit in the atlas is finished. In `minicnn play --open` the same network runs: switch the unit off, and see what becomes of the
+# answer.
 
 # %% [markdown]
 # ## Exercises

@@ -3,9 +3,9 @@
 #
 # **You need:** lesson 3 (what a backward pass does) and lesson 15 (the gradient as an explanation).
 #
-# **You leave with:** what `create_graph=True` records; how a Hessian with millions of numbers is used without ever being written
-# down; why a network of ReLUs has no curvature, and a softened one has; a photograph whose explanation was moved to
-# where we wanted it; and a first layer that was trained for small gradients.
+# **You leave with:** what `create_graph=True` records; how a Hessian with millions of numbers is used without ever being written down;
+# why a network of ReLUs has no curvature, and a softened one has; a photograph whose explanation was moved to where we wanted it; and a
+# first layer that was trained for small gradients.
 #
 # **Run time:** two minutes. **Files written:** `lessons/out/18_gradients_of_gradients_*.png` (4 figures).
 
@@ -32,7 +32,7 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # ## The gradient is a tensor like any other
 #
 # A backward pass computes a gradient out of products and sums. With `create_graph=True` these are recorded, as those of a forward pass
-# are. So the gradient has a graph of its own, and one can ask for its gradient; and for the gradient of that.
+# are. So the gradient has a graph of its own. One can ask for its gradient, and for the gradient of that.
 
 # %%
 x = minicnn.tensor(2.0, requires_grad=True)
@@ -44,19 +44,20 @@ for order, expected in enumerate([32, 48, 48, 24], 1):  # 4 x^3, 12 x^2, 24 x, 2
     assert y.item() == expected
 
 # %% [markdown]
-# Without `create_graph` the first pass would have kept nothing: it is the default, because a graph costs memory, and mostly nobody
+# Without `create_graph` the first pass would have recorded nothing. That is the default, because a graph costs memory, and mostly nobody
 # asks again.
 #
 # ## The Hessian, one product at a time
 #
-# The second derivatives of one number by n others are a matrix of n x n, the **Hessian**: how each slope changes when each
-# input moves. For a photograph of 64 x 64 pixels in three colours n is 12,288, and the matrix would have 151 million numbers.
-# Nobody needs them. What one needs is the matrix times a direction, `H v`: how *all* slopes change when the photograph moves along
-# `v`. That is one more backward pass, through the gradient's graph:
+# Take one number that depends on n others. Its second derivatives are a matrix of n x n, the **Hessian**: how each slope changes when
+# each input moves. For a photograph of 64 x 64 pixels in three colours n is 12,288, and the matrix would have 151 million numbers. Nobody
+# needs them all. What one needs is the matrix times a direction, `H v`: how *all* slopes change when the photograph moves along `v`. That
+# is one more backward pass, through the gradient's graph:
 #
 # $$ H v = \text{gradient of } (\text{gradient} \cdot v) $$
 #
-# We take the score (the logit) of the network's first answer, and as direction the photograph itself: along it the contrast grows.
+# As the number we take the score (the logit) of the network's first answer, and as the direction the photograph itself: along it the
+# contrast grows.
 
 # %%
 model = tinynet("standard").eval()
@@ -87,11 +88,12 @@ assert product.abs().max() == 0
 # %% [markdown]
 # ## Zero, and not by accident
 #
-# It is not small, it is 0. A ReLU is made of two straight lines, and max-pooling picks one of its pixels: within a small
-# neighbourhood of a photograph the network multiplies, adds, and does nothing else. It is a flat facet, with a huge number of
-# others around it. On a facet the slope is the same everywhere, so its derivative is zero. Only where facets meet there is none at all.
+# It is not small, it is 0. A ReLU is made of two straight lines, and max-pooling picks one of its pixels. So within a small neighbourhood
+# of a photograph the network multiplies, adds, and does nothing else. It is like a flat facet of a cut stone, with a huge number of other
+# facets around it. On a facet the slope is the same everywhere, so its derivative is zero. Only on the edges, where facets meet, there is
+# no derivative at all.
 #
-# Does the slope never change, then? It changes in jumps, from facet to facet. We raise the contrast in small steps and look.
+# Does the slope never change, then? It does, but in jumps, from facet to facet. We raise the contrast in small steps and look.
 
 # %%
 contrasts = np.linspace(1, 1.02, 41)
@@ -104,9 +106,9 @@ assert sum(changed) > len(changed) / 2
 assert turn > 0.001
 
 # %% [markdown]
-# **Softplus** is a ReLU without its corner: log(1 + exp(beta x)) / beta. The larger beta, the closer it is. We put it in the place of
-# every ReLU, with beta 10 and the weights as they are. (The max-pools stay, so some corners do.) Now there is curvature. Is it right? We
-# measure it: the slope a little to both sides, in float64.
+# **Softplus** is a ReLU without its corner: log(1 + exp(beta x)) / beta. The larger beta is, the closer it comes to a ReLU. We put it in
+# the place of every ReLU, with beta 10 and the weights as they are. (The max-poolings stay, so some corners do.) Now there is curvature.
+# Is it right? We measure it: the slope a little to both sides, in float64.
 
 # %%
 
@@ -134,8 +136,8 @@ print(f"H v against v H: {(symmetric[0] - symmetric[1]).abs().max():.1e}")
 assert (symmetric[0] - symmetric[1]).abs().max() < 1e-10
 
 # %% [markdown]
-# Look at it beside the slope. The slope says: here a brighter pixel would raise the score. The product says: here that
-# *advice would change*, if the contrast were higher. Where it is dark the explanation is stable.
+# Look at it beside the slope. The slope says: if this pixel were brighter, the score would rise. The product says: if the contrast were
+# higher, *that advice would change*. Where the product is dark, the explanation is stable.
 
 # %%
 
@@ -164,13 +166,13 @@ figure
 # %% [markdown]
 # ## An explanation can be moved
 #
-# The gradient is often shown as an explanation: *these pixels mattered*. Dombrowski et al. (2019, "Explanations can be manipulated
-# and geometry is to blame") asked how much one has to change a photograph until the map shows whatever one likes, while the answer
-# stays. To find that change one follows the gradient of a loss that contains the map, and the map is a gradient: a second derivative.
+# The gradient is often shown as an explanation: *these pixels mattered*. Dombrowski et al. (2019, "Explanations can be manipulated and
+# geometry is to blame") asked: how much must one change a photograph until the map shows whatever one likes, while the answer stays? To
+# find such a change, one follows the gradient of a loss that contains the map. And the map is a gradient, so this is a second derivative.
 #
-# Through ReLUs nothing happens: the map's own gradient is zero, as we saw. So they took the softened network to find the
-# change, and showed the result to the real one. We do the same. The map that we want is a frame, which has nothing to do with
-# anything. No pixel may change by more than 12 of 255, and the logits should stay.
+# Through ReLUs nothing happens: the map's own gradient is zero, as we saw. So they took the softened network to find the change, and
+# showed the result to the real one. We do the same. The map that we want is a frame, which has nothing to do with the photograph. No
+# pixel may change by more than 12 of 255, and the logits should stay.
 
 # %%
 
@@ -254,9 +256,9 @@ figure.savefig(out / "18_gradients_of_gradients_moved.png", dpi=110)
 figure
 
 # %% [markdown]
-# Softer networks resist. Curvature is what the attack lives on: the more the slope changes within 12 of 255, the further it can be moved.
-# ReLU's corners are curvature without bound; beta bends them. The paper's cure is to *explain* with a small beta. We try: the same two
-# photographs, explained by ever softer networks, which did not take part in finding the change.
+# Softer networks resist. The attack lives on curvature: the more the slope changes within 12 of 255, the further it can be moved. The
+# corners of ReLU are curvature without bound; a small beta makes gentle bends of them. The paper's cure is to *explain* with a small
+# beta. We try it: the same two photographs, explained by ever softer networks, which did not take part in finding the change.
 
 # %%
 betas = [1, 2, 5, 10, 20, 50]
@@ -287,13 +289,13 @@ figure
 # ## Trained for small slopes
 #
 # If slopes are a weakness, train them away: add their size to the loss. (Drucker and LeCun did so in 1992 and called it double
-# backpropagation; gradient penalties of generative networks are the same thing.) The loss now contains a gradient by the *image*, and
+# backpropagation; the gradient penalties of generative networks are the same thing.) Now the loss contains a gradient by the *image*, and
 # training needs its gradient by the *weights*. That one is not zero in a network of ReLUs either: the slope on a facet is a product of
 # weights.
 #
-# We train the first layer alone, for about two minutes on a busy machine, on windows cut from the 58 photographs that come with
-# minicnn. Nobody labelled them: the network is to keep the logits that it gives today, and to have smaller slopes of its answer's
-# log-probability.
+# We train the first layer alone, for about two minutes on a busy machine, on windows cut from the 58 photographs that come with minicnn.
+# Nobody has labelled them. The network has two tasks: to keep the logits that it gives today, and to make smaller the slopes of the
+# log-probability of its answer.
 
 # %%
 rng = np.random.default_rng(0)
@@ -349,7 +351,7 @@ for step in range(150):
 
 # %% [markdown]
 # What does it do to the maps? For each held-out window we ask, as in lesson 15, whether the map follows the edges of what is in the
-# picture: the correlation between the ranks of the pixels in both.
+# picture: by the rank correlation of the two.
 
 # %%
 
@@ -405,9 +407,9 @@ figure.savefig(out / "18_gradients_of_gradients_trained.png", dpi=110)
 figure
 
 # %% [markdown]
-# The price is printed beside the gain: smaller slopes, maps that follow the picture a little more, more answers that survive noise;
-# and a part of the answers is not what it was. A first layer alone cannot do more; the robust twin of lesson 5, whose every layer
-# learned against an adversary, can.
+# The price is printed beside the gain. The gain: smaller slopes, maps that follow the picture a little more, more answers that survive
+# noise. The price: a part of the answers is not what it was. A first layer alone cannot do more. The robust twin of lesson 5 can: its
+# every layer learned against an adversary.
 #
 # **Try it:** make the penalty 0 and see that nothing changes, which is the control of this experiment. Then attack the student's
 # explanation as you attacked the network's.

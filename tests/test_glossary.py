@@ -66,6 +66,16 @@ def test_words_are_linked_where_they_are_used_first_and_not_in_code():
     )
 
 
+def test_every_word_of_the_glossary_is_linked_from_a_lesson():
+    linked = set()
+    for path in sorted(LESSONS.glob("[0-9][0-9]_*.py")):
+        code = "".join(code_cells(path)).splitlines()
+        prose = [line.removeprefix("#").removeprefix(" ") for line in path.read_text(encoding="utf-8").splitlines()]
+        text = "\n".join(line for line in prose if line not in code)
+        linked |= set(re.findall(r"\]\(@([^)]+)\)", "".join(words.link_words([text], "@{}"))))
+    assert linked == set(anchors(GLOSSARY)[1:])
+
+
 def test_links_inside_the_book():
     text = "[a](01_first.py#heading) [b](02_second.py) [c](#entry) [d](questions.md#x)"
     assert words.inside_the_book(text, "glossary", ["01_first"]) == (

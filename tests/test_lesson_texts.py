@@ -57,3 +57,66 @@ def test_links_to_lessons_say_the_number_that_the_lesson_has(page):
     text = (ROOT / "lessons" / f"{page}.md").read_text(encoding="utf-8")
     links = re.findall(r"\[lesson (\d+)[^\]]*\]\((\d\d)_\w+\.py", text, re.IGNORECASE)
     assert len(links) > 4 and all(int(said) == int(number) for said, number in links)
+
+
+TERMS = {  # word: (how it appears in a text, what the text that uses it first says of it)
+    "ReLU": ("ReLU", "keeps what is positive"),
+    "pooling": ("pooling", "largest"),
+    "stride": ("stride", "pixels at a time"),
+    "padding": ("padding", "border of zeros"),
+    "channel": ("channel", "planes?"),
+    "logit": ("logit", "score"),
+    "softmax": ("softmax", "`exp` of each, divided by the sum of all"),
+    "batch norm": ("batch norm", "shifts and scales each map"),
+    "folding": (r"\*\*folded", "multiplied into its weights"),
+    "graph": ("graph", "Tensors and their links|record of how a tensor was computed|record"),
+    "leaf": ("leaf", "no operation made it"),
+    "node": ("nodes?", "one for each operation"),
+    "view": ("view", "looks at the memory"),
+    "AccumulateGrad": ("AccumulateGrad", "adds the gradient that arrives"),
+    "Gram matrix": ("Gram matri", "for each pair of channels"),
+    "SSIM": ("SSIM", "window by window"),
+    "PCA": ("PCA|principal component", "directions along which data differ most"),
+    "epoch": ("epoch", "one pass over all training images"),
+    "weight decay": ("weight decay", "a little smaller"),
+    "receptive field": ("receptive field", "pixels that can change a unit's number"),
+    "kernel": ("kernel", "grids? of weights"),
+    "filter": ("filter", "all that makes one output channel|all kernels that make one"),
+    "feature map": ("feature map", "each is called|one filter answers"),
+    "gradient": ("gradient", r"rises by a little|if the pixel rises a little"),
+    "hook": (r"hook", "a function"),
+    "adversarial": (r"adversar", "changed (a little, )?against"),
+    "rank correlation": ("rank correlation", "how well the two orders agree"),
+    "dilation": ("dilation", "how far apart"),
+    "pickle": ("pickle", "runs what the stranger wrote"),
+}
+
+
+def sections(path: Path) -> list[str]:
+    """The texts of a lesson from heading to heading as a reader meets them, without the introduction and the headings."""
+    cells, text = [], True
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# %%"):
+            text = "[markdown]" in line
+        elif text and line.startswith(("# ## ", "# # ")):
+            cells.append("")
+        elif text and cells:
+            cells[-1] += " " + line.removeprefix("#").strip()
+    return [re.sub(" +", " ", cell) for cell in cells[1:]]
+
+
+@pytest.mark.parametrize("word", TERMS)
+@pytest.mark.parametrize("begin", [0, 1], ids=["from lesson 0", "from lesson 1"])
+def test_a_term_is_explained_where_it_first_appears(word, begin):
+    """In the section that uses it first, whether the reader begins with the summary or with lesson 1."""
+    appears, says = TERMS[word]
+    first = [
+        (path.stem, text)
+        for path in LESSONS[begin:]
+        for text in sections(path)
+        if re.search(rf"(?<![\w-]){appears}", text.replace("`", "").replace("max-", ""), re.IGNORECASE)
+    ]
+    assert first or begin == 1, "only lesson 0 has it, or none"
+    if first:
+        lesson, text = first[0]
+        assert re.search(says, text), f"lesson {lesson} uses {word!r} first, and does not say what it is: {text}"
