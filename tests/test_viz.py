@@ -45,6 +45,12 @@ ODD_FIGURES = {
     "strip": lambda: viz.draw_strip({ODD: minicnn.rand(1, 4, 8, 8)}, PHOTO),
     "maximized": lambda: viz.maximize(Odd(), ["logit:0", f"{ODD}:1"], size=16, steps=2).figure(),
     "patches": lambda: viz.top_patches(Odd(), [""], [PHOTO]).figure(),
+    "answers": lambda: viz.answers(Odd(), [PHOTO], labels=[0], progress=False).confusion.figure(),
+    "wrong": lambda: viz.answers(Odd(), [PHOTO] * 4, labels=[0, 1, 2, 3], progress=False).wrong_figure(),
+    "ablation": lambda: viz.ablation(Odd(), f"{ODD}:1", [PHOTO], progress=False).figure(),
+    "activity": lambda: viz.activity(Odd(), ODD, [PHOTO], progress=False).figure(),
+    "adversarial": lambda: viz.adversarial(Odd(), PHOTO).figure(),
+    "grid": lambda: viz.activation_grid(Odd(), ODD, PHOTO, steps=2, positions=4, progress=False).figure(),
     "attribution": lambda: viz.draw_attribution(PHOTO, {ODD: np.ones((1, 48, 48), np.float32)}),
 }
 

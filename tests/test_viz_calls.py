@@ -154,6 +154,11 @@ FUNCTIONS: dict[str, Callable[[nn.Module, str, minicnn.Tensor], Any]] = {
     "guided_backprop": lambda model, layer, x: viz.guided_backprop(model, x, "head:1"),
     "integrated_gradients": lambda model, layer, x: viz.integrated_gradients(model, x, f"{layer}:1", steps=4),
     "smooth_grad": lambda model, layer, x: viz.smooth_grad(model, x, f"{layer}:1", samples=2),
+    "answers": lambda model, layer, x: viz.answers(model, [PHOTO], layer=layer, size=24, progress=False).features,
+    "ablation": lambda model, layer, x: viz.ablation(model, f"{layer}:1", [PHOTO], size=24, progress=False).after,
+    "activity": lambda model, layer, x: viz.activity(model, layer, [PHOTO], size=24, progress=False)[layer].active,
+    "adversarial": lambda model, layer, x: viz.adversarial(model, PHOTO, layers=layer, steps=2).layers[layer].relative,
+    "activation_grid": lambda model, layer, x: viz.activation_grid(model, layer, PHOTO, tile=8, positions=4, **QUICK).images,
     "occlusion": lambda model, layer, x: viz.occlusion(model, x, f"{layer}:1"),
 }  # fmt: skip
 

@@ -99,6 +99,14 @@ FUNCTIONS: dict[str, Callable[[nn.Module, np.ndarray], Any]] = {
         PHOTO, {"gradient": viz.gradient(model, viz.preprocess(photo, model))}
     ),
     "sanity_check": sanity,
+    "answers": lambda model, photo: viz.answers(
+        model, [photo, photo[::-1]], labels=[1, 2], size=16, layer="second", progress=False
+    ).nearest_figure([0]),
+    "ablation": lambda model, photo: viz.ablation(model, "second:1", [photo], size=16, progress=False).figure(),
+    "activity": lambda model, photo: viz.activity(model, ["second", "linear"], [photo], size=16, progress=False).figure(),
+    "adversarial": lambda model, photo: viz.adversarial(model, photo, size=16, steps=2).figure(),
+    "cues": lambda model, photo: viz.cues(model, [photo], labels=[1], size=16, progress=False).figure(),
+    "activation_grid": lambda model, photo: viz.activation_grid(model, "second", photo, tile=8, **QUICK).figure(),
 }  # fmt: skip
 
 

@@ -7,7 +7,12 @@ the atlas. A network that returns a tuple or a dict is given one output by `choo
 Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")`.
 """
 
-from minicnn.viz._folder import sample_folder
+from minicnn.viz._folder import sample_folder, sample_labels
+from minicnn.viz.ablation import Ablation, ablated, ablation
+from minicnn.viz.activation_grid import ActivationGrid, activation_grid
+from minicnn.viz.activity import Activity, LayerActivity, activity
+from minicnn.viz.adversarial import Adversarial, LayerChange, adversarial
+from minicnn.viz.answers import Answers, answers
 from minicnn.viz.attribution import (
     AttributionWarning,
     deconvnet,
@@ -20,12 +25,17 @@ from minicnn.viz.attribution import (
     score,
     smooth_grad,
 )
+from minicnn.viz.confusion import Confusion, Mistake, confusion
+from minicnn.viz.cues import CHANGES, Cues, cues, grey, phase_scrambled, shuffled
 from minicnn.viz.diversity import Diverse, diverse, similarity
 from minicnn.viz.dream import Dream, Energy, dream
 from minicnn.viz.expanded import ExpandedWeights, expanded_weights, linearized
 from minicnn.viz.explain import Explanation, explain_input_gradient, explain_pixel, explain_weight_gradient
 from minicnn.viz.feature_maps import maps_of
+from minicnn.viz.figures.adversarial import draw_adversarial
+from minicnn.viz.figures.answers import draw_picture_map
 from minicnn.viz.figures.attribution import draw_attribution, draw_sanity
+from minicnn.viz.figures.cues import draw_cues
 from minicnn.viz.figures.feature_maps import draw_maps, draw_overlay, draw_strip
 from minicnn.viz.figures.filters import draw_filters, draw_kernels
 from minicnn.viz.figures.overview import draw_overview
@@ -41,7 +51,7 @@ from minicnn.viz.inversion import Inverted, Match, invert
 from minicnn.viz.ladder import Ladder, ladder, standard_variants
 from minicnn.viz.maximize import ActivationWarning, Maximized, activation, maximize
 from minicnn.viz.network import StopForward, capture, choose_output
-from minicnn.viz.objectives import Unit, logit
+from minicnn.viz.objectives import Direction, Unit, logit
 from minicnn.viz.parts import (
     L2,
     PENALTIES,

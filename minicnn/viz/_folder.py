@@ -21,6 +21,20 @@ def sample_folder() -> Path:
     return Path(__file__).parent.parent / "photographs" / "images"
 
 
+def sample_labels() -> dict[str, str]:
+    """{file name in `sample_folder()`: what it shows}, of those photographs that show one of the bundled networks' 200 classes."""
+    return dict(SAMPLE_LABELS)
+
+
+SAMPLE_LABELS = {
+    "bison.jpg": "bison", "bucket.jpg": "bucket", "cat.jpg": "tabby", "cliff_dwellings.jpg": "cliff dwelling", "cow.jpg": "ox",
+    "dam.jpg": "dam", "espresso.jpg": "espresso", "frying_pan.jpg": "frying pan", "german_shepherd.jpg": "German shepherd",
+    "goldfish.jpg": "goldfish", "koala.jpg": "koala", "kitten.jpg": "tabby", "pig.jpg": "hog", "plate.jpg": "plate",
+    "pont_du_gard.jpg": "viaduct", "red_panda.jpg": "lesser panda", "rocky_shore.jpg": "seashore", "snowy_peak.jpg": "alp",
+    "triumphal_arch.jpg": "triumphal arch",
+}  # fmt: skip
+
+
 class Skipped(NamedTuple):
     """A file that was not used, and why."""
 

@@ -118,6 +118,44 @@ def score_channel(maps: Tensor) -> Tensor:
     return F.leaky_relu(maps, LEAK).mean((1, 2))
 
 
+class Direction:
+    """The objective of directions in a layer's channels: image i is scored by how far what it gets lies along vectors[i] (C,).
+
+    Each vector v is divided by its length, so that the ascents of a weak and of a strong answer are alike. With a the answer (C,)
+    of the image at one place, the score is (a . v) * max(cos(a, v), 0.1) ** power: the product alone is raised most cheaply by
+    the strongest channel, the cosine asks that the others keep their shares. Without a position: the mean over the map.
+    Carter et al. 2019, "Activation atlas" (distill.pub/2019/activation-atlas).
+    """
+
+    def __init__(
+        self, layer: str, vectors: np.ndarray, position: tuple[int, int] | str | None = None, power: float = 2.0
+    ) -> None:
+        rows = np.atleast_2d(np.asarray(vectors, np.float64))
+        lengths = np.sqrt((rows * rows).sum(1, keepdims=True))
+        if rows.ndim != 2 or not (np.isfinite(rows).all() and (lengths > 0).all()):
+            raise ValueError(f"directions are (N, C), finite, and none is zero; got {np.shape(vectors)}")
+        self.layers, self.position, self.power = (layer,), position, power
+        self.directions = (rows / lengths).astype(np.float32)
+        self.__name__ = layer
+
+    def __call__(self, maps: Mapping[str, Tensor]) -> Tensor:
+        output = maps[self.layers[0]]
+        count, channels = self.directions.shape
+        if not isinstance(output, Tensor) or output.dim() not in (2, 4) or tuple(output.shape[:2]) != (count, channels):
+            raise ValueError(
+                f"{self.layers[0] or 'the network'!r} returns {described(output)}: {count} directions of {channels} channels need "
+                f"({count}, {channels}, H, W) or ({count}, {channels})"
+            )
+        if output.dim() == 4 and self.position is not None:
+            y, x = _place(Unit(self.layers[0], 0, self.position), output.shape)
+            output = output[:, :, y, x]
+        v = tensor(self.directions, dtype=output.dtype).reshape(count, channels, *(1,) * (output.dim() - 2))
+        along = (output * v).sum(1)
+        cosines = along / ((output * output).sum(1) + 1e-12).sqrt()
+        score = along * cosines.clamp(min=0.1) ** self.power
+        return score.mean((1, 2)) if score.dim() == 3 else score
+
+
 class Function:
     """The objective of a user's function: `function(maps)` returns a score for each image (N,), or one number for all."""
 

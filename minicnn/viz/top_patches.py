@@ -8,20 +8,19 @@ What is kept does not grow with the number of photographs: for each unit its k b
 histogram. Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks", figure 2.
 """
 
-import itertools
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from minicnn import Tensor, no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images_
-from minicnn.viz._folder import MAX_PIXELS, Skipped, SkippedList, count_files, pictures
+from minicnn.viz._folder import MAX_PIXELS, Skipped, SkippedList
+from minicnn.viz._stream import Picture, Stream
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.figures.top_patches import draw_patches
 from minicnn.viz.geometry import Field, receptive_fields
@@ -31,7 +30,6 @@ from minicnn.viz.network import (
     find_call,
     find_module,
     frozen,
-    input_channels,
     named_modules,
     part_hint,
     run,
@@ -181,54 +179,30 @@ def top_patches(
     and named in `.skipped` with the reason. ValueError if no picture is left. Warns where a layer's receptive field has no
     closed form (see `receptive_fields`): its patches are whole pictures.
     """
-    if k < 1 or batch < 1 or bins < 4 or bins % 4:
-        raise ValueError(f"k and batch are at least 1, bins a multiple of 4; got {k}, {batch} and {bins}")
+    if k < 1 or bins < 4 or bins % 4:
+        raise ValueError(f"k is at least 1, bins a multiple of 4; got {k} and {bins}")
+    started = time.perf_counter()
     wanted = _wanted(model, layers, units)
-    side = images_.input_size(model) if size is None else size
-    shape = (side, side) if isinstance(side, int) else (int(side[0]), int(side[1]))
-    channels = input_channels(model)
-    stats = images_.statistics(model, mean, std, channels=channels)
-    fields, unknown = _fields(model, wanted, (1, channels, *shape))
+    stream = Stream(
+        model, images, size=size, mean=mean, std=std, batch=batch, max_pixels=max_pixels, limit=limit, progress=progress
+    )
+    fields, unknown = _fields(model, wanted, (1, stream.channels, *stream.shape))
     collectors = {layer: _Layer(layer, chosen, k, bins, fields[layer], crop_size) for layer, chosen in wanted.items()}
-    skipped, started = SkippedList(), time.perf_counter()
-    stream = itertools.islice(pictures(images, max_pixels, skipped, channels), limit)
-    total = min(filter(None, (count_files(images), limit)), default=None)
-    seen = 0
-    with frozen(model), no_grad(), tqdm(total=total, unit="image", delay=2, disable=not progress) as bar:
-        while group := _next_batch(stream, seen, batch, shape):
-            shown = np.stack([picture.pixels for picture in group])
-            _show(model, collectors, group, images_.as_input(shown, model, stats), skipped)
-            seen += len(group)
-            bar.update(len(group))
-    if not seen:
-        why = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
-        raise ValueError(f"no picture among the images{f', {skipped.total} files skipped: {why}' if why else ''}")
+    with frozen(model), no_grad():
+        for group, x in stream:
+            _show(model, collectors, group, x, stream.skipped)
     for reason in unknown:
         warnings.warn(f"{reason}. Its patches are whole pictures.", stacklevel=2)
     categories = stated(model, "categories") or ()
-    settings = {"k": k, "size": shape, "statistics": stats, "batch": batch}
+    settings = {"k": k, "size": stream.shape, "statistics": stream.statistics, "batch": batch}
     return TopPatches(
         {layer: c.result(categories if layer == "" else ()) for layer, c in collectors.items()},
-        fields, seen, list(skipped), skipped.total, shape, time.perf_counter() - started, settings,
+        fields, stream.seen, list(stream.skipped), stream.skipped.total, stream.shape, time.perf_counter() - started, settings,
     )  # fmt: skip
 
 
-class _Picture(NamedTuple):
-    name: str
-    number: int
-    pixels: np.ndarray
-
-
-def _next_batch(
-    stream: Iterator[tuple[str, np.ndarray]], first: int, count: int, shape: tuple[int, int]
-) -> list[_Picture]:
-    """The next pictures, numbered from `first` on, cut to the network's size."""
-    some = enumerate(itertools.islice(stream, count), first)
-    return [_Picture(name, number, images_.fit(pixels, shape)) for number, (name, pixels) in some]
-
-
 def _show(
-    model: Module, collectors: dict[str, "_Layer"], group: list[_Picture], x: Tensor, skipped: SkippedList
+    model: Module, collectors: dict[str, "_Layer"], group: list[Picture], x: Tensor, skipped: SkippedList
 ) -> None:
     """One batch through the network. Each layer's answer is looked at inside of its hook, so that no map outlives it and
     an in-place ReLU that follows comes too late to change it."""
@@ -262,7 +236,7 @@ class _Layer:
         self.patches: list[list[Any]] = [[None] * self.k for _ in self.units]
         self.histograms = Histograms(len(self.units), self.bins)
 
-    def update(self, output: Any, group: list[_Picture], skipped: SkippedList) -> None:
+    def update(self, output: Any, group: list[Picture], skipped: SkippedList) -> None:
         if not isinstance(output, Tensor) or output.dim() not in (2, 4):
             hint = "" if self.name else part_hint(output)
             what = f"{self.name or 'the network'!r} returns {described(output)}"
@@ -282,7 +256,7 @@ class _Layer:
             self.histograms.update(answers)
         self._merge(best.T, places.T, group, width)
 
-    def _merge(self, best: np.ndarray, places: np.ndarray, group: list[_Picture], width: int | None) -> None:
+    def _merge(self, best: np.ndarray, places: np.ndarray, group: list[Picture], width: int | None) -> None:
         """The k largest of the old and the new values (units, pictures); of equal ones the earlier stays."""
         candidates = np.concatenate([self.values, best], axis=1)
         order = np.argsort(-candidates, axis=1, kind="stable")[:, : self.k]
@@ -294,7 +268,7 @@ class _Layer:
                     kept[i] = self._cut(group[j], value, places[unit, j], width)
             self.patches[unit], self.values[unit] = kept, values[unit]
 
-    def _cut(self, picture: _Picture, value: float, place: float, width: int | None) -> Patch:
+    def _cut(self, picture: Picture, value: float, place: float, width: int | None) -> Patch:
         """The patch of a picture around one place of a map of this width."""
         shape = picture.pixels.shape[:2]
         position = None if width is None else divmod(int(place), width)

@@ -268,13 +268,24 @@ def draw_rows(rows: Sequence[tuple[str, Any, Sequence[str]]], title: str, rule: 
     for (words, pictures, labels), height, head in zip(rows, heights, heads, strict=True):
         bottom -= height + head
         caption(figure, 0.12, bottom, height, words)
-        longest = max(1, *map(len, "\n".join(labels).split("\n")))
         for i, picture in enumerate(pictures):
             ax = axes(figure, left + i * (inches + gap), bottom, inches, height)
             ax.imshow(as_rgb(picture), interpolation="nearest" if len(picture) < 32 else "bilinear")
             if len(labels):
-                ax.set_title(labels[i], fontsize=min(7.5, 120 * inches / longest), pad=3)  # none touches the next one
+                ax.set_title(labels[i], fontsize=fitting(labels, inches), pad=3)
     return figure
+
+
+def fitting(labels: Sequence[str], inches: float, largest: float = 7.5) -> float:
+    """The size of letters with which none of the labels, of one line or more, is wider than this."""
+    longest = max(1, *map(len, "\n".join(labels).split("\n")))
+    return min(largest, 120 * inches / longest)
+
+
+def name_places(axis: Any, names: Sequence[str], **style: Any) -> None:
+    """The names at the places 0, 1, 2, ... of an axis of a plot. matplotlib makes these words anew whenever it draws, from the
+    text that it is given here: so what no terminal shows is taken out here."""
+    axis.set_ticks(range(len(names)), [printable(name) for name in names], **style)
 
 
 def sample_photo() -> np.ndarray:
