@@ -193,8 +193,9 @@ assert (h == logits).all()
 # From top to bottom the maps get smaller, and there are more of them: in the bundled network 64 maps of 32 x 32 become 256 maps of
 # 8 x 8, and at the end 200 single numbers. *Where* something is gets lost on the way, and *what* it is remains: lesson 4 measures that.
 #
-# The sizes follow one rule, the same for convolution and pooling: `size + 2 * padding` pixels, a kernel that moves over them by
-# `stride` pixels at a time, and one number for each of its positions.
+# The sizes follow one rule, the same for convolution and pooling. There are `size + 2 * padding` pixels. A kernel moves over them by
+# `stride` pixels at a time, and makes one number at each of its positions. These are `(size + 2 * padding - kernel) // stride + 1`, where
+# `//` divides and rounds down. For a kernel of 7, stride 2 and padding 3 over 64 pixels: `(64 + 6 - 7) // 2 + 1`, which is 32.
 
 
 # %%

@@ -32,9 +32,10 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # %% [markdown]
 # ## One output pixel is a sum of products
 #
-# You have seen filters as pictures. What does a network do with them? Lay the **kernel**, a small grid of weights, over a patch of
-# the image. Multiply each weight by the pixel under it, and add the products up. That is one pixel of the output. Move the kernel
-# one pixel to the right, and do it again.
+# You have seen filters as pictures. What does a network do with them? Lay the **kernel**, a small grid of weights, over a patch of the
+# image. Multiply each weight by the pixel under it, and add the products up. That is one pixel of the output. Move the kernel one pixel
+# to the right, and do it again. (If there are several input channels, each has a kernel of its own, and all products of all channels are
+# added up. A bias is added at the end.)
 
 # %%
 image = np.array(

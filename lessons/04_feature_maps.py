@@ -229,6 +229,8 @@ assert untrained_bars[0] < 0.5 and trained_bars[2] < 0.5 < 1 < untrained_bars[2]
 # So forgetting *where* is mostly built in, and random weights do it too: max-pooling takes the largest of nine cells, wherever it
 # was, and the average over all positions forgets positions. What training adds: the numbers that remain say *what*. For the untrained
 # network half the contrast makes a thing about as foreign as another thing; for the trained one it does not.
+#
+# In short: **early maps keep *where* something is, deep maps keep *what* it is.**
 
 # %%
 figure = Figure(figsize=(13, 4.3), layout="constrained")

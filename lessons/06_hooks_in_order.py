@@ -66,9 +66,9 @@ x = minicnn.tensor([1.0, 1.0], requires_grad=True)
 # %% [markdown]
 # ## Hooks on the forward pass
 #
-# A **pre-hook** sees the arguments before the layer computes, and may change them. A **forward hook** sees the result, and may change it.
-# Both can be set on one module, or globally, for every module there is. Watch the order in which we *set* them here: they run in another
-# one.
+# A **pre-hook** runs before the layer computes. It sees the arguments, and may change them. A **forward hook** runs when the layer has
+# computed. It sees the result, and may change it: what it returns takes the result's place. Both can be set on one module, or globally,
+# for every module there is. Watch the order in which we *set* them here: they run in another one.
 
 # %%
 layer.register_forward_hook(note("forward hook"))
@@ -157,7 +157,12 @@ events.append("backward")
 y.sum().backward()
 
 # %% [markdown]
-# And this is what happened. Each line has the rule that puts it there. The list is the claim; the `assert` holds it.
+# And this is what happened. Each line has the rule that puts it there. The list is the claim; the `assert` holds it. In short:
+#
+# - **Forward**: pre-hooks, the layer's own `forward`, forward hooks. The global ones come before the module's own.
+# - **Backward**, from the output to the input: full backward pre-hooks, the layer's nodes, the leaves among its weights, full backward
+#   hooks, and at last the input.
+# - **At each node**: the hooks of its tensor, its pre-hooks, the node itself, its hooks.
 
 # %%
 ORDER = [

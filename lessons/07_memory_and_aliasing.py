@@ -110,7 +110,8 @@ figure.savefig(out / "07_memory_and_aliasing_maps.png", dpi=110)
 figure
 
 # %% [markdown]
-# **Nothing fails and nothing warns.** The stored picture is simply that of another layer.
+# **Two of the five are rewritten: raw and detach.** They share the memory of the layer's output. Clone, detach + clone and the NumPy
+# copy have memory of their own. **Nothing fails and nothing warns**: the stored picture is simply that of another layer.
 #
 # ## What is kept alive
 #

@@ -262,9 +262,12 @@ print(f"on average the patches shown stand for {np.mean(shares):.2%} of what the
 assert np.mean(shares) < 0.05
 
 # %% [markdown]
-# So the patches answer the question "what does it like best among *these* pictures?", and no other. Lesson 5's picture answers "what
-# would it like best of all?", and the histogram answers "what does it say all day?". Where the three agree, you may begin to name the
-# unit. (Geirhos et al. 2024 show how a network can be made to give any answer you like to the first two.)
+# So the patches are extremes: hardly any of the unit's answers is as strong. Most of the time it is off, or answers weakly, to things
+# that the patches do not show.
+#
+# They answer the question "what does it like best among *these* pictures?", and no other. Lesson 5's picture answers "what would it like
+# best of all?", and the histogram answers "what does it say all day?". Where the three agree, you may begin to name the unit. (Geirhos et
+# al. 2024 show how a network can be made to give any answer you like to the first two.)
 
 # %% [markdown]
 # ## Exercises
