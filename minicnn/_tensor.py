@@ -1206,6 +1206,10 @@ class Tensor:
         """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to each element, of the same shape."""
         return ops.erf(self)
 
+    def erfinv(self) -> Tensor:
+        """The number whose `erf` is each element: infinite at -1 and 1, NaN beyond, of the same shape."""
+        return ops.erfinv(self)
+
     def atan(self) -> Tensor:
         """The angle between -pi / 2 and pi / 2 with this tangent, of the same shape."""
         return ops.atan(self)
@@ -1366,6 +1370,10 @@ class Tensor:
     def exp_(self) -> Tensor:
         """In place: e to the power of each element."""
         return self._inplace(ops.exp)
+
+    def erfinv_(self) -> Tensor:
+        """In place: the number whose `erf` is each element: infinite at -1 and 1, NaN beyond."""
+        return self._inplace(ops.erfinv)
 
     def log_(self) -> Tensor:
         """In place: the natural logarithm of each element: -inf of 0, NaN of a negative number."""

@@ -103,7 +103,7 @@ def check(cases: Iterable[tuple[Any, Callable[[ModuleType], Any]]]) -> None:
 # --- one operand -----------------------------------------------------------------------------------------------------------
 
 ELEMENTWISE = words(
-    "abs neg sign round floor ceil trunc exp log log2 log10 log1p expm1 sqrt rsqrt sin cos tan atan tanh sigmoid erf "
+    "abs neg sign round floor ceil trunc exp log log2 log10 log1p expm1 sqrt rsqrt sin cos tan atan tanh sigmoid erf erfinv "
     "relu reciprocal square isnan isinf isfinite logical_not clone flatten nonzero unique bincount histc sort "
     "argsort "
 )
@@ -115,7 +115,7 @@ ACTIVATIONS = words(
     "relu relu6 leaky_relu elu selu silu mish softplus softsign hardtanh hardswish hardsigmoid logsigmoid tanhshrink "
 )
 IN_PLACE = words(
-    "exp_ log_ sqrt_ abs_ neg_ sign_ sin_ reciprocal_ round_ floor_ ceil_ trunc_ square_ relu_ sigmoid_ tanh_ zero_ "
+    "exp_ log_ sqrt_ abs_ neg_ sign_ sin_ reciprocal_ round_ floor_ ceil_ trunc_ square_ relu_ sigmoid_ tanh_ zero_ erfinv_ "
 )
 
 

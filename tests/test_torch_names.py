@@ -394,6 +394,8 @@ OWN = {
         "atlas",
         "cli",
         "play",
+        "as_torch",
+        "interop",
     },  # the loops and their twins; torchvision's models and transforms; looking inside
     "Tensor": {"array", "wrap", "alias", "gradient_edge"},  # the array behind it, and what autograd needs of it
     "nn": set(),

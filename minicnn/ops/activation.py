@@ -16,7 +16,7 @@ from minicnn.autograd.function import Op, RowOp, not_implemented
 from minicnn.ops._common import computed, fitting, implemented, number, single, unordered, wrap_dim
 from minicnn.ops.elementwise import Unary, UnaryByResult
 
-__all__ = ["erf", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
+__all__ = ["erf", "erfinv", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
@@ -357,6 +357,30 @@ class Erf(Unary):
     slope = staticmethod(lambda x: 2 / math.sqrt(math.pi) * both.exp(-(x**2)))
 
 
+def _erfinv_array(x: np.ndarray) -> np.ndarray:
+    """A quotient of polynomials near the answer (PyTorch's), then two steps of Newton's."""
+    y = _memory.copy(x, kind=np.float64)
+    size = np.abs(y)
+    square, tail = y * y, np.sqrt(-np.log(np.where(size < 1, (1 - size) / 2, 0.25)))
+    centre = y * np.polyval([-0.140543331, 0.914624893, -1.645349621, 0.886226899], square)
+    centre /= np.polyval([0.012229801, -0.329097515, 1.442710462, -2.118377725, 1], square)
+    ends = np.polyval([1.641345311, 3.429567803, -1.624906493, -1.970840454], tail) / np.polyval(
+        [1.6370678, 3.5438892, 1], tail
+    )
+    found = np.where(size <= 0.7, centre, np.copysign(ends, y))
+    for _ in range(2):
+        found -= (_erf_array(found) - y) / (2 / math.sqrt(math.pi) * np.exp(-found * found))
+    found = np.where(size < 1, found, np.where(size == 1, np.copysign(np.inf, y), np.nan))
+    return found.astype(x.dtype)
+
+
+class Erfinv(UnaryByResult):
+    """The number whose erf is a"""
+
+    function = staticmethod(_erfinv_array)
+    slope = staticmethod(lambda out: math.sqrt(math.pi) / 2 * both.exp(out**2))
+
+
 class Softplus(Op):
     """log(1 + exp(beta a)) / beta, and a itself above the threshold"""
 
@@ -679,6 +703,11 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 def erf(input: Tensor) -> Tensor:
     """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x; of integers in float32."""
     return Erf.apply(input)
+
+
+def erfinv(input: Tensor) -> Tensor:
+    """The number whose `erf` is x: infinite at -1 and 1, NaN beyond; of integers in float32."""
+    return Erfinv.apply(input)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:

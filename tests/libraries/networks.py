@@ -1,0 +1,40 @@
+"""A network with the same weights on both sides: numbers by the names of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.torchvision_record import directions, fill, image, outputs_of
+
+
+def network(
+    build: Callable[[], Any], size: tuple[int, int] = (65, 88), train: bool = False, weights: bool = True
+) -> Callable:
+    """A case: the outputs of the network on two images of this height and width, and the gradient to them.
+
+    `weights=False` leaves the network its own numbers.
+    """
+
+    def run(dtype: Any) -> list[Any]:
+        import torch
+
+        model = build().to(dtype).train(train).requires_grad_(False)
+        own = model.state_dict()
+        if weights:
+            with torch.no_grad():
+                for key, value in fill({key: value.shape for key, value in own.items()}).items():
+                    if own[key].is_floating_point() or key.endswith("num_batches_tracked"):
+                        own[key].copy_(torch.from_numpy(value))
+        return with_gradient(model, torch.from_numpy(image(size)).to(dtype).requires_grad_())
+
+    return run
+
+
+def with_gradient(model: Callable, x: Any) -> list[Any]:
+    """What the model gives for x, and the gradient to x of all of it, each number with a weight."""
+    import torch
+
+    outputs = outputs_of(model(x))
+    sum((y * torch.from_numpy(directions(tuple(y.shape))).to(y.dtype)).sum() for y in outputs).backward()
+    return [*outputs, x.grad]
