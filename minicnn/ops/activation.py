@@ -369,7 +369,7 @@ def _erfinv_array(x: np.ndarray) -> np.ndarray:
     )
     found = np.where(size <= 0.7, centre, np.copysign(ends, y))
     for _ in range(2):
-        found -= (_erf_array(found) - y) / (2 / math.sqrt(math.pi) * np.exp(-found * found))
+        found -= (_each("erf", found) - y) / (2 / math.sqrt(math.pi) * np.exp(-found * found))
     found = np.where(size < 1, found, np.where(size == 1, np.copysign(np.inf, y), np.nan))
     return found.astype(x.dtype)
 
