@@ -12,7 +12,7 @@ import sys
 import traceback
 import warnings
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ REMEDY = (
 OPTIONS = (  # what an error of the library says, and how it is said to the command
     (r"viz\.choose_output\(model, '?(.+?)'?\)", r"--part \1"),
     (r"\b(size|mean|std)=(?= )", r"--\1"),
+    (r"model\.meta\.categories states", "--classes FILE states"),
     (r" \(receptive_fields: shape=\)", ""),
 )
 Raw = argparse.RawDescriptionHelpFormatter  # examples stay in lines
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _saying_once()
             _check_output(options)
             options.network = models.provenance(options.model, options.weights)
             result, text = options.run(options)
@@ -94,6 +95,7 @@ def predict(options: argparse.Namespace) -> Result:
     from minicnn.viz.network import described, frozen, part_hint, run
 
     picture, model = _picture(options), _model(options)
+    entrance = _entrance(model, options)
     with frozen(model), minicnn.no_grad():
         output = run(model, preprocess(picture, model))
     answer = answer_of(model, output, options.top)
@@ -104,7 +106,7 @@ def predict(options: argparse.Namespace) -> Result:
     if not np.isfinite([p for _, _, p in answer]).all():
         raise ValueError("the network answers NaN or infinity: it predicts no class")
     rows = [{"class": name, "index": index, "probability": round(p, 6)} for index, name, p in answer]
-    return {"photo": options.photo, "predictions": rows}, "\n".join(f"{p:7.1%}  {name}" for _, name, p in answer)
+    return {"photo": options.photo, **entrance, "predictions": rows}, "\n".join(f"{p:7.1%}  {n}" for _, n, p in answer)
 
 
 def filters(options: argparse.Namespace) -> Result:
@@ -128,6 +130,7 @@ def maps(options: argparse.Namespace) -> Result:
     from minicnn.viz.network import frozen, input_channels, run
 
     photo, model = _picture(options), _model(options)
+    entrance = _entrance(model, options)
     size = input_size(model)
     picture = to_channels(fit(photo, size), input_channels(model))  # as the network sees it
     every = [f"{name}#*" for name, module in model.named_modules() if next(module.children(), None) is None]
@@ -139,7 +142,7 @@ def maps(options: argparse.Namespace) -> Result:
     figure = draw_maps(*found.values(), title=next(iter(found))) if len(found) == 1 else draw_strip(found, picture)
     path = _save(figure, options)
     rows = {name: {"shape": list(m.shape), "mean": m.mean().item(), "max": m.max().item()} for name, m in found.items()}
-    return {"photo": options.photo, "layers": rows, "picture": path}, path
+    return {"photo": options.photo, **entrance, "layers": rows, "picture": path}, path
 
 
 def maximize(options: argparse.Namespace) -> Result:
@@ -147,6 +150,7 @@ def maximize(options: argparse.Namespace) -> Result:
     from minicnn import viz
 
     model = _model(options)
+    entrance = _entrance(model, options)
     warnings.simplefilter("ignore", viz.ActivationWarning)  # said below, with the options of the command
     result = viz.maximize(
         model, options.units, steps=options.steps, size=options.size, seed=options.seed,
@@ -163,7 +167,8 @@ def maximize(options: argparse.Namespace) -> Result:
     if flat:
         _say(f"minicnn: {flat}")
     path = _save(result.figure(), options)
-    return {"seed": options.seed, "steps": options.steps, "units": rows, "picture": path}, "\n".join([*lines, path])
+    settings = {"seed": options.seed, "steps": options.steps, **entrance}
+    return {**settings, "units": rows, "picture": path}, "\n".join([*lines, path])
 
 
 def atlas(options: argparse.Namespace) -> Result:
@@ -173,9 +178,11 @@ def atlas(options: argparse.Namespace) -> Result:
 
     settings = {"layers": options.layers, "units": options.units, "steps": options.steps, "seed": options.seed}
     model = _model(options)
+    entrance = _entrance(model, options)
     options.images = _folder(model, options)
     if options.estimate:
-        return _estimate(model, options, settings)
+        result, text = _estimate(model, options, settings)
+        return {**entrance, **result}, text
     say = (lambda line: None) if options.quiet else _say
     try:
         built = build(
@@ -192,6 +199,7 @@ def atlas(options: argparse.Namespace) -> Result:
     if built.not_risen:
         say(f"{built.not_risen} of {built.units} units did not rise; their pages say so")
     result = {
+        **entrance,
         "path": str(built.path),
         "bytes": built.bytes,
         "seconds": round(built.seconds, 1),
@@ -222,9 +230,24 @@ def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any])
 
     plan = Plan(model, **settings)
     photograph_of(plan, options.photo)
-    cost = cost_of(plan, UnitCache.beside(options.output, plan), options.images, options.patches)
-    result = {"units": cost.units, "unfinished": cost.unfinished, "photographs": cost.photographs}
-    return {**result, "seconds": round(cost.seconds, 1), "bytes": round(cost.page_bytes)}, str(cost)
+    cost = cost_of(plan, UnitCache.beside(options.output, plan), options.images, options.patches, not options.quiet)
+    result = {
+        "units": cost.units, "unfinished": cost.unfinished, "photographs": cost.photographs, "seconds": round(cost.seconds, 1),
+        "bytes": round(cost.page_bytes), "measured_seconds": round(cost.measured_seconds, 1),
+        "ten_minutes": cost.fits and {"units": cost.fits[0], "steps": cost.fits[1]},
+    }  # fmt: skip
+    return result, f"{cost}{_advice(cost)}"
+
+
+def _advice(cost: Any) -> str:
+    """Options with which an atlas that takes long fits in ten minutes."""
+    from minicnn.atlas.builder import PATIENCE
+
+    if cost.seconds <= PATIENCE:
+        return ""
+    if cost.fits is None:
+        return "\nNo choice of --units and --steps fits in ten minutes: --layers takes fewer layers, --images fewer photographs"
+    return "\n--units {} --steps {} fit in ten minutes".format(*cost.fits)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -240,6 +263,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = _command(commands, filters, "-o filters.png", "--layer features.3 --json", output="filters.png")
     command.add_argument("--layer", metavar="NAME", help="dotted name of a convolution (default: the first)")
+    _order(command)
 
     command = _command(commands, maps, "photo.jpg", "photo.jpg --layers features.1 -o maps.png", output="maps.png")
     _photo(command)
@@ -267,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     _atlas_command(commands)
 
     command = _command(commands, play, "-o play.html", "--photos my.jpg --open", output="play.html")
+    _input(command)
     pictures = "photographs to choose from (default: twelve that come with minicnn)"
     command.add_argument("--photos", nargs="+", metavar="PHOTO", help=pictures)
     bits = "of each weight in the page; 8 make it smaller and less exact (default 16)"
@@ -328,11 +353,21 @@ def _input(command: argparse.ArgumentParser) -> None:
     """How images enter the network, and what leaves it."""
     side = "side of the image (default: as the network was trained)"
     command.add_argument("--size", type=_positive, metavar="PIXELS", help=side)
-    mean = "of the pixels, where white is 1: one number, or one for each channel (default: as the network was trained)"
+    mean = "of the pixels, where white is 1: one number, or one for each channel as they enter (default: as the network was trained)"
     command.add_argument("--mean", type=_numbers, metavar="M[,M,M]", help=mean)
     command.add_argument("--std", type=_numbers, metavar="S[,S,S]", help="the standard deviation, likewise")
+    scale = "what white is where --mean and --std are stated, 255 for example; without them pixels enter so (default 1)"
+    command.add_argument("--scale", type=_number, metavar="WHITE", help=scale)
+    _order(command)
+    classes = "names of the classes: a line each; or JSON: a list, {index: name} or {name: index}"
+    command.add_argument("--classes", metavar="FILE", help=classes)
     part = "of a network that returns a tuple or a dict, use this part; KEY,KEY goes deeper"
     command.add_argument("--part", type=_keys, metavar="KEY", help=part)
+
+
+def _order(command: argparse.ArgumentParser) -> None:
+    order = "in which channels enter (default: as the network was trained, red first)"
+    command.add_argument("--channels-order", choices=("rgb", "bgr"), help=order)
 
 
 def _positive(text: str) -> int:
@@ -347,40 +382,93 @@ def _numbers(text: str) -> float | list[float]:
     return numbers if len(numbers) > 1 else numbers[0]
 
 
+def _number(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be positive, not {text}")
+    return value
+
+
 def _keys(text: str) -> list[int | str]:
     return [int(key) if key.isdecimal() else key for key in text.split(",")]
 
 
 _numbers.__name__ = "list of numbers"
+_number.__name__ = "number"
 _positive.__name__ = "whole number"  # what argparse calls it in "invalid ... value"
 
 
 def _model(options: argparse.Namespace) -> Any:
     """The network of the options, which says by its `meta` how images enter, and in a note if its weights are random."""
-    from minicnn.viz.image import statistics
     from minicnn.viz.network import choose_output, input_channels
 
     minicnn.manual_seed(options.seed)  # of a network without weights
     model = models.from_spec(options.model, options.weights)
-    size, mean, std, part = (getattr(options, name, None) for name in ("size", "mean", "std", "part"))
-    if part:
-        choose_output(model, *part)
-    if mean is not None or std is not None:
-        stats = statistics(model, mean, std, channels=input_channels(model))
-        model.meta = replace(model.meta, mean=stats.mean, std=stats.std)
+    if getattr(options, "part", None):
+        choose_output(model, *options.part)
+    _let_in(model, options)
     channels = input_channels(model)
     if channels not in (1, 3) and (getattr(options, "photo", None) or getattr(options, "images", None)):
         raise ValueError(
             f"the network takes {channels} channels and a photograph has 3: in Python, minicnn.viz takes arrays (H, W, {channels})"
         )
-    if size:
-        model.meta = replace(model.meta, input_size=(model.meta.input_size[0], size, size), resize_size=None)
     if "random weights" in options.network:
         model.meta = replace(model.meta, note=f"{options.network}. {model.meta.note}")
         _say(f"minicnn: {options.network}: --weights FILE loads trained ones")
-    elif mean is None and std is None and model.meta.note.endswith("assumed"):
-        _say(f"minicnn: {model.meta.note}; --mean and --std say others")
     return model
+
+
+def _let_in(model: Any, options: argparse.Namespace) -> None:
+    """Write into the network's `meta` what the options say of how images enter and of what the classes are called."""
+    from minicnn.viz.image import as_given, statistics
+    from minicnn.viz.network import input_channels
+
+    names = ("size", "scale", "mean", "std", "channels_order")
+    size, scale, mean, std, order = given = [getattr(options, name, None) for name in names]
+    said = [f"--{name.replace('_', '-')}" for name, value in zip(names, given, strict=True) if value is not None]
+    meta = replace(model.meta, source=as_given(said, model.meta.source or "as model.meta states"))
+    if scale is not None:  # mean and std are stated for pixels up to it, or pixels enter so
+        mean, std = np.divide(0 if mean is None else mean, scale), np.divide(1 if std is None else std, scale)
+    elif np.max(mean or 0) > 1:
+        _say("minicnn: --mean is above white, which is 1: if it is stated for pixels up to 255, --scale 255 says so")
+    if mean is not None or std is not None:
+        stats = statistics(model, mean, std, channels=input_channels(model))
+        meta = replace(meta, mean=stats.mean, std=stats.std)
+    if size is not None:
+        meta = replace(meta, input_size=(meta.input_size[0], size, size), resize_size=None)
+    if getattr(options, "classes", None) is not None:
+        meta = replace(meta, categories=_class_names(options.classes))
+    model.meta = meta if order is None else replace(meta, channels_order=order)
+
+
+def _class_names(file: str) -> tuple[str, ...]:
+    """The names in a file: a line each; or JSON: a list, {index: name} or {name: index}, where [.., name] may stand for a name."""
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig").strip()
+        found = json.loads(text) if text[:1] in ("[", "{") else text.splitlines()
+        if isinstance(found, dict):
+            if all(isinstance(index, int) for index in found.values()):
+                found = {str(index): name for name, index in found.items()}
+            found = [found[str(index)] for index in range(len(found))]
+    except KeyError as error:
+        raise ValueError(f"{file}: {len(found)} names, and none of them has the index {error.args[0]}") from error
+    except ValueError as error:  # also of what is no UTF-8
+        raise ValueError(f"{file}: the names of classes are lines or JSON: {error}") from error
+    if not found:
+        raise ValueError(f"{file} holds no names of classes")
+    return tuple(str(entry[-1] if isinstance(entry, list) and entry else entry).strip() for entry in found)
+
+
+def _entrance(model: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """What --json says of how images enter; the same is said to the user, and stands below figures."""
+    from minicnn.viz.image import entrance, input_size, statistics
+    from minicnn.viz.network import input_channels
+
+    stats = statistics(model, channels=input_channels(model))
+    options.entrance = f"images enter as {entrance(model)}"
+    if not (options.quiet or options.json):
+        _say(f"minicnn: {options.entrance}")
+    return {"input": {"size": input_size(model), **stats._asdict(), "source": model.meta.source}}
 
 
 def _picture(options: argparse.Namespace) -> np.ndarray:
@@ -422,7 +510,8 @@ def _check_output(options: argparse.Namespace) -> None:
 
 def _save(figure: Any, options: argparse.Namespace) -> str:
     """Write a figure, with the network's name below it; the file's name."""
-    figure.text(0.15 / figure.get_figwidth(), 0, options.network, va="top", fontsize=8, color="#555555")
+    caption = "\n".join(filter(None, [options.network, getattr(options, "entrance", "")]))
+    figure.text(0.15 / figure.get_figwidth(), 0, caption, va="top", fontsize=8, color="#555555")
     with atomic_write(options.output) as file:
         figure.savefig(file, format=Path(options.output).suffix[1:], bbox_inches="tight")
     return options.output
@@ -447,8 +536,23 @@ def _say(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)
 
 
-def _show_warning(message: Warning | str, *_rest: Any, **_more: Any) -> None:
-    _say(f"minicnn: {message}")
+def _saying_once() -> Callable[..., None]:
+    """What shows warnings to the user, each text once in a command."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_rest: Any, **_more: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            _say(f"minicnn: {_in_options(str(message))}")
+
+    return show
+
+
+def _in_options(text: str) -> str:
+    """What the library advises, said with the options of the command."""
+    for pattern, option in OPTIONS:
+        text = re.sub(pattern, option, text)
+    return text
 
 
 def reason(error: BaseException) -> str:
@@ -457,8 +561,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         what = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
         text = f"{what}: {error.filename}"
-    for pattern, option in OPTIONS:
-        text = re.sub(pattern, option, text)
+    text = _in_options(text)
     kind = type(error).__name__
     place = next(filter(None, map(models.raised_at, _causes(error))), "")
     if place and place not in text:

@@ -169,7 +169,7 @@ def test_an_interrupted_atlas_goes_on_where_it_was(tmp_path, monkeypatch):
                 raise KeyboardInterrupt
         return real(model, targets, **settings)
 
-    monkeypatch.setattr("minicnn.atlas.builder.seconds_for", lambda plan, cache: 0.0)
+    monkeypatch.setattr("minicnn.atlas.builder.seconds_of_a_step", lambda plan, missing, progress: {})
     monkeypatch.setattr(unit_cache, "maximize", interrupted)
     with pytest.raises(KeyboardInterrupt):
         atlas.build(model, tmp_path / "a.html", **QUICK)

@@ -158,22 +158,24 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 2360,  # the command: .onnx files, its atlas' default folder, `play`; as_torch; methods that libraries ask of a tensor
-    "atlas": 1140,
+    ".": 2440,  # the command: .onnx files, its atlas' default folder, `play`; as_torch; methods that libraries ask of a tensor;
+    # how images enter (options, and who says so), names of classes from a file, what fits in ten minutes
+    "atlas": 1170,  # what an estimate measured and what would fit
     "autograd": 2320,  # passes that are recorded, formulas for both, functional
     "inspect": 820,
     "interop": 660,  # minicnn in PyTorch's place: the mechanism, and PyTorch's names that mean little here
     "kernels": 2760,  # depthwise kernels, activations in vectors; how a convolution is cut into blocks is worked out once for each shape
-    "models": 1935,  # 68 networks; from_spec opens .onnx files
+    "models": 1950,  # 68 networks; from_spec opens .onnx files, and lists what a file of one's own has
     "nn": 2800,  # attention
     "onnx": 1940,
     "ops": 5900,  # attention
     "optim": 1385,
     "play": 210,  # the Python of the page to play with; its own scripts are JavaScript
-    "serialization": 1662,  # whole modules
+    "serialization": 1665,  # whole modules; weights that do not fit are counted
     "transforms": 270,
     "utils": 610,  # IterableDataset
-    "viz": 5560,  # many photographs: answers, confusion, ablation, activity; adversarial, colour against shape, activation grids
+    "viz": 5610,  # many photographs: answers, confusion, ablation, activity; adversarial, colour against shape, activation grids;
+    # who says how images enter, the order of channels, names of classes, strips of any length
 }
 
 

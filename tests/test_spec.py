@@ -98,7 +98,7 @@ def test_weights_of_ones_own_network(own, tmp_path, suffix):
     [
         ("", r"which network of .*mine\.py\? .*Networks in it: Small, Stated, Needy, Broken"),
         (":Smal", r"has no 'Smal'\. Networks in it: Small"),
-        (":Needy", r"needs arguments \(width, depth\).*return Needy\(width=\.\.\.\)"),
+        (":Needy", r"needs arguments \(width, depth\).*return Needy\(width=\.\.\., depth=\.\.\.\)"),
         (":Broken", r"cannot be built: ZeroDivisionError: division by zero \(mine\.py, line 26\)"),
         (":nothing", r"returned int, not a minicnn\.nn\.Module"),
         (":number", r"number in .*mine\.py is int"),

@@ -42,11 +42,19 @@ def test_pictures_and_lines_of_units_are_named(model):
     assert [text.get_text() for text in legend.get_texts()] == names
 
 
-def test_headings_of_a_strip_do_not_touch():
-    maps = {f"a.long.name.of.a.layer.{i}": np.random.default_rng(i).random((1, 512, 7, 7)) for i in range(4)}
-    boxes = headings(viz.draw_strip(maps, np.zeros((56, 56, 3), np.uint8)))
-    assert len(boxes) == 5
-    assert all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:], strict=False))
+@pytest.mark.parametrize(
+    "name",
+    ["a.long.name.of.a.layer", "backbone.stage.densely_connected_block.depthwise_convolution", "W" * 60, "i"],
+)
+@pytest.mark.parametrize("count", [4, 40])
+def test_headings_of_a_strip_do_not_touch(name, count):
+    maps = {f"{name}.{i}": np.random.default_rng(i).random((1, 512, 7, 7)) for i in range(count)}
+    figure = viz.draw_strip(maps, np.zeros((56, 56, 3), np.uint8))
+    boxes = headings(figure)
+    assert len(boxes) == count + 1
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+    assert all(figure.bbox.x0 < box.x0 and box.x1 < figure.bbox.x1 and box.y1 < figure.bbox.y1 for box in boxes)
+    assert figure.get_figwidth() < 17 and "".join(figure.axes[1].get_title().split("\n")[:-1]) == f"{name}.0"
 
 
 @pytest.mark.parametrize(

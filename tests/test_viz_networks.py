@@ -173,9 +173,12 @@ def test_a_photograph_becomes_grey_for_one_channel_as_pillow_makes_it(tmp_path):
 def test_mean_and_std_by_rule():
     model = build("grey")
     model.meta = SimpleNamespace(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), input_size=(3, 16, 16))
-    assert viz.statistics(model, channels=1) == ((pytest.approx(0.449),), (pytest.approx(0.226),))
-    assert viz.statistics(model) == (model.meta.mean, model.meta.std)
-    assert viz.statistics(model, mean=0.5, std=(0.1, 0.2, 0.3, 0.4), channels=4) == ((0.5,) * 4, (0.1, 0.2, 0.3, 0.4))
+    assert viz.statistics(model, channels=1)[:2] == ((pytest.approx(0.449),), (pytest.approx(0.226),))
+    assert viz.statistics(model)[:2] == (model.meta.mean, model.meta.std)
+    assert viz.statistics(model, mean=0.5, std=(0.1, 0.2, 0.3, 0.4), channels=4)[:2] == (
+        (0.5,) * 4,
+        (0.1, 0.2, 0.3, 0.4),
+    )
     with pytest.raises(ValueError, match="the input has 1 channels, but mean= 3 values"):
         viz.preprocess(PHOTO, model, mean=(0.1, 0.2, 0.3))
     given = viz.preprocess(PHOTO, model, mean=0.5, std=0.25)

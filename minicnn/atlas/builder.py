@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import Tensor
-from minicnn.atlas.cache import UnitCache, maximize_all, seconds_for
+from minicnn.atlas.cache import UnitCache, maximize_all, seconds_of_a_step
 from minicnn.atlas.contents import Contents
 from minicnn.atlas.page import page
 from minicnn.atlas.photograph import Photograph, look_at
@@ -22,7 +22,7 @@ from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, s
 from minicnn.viz import image as images
 from minicnn.viz._folder import MAX_PIXELS, SkippedList, count_files, pictures
 from minicnn.viz.figures.plot import writable
-from minicnn.viz.network import described, part_hint, stated
+from minicnn.viz.network import ASSUMED_NAMES, described, part_hint, stated
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
 # bytes a pixel of the pictures as they stand in the page (WebP, then base64).
@@ -30,10 +30,18 @@ TEXT_BYTES, PATCH_BYTES = 3700, 310
 UNIT_PIXEL, PHOTO_PIXEL, LAYER_BYTES = 0.47, 0.40, 100_000
 DISTINCT = 0.45  # photographs for each patch: the same ones excite many units
 
+SAMPLE = 32  # pictures of noise that stand for a folder's first ones
+PATIENCE = 600  # seconds that an atlas may take without advice
+FEW = 4  # units of a layer: before fewer are shown, the ascent is shortened
+
 
 @dataclass(frozen=True)
 class Cost:
-    """What an atlas will cost: seconds for the units that are not finished and for the folder, bytes of the page."""
+    """What an atlas will cost: seconds for the units that are not finished and for the folder, bytes of the page.
+
+    layers: of how many a batch was measured, in `measured_seconds`. fits: (units of each layer, steps) with which the atlas takes no
+    more than ten minutes; None if no choice of these does.
+    """
 
     units: int
     unfinished: int
@@ -41,6 +49,9 @@ class Cost:
     ascent_seconds: float
     folder_seconds: float
     page_bytes: float
+    layers: int
+    measured_seconds: float
+    fits: tuple[int, int] | None
 
     @property
     def seconds(self) -> float:
@@ -52,9 +63,11 @@ class Cost:
         folder = (
             f" and about {duration(self.folder_seconds)} for {self.photographs:,} files" if self.photographs else ""
         )
+        noise = f", and {2 * SAMPLE} pictures of noise" if self.photographs else ""
         return (
-            f"{self.units} units{kept}: about {duration(self.ascent_seconds)} of gradient ascent{folder} (measured now, on one batch of "
-            f"each layer); the page will have about {megabytes(self.page_bytes)}"
+            f"{self.units} units{kept}: about {duration(self.ascent_seconds)} of gradient ascent{folder}; the page will have about "
+            f"{megabytes(self.page_bytes)} (measured in {duration(self.measured_seconds)}: three steps of a batch of units of each of "
+            f"{self.layers} layers{noise})"
         )
 
 
@@ -114,7 +127,8 @@ def build(
     writable(output)
     photograph = photograph_of(plan, photo)
     cache = UnitCache.beside(output, plan)
-    cost = cost_of(plan, cache, folder, patches)
+    say(f"measuring what {plan.count} units of {len(plan.layers)} layers cost")
+    cost = cost_of(plan, cache, folder, patches, progress)
     say(str(cost))
     pictures = maximize_all(plan, cache, progress)
     name = stated(model, "architecture") or type(model).__name__
@@ -144,19 +158,39 @@ def _add_notes(contents: Contents) -> None:
     if not isinstance(plan.survey.output, Tensor):
         what = described(plan.survey.output) + part_hint(plan.survey.output)
         contents.notes.append(f"There is no answer: the network returns {what}.")
+    if plan.classes_are_assumed:
+        contents.notes.append(f"{ASSUMED_NAMES[0].upper()}{ASSUMED_NAMES[1:]}.")
 
 
-def cost_of(plan: Plan, cache: UnitCache, folder: Any, patches: int) -> Cost:
+def cost_of(plan: Plan, cache: UnitCache, folder: Any, patches: int, progress: bool = True) -> Cost:
     """Measure a batch of each layer, count the files, and add up. Raises if the folder is not there or has no photograph."""
+    started = time.perf_counter()
     files = _count_photographs(folder, plan.channels) if folder is not None else 0
     shown = min(files, DISTINCT * plan.count * patches)
     unit_bytes = sum(len(layer.units) * np.prod(layer.recipe.shown) for layer in plan.layers) * UNIT_PIXEL
     text = plan.count * (TEXT_BYTES + (PATCH_BYTES * patches if files else 0))
+    missing = {layer.name: cache.missing(layer) for layer in plan.layers}
+    steps = seconds_of_a_step(plan, missing, progress)
+    folder_seconds = _seconds_for(plan, files, patches) if files else 0.0
     return Cost(
-        plan.count, sum(len(cache.missing(layer)) for layer in plan.layers), files, seconds_for(plan, cache),
-        _seconds_for(plan, files, patches) if files else 0.0,
+        plan.count, sum(map(len, missing.values())), files,
+        sum(seconds * (plan.steps + 1) * len(missing[name]) for name, seconds in steps.items()), folder_seconds,
         text + unit_bytes + shown * plan.side**2 * PHOTO_PIXEL + len(plan.layers) * LAYER_BYTES,
+        len(steps), time.perf_counter() - started, _that_fit(plan, steps, PATIENCE - folder_seconds),
     )  # fmt: skip
+
+
+def _that_fit(plan: Plan, steps: Mapping[str, float], seconds: float) -> tuple[int, int] | None:
+    """The most units of each layer, and steps, whose ascent takes no longer; rather fewer steps than fewer than FEW units."""
+    lengths = {layer.name: len(layer.units) for layer in plan.layers}
+    best = None
+    for count in dict.fromkeys(min(plan.steps, count) for count in (plan.steps, 64, 32, 16)):
+        units = max(lengths.values())
+        while units and sum(s * (count + 1) * min(units, lengths[name]) for name, s in steps.items()) > seconds:
+            units -= 1
+        if units and (best is None or best[0] < FEW):
+            best = units, count
+    return best
 
 
 def _count_photographs(folder: str | os.PathLike[str], channels: int) -> int:
@@ -185,7 +219,7 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def _seconds_for(plan: Plan, files: int, patches: int, some: int = 32) -> float:
+def _seconds_for(plan: Plan, files: int, patches: int, some: int = SAMPLE) -> float:
     """How long a folder will take: some pictures of noise, and twice as many, since the first ones all enter the ranking."""
     rng = np.random.default_rng(0)
     shape = (plan.side, plan.side, 3 if plan.channels == 1 else plan.channels)
@@ -200,7 +234,7 @@ def _look_through(plan: Plan, pictures: Any, patches: int, progress: bool) -> To
     units = {layer.name: layer.units for layer in plan.layers}
     return top_patches(
         plan.model, list(units), pictures, units=units, k=patches, size=plan.side, crop_size=1, progress=progress,
-        **plan.statistics._asdict(),
+        mean=plan.statistics.mean, std=plan.statistics.std,
     )  # fmt: skip
 
 

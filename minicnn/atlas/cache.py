@@ -80,19 +80,18 @@ class UnitCache:
         return [unit for unit in layer.units if self.get(layer, unit) is None]
 
 
-def seconds_for(plan: Plan, cache: UnitCache) -> float:
-    """How long the units that are not finished will take, from three steps of one batch of each layer, measured now."""
-    total = 0.0
-    for layer in plan.layers:
-        units = cache.missing(layer)
-        if units:
-            batch = units[: layer.recipe.batch]
-            _maximize(plan, layer, batch, steps=1)  # compiles, and brings the memory
-            started = time.perf_counter()
-            _maximize(plan, layer, batch, steps=3)
-            step = (time.perf_counter() - started) / 4  # the activations before and after are about one step more
-            total += step * (layer.recipe.steps + 1) * len(units) / len(batch)
-    return total
+def seconds_of_a_step(plan: Plan, missing: dict[str, list[int]], progress: bool = True) -> dict[str, float]:
+    """{layer: seconds of one step for one unit}, from three steps of one batch of each layer that misses units, measured now."""
+    seconds: dict[str, float] = {}
+    wanted = [layer for layer in plan.layers if missing[layer.name]]
+    for layer in tqdm(wanted, desc="measuring", unit="layer", disable=not progress, leave=False):
+        batch = missing[layer.name][: layer.recipe.batch]
+        _maximize(plan, layer, batch, steps=1)  # compiles, and brings the memory
+        started = time.perf_counter()
+        _maximize(plan, layer, batch, steps=3)
+        # the activations before and after are about one step more
+        seconds[layer.name] = (time.perf_counter() - started) / 4 / len(batch)
+    return seconds
 
 
 def maximize_all(plan: Plan, cache: UnitCache, progress: bool = True) -> dict[tuple[str, int], Picture]:
@@ -120,7 +119,8 @@ def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximiz
         warnings.simplefilter("ignore", ActivationWarning)  # the page marks each unit whose activation did not rise
         return maximize(
             plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed, rate=recipe.rate,
-            transforms=recipe.transforms, parametrization=recipe.parametrization, channels=plan.channels, **plan.statistics._asdict(),
+            transforms=recipe.transforms, parametrization=recipe.parametrization, channels=plan.channels,
+            mean=plan.statistics.mean, std=plan.statistics.std,
             penalties=[_distance_from_grey(plan, layer, units)] if recipe.position else (), progress=False,
         )  # fmt: skip
 

@@ -51,6 +51,7 @@ def overview_page(contents: Contents) -> Markup:
         "section",
         el("h1", contents.title),
         el("p", " · ".join(facts), class_="lead"),
+        el("p", f"Images enter as {plan.entrance}."),
         el("p", note) if note else None,
         el(
             "p",

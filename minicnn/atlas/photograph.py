@@ -11,7 +11,7 @@ from minicnn.nn import Module
 from minicnn.viz import capture, grad_cam, maps_of
 from minicnn.viz import image as images
 from minicnn.viz.figures.plot import coloured
-from minicnn.viz.network import frozen, stated
+from minicnn.viz.network import class_names, frozen
 from minicnn.viz.tiles import in_grey
 
 EXPLAINED = 3  # answers for which Grad-CAM says where they come from
@@ -51,9 +51,9 @@ def answer_of(model: Module, output: Any, top: int) -> list[tuple[int, str, floa
     if getattr(output, "ndim", 0) != 2 or len(output) != 1:
         return []
     probabilities = output.detach().softmax(1)[0].numpy()
-    names = stated(model, "categories") or ()
+    names = class_names(model, len(probabilities))
     order = np.argsort(-probabilities, kind="stable")[:top].tolist()
-    return [(i, names[i] if len(names) == len(probabilities) else f"class {i}", float(probabilities[i])) for i in order]
+    return [(i, names[i] if names else f"class {i}", float(probabilities[i])) for i in order]
 
 
 def _why(

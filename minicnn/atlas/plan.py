@@ -12,7 +12,7 @@ from minicnn.nn import Module
 from minicnn.viz import Unit
 from minicnn.viz import image as images
 from minicnn.viz.geometry import Axis
-from minicnn.viz.network import input_channels, stated
+from minicnn.viz.network import class_names, input_channels, stated
 
 MOST_PIXELS = 16 * 64 * 64  # of a batch that is maximised together: bounds the memory for any network
 
@@ -105,8 +105,11 @@ class Plan:
         self.side = size or images.input_size(model)
         self.channels = input_channels(model)
         self.statistics = images.statistics(model, mean, std, channels=self.channels)
+        self.entrance = images.entrance(model, size, mean, std)
         self.survey = Survey(model, (1, self.channels, self.side, self.side))
         self._output = self.survey.weighted[-1]
+        shape = self._output.shape
+        self._classes = class_names(model, shape[1]) if len(shape) == 2 else ()
         self.layers = [self._layer(call, units) for call in self.survey.choose(layers)]
         names = [layer.name for layer in self.layers]
         if isinstance(units, Mapping) and (unknown := units.keys() - set(names)):
@@ -123,8 +126,12 @@ class Plan:
 
     def classes(self, name: str) -> tuple[str, ...]:
         """The names of a layer's units, if it is the output and the network knows them; whether the atlas shows it or not."""
-        names = tuple(stated(self.model, "categories") or ())
-        return names if name == self._output.name and self._output.shape[1:] == (len(names),) else ()
+        return self._classes if name == self._output.name else ()
+
+    @property
+    def classes_are_assumed(self) -> bool:
+        """Whether nobody stated the names of the classes."""
+        return bool(self._classes) and not stated(self.model, "categories")
 
     def label(self, name: str, unit: int) -> str:
         """How a unit is called: its class, else "layer:unit"."""

@@ -4,7 +4,7 @@ torchvision's, by their names, keys and shapes."""
 from minicnn.models._meta import ModelMeta
 from minicnn.models._registry import get_model, get_model_weights, get_weight, list_models, weights_path
 from minicnn.models._spec import from_spec, provenance, raised_at
-from minicnn.models._weights import Weights, WeightsEnum
+from minicnn.models._weights import Weights, WeightsEnum, imagenet_classes
 from minicnn.models.alexnet import *
 from minicnn.models.convnext import *
 from minicnn.models.densenet import *

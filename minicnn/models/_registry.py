@@ -153,7 +153,7 @@ def build(
     file. `prepare` is given the tensors of a file, `kwargs`, which it may change, and whether they are official, and returns those
     that are to be loaded. `pretrained` is torchvision's argument of before 0.13.
     """
-    meta = replace(default, architecture=name)
+    meta = replace(default, architecture=name, source="as the networks of this name are trained")
     member, path = _source(name, _legacy(name, weights, pretrained))
     if member is None and path is None:
         model = architecture(**kwargs)
@@ -227,6 +227,7 @@ def _official_meta(meta: ModelMeta, source: WeightsEnum) -> ModelMeta:
         interpolation=preset.interpolation.value,
         categories=tuple(source.meta["categories"] or ()),
         accuracy=None if math.isnan(accuracy) else accuracy,
+        source=f"as torchvision's {source} states",
         note=f"torchvision's {source}; accuracy on ImageNet's 50,000 validation images, as torchvision states it",
     )
 

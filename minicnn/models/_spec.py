@@ -5,7 +5,7 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from os import PathLike, fspath
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minicnn import onnx
-from minicnn.models._meta import IMAGENET, ModelMeta
+from minicnn.models._meta import ASSUMED, IMAGENET, ModelMeta
 from minicnn.models._registry import BUNDLED, fill_from_file, find_model
 from minicnn.nn import Module
 from minicnn.nn.utils import skip_init
@@ -90,7 +90,7 @@ def _own(spec: str, weights: str | PathLike[str] | None) -> Module:
     if needed:
         raise ValueError(
             f"{spec} needs arguments ({', '.join(needed)}), which nobody can give here: write a function beside it that "
-            f"gives them, such as\n    def network():\n        return {name}({needed[0]}=...)\nand name that"
+            f"gives them, such as\n    def network():\n        return {name}({', '.join(f'{n}=...' for n in needed)})\nand name that"
         )
     try:
         model = make() if weights is None else skip_init(make)
@@ -101,7 +101,7 @@ def _own(spec: str, weights: str | PathLike[str] | None) -> Module:
     meta = getattr(model, "meta", None)
     if not isinstance(meta, ModelMeta):
         note = "nothing states how images enter this network: ImageNet's mean, std and size are assumed"
-        meta = replace(IMAGENET, architecture=name, note=note)
+        meta = replace(IMAGENET, architecture=name, note=note, source=ASSUMED)
     if weights is not None:
         meta = fill_from_file(model, weights, meta)
     model.meta = meta
@@ -146,8 +146,7 @@ def _definition(path: Path, name: str) -> Callable[..., Any]:
     finally:
         with suppress(ValueError):  # the file may have removed it itself
             sys.path.remove(str(path.parent.resolve()))
-    networks = [key for key, value in vars(module).items() if _is_network(value, module_name)]
-    known = f"Networks in it: {', '.join(networks)}." if networks else "It defines no subclass of minicnn.nn.Module."
+    known = _known(vars(module), module_name)
     if not name:
         raise ValueError(f"which network of {path}? Write {path}:NAME. {known}")
     if not hasattr(module, name):
@@ -162,8 +161,18 @@ def _definition(path: Path, name: str) -> Callable[..., Any]:
     return make
 
 
-def _is_network(value: object, module_name: str) -> bool:
-    return inspect.isclass(value) and issubclass(value, Module) and value.__module__ == module_name
+def _known(names: Mapping[str, object], module_name: str) -> str:
+    """In words, what a file has to offer: networks, and functions that may return one."""
+    own = {
+        key: value
+        for key, value in names.items()
+        if getattr(value, "__module__", None) == module_name and key[0] != "_"
+    }
+    networks = [key for key, value in own.items() if inspect.isclass(value) and issubclass(value, Module)]
+    networks += [key for key, value in names.items() if isinstance(value, Module)]
+    functions = [key for key, value in own.items() if inspect.isfunction(value)]
+    said = f"Networks in it: {', '.join(networks)}." if networks else "It defines no subclass of minicnn.nn.Module."
+    return said + (f" Functions in it: {', '.join(functions)}." if functions else "")
 
 
 def _described(value: object) -> str:

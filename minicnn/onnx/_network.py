@@ -11,7 +11,7 @@ import onnx
 
 from minicnn._tensor import Tensor
 from minicnn.autograd import no_grad
-from minicnn.models._meta import IMAGENET, ModelMeta
+from minicnn.models._meta import ASSUMED, IMAGENET, ModelMeta
 from minicnn.nn import Module, Parameter
 from minicnn.onnx._file import STANDARD, File, Shape, naming
 from minicnn.onnx._inference import kind_of, shape_of
@@ -330,19 +330,18 @@ def _described(node: Node) -> str:
 def _meta(file: File, inputs: dict[str, Shape | None]) -> ModelMeta:
     """How images enter: what the metadata state, the size of the first image among the inputs, and ImageNet's mean and std."""
     shape = next((shape for shape in inputs.values() if shape and len(shape) == 4), (None,) * 4)
-    stated = zip(shape[1:], IMAGENET.input_size, strict=True)
-    channels, height, width = (n if n and n <= MOST_PIXELS else usual for n, usual in stated)
+    sizes = zip(shape[1:], IMAGENET.input_size, strict=True)
+    channels, height, width = (n if n and n <= MOST_PIXELS else usual for n, usual in sizes)
     note = "an .onnx file does not state how images enter: ImageNet's mean and std are assumed"
-    meta = replace(IMAGENET, architecture=file.path.stem, input_size=(channels, height, width), note=note)
+    meta = replace(
+        IMAGENET, architecture=file.path.stem, input_size=(channels, height, width), note=note, source=ASSUMED
+    )
     if (height, width) != IMAGENET.input_size[1:]:
         meta = replace(meta, resize_size=None)
     if channels != 3:
-        meta = replace(meta, mean=(0.5,) * channels, std=(0.5,) * channels)
-    own = {
-        key: text
-        for key, text in file.metadata.items()
-        if key in ("mean", "std", "input_size", "resize_size", "categories")
-    }
+        meta = replace(meta, mean=(0.5,) * channels, std=(0.5,) * channels, source="assumed: nothing states others")
+    stated = ("mean", "std", "input_size", "resize_size", "interpolation", "channels_order", "categories")
+    own = {key: file.metadata[key] for key in stated if key in file.metadata}
     try:
         return meta.updated(own, str(file.path))
     except WeightsError:  # somebody else's entries of these names

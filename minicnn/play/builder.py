@@ -24,7 +24,7 @@ from minicnn.serialization import atomic_write
 from minicnn.viz import fit, load_image, sample_folder, statistics
 from minicnn.viz.figures.plot import writable
 from minicnn.viz.image import as_input, input_size
-from minicnn.viz.network import input_channels, stated
+from minicnn.viz.network import class_names, input_channels, stated
 
 SCRIPTS = ("engine", "picture", "view", "maps", "explain", "changes", "sandbox", "answer", "sources", "main")
 PHOTOGRAPHS = (  # of `viz.sample_folder()`: some that the bundled network knows, some that it does not
@@ -72,14 +72,16 @@ def build(
     sources = [sample_folder() / f"{name}.jpg" for name in PHOTOGRAPHS] if photographs is None else list(photographs)
     if not sources:
         raise ValueError("the page needs at least one photograph")
-    side = input_size(model)
+    side, stats = input_size(model), statistics(model)
+    if stats.order != "rgb":
+        raise ValueError("the page feeds red, green, blue, and this network takes them the other way round")
     pictures = {_name(source, number): fit(load_image(source), side) for number, source in enumerate(sources)}
-    layers = chain(model, as_input(next(iter(pictures.values()))[None], model, statistics(model)))
+    layers = chain(model, as_input(next(iter(pictures.values()))[None], model, stats))
     if layers[0].kind != "conv":
         raise ValueError(f"the page begins with a convolution, this network with {layers[0].module}")
     weights = pack(layers, bits)
     network = {
-        "bits": bits, "side": side, **statistics(model)._asdict(), "categories": list(stated(model, "categories") or ()),
+        "bits": bits, "side": side, "mean": stats.mean, "std": stats.std, "categories": class_names(model),
         "layers": [_described(layer) for layer in layers],
         "photographs": [{"name": name, "source": _png(picture)} for name, picture in pictures.items()],
     }  # fmt: skip

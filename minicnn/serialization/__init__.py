@@ -115,7 +115,7 @@ def load_weights(model: Module, f: FileName, strict: bool = True) -> Any:
     """Copy a file's tensors into the model's parameters and buffers of the same names, in the model's dtypes.
 
     A state_dict inside of a checkpoint is found, and so are names that a wrapper has changed (`state_dict_in`). Names and
-    shapes are compared first: if anything does not fit, WeightsError lists all of it and the model stays exactly as it
+    shapes are compared first: if anything does not fit, WeightsError says what and the model stays exactly as it
     was. `strict=False` passes over missing and unexpected names, but not over wrong shapes. Returns what
     `load_state_dict` returns: `.missing_keys`, `.unexpected_keys`.
     """

@@ -17,6 +17,8 @@ NESTED_UNDER = (
 # Under these names DataParallel and averaged models, torch.compile, FSDP and checkpointing keep what they wrap.
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 
+SAID = 5  # keys that a message names of many
+
 Place = tuple[str, ...]
 Names = dict[str, str]  # {name in the file: name in the model}
 
@@ -51,36 +53,41 @@ def state_dict_in(
 
 
 def check_fit(model: Module, weights: Mapping[str, Tensor], f: Any, how: str = "", strict: bool = True) -> None:
-    """WeightsError that lists every name and shape of `weights` that does not fit the model; a warning of how they were found.
+    """WeightsError that counts the names and shapes of `weights` that do not fit the model, and names the first; a warning of how they
+    were found.
 
     `f` and `how` are of `state_dict_in`. The counters of batch norm, `num_batches_tracked`, may be missing: files of
     before 2018 do not have them.
     """
     own = model.state_dict()
-    problems = []
+    problems, unlike = [], []
     if strict:
         missing = [name for name in own if name not in weights and not _may_be_missing(name)]
         unexpected = [name for name in weights if name not in own]
-        problems += [f"Missing key(s) in the file: {_quoted(missing)}."] if missing else []
-        problems += [f"Unexpected key(s) in the file: {_quoted(unexpected)}."] if unexpected else []
+        problems += [f"Missing key(s) in the file: {_some_of(missing, len(own))}."] if missing else []
+        problems += [f"Unexpected key(s) in the file: {_some_of(unexpected, len(weights))}."] if unexpected else []
     for name, value in own.items():
         if name not in weights or not isinstance(value, Tensor):
             continue
         if not isinstance(weights[name], Tensor):
-            problems.append(f"{name} is {type(weights[name]).__name__} in the file, and shall be a tensor.")
+            unlike.append(f"{name} is {type(weights[name]).__name__} in the file, and shall be a tensor.")
         elif weights[name].shape != value.shape:
-            problems.append(
+            unlike.append(
                 f"size mismatch for {name}: the shape in the file is {weights[name].shape}, "
                 f"the shape in the model is {value.shape}."
             )
+    problems += unlike[:SAID]
+    problems += [f"... {len(unlike)} such keys of {len(own)}."] if len(unlike) > SAID else []
     if problems:
         raise WeightsError(f"{f} does not fit {type(model).__name__}{how}:\n\t" + "\n\t".join(problems))
     if how:
         warn_user(f"weights taken from {f}{how}")
 
 
-def _quoted(names: list[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+def _some_of(names: list[str], whole: int) -> str:
+    """How many, and the first of them: "a", "b", ... (120 of 364)."""
+    first = ", ".join(f'"{name}"' for name in names[:SAID])
+    return f"{first}, ... ({len(names)} of {whole})" if len(names) > SAID else first
 
 
 def _may_be_missing(name: str) -> bool:

@@ -22,7 +22,7 @@ from minicnn.viz._stream import Change, Stream
 from minicnn.viz.confusion import Confusion, confusion
 from minicnn.viz.figures.answers import draw_nearest, draw_wrong
 from minicnn.viz.figures.plot import Figure
-from minicnn.viz.network import capture, described, frozen, part_hint, run, stated
+from minicnn.viz.network import capture, class_names, described, frozen, part_hint, run
 from minicnn.viz.objectives import logit
 from minicnn.viz.tiles import in_grey
 
@@ -189,12 +189,8 @@ def logits_of(output: Any) -> np.ndarray:
 
 def categories_of(model: Module, count: int) -> tuple[str, ...]:
     """The names of so many classes, the first synonym of each; "class 3" if the network does not state them."""
-    names = stated(model, "categories") or ()
-    return (
-        tuple(name.split(",")[0] for name in names)
-        if len(names) == count
-        else tuple(f"class {i}" for i in range(count))
-    )
+    names = class_names(model, count)
+    return tuple(name.split(",")[0] for name in names) or tuple(f"class {i}" for i in range(count))
 
 
 def labels_of(names: Sequence[str], images: Any, labels: Labels, model: Module, classes: int) -> np.ndarray:
@@ -256,7 +252,7 @@ def _classes_of_folders(images: Any, model: Module, classes: int) -> dict[str, i
 def class_of(model: Module, label: int | str, classes: int, whole: bool = False) -> int:
     """The index of a class by its name or index. whole: a name must be all of a category or of a synonym, not a part of it."""
     if isinstance(label, str):
-        names = stated(model, "categories") or ()
+        names = class_names(model, classes)
         if whole and not any(label.lower() in (n.lower(), *(p.strip().lower() for p in n.split(","))) for n in names):
             raise ValueError(f"no class {label!r}")
         label = logit(model, label).channel

@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn import Tensor
 from minicnn.nn import Module
-from minicnn.viz.network import find_module, first_convolution
+from minicnn.viz.network import find_module, first_convolution, stated
 from minicnn.viz.tiles import GREY
 
 DEAD = 0.01  # a filter whose largest weight is below this share of the layer's largest one counts as dead
@@ -20,9 +20,13 @@ DEAD = 0.01  # a filter whose largest weight is below this share of the layer's 
 def weight_of(source: Any, layer: str | None = None) -> np.ndarray:
     """The weight (O, C, KH, KW) as an array: of an array, a tensor, a convolution, or a layer of a model by its name.
 
-    A model without `layer` means its first convolution.
+    A model without `layer` means its first convolution. Where a network takes blue, green, red, that convolution's channels are
+    turned, so that pictures of it have their colours.
     """
+    turned = False
     if isinstance(source, Module):
+        first = first_convolution(source) if stated(source, "channels_order") == "bgr" else None
+        turned = first is not None and layer in (None, first[0])
         if layer is not None:
             source = find_module(source, layer)
         elif getattr(source, "weight", None) is None:
@@ -36,7 +40,7 @@ def weight_of(source: Any, layer: str | None = None) -> np.ndarray:
         raise ValueError(
             f"filters are (C_out, C_in, KH, KW), got {weight.shape if weight.ndim else type(source).__name__}"
         )
-    return weight
+    return weight[:, ::-1] if turned and weight.shape[1] == 3 else weight
 
 
 def dead_filters(weight: np.ndarray, below: float = DEAD) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minicnn import Tensor, float32, tensor
 from minicnn.nn import Module
-from minicnn.transforms.functional import center_crop, resize
+from minicnn.transforms.functional import InterpolationMode, center_crop, resize
 from minicnn.viz.network import dtype_of, input_channels, stated
 
 MOST_PIXELS = 2**27  # of a resized image
@@ -21,11 +21,15 @@ class Statistics(NamedTuple):
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    order: str = "rgb"
+    """Of the channels as they enter, and of mean and std: pictures are always red, green, blue."""
 
     def __str__(self) -> str:
+        order = "" if self.order == "rgb" else "channels in the order blue, green, red; "
         if set(self.mean) == {0.0} and set(self.std) == {1.0}:
-            return "pixels as they are"
-        return "mean " + ", ".join(f"{m:.3f}" for m in self.mean) + "; std " + ", ".join(f"{s:.3f}" for s in self.std)
+            return f"{order}pixels as they are"
+        mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
+        return f"{order}mean {mean}; std {std}"
 
 
 def statistics(
@@ -51,7 +55,32 @@ def statistics(
         chosen.append(tuple(np.broadcast_to(values, channels).tolist()))
     if min(chosen[1]) <= 0:
         raise ValueError(f"std must be positive, got {chosen[1]}")
-    return Statistics(*chosen)
+    order = stated(model, "channels_order") or "rgb"
+    if order not in ("rgb", "bgr"):
+        raise ValueError(f"the order of the channels is 'rgb' or 'bgr', not {order!r}")
+    return Statistics(chosen[0], chosen[1], order if channels == 3 else "rgb")
+
+
+def entrance(
+    model: Module,
+    size: int | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> str:
+    """How images enter the network, and who says so: "64 × 64 pixels, mean 0.48, ..; std 0.23, ..: as mine.pth states".
+
+    size, mean, std: those that are given in place of what `model.meta` states.
+    """
+    side, stats = size or input_size(model), statistics(model, mean, std, channels=input_channels(model))
+    known = "as model.meta states" if hasattr(model, "meta") else "nothing states others"
+    given = {"size": size, "mean": mean, "std": std}
+    source = as_given([name for name, value in given.items() if value is not None], stated(model, "source") or known)
+    return f"{side} × {side} pixels, {stats}: {source}"
+
+
+def as_given(names: Sequence[str], otherwise: str) -> str:
+    """Who says how images enter, where somebody gave what these names mean: a `ModelMeta.source`."""
+    return f"{', '.join(names)} as given; the rest {otherwise}" if names else otherwise
 
 
 def input_size(model: Module | None, default: int = 224) -> int:
@@ -64,7 +93,8 @@ def input_size(model: Module | None, default: int = 224) -> int:
 
 def normalize(pixels: Tensor, stats: Statistics, dtype: Any = float32) -> Tensor:
     """(N, C, H, W) pixels in [0, 1] -> (pixels - mean) / std, what the network was trained with. The one place for it."""
-    mean, std = (tensor(np.array(values).reshape(1, -1, 1, 1), dtype=dtype) for values in stats)
+    mean, std = (tensor(np.array(values).reshape(1, -1, 1, 1), dtype=dtype) for values in (stats.mean, stats.std))
+    pixels = pixels if stats.order == "rgb" else pixels.flip(1)
     return (pixels.type_as(mean) - mean) / std
 
 
@@ -95,7 +125,7 @@ def to_pixels(x: Tensor | np.ndarray, stats: Statistics) -> np.ndarray:
     """The way back: a normalised input (N, C, H, W) -> float32 pictures (N, H, W, C), clipped to [0, 1]."""
     array = x.detach().numpy() if isinstance(x, Tensor) else np.asarray(x)
     pixels = array.transpose(0, 2, 3, 1) * np.array(stats.std) + np.array(stats.mean)
-    return pixels.clip(0, 1).astype(np.float32)
+    return (pixels if stats.order == "rgb" else pixels[..., ::-1]).clip(0, 1).astype(np.float32)
 
 
 def load_image(source: Any, channels: int = 3) -> np.ndarray:
@@ -219,7 +249,8 @@ def frame(
     if shorter is None:
         return fit(image, side)
     _check_pixels(image, *(shorter * old // min(image.shape[:2]) for old in image.shape[:2]))
-    return _by_pillow(image, lambda picture: center_crop(resize(picture, shorter), side))
+    mode = InterpolationMode(getattr(meta, "interpolation", "bilinear"))
+    return _by_pillow(image, lambda picture: center_crop(resize(picture, shorter, mode), side))
 
 
 def preprocess(

@@ -12,14 +12,17 @@ name means the first call, ``pool#2`` the second, and so on. In a pattern ``pool
 them names each with its number, or without one if there is but one. A module of two names has the calls of both.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from minicnn import Tensor, enable_grad, float32, no_grad, zeros
 from minicnn.inspect.names import find_modules, named_modules, near
+from minicnn.models import imagenet_classes
 from minicnn.nn import Module
 
+ASSUMED_NAMES = "nothing names the 1000 classes: ImageNet's names are assumed"
 EVERY = 0  # in place of a call's number: all of them
 
 
@@ -116,6 +119,24 @@ def _inputs(module: Module) -> int:
 def stated(model: Module | None, what: str) -> Any:
     """What the network's `meta` states: "categories", "input_size", "architecture", ...; None if it does not."""
     return getattr(getattr(model, "meta", None), what, None)
+
+
+def class_names(model: Module, outputs: int | None = None) -> tuple[str, ...]:
+    """The names of so many classes, as `model.meta.categories` states them; if nothing states any, ImageNet's for 1,000. Else ().
+
+    A warning says that ImageNet's are assumed, or that there are names for another number of classes.
+    outputs: if nobody has seen the output, those of the weight that is registered last are meant.
+    """
+    names = tuple(stated(model, "categories") or ())
+    if outputs is None:
+        weights = [parameter for parameter in model.parameters() if parameter.dim() in (2, 4)]
+        outputs = len(names) or (len(weights[-1]) if weights else 0)
+    if not names and outputs == 1000:
+        warnings.warn(f"{ASSUMED_NAMES} (model.meta.categories states others)", stacklevel=1)  # once, whoever asks
+        return tuple(imagenet_classes())
+    if len(names) not in (0, outputs):
+        warnings.warn(f"{len(names)} names for {outputs} classes: they are not used", stacklevel=1)
+    return names if len(names) == outputs else ()
 
 
 def dtype_of(model: Module | None) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from minicnn import Tensor, cat, tensor
 from minicnn.nn import Module
 from minicnn.nn import functional as F
-from minicnn.viz.network import described, named_modules, near, part_hint, stated
+from minicnn.viz.network import class_names, described, named_modules, near, part_hint
 
 LEAK = 0.01  # slope of a channel's score for positions below zero, see `score_channel`
 
@@ -53,9 +53,9 @@ def logit(model: Module, category: int | str) -> Unit:
     """The class logit of this index or name: unit `category` of the model's output (N, classes).
 
     A name is looked up in `model.meta.categories`: equal to a category or one of its synonyms (which a comma separates),
-    else the one category that contains it; ValueError with the near names otherwise.
+    else the one category that contains it; ValueError with the near names otherwise. See `network.class_names`.
     """
-    names = list(stated(model, "categories") or [])
+    names = list(class_names(model))
     if isinstance(category, str) and category.isdigit():
         category = int(category)
     if isinstance(category, str):

@@ -26,6 +26,7 @@ from minicnn.viz.figures.top_patches import draw_patches
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.network import (
     capture,
+    class_names,
     described,
     find_call,
     find_module,
@@ -33,7 +34,6 @@ from minicnn.viz.network import (
     named_modules,
     part_hint,
     run,
-    stated,
 )
 from minicnn.viz.objectives import parse
 from minicnn.viz.running_histogram import Histogram, Histograms
@@ -193,7 +193,7 @@ def top_patches(
             _show(model, collectors, group, x, stream.skipped)
     for reason in unknown:
         warnings.warn(f"{reason}. Its patches are whole pictures.", stacklevel=2)
-    categories = stated(model, "categories") or ()
+    categories = class_names(model) if "" in collectors else ()
     settings = {"k": k, "size": stream.shape, "statistics": stream.statistics, "batch": batch}
     return TopPatches(
         {layer: c.result(categories if layer == "" else ()) for layer, c in collectors.items()},

@@ -1,5 +1,6 @@
 """What the layers answer to one image: a grid of maps, a strip from early to deep, one map laid over the photograph."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from minicnn.viz.feature_maps import maps_of, rank_maps, silent
 from minicnn.viz.figures.plot import (
     DIVERGING,
     SEQUENTIAL,
+    WIDEST,
     Figure,
     Grid,
     axes,
@@ -20,6 +22,7 @@ from minicnn.viz.figures.plot import (
     new_figure,
     overlay,
     relative_bar,
+    text_width,
 )
 from minicnn.viz.geometry import receptive_fields
 from minicnn.viz.network import input_channels, outputs_of
@@ -89,7 +92,8 @@ def draw_strip(
     n: int = 0,
     title: str = "From early to deep",
 ) -> Figure:
-    """Maps of several layers beside each other, all at one magnification: a deep map is small because it is coarse.
+    """Maps of several layers beside each other, all at one magnification: a deep map is small because it is coarse. Where they would be
+    wider than WIDEST inches, they go on in a further row.
 
     Args:
         maps: a `capture`, or {name: output (N, C, H, W)}, early layers first; `layers` chooses among them.
@@ -112,12 +116,22 @@ def draw_strip(
     parts = [_Part(name, stack, full, columns, order) for name, stack in stacks.items()]
     if photo is not None:
         parts.insert(0, _Part("image", photo[None], full, 1, order))
-    places = [max(part.width * inches, 0.068 * max(map(len, part.title.split("\n")))) for part in parts]
-    figure = new_figure(sum(places) + spacing * len(parts) + 0.3, full * inches + 0.75, title, rule)
-    left = 0.15
+    places = [max(part.width * inches, text_width(part.title, 8)) + spacing for part in parts]
+    rows: list[list[tuple[_Part, float]]] = [[]]
     for part, place in zip(parts, places, strict=True):
-        part.draw(axes(figure, left + (place - part.width * inches) / 2, 0.2, part.width * inches, full * inches))
-        left += place + spacing
+        if rows[-1] and sum(taken for _, taken in rows[-1]) + place > WIDEST:
+            rows.append([])
+        rows[-1].append((part, place))
+    heights = [max(part.height for part, _ in row) * inches for row in rows]
+    heads = [0.15 * (2 + max(part.title.count("\n") for part, _ in row)) for row in rows]
+    bottom = sum(heights) + sum(heads) + 0.2
+    figure = new_figure(max(sum(place for _, place in row) for row in rows) + 0.3, bottom, title, rule)
+    for row, height, head in zip(rows, heights, heads, strict=True):
+        left, bottom = 0.15, bottom - head - height
+        for part, place in row:
+            wide, high = part.width * inches, part.height * inches
+            part.draw(axes(figure, left + (place - spacing - wide) / 2, bottom + height - high, wide, high))
+            left += place
     return figure
 
 
@@ -170,11 +184,13 @@ class _Part:
 
     def __init__(self, name: str, stack: np.ndarray, full: int, columns: int, order: Any) -> None:
         height, width = stack.shape[1:3]
-        self.full, self.gap, self.is_image = full, max(1, full // 110), stack.ndim == 4
+        self.gap, self.is_image = max(1, full // 110), stack.ndim == 4
         self.rows = max(1, (full + self.gap) // (height + self.gap))
         kept = self.rows * (1 if self.rows == 1 else columns)
         self.maps = stack if self.is_image else stack[rank_maps(stack, order)[:kept]]
         self.width = -(-len(self.maps) // self.rows) * (width + self.gap) - self.gap
+        name = "\n".join(textwrap.wrap(name.replace(".", ". "), 26)).replace(". ", ".")  # after a dot, if it can be
+        self.height = min(self.rows, len(self.maps)) * (height + self.gap) - self.gap
         self.title = f"{name}\n{'' if self.is_image else f'{len(stack)} maps, '}{height} × {width}"
 
     def draw(self, ax: Any) -> None:
@@ -191,5 +207,5 @@ class _Part:
                 cross(ax, x, y, width, height)
             else:
                 draw_map(ax, shown, extent=extent)
-        ax.set(xlim=(0, self.width), ylim=(self.full, 0), aspect="auto")
+        ax.set(xlim=(0, self.width), ylim=(self.height, 0), aspect="auto")
         ax.set_title(self.title, fontsize=8)

@@ -3,6 +3,7 @@
 import math
 import os
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ else:  # matplotlib is imported when the first figure is made; an annotation is 
     Axes, Figure, FuncAnimation = "Axes", "Figure", "FuncAnimation"
 
 SEQUENTIAL = "magma"  # from nothing to much
-WIDEST = 16.0  # inches that a title alone may ask for
+WIDEST = 16.0  # inches that a title may ask for, or a row of pictures
 DIVERGING = "RdBu_r"  # about zero: blue below, white zero, red above
 TITLE: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "ha": "left", "va": "top", "color": "#111111"}
 RULE: dict[str, Any] = {"fontsize": 9, "ha": "left", "va": "top", "color": "#555555", "linespacing": 1.35}
@@ -75,6 +76,16 @@ def plain_figure() -> type[Figure]:
             return Figure, (), self.__getstate__()
 
     return PlainFigure
+
+
+def text_width(text: str, fontsize: float) -> float:
+    """Inches of the longest line."""
+    from matplotlib.textpath import TextPath
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a letter that the font does not have is drawn as a box
+        lines = [TextPath((0, 0), line.replace("$", "S") or ".", size=fontsize) for line in printable(text).split("\n")]
+        return max(line.get_extents().x1 for line in lines if len(line.vertices)) / 72
 
 
 def axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
