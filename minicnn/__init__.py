@@ -12,6 +12,7 @@ from minicnn.random import Generator, default_generator, manual_seed
 from minicnn._tensor import Tensor
 from minicnn._types import *
 from minicnn._types import bool_ as bool
+from minicnn._type_info import *
 from minicnn.kernels import get_num_threads, set_num_threads
 from minicnn.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from minicnn.autograd.grad_mode import is_grad_enabled, is_inference_mode_enabled
@@ -23,6 +24,7 @@ from minicnn.ops.copying import *
 from minicnn.ops.elementwise import *
 from minicnn.ops.fourier import *
 from minicnn.ops.indexing import *
+from minicnn.ops.joining import *
 from minicnn.ops.linear import *
 from minicnn.ops.reduction import *
 from minicnn.ops.shape import *
@@ -42,7 +44,12 @@ multiply = mul
 subtract = sub
 divide = true_divide = div
 negative = neg
-swapaxes = transpose
+swapaxes = swapdims = transpose
+moveaxis = movedim
+row_stack = vstack
+trapz = trapezoid
+arctan2 = atan2
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
 from minicnn import _C, __future__, cuda, fft, hub, linalg, models, nn, onnx, optim, transforms, utils
 from minicnn.utils import checkpoint as _checkpoint  # so that `minicnn.utils.checkpoint` is there, as torch's is

@@ -1080,10 +1080,6 @@ class Tensor:
         """How many elements are not 0, in all or over `dim`: int64, the shape without `dim`."""
         return ops.count_nonzero(self, dim)
 
-    def unique(self) -> Tensor:
-        """The different values, in order: (count,)."""
-        return ops.unique(self)
-
     def bincount(self, minlength: _int = 0) -> Tensor:
         """How often each number from 0 on is there: (max + 1,), or (minlength,) if that is more. RuntimeError for negative ones."""
         return ops.bincount(self, minlength)
@@ -1099,10 +1095,6 @@ class Tensor:
     def unflatten(self, dim: _int, sizes: Sequence[_int]) -> Tensor:
         """One dimension as several, of these sizes, one -1 worked out; a view. RuntimeError if they do not fit."""
         return ops.unflatten(self, dim, sizes)
-
-    def movedim(self, source: _int, destination: _int) -> Tensor:
-        """One dimension moved to another place, the others in their order; a view. IndexError if there is no such dimension."""
-        return ops.movedim(self, source, destination)
 
     def diagonal(self, offset: _int = 0, dim1: _int = 0, dim2: _int = 1) -> Tensor:
         """The diagonal of two dimensions, which becomes the last one; `offset`: how far to the right; a view."""
@@ -1353,6 +1345,214 @@ class Tensor:
         """1 with the probability that each element gives, or with probability p, else 0."""
         return self.new_empty(self.shape).bernoulli_(self if p is None else p, generator=generator)
 
+    def exp2(self) -> Tensor:
+        """2 to the power of each element, of the same shape."""
+        return ops.exp2(self)
+
+    def frac(self) -> Tensor:
+        """What is left without the integer part, with the sign of the element, of the same shape. NotImplementedError for integers."""
+        return ops.frac(self)
+
+    def logit(self, eps: _float | None = None) -> Tensor:
+        """log(self / (1 - self)), of the same shape: the inverse of the sigmoid; with `eps` of numbers cut off at eps and 1 - eps."""
+        return ops.logit(self, eps)
+
+    def nan_to_num(
+        self, nan: _float | None = None, posinf: _float | None = None, neginf: _float | None = None
+    ) -> Tensor:
+        """self, with 0 or `nan` for NaN, and the type's largest and smallest number, or these, for the infinities."""
+        return ops.nan_to_num(self, nan, posinf, neginf)
+
+    def erfc(self) -> Tensor:
+        """1 - erf(self), exact where erf is nearly 1; of integers in float32."""
+        return ops.erfc(self)
+
+    def atan2(self, other: Tensor) -> Tensor:
+        """The angle between -pi and pi of the point (other, self), of their common shape."""
+        return ops.atan2(self, other)
+
+    def fmod(self, other: Any) -> Tensor:
+        """self modulo other, with the sign of self, of their common shape. RuntimeError for an integer and 0."""
+        return ops.fmod(self, other)
+
+    def hypot(self, other: Tensor) -> Tensor:
+        """sqrt(self^2 + other^2), of their common shape. NotImplementedError for integers."""
+        return ops.hypot(self, other)
+
+    def logaddexp(self, other: Tensor) -> Tensor:
+        """log(exp(self) + exp(other)) without overflow, of their common shape. NotImplementedError for integers."""
+        return ops.logaddexp(self, other)
+
+    def argwhere(self) -> Tensor:
+        """The indices of the elements that are not 0: (count, ndim)."""
+        return ops.argwhere(self)
+
+    def index_add(self, dim: _int, index: Tensor, source: Tensor, *, alpha: _float = 1) -> Tensor:
+        """A copy in which the slices of `source` times alpha are added to those that the vector `index` names."""
+        return ops.index_add(self, dim, index, source, alpha=alpha)
+
+    def index_copy(self, dim: _int, index: Tensor, source: Tensor) -> Tensor:
+        """A copy in which the slices of `source` stand in place of those that the vector `index` names."""
+        return ops.index_copy(self, dim, index, source)
+
+    def index_fill(self, dim: _int, index: Tensor, value: Any) -> Tensor:
+        """A copy with one number, or that of a 0-d tensor, in the slices that `index` names; negative ones count from the end."""
+        return ops.index_fill(self, dim, index, value)
+
+    def index_put(self, indices: Sequence[Tensor | None], values: Tensor, accumulate: _bool = False) -> Tensor:
+        """A copy with self[indices] = values, or += if `accumulate`; None stands for all of a dimension."""
+        return ops.index_put(self, indices, values, accumulate)
+
+    def scatter_add(self, dim: _int, index: Tensor, src: Tensor) -> Tensor:
+        """A copy with out[index[i][j]][j] += src[i][j] for dim 0, and so on; what meets in one place is added up."""
+        return ops.scatter_add(self, dim, index, src)
+
+    def take(self, index: Tensor) -> Tensor:
+        """The numbers at these places of the flattened tensor, of index's shape. IndexError for one out of range."""
+        return ops.take(self, index)
+
+    def take_along_dim(self, indices: Tensor, dim: _int | None = None) -> Tensor:
+        """`gather` with int64 indices that broadcast against the other dimensions; without `dim` in the flattened tensor."""
+        return ops.take_along_dim(self, indices, dim)
+
+    def movedim(self, source: _int | Sequence[_int], destination: _int | Sequence[_int]) -> Tensor:
+        """Dimensions moved to other places, the others in their order; a view."""
+        return ops.movedim(self, source, destination)
+
+    def diag(self, diagonal: _int = 0) -> Tensor:
+        """The diagonal of a matrix, or a vector as a matrix with this diagonal. RuntimeError for other numbers of dimensions."""
+        return ops.diag(self, diagonal)
+
+    def diag_embed(self, offset: _int = 0, dim1: _int = -2, dim2: _int = -1) -> Tensor:
+        """(..., n) as matrices of zeros with these numbers on a diagonal, in the dimensions dim1 and dim2 of the result."""
+        return ops.diag_embed(self, offset, dim1, dim2)
+
+    def trace(self) -> Tensor:
+        """The sum of a matrix's diagonal: (). RuntimeError for other numbers of dimensions."""
+        return ops.trace(self)
+
+    def ravel(self) -> Tensor:
+        """The numbers in rows as a vector; a view where possible."""
+        return ops.ravel(self)
+
+    def tensor_split(self, indices_or_sections: Any, dim: _int = 0) -> tuple[Tensor, ...]:
+        """As many pieces along `dim` as a number says, nearly equal, or cut at these indices; views."""
+        return ops.tensor_split(self, indices_or_sections, dim)
+
+    def hsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Pieces along the second dimension, of a vector along its only one: a number of equal ones, or cut at these indices; views."""
+        return ops.hsplit(self, indices_or_sections)
+
+    def vsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Pieces along the first dimension of at least two: a number of equal ones, or cut at these indices; views."""
+        return ops.vsplit(self, indices_or_sections)
+
+    def dsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Pieces along the third dimension: a number of equal ones, or cut at these indices; views."""
+        return ops.dsplit(self, indices_or_sections)
+
+    def isposinf(self) -> Tensor:
+        """Which elements are plus infinity: booleans of the same shape."""
+        return ops.isposinf(self)
+
+    def isneginf(self) -> Tensor:
+        """Which elements are minus infinity: booleans of the same shape."""
+        return ops.isneginf(self)
+
+    def isreal(self) -> Tensor:
+        """Which elements have no imaginary part: booleans of the same shape."""
+        return ops.isreal(self)
+
+    def signbit(self) -> Tensor:
+        """Which elements have a minus, -0 among them: booleans of the same shape."""
+        return ops.signbit(self)
+
+    def bitwise_not(self) -> Tensor:
+        """~self, bit by bit, of booleans which are false, of the same shape. NotImplementedError for floating-point numbers."""
+        return ops.bitwise_not(self)
+
+    def bitwise_and(self, other: Any) -> Tensor:
+        """self & other, bit by bit, of their common shape. NotImplementedError for floating-point numbers."""
+        return ops.bitwise_and(self, other)
+
+    def bitwise_or(self, other: Any) -> Tensor:
+        """self | other, bit by bit, of their common shape. NotImplementedError for floating-point numbers."""
+        return ops.bitwise_or(self, other)
+
+    def bitwise_xor(self, other: Any) -> Tensor:
+        """self ^ other, bit by bit, of their common shape. NotImplementedError for floating-point numbers."""
+        return ops.bitwise_xor(self, other)
+
+    def logical_xor(self, other: Tensor) -> Tensor:
+        """Where one of both is not 0, and the other one is: booleans of their common shape. TypeError unless both are tensors."""
+        return ops.logical_xor(self, other)
+
+    def kthvalue(self, k: _int, dim: _int = -1, keepdim: _bool = False) -> Any:
+        """(values, indices) of the k-th smallest along `dim`, of the same shape without it. RuntimeError if there are fewer."""
+        return ops.kthvalue(self, k, dim, keepdim)
+
+    def unique(
+        self, sorted: _bool = True, return_inverse: _bool = False, return_counts: _bool = False, dim: _int | None = None
+    ) -> Any:
+        """The different values, in order: (count,), or with `dim` the different slices."""
+        return ops.unique(self, sorted, return_inverse, return_counts, dim)
+
+    def unique_consecutive(
+        self, return_inverse: _bool = False, return_counts: _bool = False, dim: _int | None = None
+    ) -> Any:
+        """What is left when equal neighbours are one: (count,), or with `dim` slices; the others as of `unique`."""
+        return ops.unique_consecutive(self, return_inverse, return_counts, dim)
+
+    def aminmax(self, *, dim: _int | None = None, keepdim: _bool = False) -> Any:
+        """(min, max) of all elements, or along `dim`; equal ones share the gradient."""
+        return ops.aminmax(self, dim=dim, keepdim=keepdim)
+
+    def nanmean(self, dim: Dims = None, keepdim: _bool = False) -> Tensor:
+        """Mean of the numbers that are not NaN over the dimensions `dim`, or over all."""
+        return ops.nanmean(self, dim, keepdim)
+
+    def renorm(self, p: _float, dim: _int, maxnorm: _float) -> Tensor:
+        """A copy in which the slices of `dim` that have a larger p-norm than `maxnorm` are made as short. RuntimeError for p <= 0."""
+        return ops.renorm(self, p, dim, maxnorm)
+
+    def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+        """beta self + alpha (mat1 @ mat2): what broadcasts to (n, m), (n, k), (k, m) -> (n, m)"""
+        return ops.addmm(self, mat1, mat2, beta=beta, alpha=alpha)
+
+    def addmv(self, mat: Tensor, vec: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+        """beta self + alpha (mat @ vec): what broadcasts to (n,), (n, k), (k,) -> (n,)"""
+        return ops.addmv(self, mat, vec, beta=beta, alpha=alpha)
+
+    def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+        """beta self + alpha (batch1 @ batch2): what broadcasts to (N, n, m), (N, n, k), (N, k, m) -> (N, n, m)"""
+        return ops.baddbmm(self, batch1, batch2, beta=beta, alpha=alpha)
+
+    def inner(self, other: Tensor) -> Tensor:
+        """Products summed over the last dimensions, which are equally long: (..., k), (___, k) -> (..., ___)."""
+        return ops.inner(self, other)
+
+    def kron(self, other: Tensor) -> Tensor:
+        """Each number of self times all of other, side by side: the sizes are multiplied, dimension by dimension."""
+        return ops.kron(self, other)
+
+    def cross(self, other: Tensor, dim: _int | None = None) -> Tensor:
+        """The cross product of vectors of three numbers along `dim`, by default the first dimension of length 3."""
+        return ops.cross(self, other, dim)
+
+    def fliplr(self) -> Tensor:
+        """The second dimension in reverse order, a copy. RuntimeError below two dimensions."""
+        return ops.fliplr(self)
+
+    def flipud(self) -> Tensor:
+        """The first dimension in reverse order, a copy. RuntimeError for a 0-d tensor."""
+        return ops.flipud(self)
+
+    # PyTorch's second names
+    multiply, subtract, divide, true_divide, negative = mul, sub, div, div, neg
+    greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+    arccos, arcsin, arctan, arctan2, arccosh, arcsinh, arctanh = acos, asin, atan, atan2, acosh, asinh, atanh
+    moveaxis = movedim
+
     # --- in place -------------------------------------------------------------------------------------------------------
     #
     # Each computes its operation and assigns the result, which counts as one write. RuntimeError for a leaf that requires
@@ -1508,6 +1708,192 @@ class Tensor:
     def cumsum_(self, dim: _int) -> Tensor:
         """In place: running sums along `dim`; integers in int64."""
         return self._inplace(ops.cumsum, dim)
+
+    def fmod_(self, other: Any) -> Tensor:
+        """In place: `fmod`."""
+        return self._inplace(ops.fmod, other)
+
+    def remainder_(self, other: Any) -> Tensor:
+        """In place: `remainder`."""
+        return self._inplace(ops.remainder, other)
+
+    def floor_divide_(self, other: Any) -> Tensor:
+        """In place: `floor_divide`."""
+        return self._inplace(ops.floor_divide, other)
+
+    def erf_(self) -> Tensor:
+        """In place: `erf`."""
+        return self._inplace(ops.erf)
+
+    def erfc_(self) -> Tensor:
+        """In place: `erfc`."""
+        return self._inplace(ops.erfc)
+
+    def expm1_(self) -> Tensor:
+        """In place: `expm1`."""
+        return self._inplace(ops.expm1)
+
+    def exp2_(self) -> Tensor:
+        """In place: `exp2`."""
+        return self._inplace(ops.exp2)
+
+    def log1p_(self) -> Tensor:
+        """In place: `log1p`."""
+        return self._inplace(ops.log1p)
+
+    def log2_(self) -> Tensor:
+        """In place: `log2`."""
+        return self._inplace(ops.log2)
+
+    def log10_(self) -> Tensor:
+        """In place: `log10`."""
+        return self._inplace(ops.log10)
+
+    def logit_(self, eps: _float | None = None) -> Tensor:
+        """In place: `logit`."""
+        return self._inplace(ops.logit, eps)
+
+    def nan_to_num_(
+        self, nan: _float | None = None, posinf: _float | None = None, neginf: _float | None = None
+    ) -> Tensor:
+        """In place: `nan_to_num`."""
+        return self._inplace(ops.nan_to_num, nan, posinf, neginf)
+
+    def frac_(self) -> Tensor:
+        """In place: `frac`."""
+        return self._inplace(ops.frac)
+
+    def atan2_(self, other: Tensor) -> Tensor:
+        """In place: `atan2`."""
+        return self._inplace(ops.atan2, other)
+
+    def hypot_(self, other: Tensor) -> Tensor:
+        """In place: `hypot`."""
+        return self._inplace(ops.hypot, other)
+
+    def index_add_(self, dim: _int, index: Tensor, source: Tensor, *, alpha: _float = 1) -> Tensor:
+        """In place: `index_add`."""
+        return self._inplace(ops.index_add, dim, index, source, alpha=alpha)
+
+    def index_copy_(self, dim: _int, index: Tensor, source: Tensor) -> Tensor:
+        """In place: `index_copy`."""
+        return self._inplace(ops.index_copy, dim, index, source)
+
+    def index_fill_(self, dim: _int, index: Tensor, value: Any) -> Tensor:
+        """In place: `index_fill`."""
+        return self._inplace(ops.index_fill, dim, index, value)
+
+    def scatter_add_(self, dim: _int, index: Tensor, src: Tensor) -> Tensor:
+        """In place: `scatter_add`."""
+        return self._inplace(ops.scatter_add, dim, index, src)
+
+    def logical_and_(self, other: Tensor) -> Tensor:
+        """In place: `logical_and`."""
+        return self._inplace(ops.logical_and, other)
+
+    def logical_or_(self, other: Tensor) -> Tensor:
+        """In place: `logical_or`."""
+        return self._inplace(ops.logical_or, other)
+
+    def logical_not_(self) -> Tensor:
+        """In place: `logical_not`."""
+        return self._inplace(ops.logical_not)
+
+    def logical_xor_(self, other: Tensor) -> Tensor:
+        """In place: `logical_xor`."""
+        return self._inplace(ops.logical_xor, other)
+
+    def bitwise_and_(self, other: Any) -> Tensor:
+        """In place: `bitwise_and`."""
+        return self._inplace(ops.bitwise_and, other)
+
+    def bitwise_or_(self, other: Any) -> Tensor:
+        """In place: `bitwise_or`."""
+        return self._inplace(ops.bitwise_or, other)
+
+    def bitwise_xor_(self, other: Any) -> Tensor:
+        """In place: `bitwise_xor`."""
+        return self._inplace(ops.bitwise_xor, other)
+
+    def bitwise_not_(self) -> Tensor:
+        """In place: `bitwise_not`."""
+        return self._inplace(ops.bitwise_not)
+
+    def eq_(self, other: Any) -> Tensor:
+        """In place: `eq`."""
+        return self._inplace(ops.eq, other)
+
+    def ne_(self, other: Any) -> Tensor:
+        """In place: `ne`."""
+        return self._inplace(ops.ne, other)
+
+    def lt_(self, other: Any) -> Tensor:
+        """In place: `lt`."""
+        return self._inplace(ops.lt, other)
+
+    def le_(self, other: Any) -> Tensor:
+        """In place: `le`."""
+        return self._inplace(ops.le, other)
+
+    def gt_(self, other: Any) -> Tensor:
+        """In place: `gt`."""
+        return self._inplace(ops.gt, other)
+
+    def ge_(self, other: Any) -> Tensor:
+        """In place: `ge`."""
+        return self._inplace(ops.ge, other)
+
+    def renorm_(self, p: _float, dim: _int, maxnorm: _float) -> Tensor:
+        """In place: `renorm`."""
+        return self._inplace(ops.renorm, p, dim, maxnorm)
+
+    def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+        """In place: `addmm`."""
+        return self._inplace(ops.addmm, mat1, mat2, beta=beta, alpha=alpha)
+
+    def addmv_(self, mat: Tensor, vec: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+        """In place: `addmv`."""
+        return self._inplace(ops.addmv, mat, vec, beta=beta, alpha=alpha)
+
+    def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+        """In place: `baddbmm`."""
+        return self._inplace(ops.baddbmm, batch1, batch2, beta=beta, alpha=alpha)
+
+    def acos_(self) -> Tensor:
+        """In place: `acos`."""
+        return self._inplace(ops.acos)
+
+    def asin_(self) -> Tensor:
+        """In place: `asin`."""
+        return self._inplace(ops.asin)
+
+    def sinh_(self) -> Tensor:
+        """In place: `sinh`."""
+        return self._inplace(ops.sinh)
+
+    def cosh_(self) -> Tensor:
+        """In place: `cosh`."""
+        return self._inplace(ops.cosh)
+
+    def asinh_(self) -> Tensor:
+        """In place: `asinh`."""
+        return self._inplace(ops.asinh)
+
+    def acosh_(self) -> Tensor:
+        """In place: `acosh`."""
+        return self._inplace(ops.acosh)
+
+    def atanh_(self) -> Tensor:
+        """In place: `atanh`."""
+        return self._inplace(ops.atanh)
+
+    def tril_(self, diagonal: _int = 0) -> Tensor:
+        """In place: `tril`."""
+        return self._inplace(ops.tril, diagonal)
+
+    def triu_(self, diagonal: _int = 0) -> Tensor:
+        """In place: `triu`."""
+        return self._inplace(ops.triu, diagonal)
 
     __iadd__, __isub__, __imul__, __itruediv__, __ipow__ = add_, sub_, mul_, div_, pow_
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import table_arithmetic
 import table_attention
+import table_elementwise
 import table_images
 import table_losses
 import table_networks
+import table_places
 import table_reduction
 import table_series
 import table_shape
@@ -46,6 +48,8 @@ TABLE = (
     + table_series.ROWS
     + table_networks.ROWS
     + table_attention.ROWS
+    + table_elementwise.ROWS
+    + table_places.ROWS
 )
 
 

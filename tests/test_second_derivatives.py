@@ -19,12 +19,15 @@ from minicnn.autograd.gradcheck import gradgradcheck
 # Rows whose gradients are made by another operation at last: of transforms PyTorch takes a part of a whole one, a binary cross
 # entropy divides by the number of losses at the end.
 COMPOSED = ("rfft2", "binary_cross_entropy", "xlogy by a number", "mm of nothing")
-CASES: dict[str, Any] = {row.name: row for row in TABLE if "float64" in row.dtypes}
+# The derivative of cdist's derivative PyTorch does not have, that of an embedding's by frequency forgets the frequency.
+NOT_IN_TORCH = ("cdist", "embedding by frequency")
+ROWS = [row for row in TABLE if "float64" in row.dtypes and not row.name.startswith(NOT_IN_TORCH)]
+CASES: dict[str, Any] = {row.name: row for row in ROWS}
 for case in test_layer_table.LAYERS:
     shape = case.inputs[0] if isinstance(case.inputs[0], tuple) else "as given"
     name = f"{case.name} {'eval ' if case.evaluate else ''}{shape}".replace("\n", " ")
     CASES[name if name not in CASES else f"{name} again"] = case
-assert len(CASES) == len([row for row in TABLE if "float64" in row.dtypes]) + len(test_layer_table.LAYERS)
+assert len(CASES) == len(ROWS) + len(test_layer_table.LAYERS)
 
 
 def prepared(case: Any, lib: Any, rng: np.random.Generator) -> tuple[Any, list[Any]]:

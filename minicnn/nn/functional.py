@@ -33,7 +33,7 @@ from minicnn.ops.attention import (
 from minicnn.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d, fold, unfold
 from minicnn.ops.distance import cosine_similarity, normalize, pairwise_distance
 from minicnn.ops.dropout import dropout, dropout1d, dropout2d
-from minicnn.ops.indexing import one_hot
+from minicnn.ops.indexing import embedding, one_hot
 from minicnn.ops.linear import linear
 from minicnn.ops.loss import (
     binary_cross_entropy,

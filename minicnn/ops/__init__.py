@@ -21,6 +21,7 @@ from minicnn.ops.fourier import *
 from minicnn.ops.fourier import irfft2, rfft2
 from minicnn.ops.indexing import *
 from minicnn.ops.indexing import index, index_put_
+from minicnn.ops.joining import *
 from minicnn.ops.linear import *
 from minicnn.ops.reduction import *
 from minicnn.ops.shape import *

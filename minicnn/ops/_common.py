@@ -47,7 +47,8 @@ def result_type(*operands: Any) -> np.dtype:
     first, *lower = [kind for kind in ranks if kind is not None]
     for kind in lower:
         if CATEGORY[kind.kind] > CATEGORY[first.kind]:
-            first = np.result_type(first, kind) if kind.kind == "c" and first.kind == "f" else kind
+            of_its_precision = kind.kind == "c" and first.kind == "f"
+            first = np.result_type(first, np.complex64) if of_its_precision else kind
     return first
 
 

@@ -16,7 +16,7 @@ from minicnn.autograd.function import Op, RowOp, not_implemented
 from minicnn.ops._common import computed, fitting, implemented, number, single, unordered, wrap_dim
 from minicnn.ops.elementwise import Unary, UnaryByResult
 
-__all__ = ["erf", "erfinv", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
+__all__ = ["erf", "erfc", "erfinv", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
@@ -355,6 +355,13 @@ class Erf(Unary):
 
     function = staticmethod(lambda x: _each("erf", x))
     slope = staticmethod(lambda x: 2 / math.sqrt(math.pi) * both.exp(-(x**2)))
+
+
+class Erfc(Unary):
+    """1 - erf(a)"""
+
+    function = staticmethod(lambda x: np.asarray(np.vectorize(math.erfc, otypes=[float])(x), x.dtype))
+    slope = staticmethod(lambda x: -2 / math.sqrt(math.pi) * both.exp(-(x**2)))
 
 
 def _erfinv_array(x: np.ndarray) -> np.ndarray:
@@ -703,6 +710,11 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 def erf(input: Tensor) -> Tensor:
     """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x; of integers in float32."""
     return Erf.apply(input)
+
+
+def erfc(input: Tensor) -> Tensor:
+    """1 - erf(input), exact where erf is nearly 1; of integers in float32."""
+    return Erfc.apply(input)
 
 
 def erfinv(input: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from minicnn.ops._common import (
 from minicnn.ops.elementwise import reciprocal
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "div", "floor_divide", "lerp", "mul", "neg", "pow", "remainder",
+    "add", "addcdiv", "addcmul", "atan2", "div", "floor_divide", "fmod", "hypot", "lerp", "logaddexp", "mul", "neg", "pow", "remainder",
     "rsub", "square", "sub", "xlogy",
 ]  # fmt: skip
 
@@ -355,6 +355,86 @@ class Remainder(Op):
         return grad, -grad * DivRounded.of(a, b, "floor", ctx.kind)
 
 
+class Fmod(Op, node_name="FmodBackward1"):
+    """a modulo b, with the sign of a: a - b trunc(a / b)"""
+
+    saved_names = ("self", "other")
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, kind):
+        if ctx.needs_input_grad[1]:
+            ctx.save_for_backward(a, b)
+            ctx.kind = kind
+        return np.fmod(*operands(a, b, kind)).astype(kind, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        if not ctx.needs_input_grad[1]:
+            return grad
+        a, b = ctx.saved
+        return grad, -grad * DivRounded.of(a, b, "trunc", ctx.kind)
+
+
+class FmodOfNumber(Fmod, node_name="FmodBackward0"):
+    """The same by a number"""
+
+    slots = 1
+
+
+class Atan2(Op):
+    """The angle of the point (b, a)"""
+
+    saved_names = ("self", "other")
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, kind):
+        ctx.save_for_backward(a, b)
+        return np.arctan2(*operands(a, b, kind)).astype(kind, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = ctx.saved
+        square = a * a + b * b
+        return grad * (b / square), grad * (-a / square)
+
+
+class Hypot(Op):
+    """sqrt(a^2 + b^2)"""
+
+    saved_names = ("self", "other", "result")
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, kind):
+        out = Tensor.wrap(np.hypot(*operands(a, b, kind)).astype(kind, copy=False))
+        ctx.save_for_backward(a, b, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b, out = ctx.saved
+        return grad * a / out, grad * b / out
+
+
+class Logaddexp(Op):
+    """log(e^a + e^b)"""
+
+    saved_names = ("self", "other")
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, kind):
+        ctx.save_for_backward(a, b)
+        return np.logaddexp(*operands(a, b, kind)).astype(kind, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = ctx.saved
+        return grad / (1 + both.exp(b - a)), grad / (1 + both.exp(a - b))
+
+
 # --- the functions ----------------------------------------------------------------------------------------------------
 
 
@@ -447,6 +527,31 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 def remainder(input: Any, other: Any) -> Tensor:
     """input modulo other, with the sign of other, of their common shape. RuntimeError for an integer and 0."""
     return Remainder.apply(input, other, _quotient_type("remainder_cpu", input, other))
+
+
+def fmod(input: Tensor, other: Any) -> Tensor:
+    """input modulo other, with the sign of input, of their common shape. RuntimeError for an integer and 0."""
+    op = Fmod if isinstance(other, Tensor) else FmodOfNumber
+    return op.apply(input, other, _quotient_type("fmod_cpu", input, other))
+
+
+def atan2(input: Tensor, other: Tensor) -> Tensor:
+    """The angle between -pi and pi of the point (other, input), of their common shape."""
+    return Atan2.apply(input, other, floating(result_type(input, other)))
+
+
+def hypot(input: Tensor, other: Tensor) -> Tensor:
+    """sqrt(input^2 + other^2), of their common shape. NotImplementedError for integers."""
+    kind = result_type(input, other)
+    implemented("hypot_cpu", kind, "f")
+    return Hypot.apply(input, other, kind)
+
+
+def logaddexp(input: Tensor, other: Tensor) -> Tensor:
+    """log(exp(input) + exp(other)) without overflow, of their common shape. NotImplementedError for integers."""
+    kind = result_type(input, other)
+    implemented("logaddexp_cpu", kind, "f")
+    return Logaddexp.apply(input, other, kind)
 
 
 def neg(input: Tensor) -> Tensor:

@@ -25,9 +25,9 @@ from minicnn.ops._common import (
 )
 
 __all__ = [
-    "allclose", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "equal", "fmax", "fmin", "ge", "gt", "isclose", "isfinite", "isinf",
-    "isnan", "le", "logical_and", "logical_not", "logical_or", "lt", "masked_fill", "maximum", "minimum", "ne",
-    "where",
+    "allclose", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "eq", "equal", "fmax", "fmin", "ge", "gt",
+    "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal", "le", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "lt", "masked_fill", "maximum", "minimum", "ne", "signbit", "where",
 ]  # fmt: skip
 
 
@@ -253,6 +253,36 @@ def isfinite(input: Tensor) -> Tensor:
     return Tensor.wrap(np.isfinite(input.array))
 
 
+def isposinf(input: Tensor) -> Tensor:
+    """Which elements are plus infinity: booleans of input's shape."""
+    return Tensor.wrap(input.array == np.inf)
+
+
+def isneginf(input: Tensor) -> Tensor:
+    """Which elements are minus infinity: booleans of input's shape."""
+    return Tensor.wrap(input.array == -np.inf)
+
+
+def isreal(input: Tensor) -> Tensor:
+    """Which elements have no imaginary part: booleans of input's shape."""
+    return Tensor.wrap(np.isreal(input.array))
+
+
+def signbit(input: Tensor) -> Tensor:
+    """Which elements have a minus, -0 among them: booleans of input's shape."""
+    x = input.array
+    return Tensor.wrap(np.signbit(x) if x.dtype.kind == "f" else x < 0)
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Which elements are among the others: booleans of their shape; those that are not with `invert`. One may be a number."""
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin(): one of the arguments must be a Tensor")
+    kind = result_type(elements, test_elements)
+    x, others = operand(elements, kind), operand(test_elements, kind)
+    return Tensor.wrap(np.asarray(np.isin(x, others, invert=invert)))
+
+
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and values."""
     return bool(np.array_equal(input.array, other.array))
@@ -297,6 +327,12 @@ def bitwise_xor(input: Any, other: Any) -> Tensor:
     return _bitwise("bitwise_xor", input, other)
 
 
+def bitwise_not(input: Tensor) -> Tensor:
+    """~input, bit by bit, of booleans which are false, of input's shape. NotImplementedError for floating-point numbers."""
+    implemented("bitwise_not_cpu", input.array.dtype, "bui")
+    return Tensor.wrap(~input.array)
+
+
 def _logical(name: str, a: Tensor, b: Tensor) -> Tensor:
     need_tensor(a, name)
     need_tensor(b, name, "other", 2)
@@ -311,6 +347,11 @@ def logical_and(input: Tensor, other: Tensor) -> Tensor:
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """Where one of both is not 0: booleans of their common shape. TypeError unless both are tensors."""
     return _logical("logical_or", input, other)
+
+
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """Where one of both is not 0, and the other one is: booleans of their common shape. TypeError unless both are tensors."""
+    return _logical("logical_xor", input, other)
 
 
 def logical_not(input: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from minicnn.autograd.function import Op
 from minicnn.ops._common import broadcast_shapes, fitting, floating, implemented, number, operand, result_type
 
 __all__ = [
-    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "cos", "cosh",
-    "exp", "expm1", "floor", "log", "log10", "log1p", "log2", "reciprocal", "round", "rsqrt", "sign", "sin", "sinh", "sqrt",
-    "tan", "trunc",
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "cos", "cosh", "exp",
+    "exp2", "expm1", "floor", "frac", "log", "log10", "log1p", "log2", "logit", "nan_to_num", "reciprocal", "round", "rsqrt",
+    "sign", "sin", "sinh", "sqrt", "tan", "trunc",
 ]  # fmt: skip
 
 
@@ -168,6 +168,13 @@ class Exp(UnaryByResult):
     slope = staticmethod(lambda out: out)
 
 
+class Exp2(UnaryByResult):
+    """2^a"""
+
+    function = np.exp2
+    slope = staticmethod(lambda out: out * math.log(2))
+
+
 class Expm1(UnaryByResult):
     """e^a - 1"""
 
@@ -305,6 +312,44 @@ class Atanh(UnaryByDivisor):
     divisor = staticmethod(lambda x: 1 - x * x)
 
 
+class Logit(Op):
+    """log(a / (1 - a)), of a cut off at eps and 1 - eps if that is given; beyond them flat, without them NaN"""
+
+    saved_names = ("self",)
+
+    @staticmethod
+    def forward(ctx, a, eps):
+        x = _float_array(a)
+        ctx.eps = eps
+        ctx.save_for_backward(a)
+        if eps is not None:
+            x = np.clip(x, x.dtype.type(eps), x.dtype.type(1 - eps))
+        return np.log(x / (1 - x))
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved
+        low = ctx.eps or 0
+        outside = (a < low) | (a > 1 - low)
+        return both.where(outside, math.nan if ctx.eps is None else 0.0, grad / (a * (1 - a)))
+
+
+class NanToNum(Op):
+    """a, and other numbers for NaN and the infinities, where it is flat"""
+
+    saved_names = ("self",)
+
+    @staticmethod
+    def forward(ctx, a, nan, posinf, neginf):
+        ctx.save_for_backward(a)
+        return np.nan_to_num(a.array, nan=nan, posinf=posinf, neginf=neginf)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (a,) = ctx.saved
+        return grad * both.cast(both.constant(np.isfinite, a), grad)
+
+
 class Abs(Op):
     """|a|; the slope at 0 is 0"""
 
@@ -382,6 +427,18 @@ class Trunc(_Step):
     function = np.trunc
 
 
+class Frac(Op):
+    """What is left of a number without its integer part"""
+
+    @staticmethod
+    def forward(ctx, a):
+        return a.array - np.trunc(a.array)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
 class ToCopy(Op):
     """The same values in another type or order; the engine brings the gradient back into the first type."""
 
@@ -439,6 +496,11 @@ def exp(input: Tensor) -> Tensor:
     return Exp.apply(input)
 
 
+def exp2(input: Tensor) -> Tensor:
+    """2 to the power of each element, of input's shape."""
+    return Exp2.apply(input)
+
+
 def expm1(input: Tensor) -> Tensor:
     """exp(input) - 1, exact near 0, of input's shape."""
     return Expm1.apply(input)
@@ -462,6 +524,19 @@ def log2(input: Tensor) -> Tensor:
 def log1p(input: Tensor) -> Tensor:
     """log(1 + input), exact near 0, of input's shape."""
     return Log1P.apply(input)
+
+
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """log(input / (1 - input)), of input's shape: the inverse of the sigmoid. With `eps` of numbers cut off at eps and 1 - eps,
+    without it NaN of those outside of [0, 1]."""
+    return Logit.apply(input, None if eps is None else number(eps, "logit", "eps", 2, "float"))
+
+
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """input, with 0 or `nan` for NaN, and the type's largest and smallest number, or these, for the infinities."""
+    return NanToNum.apply(input, 0.0 if nan is None else nan, posinf, neginf)
 
 
 def sqrt(input: Tensor) -> Tensor:
@@ -573,6 +648,12 @@ def trunc(input: Tensor) -> Tensor:
         raise NotImplementedError("trunc is not supported for complex inputs")
     implemented("trunc_vml_cpu", input.array.dtype, "uif")
     return Trunc.apply(input)
+
+
+def frac(input: Tensor) -> Tensor:
+    """What is left without the integer part, with the sign of the element, of input's shape. NotImplementedError for integers."""
+    implemented("frac_vml_cpu", input.array.dtype, "f")
+    return Frac.apply(input)
 
 
 def to_dtype(input: Tensor, kind: np.dtype, format: memory_format | None = None, copy: bool = False) -> Tensor:

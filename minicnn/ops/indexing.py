@@ -11,23 +11,17 @@ import numpy as np
 from minicnn._tensor import Tensor
 from minicnn._types import contiguous_format, short_name, type_name
 from minicnn._warnings import warn_user
-from minicnn.autograd import both, inplace
+from minicnn.autograd import both, grad_mode, inplace
 from minicnn.autograd.function import Op, RowOp
 from minicnn.ops import arithmetic, comparison, elementwise, shape
-from minicnn.ops._common import broadcast_shapes, fitting, implemented, need_tensor, wrap_dim
+from minicnn.ops._common import broadcast_shapes, fitting, implemented, need_tensor, number, wrap_dim
 from minicnn.ops.copying import Copy, cat, clone
 from minicnn.ops.shape import Alias, Slice, SliceBackward
 
 __all__ = [
-    "diff",
-    "gather",
-    "index_select",
-    "masked_select",
-    "nonzero",
-    "repeat_interleave",
-    "scatter",
-    "take_along_dim",
-]
+    "argwhere", "diff", "gather", "index_add", "index_copy", "index_fill", "index_put", "index_select", "masked_select", "nonzero",
+    "repeat_interleave", "scatter", "scatter_add", "take", "take_along_dim",
+]  # fmt: skip
 
 
 class Index(RowOp):
@@ -460,13 +454,207 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
         return clone(input)
     _check_index("scatter", input.array, dim, index.array, "self")
     if isinstance(src, Tensor):
-        if src.array.dtype != input.array.dtype:
-            raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-        sizes, wanted = src.array.shape or (1,), index.array.shape or (1,)
-        if len(sizes) != len(wanted) or any(m > n for n, m in zip(sizes, wanted, strict=True)):
-            raise RuntimeError(f"Expected index {list(wanted)} to be no larger than src {list(sizes)}")
+        _check_source("scatter", input.array, index.array, src.array)
         return Scatter.apply(input, _vector(src), dim, _vector(index))
     return ScatterNumber.apply(input, src, dim, _vector(index))
+
+
+def _check_source(name: str, array: np.ndarray, index: np.ndarray, src: np.ndarray) -> None:
+    if src.dtype != array.dtype:
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+    sizes, wanted = src.shape or (1,), index.shape or (1,)
+    if len(sizes) != len(wanted) or any(m > n for n, m in zip(sizes, wanted, strict=True)):
+        raise RuntimeError(f"Expected index {list(wanted)} to be no larger than src {list(sizes)}")
+
+
+class ScatterAdd(Scatter):
+    """The tensor with other values added at the places that `gather` would read."""
+
+    @staticmethod
+    def forward(ctx, a, src, dim, index):
+        ctx.dim, ctx.window, ctx.src_shape = dim, tuple(map(slice, index.array.shape)), src.array.shape
+        ctx.save_for_backward(index)
+        out = a.array.copy()
+        np.add.at(np.atleast_1d(out), _places(index.array, dim), src.array[ctx.window])
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, Scatter.backward(ctx, grad)[1] if ctx.needs_input_grad[1] else None
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy with out[index[i][j]][j] += src[i][j] for dim 0, and so on; what meets in one place is added up.
+
+    RuntimeError for an index that `gather` would refuse, and for a `src` of another type or smaller than the index.
+    """
+    need_tensor(src, "scatter_add", "src", 4)
+    dim = wrap_dim(dim, input.array.ndim)
+    if index.array.size == 0:
+        return clone(input)
+    _check_index("scatter_add", input.array, dim, index.array, "self")
+    _check_source("scatter_add", input.array, index.array, src.array)
+    return ScatterAdd.apply(input, _vector(src), dim, _vector(index))
+
+
+class IndexAdd(Op):
+    """The tensor with slices added at places of one dimension."""
+
+    saved_names = ("index",)
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, source, index, dim, alpha):
+        ctx.dim, ctx.alpha, ctx.shape = dim, alpha, source.array.shape
+        ctx.save_for_backward(index)
+        out = a.array.copy()
+        slices = source.array if alpha == 1 else source.array * source.array.dtype.type(alpha)
+        np.add.at(np.atleast_1d(out), _slices(index.array, dim), np.atleast_1d(slices))
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        if not ctx.needs_input_grad[1]:
+            return grad
+        to_source = _from_slices(ctx, grad)
+        return grad, to_source if ctx.alpha == 1 else to_source * ctx.alpha
+
+
+class IndexCopy(Op):
+    """The tensor with other slices at places of one dimension."""
+
+    saved_names = ("index",)
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, source, index, dim):
+        ctx.dim, ctx.shape = dim, source.array.shape
+        ctx.save_for_backward(index)
+        out = a.array.copy()
+        np.atleast_1d(out)[_slices(index.array, dim)] = source.array
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        to_a = IndexFill.of(grad, 0, *ctx.saved, ctx.dim) if ctx.needs_input_grad[0] else None
+        return to_a, _from_slices(ctx, grad) if ctx.needs_input_grad[1] else None
+
+
+class IndexFill(Op):
+    """The tensor with one number at places of one dimension."""
+
+    saved_names = ("index",)
+
+    @staticmethod
+    def forward(ctx, a, number, index, dim):
+        ctx.dim = dim
+        ctx.save_for_backward(index)
+        out = a.array.copy()
+        np.atleast_1d(out)[_slices(index.array, dim)] = fitting(number, out.dtype)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (index,) = ctx.saved
+        to_a = IndexFill.of(grad, 0, index, ctx.dim) if ctx.needs_input_grad[0] else None
+        if not ctx.needs_input_grad[1]:
+            return to_a
+        picked = grad - IndexFill.of(grad, 0, index, ctx.dim)  # a place that is named twice counts once
+        return to_a, picked.sum()
+
+
+class IndexFillTensor(IndexFill, node_name="IndexFillBackward1"):
+    """The number is a 0-d tensor, which gets what arrives at its places."""
+
+    slots = 2
+
+
+def _slices(index: both.Both, dim: int) -> tuple:
+    """NumPy's index of whole slices of a dimension."""
+    return (slice(None),) * dim + (index.reshape((-1,)),)
+
+
+def _from_slices(ctx: Any, grad: both.Both) -> both.Both:
+    """What of a gradient belongs to the slices that were put into the tensor."""
+    (index,) = ctx.saved
+    slices = IndexSelect.of(grad, _slices(index, ctx.dim) if grad.ndim else ())
+    return both.expand(slices, ctx.shape) if ctx.shape else slices
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+    """A copy in which the slices of `source` times alpha are added to those that the vector `index` names.
+
+    RuntimeError for sizes or types that do not fit; IndexError for an index out of range.
+    """
+    dim = _checked_slices("index_add", input, dim, index, source)
+    return IndexAdd.apply(input, source, index, dim, number(alpha, "index_add", "alpha"))
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """A copy in which the slices of `source` stand in place of those that the vector `index` names.
+
+    RuntimeError for sizes or types that do not fit; IndexError for an index out of range.
+    """
+    dim = _checked_slices("index_copy", input, dim, index, source)
+    return IndexCopy.apply(input, source, index, dim)
+
+
+def _checked_slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> int:
+    """The dimension from 0, when index and source have been looked at."""
+    dim, sizes, wanted = wrap_dim(dim, input.array.ndim), input.array.shape or (1,), source.array.shape or (1,)
+    if index.array.ndim > 1:
+        raise IndexError(f"{name}(): Index should have dimension 1 or 0 (got {index.array.ndim})")
+    if index.array.dtype not in (np.int32, np.int64):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {short_name(index.dtype)}")
+    if source.array.dtype != input.array.dtype:
+        raise RuntimeError(
+            f"{name}(): self ({short_name(input.dtype)}) and source ({short_name(source.dtype)}) must have the same scalar type"
+        )
+    if wanted != (*sizes[:dim], index.array.size, *sizes[dim + 1 :]):
+        raise RuntimeError(
+            f"{name}(): the source {list(wanted)} must have the shape of self {list(sizes)}, with the number of indices, "
+            f"{index.array.size}, in dimension {dim}"
+        )
+    wrong = index.array[(index.array < 0) | (index.array >= sizes[dim])]
+    if wrong.size:
+        raise IndexError(f"{name}(): index {wrong.flat[0]} is out of bounds for dimension {dim} with size {sizes[dim]}")
+    return dim
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """A copy with one number, or that of a 0-d tensor, in the slices that the vector `index` names; negative ones count from the end.
+
+    IndexError for an index that is not int64 or out of range; RuntimeError for a tensor with dimensions.
+    """
+    dim = wrap_dim(dim, input.array.ndim)
+    if index.array.dtype != np.int64:
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    if index.array.ndim > 1:
+        raise IndexError("Index has to be a vector/scalar")
+    if isinstance(value, Tensor) and value.array.ndim:
+        raise RuntimeError(f"Only supports 0-dimension value tensor but got one with {value.array.ndim} dimensions.")
+    length = input.array.shape[dim] if input.array.ndim else 1
+    wrong = index.array[(index.array < -length) | (index.array >= length)]
+    if wrong.size:
+        raise IndexError(f"index {wrong.flat[0]} is out of bounds for dimension {dim} with size {length}")
+    op = IndexFillTensor if isinstance(value, Tensor) else IndexFill
+    return op.apply(input, value, index, dim)
+
+
+def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy with input[indices] = values, or += if `accumulate`; None stands for all of a dimension."""
+    return clone(input).index_put_(tuple(indices), values, accumulate)
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The numbers at these places of the flattened tensor, of index's shape. IndexError for one out of range."""
+    if index.array.dtype != np.int64:
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {short_name(index.dtype)}")
+    size = input.array.size
+    wrong = index.array[(index.array < -size) | (index.array >= size)]
+    if wrong.size:
+        raise IndexError(f"out of range: tried to access index {wrong.flat[0]} on a tensor of {size} elements.")
+    return Index.apply(shape.flatten(input), (index,))
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -620,6 +808,11 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     return tuple(map(Tensor.wrap, places)) if as_tuple else Tensor.wrap(np.stack(places, axis=-1))
 
 
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of the elements that are not 0: (count, ndim)."""
+    return nonzero(input)
+
+
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """int64 class numbers of shape (...) as int64 codes of shape (..., num_classes): a one at the class, else zeros.
 
@@ -640,3 +833,98 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         elif classes.max() >= num_classes:
             raise RuntimeError("Class values must be smaller than num_classes.")
     return Tensor.wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64, order="C"))
+
+
+class Embedding(RowOp):
+    """Rows of a table by their numbers; the gradient is added up in the rows, but for `padding_idx`."""
+
+    saved_names = ("indices",)
+
+    @staticmethod
+    def forward(ctx, weight, index, padding_idx, by_frequency):
+        ctx.options = weight.array.shape[0], padding_idx, by_frequency
+        ctx.save_for_backward(index)
+        return weight.array[index.array]
+
+    @staticmethod
+    def backward(ctx, grad):
+        return EmbeddingBackward.of(grad, *ctx.saved, *ctx.options)
+
+
+class EmbeddingBackward(Op, node_name="EmbeddingDenseBackwardBackward0"):
+    """The sums of the gradients of each row; with `by_frequency` their means."""
+
+    saves = (1,)
+
+    @staticmethod
+    def value(grad, index, rows, padding_idx, by_frequency):
+        grad = grad * _shares(index, rows, padding_idx, by_frequency, grad.dtype)
+        out = np.zeros((rows, grad.shape[-1]), grad.dtype)
+        np.add.at(out, index, grad)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (index,), (_, *options) = ctx.saved, ctx.options
+        kind = (grad.array if isinstance(grad, Tensor) else grad).dtype
+        shares = both.constant(lambda places: _shares(places, grad.shape[0], *options, kind), index)
+        return Embedding.of(grad, index, *options) * shares
+
+
+def _shares(index: np.ndarray, rows: int, padding_idx: int | None, by_frequency: bool, kind: np.dtype) -> np.ndarray:
+    """By what the gradient of each place is multiplied."""
+    shares = 1 / np.bincount(index.ravel(), minlength=rows)[index] if by_frequency else np.ones(index.shape)
+    return np.where(index == (-1 if padding_idx is None else padding_idx), 0, shares)[..., None].astype(kind)
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Rows of a table by their numbers: (...) -> (..., size).
+
+    Args:
+        input: int32 or int64 numbers.
+        weight: the table, (count, size).
+        padding_idx: a row without a gradient; may count from the end.
+        max_norm: rows with a larger norm are made as short before, in place.
+        norm_type: which norm that is.
+        scale_grad_by_freq: the gradient of a row is the mean over its places and not the sum.
+        sparse: must be False: a gradient here has all rows.
+
+    Raises:
+        RuntimeError: numbers of another type, a table of other dimensions.
+        IndexError: a number that the table does not have.
+        AssertionError: a padding_idx that it does not have.
+    """
+    need_tensor(weight, "embedding", "weight")
+    need_tensor(input, "embedding", "indices", 2)
+    if sparse:
+        raise NotImplementedError("embedding: sparse gradients are not there; use sparse=False")
+    count = weight.array.shape[0] if weight.array.ndim else 0
+    if weight.array.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    if input.array.dtype not in (np.int32, np.int64):
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"torch.{input.dtype.tensor_type} instead (while checking arguments for embedding)"
+        )
+    if padding_idx is not None:
+        if not -count <= padding_idx < count:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx %= count
+    if ((input.array < 0) | (input.array >= count)).any():
+        raise IndexError("index out of range in self")
+    if max_norm is not None:
+        used = np.unique(input.array)
+        rows = weight.array[used]
+        lengths = np.linalg.norm(rows.astype(np.float64), norm_type, axis=1, keepdims=True)
+        short = np.where(lengths > max_norm, rows * (max_norm / (lengths + 1e-7)), rows)
+        with grad_mode.no_grad():
+            weight[Tensor.wrap(used)] = Tensor.wrap(short.astype(rows.dtype))
+    return Embedding.apply(weight, input, padding_idx, scale_grad_by_freq)

@@ -12,10 +12,12 @@ from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
-from minicnn.ops import arithmetic, shape
+from minicnn.ops import arithmetic, copying, shape
 from minicnn.ops._common import broadcast_shapes, check_expand, implemented, need_tensor, wrap_dim
 
-__all__ = ["addmm", "baddbmm", "bmm", "dot", "matmul", "mm", "mv", "outer"]
+__all__ = [
+    "addmm", "addmv", "baddbmm", "bmm", "cdist", "cross", "dot", "inner", "kron", "matmul", "mm", "mv", "outer", "tensordot",
+]  # fmt: skip
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -271,6 +273,108 @@ def _times(x: Tensor, factor: float) -> Tensor:
     if factor == 0:
         return Tensor.wrap(np.zeros_like(x.array))
     return x if factor == 1 else arithmetic.mul(x, factor)
+
+
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta input + alpha (mat @ vec): what broadcasts to (n,), (n, k), (k,) -> (n,)"""
+    product = mv(mat, vec)
+    check_expand(input.array.shape, product.array.shape)
+    return arithmetic.add(_times(input, beta), _times(product, alpha))
+
+
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """Products summed over the last dimensions, which are equally long: (..., k), (___, k) -> (..., ___); with a number its multiple."""
+    if not input.array.ndim or not other.array.ndim:
+        return arithmetic.mul(input, other)
+    if input.array.shape[-1] != other.array.shape[-1]:
+        raise RuntimeError(
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.array.shape)} and {list(other.array.shape)}"
+        )
+    return tensordot(input, other, ([-1], [-1]))
+
+
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """Products summed over dimensions of both: the last ones of a and the first of b, as many as `dims` says, or those of two lists."""
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.array.ndim, b.array.ndim):
+            raise RuntimeError(
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}, ndim_a={a.array.ndim} ndim_b={b.array.ndim}"
+            )
+        dims = (list(range(a.array.ndim - dims, a.array.ndim)), list(range(dims)))
+    own, other = ([wrap_dim(d, x.array.ndim) for d in given] for x, given in zip((a, b), dims, strict=True))
+    if len(own) != len(other):
+        raise RuntimeError("both dimension lists should have same length")
+    for first, second in zip(own, other, strict=True):
+        n, m = a.array.shape[first], b.array.shape[second]
+        if n != m and 1 not in (n, m):
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {n} in dim {first} and second has size {m} in dim "
+                f"{second}"
+            )
+        if n != m:  # of one that is stretched the sum is formed first
+            a, b = (a.sum(first, True), b) if m == 1 else (a, b.sum(second, True))
+    rest = [[d for d in range(x.array.ndim) if d not in gone] for x, gone in ((a, own), (b, other))]
+    sizes = [x.array.shape[d] for x, kept in zip((a, b), rest, strict=True) for d in kept]
+    summed = math.prod([a.array.shape[d] for d in own])
+    rows = shape.reshape(
+        shape.permute(a, [*rest[0], *own]), (-1 if summed else math.prod(sizes[: len(rest[0])]), summed)
+    )
+    columns = shape.reshape(shape.permute(b, [*other, *rest[1]]), (summed, math.prod(sizes[len(rest[0]) :])))
+    return shape.reshape(mm(rows, columns), sizes)
+
+
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """Each number of input times all of other, side by side: the sizes are multiplied, dimension by dimension."""
+    ndim = max(input.array.ndim, other.array.ndim)
+    own, others = ((1,) * (ndim - x.array.ndim) + x.array.shape for x in (input, other))
+    apart = shape.reshape(input, [n for m in own for n in (m, 1)])
+    together = shape.reshape(other, [n for m in others for n in (1, m)])
+    return shape.reshape(arithmetic.mul(apart, together), [n * m for n, m in zip(own, others, strict=True)])
+
+
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """The cross product of vectors of three numbers along `dim`, by default the first dimension of length 3.
+
+    RuntimeError if there is none, or if the dimension has another length.
+    """
+    if input.array.ndim != other.array.ndim:
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    if dim is None:
+        if 3 not in input.array.shape:
+            raise RuntimeError("no dimension of size 3 in input")
+        dim = input.array.shape.index(3)
+    dim = wrap_dim(dim, input.array.ndim)
+    if input.array.shape[dim] != 3 or other.array.shape[dim] != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.array.shape[dim]} and {other.array.shape[dim]}"
+        )
+    broadcast_shapes(input.array.shape, other.array.shape)
+    (a, b), (c, d) = ((copying.roll(x, -1, dim), copying.roll(x, -2, dim)) for x in (input, other))
+    return arithmetic.sub(arithmetic.mul(a, d), arithmetic.mul(b, c))
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
+    """The p-norm of the difference of each vector of x1 to each of x2: (..., n, k), (..., m, k) -> (..., n, m).
+
+    `compute_mode` is PyTorch's; here the differences are formed in any case. RuntimeError for vectors of different lengths.
+    """
+    if min(x1.array.ndim, x2.array.ndim) < 2:
+        raise RuntimeError(
+            f"cdist only supports at least 2D tensors, X{1 if x1.array.ndim < 2 else 2} got: "
+            f"{x1.array.ndim if x1.array.ndim < 2 else x2.array.ndim}D"
+        )
+    if x1.array.shape[-1] != x2.array.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}"
+        )
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    return arithmetic.sub(shape.unsqueeze(x1, -2), shape.unsqueeze(x2, -3)).norm(p, -1)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -22,8 +22,8 @@ from minicnn.ops._common import count, floating, implemented, mean_of, number, p
 from minicnn.ops.indexing import PickBackward
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "median", "min", "nansum", "norm",
-    "prod", "std", "std_mean", "sum", "var", "var_mean",
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "logsumexp", "max", "mean", "median", "min", "nanmean", "nansum", "norm",
+    "prod", "renorm", "std", "std_mean", "sum", "trapezoid", "var", "var_mean",
 ]  # fmt: skip
 
 
@@ -37,7 +37,9 @@ class ValuesIndices(NamedTuple):
         return f"torch.return_types.{type(self).__name__}(\nvalues={self.values!r},\nindices={self.indices!r})"
 
 
-_RETURN_TYPES = {name: type(name, (ValuesIndices,), {}) for name in ("max", "min", "median", "sort", "topk")}
+_RETURN_TYPES = {
+    name: type(name, (ValuesIndices,), {}) for name in ("max", "min", "median", "sort", "topk", "kthvalue")
+}
 
 
 def values_indices(name: str, result: tuple[Tensor, Tensor]) -> ValuesIndices:
@@ -142,10 +144,10 @@ class ProdAll(Prod, node_name="ProdBackward0"):
     """Product of all elements."""
 
 
-class _Pick(Op):
+class Pick(Op):
     """One element of each line along a dimension, with its index; the gradient goes to that element."""
 
-    choose: Any  # (array, dim) -> the index of each line's element
+    choose: Any  # (ctx, array, dim) -> the index of each line's element
 
     @classmethod
     def forward(cls, ctx, a, dim, keepdim):
@@ -153,7 +155,7 @@ class _Pick(Op):
         if a.array.ndim == 0:
             values, index = a.array.copy(), np.zeros((), np.int64)
         else:
-            index = np.expand_dims(cls.choose(a.array, dim), dim)
+            index = np.expand_dims(cls.choose(ctx, a.array, dim), dim)
             values = np.take_along_axis(a.array, index, dim)
             if not keepdim:
                 values, index = values.squeeze(dim), index.squeeze(dim)
@@ -169,18 +171,18 @@ class _Pick(Op):
         return PickBackward.of(grad, index, ctx.shape, ctx.dim)
 
 
-class Max(_Pick):
+class Max(Pick):
     """The largest along a dimension, the first of several."""
 
     saved_names = ("indices",)
-    choose = staticmethod(lambda array, dim: array.argmax(axis=dim))
+    choose = staticmethod(lambda ctx, array, dim: array.argmax(axis=dim))
 
 
-class Min(_Pick):
+class Min(Pick):
     """The smallest along a dimension, the first of several."""
 
     saved_names = ("indices",)
-    choose = staticmethod(lambda array, dim: array.argmin(axis=dim))
+    choose = staticmethod(lambda ctx, array, dim: array.argmin(axis=dim))
 
 
 def _median_index(array: np.ndarray, dim: int | None) -> np.ndarray:
@@ -191,10 +193,10 @@ def _median_index(array: np.ndarray, dim: int | None) -> np.ndarray:
     return np.where(nan.any(axis=dim), nan.argmax(axis=dim), middle)
 
 
-class Median(_Pick):
+class Median(Pick):
     """The lower median along a dimension; NaN if there is one."""
 
-    choose = staticmethod(_median_index)
+    choose = staticmethod(lambda ctx, array, dim: _median_index(array, dim))
 
 
 class Nansum(RowOp):
@@ -496,6 +498,60 @@ def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The smallest over the dimensions `dim`, or over all; equal ones share the gradient. IndexError if there is none."""
     return Amin.apply(input, _reduced("amin", input, dim), keepdim)
+
+
+class AMinMax(NamedTuple):
+    """What `aminmax` returns."""
+
+    min: Tensor
+    max: Tensor
+
+    def __repr__(self) -> str:
+        return f"torch.return_types.aminmax(\nmin={self.min!r},\nmax={self.max!r})"
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> AMinMax:
+    """(min, max) of all elements, or along `dim`; equal ones share the gradient."""
+    dims: Dims = () if dim is None else dim
+    return AMinMax(amin(input, dims, keepdim), amax(input, dims, keepdim))
+
+
+def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Mean of the numbers that are not NaN over the dimensions `dim`, or over all."""
+    there = Tensor.wrap((~np.isnan(input.array)).astype(input.array.dtype))
+    return nansum(input, dim, keepdim) / sum(there, dim, keepdim)
+
+
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
+    """The integral along `dim` by the trapezoidal rule: of values y at the places x, or with the distance dx between them."""
+    dim = wrap_dim(dim, y.array.ndim)
+    n = y.array.shape[dim]
+    if n == 0:
+        return sum(y, dim) * 0
+    middles = (y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)) / 2
+    if x is None:
+        return sum(middles, dim) * dx
+    if x.array.ndim == 1:
+        if x.array.size != n:
+            raise RuntimeError("trapezoid: There must be one `x` value for each sample point")
+        steps = x.diff().reshape([-1 if d == dim else 1 for d in range(y.array.ndim)])
+    else:
+        steps = x.diff(dim=dim - y.array.ndim)
+    return sum(middles * steps, dim)
+
+
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """A copy in which the slices of `dim` that have a larger p-norm than `maxnorm` are made as short. RuntimeError for p <= 0."""
+    if p <= 0:
+        raise RuntimeError(f"renorm: non-positive-norm not supported, got p = {p}")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if input.array.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.array.ndim} dimensions")
+    dim = wrap_dim(dim, input.array.ndim)
+    length = norm(input, p, [d for d in range(input.array.ndim) if d != dim], True)
+    factor = maxnorm / (length + 1e-7)
+    return input * comparison.where(length > maxnorm, factor, 1.0)
 
 
 def _reduced(name: str, input: Tensor, dim: Dims) -> tuple[int, ...]:

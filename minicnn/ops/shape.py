@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import builtins
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +13,13 @@ from minicnn._tensor import Tensor
 from minicnn._types import contiguous_format
 from minicnn.autograd import both
 from minicnn.autograd.function import Op, ViewOp
-from minicnn.ops._common import check_expand, wrap_dim, wrap_dims
+from minicnn.ops._common import broadcast_shapes, check_expand, wrap_dim, wrap_dims
 from minicnn.ops.copying import clone
 
 __all__ = [
-    "broadcast_to", "chunk", "diagonal", "flatten", "movedim", "narrow", "numel", "permute", "reshape", "select", "split", "squeeze", "t",
-    "transpose", "unbind", "unflatten", "unsqueeze",
+    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "broadcast_to", "chunk", "diag", "diag_embed", "diagonal", "dsplit",
+    "flatten", "hsplit", "movedim", "narrow", "numel", "permute", "ravel", "reshape", "select", "split", "squeeze", "t", "tensor_split",
+    "trace", "transpose", "unbind", "unflatten", "unsqueeze", "vsplit",
 ]  # fmt: skip
 
 
@@ -377,12 +379,26 @@ def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
     return Permute.apply(input, dims)
 
 
-def movedim(input: Tensor, source: int, destination: int) -> Tensor:
-    """One dimension moved to another place, the others in their order; a view. IndexError if there is no such dimension."""
-    ndim = input.array.ndim
-    order = [d for d in range(ndim) if d != wrap_dim(source, ndim)]
-    order.insert(wrap_dim(destination, ndim), wrap_dim(source, ndim))
-    return permute(input, order)
+def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Dimensions moved to other places, the others in their order; a view.
+
+    IndexError if there is no such dimension; RuntimeError for one that is named twice, or for different counts.
+    """
+    ndim, places = input.array.ndim, []
+    given = [d if isinstance(d, (tuple, list)) else (d,) for d in (source, destination)]
+    if len(given[0]) != len(given[1]):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(given[0])} dims) should contain the same number of "
+            f"dims as destination ({list(given[1])} dims)"
+        )
+    for name, dims in zip(("source", "destination"), given, strict=True):
+        places.append([wrap_dim(d, ndim) for d in dims])
+        if len(set(places[-1])) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
+    order = [d for d in range(ndim) if d not in places[0]]
+    for there, dim in sorted(zip(*places[::-1], strict=True)):
+        order.insert(there, dim)
+    return permute(input, order) if ndim else Alias.apply(input)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -518,6 +534,136 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     return Diagonal.apply(input, operator.index(offset), first, second)
+
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """(..., n) as matrices of zeros with these numbers on a diagonal, in the dimensions dim1 and dim2 of the result.
+
+    RuntimeError if they are one.
+    """
+    ndim, size = input.array.ndim + 1, input.array.shape[-1] + builtins.abs(offset)
+    first, second = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    sizes = list(input.array.shape[:-1])
+    for dim in sorted((first, second)):
+        sizes.insert(dim, size)
+    return DiagonalBackward.apply(input, tuple(sizes), operator.index(offset), first, second)
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The diagonal of a matrix, or a vector as a matrix with this diagonal. RuntimeError for other numbers of dimensions."""
+    if input.array.ndim not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.array.ndim}D")
+    return (
+        diag_embed(input, diagonal)
+        if input.array.ndim == 1
+        else clone(Diagonal.apply(input, operator.index(diagonal), 0, 1))
+    )
+
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of a matrix's diagonal: (). RuntimeError for other numbers of dimensions."""
+    if input.array.ndim != 2:
+        raise RuntimeError("trace: expected a matrix")
+    return diagonal(input).sum()
+
+
+def ravel(input: Tensor) -> Tensor:
+    """The numbers in rows as a vector; a view where possible."""
+    return reshape(input, (-1,))
+
+
+def _each(tensors: tuple, shaped: Callable[[Tensor], Tensor]) -> Any:
+    """One tensor, or each of several, as a tuple."""
+    if len(tensors) == 1:
+        if isinstance(tensors[0], Tensor):
+            return shaped(tensors[0])
+        tensors = tuple(tensors[0])
+    return tuple([shaped(tensor) for tensor in tensors])
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """Each tensor, a 0-d one as a vector; of one tensor one, of several a tuple."""
+    return _each(tensors, lambda x: x if x.array.ndim else reshape(x, (1,)))
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """Each tensor, a vector as a row of a matrix; of one tensor one, of several a tuple."""
+    return _each(tensors, lambda x: x if x.array.ndim > 1 else reshape(x, (1, x.array.size)))
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Each tensor, a vector as (1, n, 1), a matrix as (n, m, 1); of one tensor one, of several a tuple."""
+
+    def shaped(x: Tensor) -> Tensor:
+        if x.array.ndim == 2:
+            return unsqueeze(x, -1)
+        return x if x.array.ndim > 2 else reshape(x, (1, x.array.size, 1))
+
+    return _each(tensors, shaped)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """Each tensor expanded to their common shape, without copies. RuntimeError if there is none."""
+    tensors = tuple(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    common = broadcast_shapes(*(tensor.array.shape for tensor in tensors))
+    return tuple([expand(tensor, common) for tensor in tensors])
+
+
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """As many pieces along `dim` as a number says, nearly equal, or cut at these indices; views.
+
+    RuntimeError for no dimensions, or for less than one piece.
+    """
+    if not input.array.ndim:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    dim = wrap_dim(dim, input.array.ndim)
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()
+    n = input.array.shape[dim]
+    if isinstance(indices_or_sections, (tuple, list)):
+        cuts = [
+            slice(*pair).indices(n)[:2]
+            for pair in zip([0, *indices_or_sections], [*indices_or_sections, None], strict=True)
+        ]
+    else:
+        sections = operator.index(indices_or_sections)
+        if sections <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
+        ends = [k * (n // sections) + builtins.min(k, n % sections) for k in range(sections + 1)]
+        cuts = list(zip(ends, ends[1:], strict=False))
+    return tuple([Slice.apply(input, dim, slice(lo, builtins.max(lo, hi))) for lo, hi in cuts])
+
+
+def _split_along(name: str, input: Tensor, indices_or_sections: Any, dim: int, least: int) -> tuple[Tensor, ...]:
+    if input.array.ndim < least:
+        raise RuntimeError(
+            f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a tensor with "
+            f"{input.array.ndim} dimensions!"
+        )
+    n = input.array.shape[dim]
+    if isinstance(indices_or_sections, int) and n % (indices_or_sections or n + 1):
+        raise RuntimeError(
+            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {n} is not divisible by "
+            f"the split_size {indices_or_sections}!"
+        )
+    return tensor_split(input, indices_or_sections, dim)
+
+
+def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Pieces along the second dimension, of a vector along its only one: a number of equal ones, or cut at these indices; views."""
+    return _split_along("hsplit", input, indices_or_sections, 0 if input.array.ndim == 1 else 1, 1)
+
+
+def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Pieces along the first dimension of at least two: a number of equal ones, or cut at these indices; views."""
+    return _split_along("vsplit", input, indices_or_sections, 0, 2)
+
+
+def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Pieces along the third dimension: a number of equal ones, or cut at these indices; views."""
+    return _split_along("dsplit", input, indices_or_sections, 2, 3)
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:

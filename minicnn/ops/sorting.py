@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,12 @@ from minicnn.autograd import both
 from minicnn.autograd.function import Op, RowOp
 from minicnn.ops._common import implemented, number, wide, wrap_dim, wrap_dims
 from minicnn.ops.indexing import PickBackward
-from minicnn.ops.reduction import ValuesIndices, values_indices
+from minicnn.ops.reduction import Pick, ValuesIndices, values_indices
 
-__all__ = ["argsort", "bincount", "count_nonzero", "cumsum", "histc", "sort", "topk", "unique"]
+__all__ = [
+    "argsort", "bincount", "bucketize", "count_nonzero", "cumsum", "histc", "kthvalue", "searchsorted", "sort", "topk", "unique",
+    "unique_consecutive",
+]  # fmt: skip
 
 
 class Cumsum(RowOp):
@@ -108,9 +112,123 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return values_indices("topk", Topk.apply(input, dim, largest, k))
 
 
-def unique(input: Tensor) -> Tensor:
-    """The different values, in order: (count,)."""
-    return Tensor.wrap(np.unique(input.array))
+class Kthvalue(Pick):
+    """The k-th smallest along a dimension."""
+
+    @classmethod
+    def forward(cls, ctx, a, dim, keepdim, k):
+        ctx.rank = k
+        return super().forward(ctx, a, dim, keepdim)
+
+    @staticmethod
+    def choose(ctx, array, dim):
+        return np.take(np.argsort(array, axis=dim, kind="stable"), ctx.rank - 1, axis=dim)
+
+
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesIndices:
+    """(values, indices) of the k-th smallest along `dim`, of input's shape without it. RuntimeError if there are fewer."""
+    dim, k = wrap_dim(dim, input.array.ndim), operator.index(k)
+    if not 1 <= k <= (input.array.shape[dim] if input.array.ndim else 1):
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
+    return values_indices("kthvalue", Kthvalue.apply(input, dim, keepdim, k))
+
+
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """The different values, in order: (count,), or with `dim` the different slices.
+
+    With `return_inverse` also which of them each one is, of input's shape or along `dim`, with `return_counts` how often each is there.
+    """
+    axis = None if dim is None else wrap_dim(dim, input.array.ndim)
+    values, inverse, counts = np.unique(input.array, return_inverse=True, return_counts=True, axis=axis)
+    inverse = inverse.reshape(input.array.shape if axis is None else -1)
+    return _chosen(values, inverse, counts, return_inverse, return_counts)
+
+
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """What is left when equal neighbours are one: (count,), or with `dim` slices; the others as of `unique`."""
+    axis = 0 if dim is None else wrap_dim(dim, input.array.ndim)
+    array = input.array.reshape(-1) if dim is None else input.array
+    lines = np.moveaxis(array, axis, 0)
+    new = np.ones(len(lines), bool)
+    new[1:] = (lines[1:] != lines[:-1]).reshape(max(len(lines) - 1, 0), -1).any(1)
+    places = np.flatnonzero(new)
+    inverse = (np.cumsum(new) - 1).reshape(input.array.shape if dim is None else -1)
+    counts = np.diff(np.append(places, len(lines)))
+    return _chosen(np.take(array, places, axis), inverse, counts, return_inverse, return_counts)
+
+
+def _chosen(values: np.ndarray, inverse: np.ndarray, counts: np.ndarray, with_inverse: bool, with_counts: bool) -> Any:
+    """The values, or a tuple of them and what was asked for."""
+    more = [Tensor.wrap(t.astype(np.int64)) for t, wanted in ((inverse, with_inverse), (counts, with_counts)) if wanted]
+    return (Tensor.wrap(values), *more) if more else Tensor.wrap(values)
+
+
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
+    """Where each number would be put into an ordered sequence: before its equals, or behind them with `right`.
+
+    Args:
+        sorted_sequence: (..., n), in order along the last dimension; or in the order that `sorter` says.
+        input: (..., m) of the same leading dimensions; anything, or a number, for one sequence (n,).
+        out_int32: whether the places are int32 and not int64.
+        right: as `side` "right".
+        side: "left" or "right".
+
+    Returns:
+        The places, of input's shape.
+
+    Raises:
+        RuntimeError: leading dimensions that differ, or settings that contradict each other.
+    """
+    if side not in (None, "left", "right"):
+        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+    if right and side == "left":
+        raise RuntimeError(
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+        )
+    sequence = sorted_sequence.array
+    values = input.array if isinstance(input, Tensor) else np.asarray(input, sequence.dtype)
+    if sequence.ndim != 1 and sequence.shape[:-1] != values.shape[:-1]:
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor "
+            f"and input value tensor must match, but we got boundaries tensor {list(sequence.shape)} and input value tensor "
+            f"{list(values.shape)}"
+        )
+    if sorter is not None:
+        sequence = np.take_along_axis(sequence, sorter.array, -1)
+    kind: Any = np.int32 if out_int32 else np.int64
+    where: Any = "right" if right or side == "right" else "left"
+    if sequence.ndim == 1:
+        return Tensor.wrap(np.asarray(np.searchsorted(sequence, values, where), kind))
+    places = np.empty(values.shape, kind)
+    for line in np.ndindex(sequence.shape[:-1]):
+        places[line] = np.searchsorted(sequence[line], values[line], where)
+    return Tensor.wrap(places)
+
+
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """Between which of the ordered `boundaries` (n,) each number is: places 0 to n, of input's shape.
+
+    A number that equals a boundary is before it, or behind it with `right`.
+    """
+    if boundaries.array.ndim != 1:
+        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.array.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 def bincount(input: Tensor, minlength: int = 0) -> Tensor:
