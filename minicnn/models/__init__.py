@@ -9,6 +9,7 @@ from minicnn.models.alexnet import *
 from minicnn.models.convnext import *
 from minicnn.models.densenet import *
 from minicnn.models.efficientnet import *
+from minicnn.models.efficientnetlite import *
 from minicnn.models.googlenet import *
 from minicnn.models.inception import *
 from minicnn.models.mnasnet import *

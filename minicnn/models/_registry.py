@@ -45,26 +45,30 @@ def register_model(official: type[WeightsEnum] | None = None) -> Callable[[Build
 
 
 def network(
-    name: str, architecture: Callable[..., Network], output: str, prepare: Prepare | None = None
+    name: str,
+    architecture: Callable[..., Network],
+    output: str,
+    prepare: Prepare | None = None,
+    weights: type[WeightsEnum] | None = None,
 ) -> tuple[Callable[..., Network], type[WeightsEnum]]:
-    """(the function of one of torchvision's networks, listed under its name; its official weights), of the weights' name, "ResNet18".
+    """(the function of a network, listed under its name; its official weights: by default torchvision's), of the weights' name, "ResNet18".
 
     The function takes `weights` ("DEFAULT" or another member of its enumeration: downloaded into PyTorch's cache, once; the path of
     a checkpoint; None for an untrained network), `progress` (a bar while downloading) and the arguments of `architecture`. Without
     `num_classes` there are as many outputs as the checkpoint has. `output` and `prepare` are those of `build`.
     """
-    function, weights = name.lower(), official(f"{name}_Weights")
+    function, known = name.lower(), official(f"{name}_Weights") if weights is None else weights
     made_by = architecture.func if isinstance(architecture, partial) else architecture
 
     def model(weights: WeightsArgument = None, progress: bool = True, **kwargs: Any) -> Network:
         return build(function, architecture, weights, progress, output=output, prepare=prepare, **kwargs)
 
     model.__name__, model.__qualname__, model.__module__ = function, function, made_by.__module__
-    millions = next(iter(weights)).meta["num_params"] / 1e6
+    millions = next(iter(known)).meta["num_params"] / 1e6
     model.__doc__ = (
         f"{name}: {millions:.1f} million numbers. `weights`, `progress`: see `network`; the rest: `{made_by.__name__}`."
     )
-    return register_model(weights)(model), weights
+    return register_model(known)(model), known
 
 
 def get_model_weights(name: str | Callable[..., Module]) -> type[WeightsEnum]:
@@ -217,6 +221,7 @@ def _source(name: str, weights: WeightsArgument) -> tuple[WeightsEnum | None, Pa
 
 def _official_meta(meta: ModelMeta, source: WeightsEnum) -> ModelMeta:
     preset = source.transforms()
+    origin = source.meta.get("_origin", "torchvision")
     accuracy = round(source.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100, 5)
     return replace(
         meta,
@@ -227,8 +232,8 @@ def _official_meta(meta: ModelMeta, source: WeightsEnum) -> ModelMeta:
         interpolation=preset.interpolation.value,
         categories=tuple(source.meta["categories"] or ()),
         accuracy=None if math.isnan(accuracy) else accuracy,
-        source=f"as torchvision's {source} states",
-        note=f"torchvision's {source}; accuracy on ImageNet's 50,000 validation images, as torchvision states it",
+        source=f"as {origin}'s {source} states",
+        note=f"{origin}'s {source}; accuracy on ImageNet's 50,000 validation images, as {origin} states it",
     )
 
 

