@@ -39,6 +39,7 @@ from minicnn._warnings import warn_user
 from minicnn.autograd import creation, grad_mode, inplace
 from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
 from minicnn.autograd.node import AccumulateGrad, Node, shared, type_name
+from minicnn.storage import TypedStorage, UntypedStorage
 
 # Imports go one way, and operations are made of tensors: so these two enter themselves here when they are imported.
 ops: Any = None  # `minicnn.ops`
@@ -223,6 +224,14 @@ class Tensor:
         """The address of the first element."""
         return self.array.__array_interface__["data"][0]
 
+    def storage(self) -> TypedStorage:
+        """The memory that it lies in, which views of it share, counted in elements."""
+        return TypedStorage(_owner(self.array), self.dtype)
+
+    def untyped_storage(self) -> UntypedStorage:
+        """The memory that it lies in, which views of it share, counted in bytes."""
+        return UntypedStorage(_owner(self.array))
+
     def element_size(self) -> _int:
         """Bytes of one element."""
         return self.array.itemsize
@@ -255,7 +264,26 @@ class Tensor:
         """Where the memory is: always the CPU."""
         return device("cpu")
 
-    is_cuda = False
+    is_cpu = True
+    # Where a tensor of minicnn never is, and what it never is; scripts ask.
+    is_cuda = is_ipu = is_maia = is_meta = is_mkldnn = is_mps = is_mtia = is_vulkan = is_xla = is_xpu = False
+    is_nested = is_quantized = is_sparse = is_sparse_csr = False
+
+    def get_device(self) -> _int:
+        """-1, which stands for the CPU."""
+        return -1
+
+    def is_signed(self) -> _bool:
+        """Whether the element type has negative numbers."""
+        return self.dtype.is_signed
+
+    def is_pinned(self) -> _bool:
+        """False: there is no GPU to copy to."""
+        return False
+
+    def is_shared(self) -> _bool:
+        """False: no other process sees it."""
+        return False
 
     @property
     def T(self) -> Tensor:

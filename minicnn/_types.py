@@ -49,6 +49,11 @@ class dtype:
         return self.numpy.kind == "c"
 
     @property
+    def is_signed(self) -> bool:
+        """Whether it has negative numbers."""
+        return self.numpy.kind not in "bu"
+
+    @property
     def itemsize(self) -> int:
         """Bytes of one element."""
         return self.numpy.itemsize

@@ -433,3 +433,28 @@ def test_user_attributes():
         return x.note, copy.deepcopy(x).note, hasattr(x.clone(), "note")
 
     same(kept)
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+@pytest.mark.parametrize("name", ["minicnn", "torch"])
+def test_storage(name):
+    """Views share it; it is as large as all of the memory."""
+    lib = pytest.importorskip(name)
+    x = lib.arange(12.0).reshape(3, 4)
+    for storage, size in ((lib.Tensor.storage, 12), (lib.Tensor.untyped_storage, 48)):
+        assert storage(x).data_ptr() == x.data_ptr() == storage(x[1:].t()).data_ptr() != storage(x.clone()).data_ptr()
+        assert storage(x[1:]).size() == len(storage(x)) == size and storage(x).nbytes() == 48
+    assert x.t().storage().tolist() == list(range(12)) and x.storage().element_size() == 4
+    assert x.storage().dtype == lib.float32 and x.storage().untyped().nbytes() == 48
+
+
+@pytest.mark.filterwarnings("ignore:.*is_mtia")
+def test_what_a_tensor_on_the_cpu_is_not():
+    ours, theirs = minicnn.ones(1), pytest.importorskip("torch").ones(1)
+    names = [name for name in dir(theirs) if name.startswith("is_") and isinstance(getattr(theirs, name), bool)]
+    missing = [name for name in names if not hasattr(ours, name)]
+    assert missing == []
+    assert {name: getattr(ours, name) for name in names} == {name: getattr(theirs, name) for name in names}
+    for name in ("get_device", "is_signed", "is_pinned", "is_shared"):
+        assert getattr(ours, name)() == getattr(theirs, name)()
+    assert not minicnn.ones(1).byte().is_signed()
