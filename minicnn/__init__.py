@@ -29,8 +29,11 @@ from minicnn.ops.linear import *
 from minicnn.ops.reduction import *
 from minicnn.ops.shape import *
 from minicnn.ops.sorting import *
+from minicnn._out import functions as _taking_out
 
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
+
+globals().update(_taking_out())  # the same functions, with `out=`
 
 # PyTorch's second names
 half, float, double = float16, float32, float64
@@ -51,7 +54,7 @@ trapz = trapezoid
 arctan2 = atan2
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
-from minicnn import _C, __future__, cuda, fft, hub, linalg, models, nn, onnx, optim, transforms, utils
+from minicnn import _C, __future__, cuda, distributions, fft, hub, linalg, models, nn, onnx, optim, transforms, utils
 from minicnn.utils import checkpoint as _checkpoint  # so that `minicnn.utils.checkpoint` is there, as torch's is
 from minicnn.utils import data as _data
 from minicnn.interop import as_torch

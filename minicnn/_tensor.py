@@ -1364,10 +1364,12 @@ class Tensor:
         """log(softmax(self)) along `dim`, without overflow, of the same shape; with `dtype`, in that type."""
         return ops.log_softmax(self if dtype is None else self.to(dtype), dim)
 
-    def multinomial(self, num_samples: _int, replacement: _bool = False) -> Tensor:
-        """Indices drawn with probabilities proportional to this vector."""
+    def multinomial(self, num_samples: _int, replacement: _bool = False, *, generator: Any = None) -> Tensor:
+        """Indices drawn with probabilities proportional to this vector, or to each row of a matrix: (num_samples,) or (m, num_samples)."""
         p, num_samples = self.array.astype(np.float64), operator.index(num_samples)
-        return self.wrap(_random.generator().choice(len(p), num_samples, replacement, p / p.sum()))
+        choice = _random.generator(generator).choice
+        rows = [choice(p.shape[-1], num_samples, replacement, row / row.sum()) for row in p.reshape(-1, p.shape[-1])]
+        return self.wrap(np.array(rows, np.int64).reshape(*p.shape[:-1], num_samples))
 
     def bernoulli(self, p: Any = None, *, generator: Any = None) -> Tensor:
         """1 with the probability that each element gives, or with probability p, else 0."""

@@ -20,7 +20,12 @@ from pathlib import Path
 from typing import Any
 
 NAMES = Path(__file__).resolve().parents[1] / "minicnn" / "interop" / "names.txt"
-DEEPER = ("torch.nn.modules.", "torch.nn.utils.", "torch.utils.data.")  # of these, three names below `torch`
+DEEPER = (
+    "torch.nn.modules.",
+    "torch.nn.parallel.",
+    "torch.nn.utils.",
+    "torch.utils.data.",
+)  # of these, three names below `torch`
 # Tools beside the library, and what needs packages that PyTorch does not bring.
 NOT_LISTED = (
     "torch.ao.", "torch.contrib", "torch.export.", "torch.fx.experimental", "torch.fx.passes", "torch.jit.", "torch.masked.",
