@@ -187,10 +187,13 @@ def atlas(options: argparse.Namespace) -> Result:
     try:
         built = build(
             model, options.output, title=options.title or f"Atlas of {options.network}", folder=options.images,
-            patches=options.patches, photo=options.photo, progress=not options.quiet, say=say, **settings,
+            patches=options.patches, photo=options.photo, workers=options.scheduler or options.workers,
+            progress=not options.quiet, say=say, **settings,
         )  # fmt: skip
     except KeyboardInterrupt:
-        _say("\nEvery finished unit is kept: the same command goes on from there.")
+        _say(
+            "\nEvery finished unit is kept, and what was found in the photographs: the same command goes on from there."
+        )
         raise
     for name, reason in built.skipped[:10]:
         say(f"skipped {name}: {reason}")
@@ -305,11 +308,12 @@ def _atlas_command(commands: Any) -> None:
         "--images photos/ -o atlas.html",
         "--units 8 --no-images --layers features.10 classifier",
         "--images photos/ --estimate",
+        "--images photos/ --workers 4",
     )
     command = _command(commands, atlas, *examples, output="atlas.html")
     images = command.add_mutually_exclusive_group()
     searched = "photographs to search for what excites each unit (default: the 58 that come with minicnn)"
-    images.add_argument("--images", metavar="FOLDER", help=searched)
+    images.add_argument("--images", metavar="FOLDER|LIST.txt|FILE.tar|FILE.parquet|URL", help=searched)
     images.add_argument("--no-images", action="store_true", help="no photographs")
     command.add_argument("--photo", metavar="PHOTO", help="for the page of one photograph (default: a sample)")
     layers = "names or patterns of modules (default: the convolutions and the output)"
@@ -317,6 +321,10 @@ def _atlas_command(commands: Any) -> None:
     command.add_argument("--units", type=_positive, metavar="N", help="the first N units of each layer (default: all)")
     command.add_argument("--patches", type=_positive, default=5, metavar="K", help="photographs a unit (default 5)")
     command.add_argument("--steps", type=_positive, default=64, metavar="N", help="of gradient ascent (default 64)")
+    workers = command.add_mutually_exclusive_group()
+    processes = "processes on this machine that maximise and look (default: this one; needs minicnn[cluster])"
+    workers.add_argument("--workers", type=_positive, metavar="N", help=processes)
+    workers.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, whose workers do it")
     _input(command)
     command.add_argument("--title", metavar="TEXT", help="of the page")
     command.add_argument("--estimate", action="store_true", help="say what it would cost in time and size, and stop")

@@ -251,7 +251,7 @@ def test_a_damaged_unit_counts_as_missing_whatever_is_wrong_with_it(tmp_path):
         ({"folder": "nowhere"}, FileNotFoundError, "no such folder: nowhere"),
         ({"folder": "empty"}, ValueError, "empty: 0 files, and no photograph"),
         ({"folder": "texts"}, ValueError, "texts: 1 files, and no photograph among them: .*not an image"),
-        ({"folder": "text.jpg"}, FileNotFoundError, "text.jpg"),
+        ({"folder": "text.jpg"}, ValueError, "text.jpg: 1 files, and no photograph among them"),
         ({"output": "empty"}, IsADirectoryError, "empty is a folder"),
         ({"output": "text.jpg/a.html"}, OSError, "text.jpg"),
     ],

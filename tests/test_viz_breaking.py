@@ -106,7 +106,7 @@ def test_activity_counts_every_answer_and_finds_dead_units():
     "layers, options, error, says",
     [
         ([], {}, ValueError, "one layer or more"),
-        ("first", {"bins": 6}, ValueError, "multiple of 4"),
+        ("first", {"bins": 6}, ValueError, "bins a power of two"),
         ("frist", {}, KeyError, "first"),
         ("relu#3", {}, ValueError, "'relu#3' was not called"),
     ],

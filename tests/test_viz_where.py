@@ -260,7 +260,7 @@ def test_a_folder_with_damaged_huge_and_other_files(net, tmp_path):
     assert reasons["cut.png"].startswith("damaged: OSError")
     assert reasons["notes.txt"] == "not an image that Pillow can read"
     best = result["3:0"].patches[0]
-    assert best.image.endswith(".png") and best.number in (0, 1, 2)
+    assert best.image.endswith(".png") and best.number in (0, 1, 6)  # of the seven files
     with pytest.raises(ValueError, match=r"no picture.*notes.txt"):
         viz.top_patches(net, "3", [tmp_path / "notes.txt"], progress=False)
     with pytest.raises(FileNotFoundError):
@@ -311,7 +311,7 @@ def test_a_histogram_that_must_widen():
 
     growing = Histograms(2, 64)
     for part in values:
-        growing.update(part.astype(np.float32))
+        growing.update([part.astype(np.float32)])
     for unit in range(2):
         every = np.concatenate([part[unit] for part in values]).astype(np.float32)
         histogram = growing.of(unit)

@@ -1,5 +1,6 @@
 """From a network to its atlas: the cost said beforehand, the units maximised, the folder looked through, the page written."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,9 +21,10 @@ from minicnn.nn import Module
 from minicnn.serialization import atomic_write
 from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, sample_photo, top_patches
 from minicnn.viz import image as images
-from minicnn.viz._folder import MAX_PIXELS, SkippedList, count_files, pictures
+from minicnn.viz.checkpoint import CheckpointError
 from minicnn.viz.figures.plot import writable
 from minicnn.viz.network import ASSUMED_NAMES, described, part_hint, stated
+from minicnn.viz.sources import Reader, name_of, sources
 
 # What a page weighs, measured on the bundled network's atlas: bytes of text for each unit and each of its patches, and
 # bytes a pixel of the pictures as they stand in the page (WebP, then base64).
@@ -95,6 +97,7 @@ def build(
     units: int | Mapping[str, Sequence[int]] | None = None,
     folder: str | os.PathLike[str] | None = None,
     patches: int = 5,
+    workers: Any = None,
     photo: Any = None,
     steps: int = 64,
     seed: int = 0,
@@ -113,7 +116,9 @@ def build(
         title: by default "Atlas of " and the architecture's name.
         layers: names or patterns; by default the convolutions and the layer of the output.
         units: so many of each layer, or {layer: units}; by default all.
-        folder: of photographs, searched with all folders in it: `patches` places for each unit, and histograms.
+        folder: of photographs, searched with all folders in it, or a list, a shard or a URL of them, see `viz.top_patches`: `patches`
+            places for each unit, and histograms. What was found so far is kept beside the units.
+        workers: processes that look and maximise, see `viz.top_patches`; by default this one.
         photo: for the page of one photograph, whatever `viz.load_image` takes; by default the one that matplotlib installs.
         steps, seed: of the gradient ascent.
         size, mean, std: of the images, by default as `model.meta` says, see `Plan`.
@@ -130,13 +135,13 @@ def build(
     say(f"measuring what {plan.count} units of {len(plan.layers)} layers cost")
     cost = cost_of(plan, cache, folder, patches, progress)
     say(str(cost))
-    pictures = maximize_all(plan, cache, progress)
+    pictures = maximize_all(plan, cache, progress, workers)
     name = stated(model, "architecture") or type(model).__name__
     contents = Contents(plan, title or f"Atlas of {name}", pictures, photograph=photograph)
     if folder is not None:
         say(f"looking through {os.fspath(folder)}")
-        contents.folder = Path(folder)
-        contents.patches = _look_through(plan, contents.folder, patches, progress)
+        contents.folder = os.fspath(folder)
+        contents.patches = _remembered(plan, cache, folder, patches, workers, progress, say)
         _add_photographs(contents, contents.patches)
     say("measuring filters, writing the page")
     _add_filters(contents)
@@ -195,14 +200,17 @@ def _that_fit(plan: Plan, steps: Mapping[str, float], seconds: float) -> tuple[i
 
 def _count_photographs(folder: str | os.PathLike[str], channels: int) -> int:
     """The number of files in a folder, at least one of which is a photograph."""
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(f"no such folder: {os.fspath(folder)}")
-    files, skipped = count_files(folder) or 0, SkippedList()
-    if next(pictures(folder, MAX_PIXELS, skipped, channels), None) is None:
-        why = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
-        raise ValueError(
-            f"{os.fspath(folder)}: {files} files, and no photograph among them" + (f": {why}" if why else "")
-        )
+    reader, files, found, why = Reader(channels), 0, False, []
+    for files, source in enumerate(sources(folder), 1):
+        if not found:
+            try:
+                reader.read(source)
+                found = True
+            except (ValueError, OSError) as error:
+                why.append(f"{name_of(source, files)}: {error}")
+    if not found:
+        told = "".join(f"{': ' if i == 0 else '; '}{reason}" for i, reason in enumerate(why[:3]))
+        raise ValueError(f"{os.fspath(folder)}: {files} files, and no photograph among them{told}")
     return files
 
 
@@ -230,12 +238,28 @@ def _seconds_for(plan: Plan, files: int, patches: int, some: int = SAMPLE) -> fl
     return first * min(1, files / some) + max(both - first, 0) / some * max(files - some, 0)
 
 
-def _look_through(plan: Plan, pictures: Any, patches: int, progress: bool) -> TopPatches:
+def _look_through(plan: Plan, pictures: Any, patches: int, progress: bool, **how: Any) -> TopPatches:
     units = {layer.name: layer.units for layer in plan.layers}
     return top_patches(
         plan.model, list(units), pictures, units=units, k=patches, size=plan.side, crop_size=1, progress=progress,
-        mean=plan.statistics.mean, std=plan.statistics.std,
+        mean=plan.statistics.mean, std=plan.statistics.std, **how,
     )  # fmt: skip
+
+
+def _remembered(
+    plan: Plan, cache: UnitCache, folder: Any, patches: int, workers: Any, progress: bool, say: Callable[[str], None]
+) -> TopPatches:
+    """`_look_through`, which goes on where an earlier call ended, unless the folder has changed since."""
+    units = [(layer.name, layer.units) for layer in plan.layers]
+    key = repr((cache.network, units, os.path.abspath(folder), plan.side, plan.statistics, patches))
+    kept = cache.folder / f"{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.search"
+    cache.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return _look_through(plan, folder, patches, progress, workers=workers, checkpoint=kept)
+    except CheckpointError as error:
+        say(f"looking through all of it again: {error}")
+        kept.unlink()
+    return _look_through(plan, folder, patches, progress, workers=workers, checkpoint=kept)
 
 
 def _add_photographs(contents: Contents, patches: TopPatches) -> None:
@@ -243,7 +267,7 @@ def _add_photographs(contents: Contents, patches: TopPatches) -> None:
     side = contents.plan.side
     used = {patch.number: patch for unit in patches.units for patch in unit.patches}
     for number in sorted(used):
-        contents.pictures.add(photo_key(used[number]), images.fit(images.load_image(used[number].image), side))
+        contents.pictures.add(photo_key(used[number]), images.fit(patches.photograph(number), side))
 
 
 def _add_filters(contents: Contents) -> None:

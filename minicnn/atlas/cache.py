@@ -4,17 +4,23 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 import minicnn
-from minicnn.atlas.plan import Layer, Plan, fingerprint
+from minicnn.atlas.plan import Layer, Plan
+from minicnn.cluster import in_chunks
+from minicnn.nn import Module
 from minicnn.serialization import atomic_write
 from minicnn.viz import ActivationWarning, Maximized, maximize, weight_of
+from minicnn.viz.checkpoint import fingerprint
+from minicnn.viz.image import Statistics
 from minicnn.viz.parts import L2
 
 
@@ -37,12 +43,13 @@ class UnitCache:
 
     A file's name is a hash of all that decides its picture: the network and its numbers, how images enter it, the unit, the recipe with its
     seed, and minicnn's version. So a changed network or recipe never finds a picture of another one. A file that cannot
-    be read counts as missing.
+    be read counts as missing. network: the hash of the network and its numbers.
     """
 
     def __init__(self, folder: str | os.PathLike[str], plan: Plan) -> None:
         self.folder = Path(folder)
-        self._network = fingerprint(plan.model), plan.statistics
+        self.network = fingerprint(plan.model)
+        self._network = self.network, plan.statistics
 
     @classmethod
     def beside(cls, output: str | os.PathLike[str], plan: Plan) -> "UnitCache":
@@ -85,50 +92,86 @@ def seconds_of_a_step(plan: Plan, missing: dict[str, list[int]], progress: bool 
     seconds: dict[str, float] = {}
     wanted = [layer for layer in plan.layers if missing[layer.name]]
     for layer in tqdm(wanted, desc="measuring", unit="layer", disable=not progress, leave=False):
-        batch = missing[layer.name][: layer.recipe.batch]
-        _maximize(plan, layer, batch, steps=1)  # compiles, and brings the memory
+        batch = Batch(layer, missing[layer.name][: layer.recipe.batch])
+        _maximize(Ascent.of(plan), batch, steps=1)  # compiles, and brings the memory
         started = time.perf_counter()
-        _maximize(plan, layer, batch, steps=3)
+        _maximize(Ascent.of(plan), batch, steps=3)
         # the activations before and after are about one step more
-        seconds[layer.name] = (time.perf_counter() - started) / 4 / len(batch)
+        seconds[layer.name] = (time.perf_counter() - started) / 4 / len(batch.units)
     return seconds
 
 
-def maximize_all(plan: Plan, cache: UnitCache, progress: bool = True) -> dict[tuple[str, int], Picture]:
-    """{(layer, unit): its image}. Those that are not finished are maximised, each batch on disk before the next one begins."""
-    pictures: dict[tuple[str, int], Picture] = {}
-    with tqdm(total=plan.count, desc="maximising", unit="unit", disable=not progress) as bar:
-        for layer in plan.layers:
-            found = {unit: picture for unit in layer.units if (picture := cache.get(layer, unit)) is not None}
-            bar.update(len(found))
-            missing = [unit for unit in layer.units if unit not in found]
-            for first in range(0, len(missing), layer.recipe.batch):
-                units = missing[first : first + layer.recipe.batch]
-                result = _maximize(plan, layer, units, layer.recipe.steps)
-                for unit, picture in zip(units, _pictures(layer, result), strict=True):
-                    cache.put(layer, unit, picture)
-                    found[unit] = picture
-                bar.update(len(units))
-            pictures |= {(layer.name, unit): found[unit] for unit in layer.units}
-    return pictures
+class Ascent(NamedTuple):
+    """All that another process needs of a `Plan` to maximise its units."""
+
+    model: Module
+    channels: int
+    statistics: Statistics
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Ascent":
+        return cls(plan.model, plan.channels, plan.statistics)
 
 
-def _maximize(plan: Plan, layer: Layer, units: list[int], steps: int) -> Maximized:
-    recipe = layer.recipe
+class Batch(NamedTuple):
+    """Units of one layer that are maximised together."""
+
+    layer: Layer
+    units: list[int]
+
+
+def maximize_all(
+    plan: Plan, cache: UnitCache, progress: bool = True, workers: Any = None
+) -> dict[tuple[str, int], Picture]:
+    """{(layer, unit): its image}. Those that are not finished are maximised, each batch on disk before the next one begins, or as the
+    `workers` finish them, see `cluster.in_chunks`."""
+    pictures = {
+        (layer.name, unit): picture
+        for layer in plan.layers
+        for unit in layer.units
+        if (picture := cache.get(layer, unit)) is not None
+    }
+    batches = list(_batches(plan, pictures))
+    with (
+        tqdm(total=plan.count, initial=len(pictures), desc="maximising", unit="unit", disable=not progress) as bar,
+        closing(in_chunks(_climb, Ascent.of(plan), batches, lambda: None, workers)) as results,
+    ):
+        for batch, made in results:
+            for unit, picture in zip(batch.units, made, strict=True):
+                cache.put(batch.layer, unit, picture)
+                pictures[batch.layer.name, unit] = picture
+            bar.update(len(batch.units))
+    return {(layer.name, unit): pictures[layer.name, unit] for layer in plan.layers for unit in layer.units}
+
+
+def _batches(plan: Plan, finished: Container[tuple[str, int]]) -> Iterator[Batch]:
+    for layer in plan.layers:
+        missing = [unit for unit in layer.units if (layer.name, unit) not in finished]
+        for first in range(0, len(missing), layer.recipe.batch):
+            yield Batch(layer, missing[first : first + layer.recipe.batch])
+
+
+def _climb(ascent: Ascent, batch: Batch, _: None) -> list[Picture]:
+    return list(_pictures(batch.layer, _maximize(ascent, batch, batch.layer.recipe.steps)))
+
+
+def _maximize(ascent: Ascent, batch: Batch, steps: int) -> Maximized:
+    layer, recipe = batch.layer, batch.layer.recipe
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ActivationWarning)  # the page marks each unit whose activation did not rise
         return maximize(
-            plan.model, [layer.target(unit) for unit in units], steps=steps, size=recipe.side, seed=recipe.seed, rate=recipe.rate,
-            transforms=recipe.transforms, parametrization=recipe.parametrization, channels=plan.channels,
-            mean=plan.statistics.mean, std=plan.statistics.std,
-            penalties=[_distance_from_grey(plan, layer, units)] if recipe.position else (), progress=False,
+            ascent.model, [layer.target(unit) for unit in batch.units], steps=steps, size=recipe.side, seed=recipe.seed, rate=recipe.rate,
+            transforms=recipe.transforms, parametrization=recipe.parametrization, channels=ascent.channels,
+            mean=ascent.statistics.mean, std=ascent.statistics.std,
+            penalties=[_distance_from_grey(ascent, batch)] if recipe.position else (), progress=False,
         )  # fmt: skip
 
 
-def _distance_from_grey(plan: Plan, layer: Layer, units: list[int]) -> L2:
+def _distance_from_grey(ascent: Ascent, batch: Batch) -> L2:
     """The charge for distance from grey at which the best image of a unit that is linear in the pixels is its filter, from 0.05 to 0.95."""
-    strongest = np.abs(weight_of(plan.model, layer.name)[units]).max(axis=(1, 2, 3)) / min(plan.statistics.std)
-    return L2(minicnn.tensor(strongest.astype(np.float64) * plan.channels * layer.recipe.side**2 / 0.9))
+    weights = weight_of(ascent.model, batch.layer.name)[batch.units]
+    strongest = np.abs(weights).max(axis=(1, 2, 3)) / min(ascent.statistics.std)
+    return L2(minicnn.tensor(strongest.astype(np.float64) * ascent.channels * batch.layer.recipe.side**2 / 0.9))
 
 
 def _pictures(layer: Layer, result: Maximized) -> Iterator[Picture]:

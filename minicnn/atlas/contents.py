@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from minicnn.atlas.cache import Picture
@@ -30,7 +29,7 @@ class Contents:
     units: dict[tuple[str, int], Picture]
     pictures: Pictures = field(default_factory=Pictures)
     patches: TopPatches | None = None
-    folder: Path = Path()
+    folder: str = ""
     photograph: Photograph | None = None
     figures: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
@@ -75,7 +74,10 @@ def unit_link(contents: Contents, layer: str, unit: int, *below: Any, short: boo
 
 def inside(contents: Contents, name: str) -> str:
     """A file's name from the folder on: where the folder lies on the maker's disk is nobody's business."""
-    return name.removeprefix(f"{contents.folder}{os.sep}")
+    if contents.folder.endswith(".txt"):  # a list of paths
+        rest = name.removeprefix(os.path.join(os.path.dirname(contents.folder), ""))
+        return os.path.basename(rest) if os.path.isabs(rest) else rest
+    return name.removeprefix(f"{contents.folder.rstrip('/')}/").removeprefix(f"{contents.folder}{os.sep}")
 
 
 def shape_of(call: ModuleCall) -> str:

@@ -9,9 +9,10 @@ import minicnn
 from minicnn.atlas.contents import Contents, figure_element, layer_id, layer_link, sees, shape_of, unit_key, unit_list
 from minicnn.atlas.markup import Markup, el, html
 from minicnn.atlas.photo_pages import add_photograph, folder_page, photograph_page
-from minicnn.atlas.plan import Layer, fingerprint
+from minicnn.atlas.plan import Layer
 from minicnn.atlas.survey import ModuleCall
 from minicnn.atlas.unit_page import unit_page
+from minicnn.viz.checkpoint import fingerprint
 from minicnn.viz.network import stated
 
 STRIP = 12  # units of each layer that the overview shows

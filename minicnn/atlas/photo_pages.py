@@ -1,5 +1,7 @@
 """The page of the photograph, with the maps of all layers, and the page of the folder."""
 
+import os
+
 import numpy as np
 
 from minicnn.atlas.contents import Contents, inside, unit_id
@@ -102,8 +104,9 @@ def _map(contents: Contents, layer: Layer, unit: int, count: int) -> Markup:
 
 def folder_page(contents: Contents, patches: TopPatches) -> Markup:
     """What was seen of the folder, and what was skipped and why."""
+    named = os.path.basename(contents.folder.rstrip("/")) or contents.folder
     skipped = [
-        el("tr", el("th", inside(contents, name), scope="row"), el("td", why.replace(str(contents.folder), "…")))
+        el("tr", el("th", inside(contents, name), scope="row"), el("td", why.replace(contents.folder, "…")))
         for name, why in patches.skipped
     ]
     more = patches.skipped_count - len(patches.skipped)
@@ -111,7 +114,7 @@ def folder_page(contents: Contents, patches: TopPatches) -> Markup:
     return el(
         "section",
         el("h2", "The folder of photographs"),
-        el("p", f"{patches.images:,} photographs of {contents.folder.name or contents.folder} were shown to the network, {size}."),
+        el("p", f"{patches.images:,} photographs of {named} were shown to the network, {size}."),
         el("h3", f"{patches.skipped_count:,} files were skipped"),
         el("div", el("table", el("tbody", skipped)), class_="scroll", tabindex="0") if skipped else el("p", "None."),
         el("p", f"and {more:,} more") if more else None,

@@ -1,6 +1,5 @@
 """Which units an atlas shows, by which recipe each is maximised, and what that will cost."""
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -184,12 +183,3 @@ def _chosen(call: ModuleCall, units: int | Mapping[str, Sequence[int]] | None) -
     if units is not None and units < 1:
         raise ValueError(f"at least 1 unit of each layer, got {units}")
     return tuple(range(count))[:units]
-
-
-def fingerprint(model: Module) -> str:
-    """A hash of a network's modules and of all its numbers."""
-    digest = hashlib.sha256(repr(model).encode())
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
-    return digest.hexdigest()

@@ -7,7 +7,6 @@ the atlas. A network that returns a tuple or a dict is given one output by `choo
 Everything that draws returns a `matplotlib.figure.Figure` and neither shows nor writes it: `figure.savefig("name.png")`.
 """
 
-from minicnn.viz._folder import sample_folder, sample_labels
 from minicnn.viz.ablation import Ablation, ablated, ablation
 from minicnn.viz.activation_grid import ActivationGrid, activation_grid
 from minicnn.viz.activity import Activity, LayerActivity, activity
@@ -71,5 +70,6 @@ from minicnn.viz.patch_pca import component_energy, patch_components
 from minicnn.viz.relu import relu_rule
 from minicnn.viz.running_histogram import Histogram
 from minicnn.viz.sanity import SanityCheck, rank_correlation, sanity_check, ssim
+from minicnn.viz.sources import sample_folder, sample_labels
 from minicnn.viz.spectrum import fine_share, mean_magnitude, natural_magnitude, radial_spectrum
 from minicnn.viz.top_patches import Patch, TopPatches, UnitPatches, top_patches

@@ -15,14 +15,14 @@ import numpy as np
 
 from minicnn import Tensor, no_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz._folder import MAX_PIXELS
-from minicnn.viz._stream import Stream
 from minicnn.viz.answers import Labels, categories_of, labels_of, logits_of
 from minicnn.viz.confusion import confusion
 from minicnn.viz.figures.ablation import draw_ablation
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.network import described, find_call, find_module, frozen, run
 from minicnn.viz.objectives import parse
+from minicnn.viz.sources import MAX_PIXELS
+from minicnn.viz.stream import Stream
 
 
 @contextmanager

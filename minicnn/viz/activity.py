@@ -9,12 +9,12 @@ import numpy as np
 
 from minicnn import Tensor, no_grad
 from minicnn.nn import Module
-from minicnn.viz._folder import MAX_PIXELS, Skipped
-from minicnn.viz._stream import Stream
 from minicnn.viz.figures.activity import draw_activity
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.network import capture, described, find_call, frozen, part_hint, run
 from minicnn.viz.running_histogram import Histogram, Histograms
+from minicnn.viz.sources import MAX_PIXELS
+from minicnn.viz.stream import Skipped, Stream
 
 
 @dataclass
@@ -92,15 +92,15 @@ def activity(
     Args:
         layers: dotted names of modules that return maps (N, C, H, W) or features (N, C); "relu#2" is the second call of one.
         images: a folder, or an iterable of paths and arrays, as in `top_patches`.
-        bins: of each histogram, a multiple of 4.
+        bins: of each histogram, a power of two.
         size, mean, std, batch, max_pixels, limit, progress: as in `top_patches`.
 
     A unit that is dead for these pictures may wake up for others: the more pictures, the more the word says. ValueError for a layer
     that returns something else, or answers NaN or infinity.
     """
     names = [layers] if isinstance(layers, str) else list(layers)
-    if not names or bins < 4 or bins % 4:
-        raise ValueError(f"one layer or more, and bins a multiple of 4; got {names} and {bins}")
+    if not names or bins < 4 or bins & (bins - 1):
+        raise ValueError(f"one layer or more, and bins a power of two from 4 on; got {names} and {bins}")
     calls = {"{}#{}".format(*find_call(model, name)): name for name in names}
     stream = Stream(
         model, images, size=size, mean=mean, std=std, batch=batch, max_pixels=max_pixels, limit=limit, progress=progress
@@ -114,8 +114,8 @@ def activity(
             return
         name = calls[call]
         rows = _rows(output, name)
-        units.setdefault(name, Histograms(len(rows), bins)).update(rows)
-        whole[name].update(rows.reshape(1, -1))
+        units.setdefault(name, Histograms(len(rows), bins)).update([rows])
+        whole[name].update([rows.reshape(1, -1)])
 
     with frozen(model), no_grad():
         for _, x in stream:
@@ -128,7 +128,7 @@ def activity(
         for name, h in units.items()
     }
     ordered = {name: found[name] for name in names}
-    return Activity(ordered, stream.seen, list(stream.skipped), stream.skipped.total, time.perf_counter() - started)
+    return Activity(ordered, stream.seen, stream.skips.named, stream.skips.total, time.perf_counter() - started)
 
 
 def _rows(output: Any, layer: str) -> np.ndarray:

@@ -17,13 +17,13 @@ import numpy as np
 from minicnn import Tensor, no_grad
 from minicnn.nn import Module
 from minicnn.viz import image as images_
-from minicnn.viz._folder import MAX_PIXELS, Skipped
-from minicnn.viz._stream import Change, Stream
 from minicnn.viz.confusion import Confusion, confusion
 from minicnn.viz.figures.answers import draw_nearest, draw_wrong
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.network import capture, class_names, described, frozen, part_hint, run
 from minicnn.viz.objectives import logit
+from minicnn.viz.sources import MAX_PIXELS
+from minicnn.viz.stream import Change, Skipped, Stream
 from minicnn.viz.tiles import in_grey
 
 Labels = str | Mapping[str, int | str] | Sequence[int | str] | None
@@ -171,7 +171,7 @@ def answers(
     known = labels_of(names, images, labels, model, found.shape[1])
     return Answers(
         names, kept, found, np.concatenate(features), known, categories, layer,
-        list(stream.skipped), stream.skipped.total, time.perf_counter() - started,
+        stream.skips.named, stream.skips.total, time.perf_counter() - started,
     )  # fmt: skip
 
 

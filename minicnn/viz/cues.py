@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from minicnn.nn import Module
-from minicnn.viz._folder import MAX_PIXELS
-from minicnn.viz._stream import Change
 from minicnn.viz.answers import Answers, Labels, answers
 from minicnn.viz.figures.cues import draw_cues
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.image import fit
+from minicnn.viz.sources import MAX_PIXELS
+from minicnn.viz.stream import Change
 from minicnn.viz.tiles import in_grey
 
 AS_IT_IS = "as it is"

@@ -8,6 +8,9 @@ What is kept does not grow with the number of photographs: for each unit its k b
 histogram. Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks", figure 2.
 """
 
+import contextlib
+import itertools
+import os
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,29 +18,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from minicnn import Tensor, no_grad
+from minicnn.cluster import in_chunks
 from minicnn.nn import Module
-from minicnn.viz import image as images_
-from minicnn.viz._folder import MAX_PIXELS, Skipped, SkippedList
-from minicnn.viz._stream import Picture, Stream
+from minicnn.viz.checkpoint import Checkpoint
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.figures.top_patches import draw_patches
 from minicnn.viz.geometry import Field, receptive_fields
-from minicnn.viz.network import (
-    capture,
-    class_names,
-    described,
-    find_call,
-    find_module,
-    frozen,
-    named_modules,
-    part_hint,
-    run,
-)
+from minicnn.viz.network import class_names, find_module, named_modules
 from minicnn.viz.objectives import parse
-from minicnn.viz.running_histogram import Histogram, Histograms
+from minicnn.viz.ranking import FREE, Found, Ranking, Search, chunks, look
+from minicnn.viz.running_histogram import Histogram
+from minicnn.viz.sources import MAX_PIXELS, Reader, name_of, sources
+from minicnn.viz.stream import Entrance, Skipped, known_total
 
+CHUNK = 8  # batches: what is looked at, merged and sent at a time
 GREY = 128  # what a tile shows outside of the picture, where the network saw its padding
 
 
@@ -45,7 +41,7 @@ GREY = 128  # what a tile shows outside of the picture, where the network saw it
 class Patch:
     """The place of one picture at which a unit answered most strongly.
 
-    image: its path, or "image 12" for an array. number: the how manieth picture it was, from 0. value: the activation.
+    image: its path, or "image 12" for an array. number: its place in the list of all images, from 0. value: the activation.
     position: (y, x) in the unit's map, None for a feature without places. box: (top, left, bottom, right) of the receptive
     field in pixels of the picture as the network saw it; it reaches beyond the picture where the unit saw padding.
     shape: (H, W) of that picture. pixels: uint8 (h, w, 3), the part of the box inside of the picture, made smaller if it
@@ -98,7 +94,7 @@ class TopPatches:
 
     layers: {layer: {channel: UnitPatches}}. fields: {layer: Field}. images: the number of pictures that were seen.
     skipped: the files that were not, with the reason (the first 1000 of them; `skipped_count` is their number).
-    size: (height, width) at which the network saw the pictures.
+    size: (height, width) at which the network saw the pictures. sources: {number: where it lies} of those that stand in a patch.
     """
 
     layers: dict[str, dict[int, UnitPatches]]
@@ -109,6 +105,14 @@ class TopPatches:
     size: tuple[int, int]
     seconds: float
     settings: dict[str, Any] = field(default_factory=dict)
+    sources: dict[int, Any] = field(default_factory=dict, repr=False)
+
+    def photograph(self, number: int) -> np.ndarray:
+        """The whole picture that a patch with this `number` was cut from, read again: uint8 (H, W, C). KeyError for one that is in
+        no patch, ValueError for one that was in memory only, or cannot be read any more."""
+        if self.sources[number] is None:
+            raise ValueError(f"image {number} was given as an array: nobody kept it")
+        return Reader(len(self.settings["statistics"].mean)).read(self.sources[number])
 
     def __getitem__(self, target: str) -> UnitPatches:
         """The unit "layer:channel"."""
@@ -151,6 +155,8 @@ def top_patches(
     crop_size: int = 128,
     max_pixels: int = MAX_PIXELS,
     limit: int | None = None,
+    workers: Any = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> TopPatches:
     """The k patches of many pictures that excite each unit most, and a histogram of its activations.
@@ -159,135 +165,87 @@ def top_patches(
         model: any `Module` that takes images (N, C, H, W).
         layers: dotted names of modules that return maps (N, C, H, W) or features (N, C), "pool#2" for the second call of
             one, '' is the model's own output; or single units, "features.8:12" or "logit:lighthouse".
-        images: a folder, which is searched with all folders in it, in the order of the names; or an iterable of paths and
-            of arrays as `load_image` takes them, (H, W, C) for a network of C channels that are neither 1 nor 3. It is read
-            once, and may be endless with `limit`.
+        images: a folder, which is searched with all folders in it, in the order of the names; a text file of paths; a tar file or a
+            Parquet file of pictures, alone or among the files of a folder; a URL of any of them that `fsspec` opens; a Hugging Face
+            dataset; or an iterable of paths and of arrays as `load_image` takes them, (H, W, C) for a network of C channels that
+            are neither 1 nor 3. It is read once, and may be endless with `limit`.
         units: channels of every layer, or {layer: channels}; None: all.
         k: patches for each unit, from k different pictures.
         size: pictures are resized and cut to this (one side or (height, width)); by default the model's input size, or
             224 if there is no `model.meta`.
         mean, std: of the pixels that the network was trained on; by default `model.meta`'s, else 0 and 1.
         batch: pictures at a time.
-        bins: of each histogram, a multiple of 4.
+        bins: of each histogram, a power of two.
         crop_size: a patch whose longer side has more pixels is kept at this size.
         max_pixels: a file of more pixels is skipped without being decoded.
-        limit: stop after so many pictures.
+        limit: look at the first so many only.
+        workers: None looks in this process. A number starts so many processes on this machine; a `distributed.Client`, or the address
+            of a scheduler, uses the workers that are there (`pip install "minicnn[cluster]"`). The result is the same, bit for bit.
+        checkpoint: a file that holds what was found so far, written now and then and when the call ends early. A call with the same
+            network, settings and images goes on from there, also with other `workers`; ValueError if something is another one.
         progress: a bar for what takes over two seconds.
 
-    Memory: units * k patches of at most 3 * crop_size ** 2 bytes, units * bins counts, and one batch.
+    Memory: units * k patches of at most 3 * crop_size ** 2 bytes, units * bins counts, the pictures of a chunk of 8 batches as the network
+    sees them, and the maps of one batch; each worker has a chunk of its own.
     A file that is damaged, too large or no image, and a picture to which a layer answers NaN or infinity, is skipped
     and named in `.skipped` with the reason. ValueError if no picture is left. Warns where a layer's receptive field has no
     closed form (see `receptive_fields`): its patches are whole pictures.
     """
-    if k < 1 or bins < 4 or bins % 4:
-        raise ValueError(f"k is at least 1, bins a multiple of 4; got {k} and {bins}")
-    started = time.perf_counter()
+    if k < 1 or batch < 1 or bins < 4 or bins & (bins - 1):
+        raise ValueError(f"k and batch are at least 1, bins a power of two from 4 on; got {k}, {batch} and {bins}")
     wanted = _wanted(model, layers, units)
-    stream = Stream(
-        model, images, size=size, mean=mean, std=std, batch=batch, max_pixels=max_pixels, limit=limit, progress=progress
-    )
-    fields, unknown = _fields(model, wanted, (1, stream.channels, *stream.shape))
-    collectors = {layer: _Layer(layer, chosen, k, bins, fields[layer], crop_size) for layer, chosen in wanted.items()}
-    with frozen(model), no_grad():
-        for group, x in stream:
-            _show(model, collectors, group, x, stream.skipped)
+    entrance = Entrance(model, size, mean, std)
+    shape, stats = entrance.shape, entrance.statistics
+    fields, unknown = _fields(model, wanted, (1, entrance.channels, *shape))
+    search = Search(model, wanted, fields, k, bins, crop_size, shape, stats, max_pixels, batch)
+    started = time.perf_counter()
+    found = _search(search, images, limit, workers, checkpoint, progress)
+    found.skips.need(found.images)
     for reason in unknown:
         warnings.warn(f"{reason}. Its patches are whole pictures.", stacklevel=2)
-    categories = class_names(model) if "" in collectors else ()
-    settings = {"k": k, "size": stream.shape, "statistics": stream.statistics, "batch": batch}
+    categories = class_names(model) if "" in wanted else ()
+    settings = {"k": k, "size": shape, "statistics": stats, "batch": batch}
     return TopPatches(
-        {layer: c.result(categories if layer == "" else ()) for layer, c in collectors.items()},
-        fields, stream.seen, list(stream.skipped), stream.skipped.total, stream.shape, time.perf_counter() - started, settings,
+        {layer: _units(search, found, ranking, categories) for layer, ranking in found.rankings.items()},
+        fields, found.images, found.skips.named, found.skips.total, shape, time.perf_counter() - started, settings,
+        found.sources,
     )  # fmt: skip
 
 
-def _show(
-    model: Module, collectors: dict[str, "_Layer"], group: list[Picture], x: Tensor, skipped: SkippedList
-) -> None:
-    """One batch through the network. Each layer's answer is looked at inside of its hook, so that no map outlives it and
-    an in-place ReLU that follows comes too late to change it."""
-    calls = {layer: "{}#{}".format(*find_call(model, layer)) for layer in collectors}
-
-    def look(call: str, output: Any) -> None:
-        for layer in collectors:
-            if calls[layer] == call:
-                collectors[layer].update(output, group, skipped)
-
-    with capture(model, calls.values(), keep=look, stop=True) as seen:
-        run(model, x)
-    missing = [layer for layer, call in calls.items() if call not in seen]
-    if missing:
-        raise ValueError(f"{missing[0]!r} was not called by the network")
+def _search(search: Search, images: Any, limit: int | None, workers: Any, checkpoint: Any, progress: bool) -> Found:
+    total = known_total(images, limit)
+    every = chunks(itertools.islice(sources(images), limit), CHUNK * search.batch)
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(Checkpoint(checkpoint, search)) if checkpoint is not None else None
+        found = kept.found if kept else Found(search)
+        bar = stack.enter_context(tqdm(total=total, unit="image", delay=2, disable=not progress))
+        if kept:
+            every = kept.unseen(every, bar.update)
+        answers = in_chunks(look, search, every, lambda: found.floors, workers)
+        for chunk, part in stack.enter_context(contextlib.closing(answers)):
+            with kept.adding(chunk) if kept else contextlib.nullcontext():
+                found.merge(part)
+            bar.update(len(chunk.sources))
+    return found
 
 
-class _Layer:
-    """The best patches and the histograms of one layer's units so far."""
-
-    def __init__(self, name: str, units: Any, k: int, bins: int, seen: Field, crop_size: int) -> None:
-        self.name, self.units, self.k, self.bins = name, units, k, bins
-        self.field, self.crop_size = seen, crop_size
-        self.values: Any = None  # (units, k) once the first answer came
-
-    def _begin(self, channels: int) -> None:
-        self.units = np.arange(channels) if self.units is None else self.units
-        if len(self.units) == 0 or self.units.min() < 0 or self.units.max() >= channels:
-            raise IndexError(f"units {self.units.tolist()}: {self.name or 'the output'!r} has {channels} channels")
-        self.values = np.full((len(self.units), self.k), -np.inf, np.float32)
-        self.patches: list[list[Any]] = [[None] * self.k for _ in self.units]
-        self.histograms = Histograms(len(self.units), self.bins)
-
-    def update(self, output: Any, group: list[Picture], skipped: SkippedList) -> None:
-        if not isinstance(output, Tensor) or output.dim() not in (2, 4):
-            hint = "" if self.name else part_hint(output)
-            what = f"{self.name or 'the network'!r} returns {described(output)}"
-            raise ValueError(f"{what}: units need a map (N, C, H, W) or features (N, C){hint}")
-        maps = output.detach().numpy()
-        if self.values is None:
-            self._begin(maps.shape[1])
-        width = maps.shape[3] if maps.ndim == 4 else None
-        best, places = np.full((2, len(group), len(self.units)), -np.inf)
-        for i, picture in enumerate(group):
-            answers = maps[i, self.units].reshape(len(self.units), -1)
-            if not np.isfinite(answers).all():
-                skipped.add(picture.name, f"{self.name or 'the output'} answered NaN or infinity")
-                continue
-            places[i] = answers.argmax(1)
-            best[i] = answers.max(1)
-            self.histograms.update(answers)
-        self._merge(best.T, places.T, group, width)
-
-    def _merge(self, best: np.ndarray, places: np.ndarray, group: list[Picture], width: int | None) -> None:
-        """The k largest of the old and the new values (units, pictures); of equal ones the earlier stays."""
-        candidates = np.concatenate([self.values, best], axis=1)
-        order = np.argsort(-candidates, axis=1, kind="stable")[:, : self.k]
-        values = np.take_along_axis(candidates, order, 1)  # -inf: a place that is still free
-        for unit in np.flatnonzero(((order >= self.k) & np.isfinite(values)).any(axis=1)):
-            kept = [self.patches[unit][j] if j < self.k else None for j in order[unit]]
-            for i, (j, value) in enumerate(zip(order[unit] - self.k, values[unit], strict=True)):
-                if j >= 0 and np.isfinite(value):
-                    kept[i] = self._cut(group[j], value, places[unit, j], width)
-            self.patches[unit], self.values[unit] = kept, values[unit]
-
-    def _cut(self, picture: Picture, value: float, place: float, width: int | None) -> Patch:
-        """The patch of a picture around one place of a map of this width."""
-        shape = picture.pixels.shape[:2]
-        position = None if width is None else divmod(int(place), width)
-        box = (0, 0, *shape) if position is None or self.field.everything else self.field.box(*position)
-        (top, bottom), (left, right) = (np.clip(box[i::2], 0, shape[i]) for i in (0, 1))
-        pixels = picture.pixels[top:bottom, left:right].copy()
-        longest = max(pixels.shape[:2])
-        if longest > self.crop_size:
-            sides = [max(1, round(side * self.crop_size / longest)) for side in pixels.shape[:2]]
-            pixels = images_.fit(pixels, (sides[0], sides[1]))
-        return Patch(picture.name, picture.number, float(value), position, box, shape, pixels)
-
-    def result(self, categories: Sequence[str]) -> dict[int, UnitPatches]:
-        units = {}
-        for i, channel in enumerate(self.units.tolist()):
-            histogram = self.histograms.of(i)
-            kept = [p for p in self.patches[i] if p is not None and p.value > histogram.minimum]
-            units[channel] = UnitPatches(self.name, channel, kept, histogram, _category(categories, channel))
-        return units
+def _units(search: Search, found: Found, ranking: Ranking, categories: Sequence[str]) -> dict[int, UnitPatches]:
+    units = {}
+    names = categories if ranking.name == "" else ()
+    for row, channel in enumerate([] if ranking.values is None else ranking.units.tolist()):
+        histogram = ranking.histograms.of(row)
+        patches = []
+        for value, number, place in zip(
+            ranking.values[row], ranking.numbers[row].tolist(), ranking.places[row].tolist(), strict=True
+        ):
+            if number != FREE and value > histogram.minimum:
+                position = None if ranking.width is None else divmod(place, ranking.width)
+                image, crop = name_of(found.sources[number], number), ranking.crops[row, number]
+                patches.append(
+                    Patch(image, number, float(value), position, ranking.box(search, place), search.shape, crop)
+                )
+        units[channel] = UnitPatches(ranking.name, channel, patches, histogram, _category(names, channel))
+    return units
 
 
 def _category(categories: Sequence[str], channel: int) -> str | None:
