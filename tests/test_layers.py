@@ -170,11 +170,8 @@ BUDGET = {
     # how images enter (options, and who says so), names of classes from a file, what fits in ten minutes
     "atlas": 1220,  # what an estimate measured and what would fit; workers, a search that is continued
     "autograd": 2320,  # passes that are recorded, formulas for both, functional
-<<<<<<< HEAD
-    "distributions": 310,  # normal, uniform, categorical
-=======
     "cluster": 165,  # one function over many chunks, here or on workers
->>>>>>> 20fc2e6 (Searches of many photographs: a map over chunks and an exact merge, here or on Dask's workers; tar, Parquet, lists, URLs; checkpoints)
+    "distributions": 310,  # normal, uniform, categorical
     "inspect": 820,
     "interop": 660,  # minicnn in PyTorch's place: the mechanism, and PyTorch's names that mean little here
     "kernels": 2760,  # depthwise kernels, activations in vectors; how a convolution is cut into blocks is worked out once for each shape
@@ -213,9 +210,9 @@ def test_no_function_of_more_than_60_lines():
     assert long == []
 
 
-@pytest.mark.parametrize("folder, most", [("lessons", 540), ("tests", 500), ("weights", 500)])
+@pytest.mark.parametrize("folder, most", [("lessons", 560), ("tests", 500), ("weights", 500)])
 def test_no_long_file(folder, most):
-    """500 lines; a lesson ends with its exercises, which have 40 more."""
+    """500 lines; a lesson says its terms, and ends with its exercises, which have 60 more."""
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
         for path in (ROOT / folder).rglob("*.py")
