@@ -13,6 +13,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import *
 from minicnn._types import bool_ as bool
 from minicnn._type_info import *
+from minicnn._warnings import is_warn_always_enabled, set_warn_always
 from minicnn.kernels import get_num_threads, set_num_threads
 from minicnn.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from minicnn.autograd.grad_mode import is_grad_enabled, is_inference_mode_enabled

@@ -17,6 +17,7 @@ import numpy as np
 
 from minicnn import _memory
 from minicnn import random as _random
+from minicnn._mirror import since
 from minicnn._printing import tensor_repr
 from minicnn._types import (
     Size,
@@ -35,7 +36,7 @@ from minicnn._types import (
     short_name,
     uint8,
 )
-from minicnn._warnings import warn_user
+from minicnn._warnings import warn_once, warn_user
 from minicnn.autograd import creation, grad_mode, inplace
 from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
 from minicnn.autograd.node import AccumulateGrad, Node, shared, type_name
@@ -51,6 +52,11 @@ _device = device
 _dtype = dtype
 _float = float
 _int = int
+
+_OUT_OF_THE_GRAPH = (
+    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+    "Consider using tensor.detach() first."
+)
 
 Dims = int | Sequence[int] | None
 Number = (bool, int, float, complex, np.number, np.bool_)
@@ -165,8 +171,16 @@ class Tensor:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return self.array.reshape(())
 
+    def _scalar(self) -> Any:
+        if self.requires_grad and grad_mode.mode.enabled and since(2, 8):
+            warn_once(_OUT_OF_THE_GRAPH)
+        return self._only()
+
     def __float__(self) -> _float:
-        return float(self._only())
+        return float(self._scalar())
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar())
 
     def __int__(self) -> _int:
         return int(self._only())

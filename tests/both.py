@@ -76,6 +76,7 @@ def _text(text: str) -> str:
 
 def run(scenario: Callable, library: ModuleType) -> Log:
     log = Log()
+    library.set_warn_always(True)  # else one scenario's warning would be missing in the next
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = lambda message, category, *rest: log.append((category.__name__, _text(str(message))))
@@ -85,6 +86,8 @@ def run(scenario: Callable, library: ModuleType) -> Log:
             raise
         except Exception as error:
             log.append((type(error).__name__, _text(str(error))))
+        finally:
+            library.set_warn_always(False)
     return log
 
 

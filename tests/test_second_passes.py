@@ -355,17 +355,24 @@ import warnings
 x = torch.ones(2, requires_grad=True)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    for _ in range(2):
-        (x * x).sum().backward(create_graph=True)
-print(len(caught), str(caught[0].message).split(" (Triggered")[0])
+    for always in (False, True):
+        torch.set_warn_always(always)
+        for _ in range(2):
+            (x * x).sum().backward(create_graph=True)
+            float(x[0])
+        print(torch.is_warn_always_enabled(), len(caught))
+print([str(warning.message).split(" (Triggered")[0] for warning in caught])
 """
 
 
 @pytest.mark.slow
-def test_the_warning_of_the_cycle_comes_once_in_a_process():
+def test_what_is_warned_of_once_in_a_process():
+    """Of the cycle, and of a number out of the graph; each time after `set_warn_always(True)`."""
     outputs = []
     for imports in ("import minicnn as torch", "import torch"):
         code = inspect.cleandoc(CYCLE).format(imports=imports)
         outputs.append(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert outputs[0] == outputs[1]
-    assert outputs[0].startswith("1 Using backward() with create_graph=True will create a reference cycle")
+    assert outputs[0].startswith(
+        "False 2\nTrue 6\n['Using backward() with create_graph=True will create a reference cycle"
+    )

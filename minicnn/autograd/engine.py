@@ -21,9 +21,16 @@ from minicnn import _tensor
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import Size, dtype
-from minicnn._warnings import warn_deprecated, warn_user
+from minicnn._warnings import warn_deprecated, warn_once
 from minicnn.autograd import both, creation, grad_mode
 from minicnn.autograd.node import AccumulateGrad, GradientEdge, Node, checked, saved_hooks, shared, type_name
+
+# `.grad` then holds the graph, which holds the leaf.
+_A_CYCLE = (
+    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can "
+    "cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use this "
+    "function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and avoid the leak."
+)
 
 __all__ = ["backward", "grad", "current_task"]
 
@@ -90,7 +97,7 @@ def backward(
         if isinstance(tensor, Tensor):
             tensor.retain_grad()
     if create_graph:
-        _warn_of_the_cycle()
+        warn_once(_A_CYCLE)
     Task(retain_graph, create_graph).execute(tensors, seeds, edges, capture=False)
 
 
@@ -182,22 +189,6 @@ def _checked_edge(edge: Any) -> tuple[Node, int]:
             f"{edge.output_nr}"
         )
     return edge.node, edge.output_nr
-
-
-_warned = False
-
-
-def _warn_of_the_cycle() -> None:
-    """Once: `.grad` then holds the graph, which holds the leaf."""
-    global _warned
-    if not _warned:
-        warn_user(
-            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
-            "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you "
-            "have to use this function, make sure to reset the .grad fields of your parameters to None after use to break "
-            "the cycle and avoid the leak."
-        )
-    _warned = True
 
 
 def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor | None]:

@@ -169,7 +169,8 @@ def unordered(booleans: str, input: Tensor) -> RuntimeError:
 def implemented(name: str, kind: np.dtype, kinds: str = "fc") -> None:
     """NotImplementedError, in PyTorch's words, for a type that an operation does not have; `kinds`: NumPy's letters."""
     if kind.kind not in kinds:
-        raise NotImplementedError(f"\"{name}\" not implemented for '{short_name(dtype.of(kind))}'")
+        error = NotImplementedError if since(2, 8) else RuntimeError
+        raise error(f"\"{name}\" not implemented for '{short_name(dtype.of(kind))}'")
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:

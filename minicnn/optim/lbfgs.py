@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from minicnn._creation import zeros_like
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd.grad_mode import enable_grad, no_grad
 from minicnn.ops.copying import cat
@@ -140,7 +141,7 @@ class _Step:
             return self.sign * float(self.closure()), self._flat_grad()
         if group["line_search_fn"] != "strong_wolfe":
             raise RuntimeError("only 'strong_wolfe' is supported")
-        search = _LineSearch(self._at, start, group["max_eval"] - self.evaluations)
+        search = _LineSearch(self._at, start, group["max_eval"] - self.evaluations if since(2, 10) else 25)
         found = search.run(state["t"], group["tolerance_change"] / state["d"].abs().max())
         self._count(search.evaluations)
         state["t"] = found.t

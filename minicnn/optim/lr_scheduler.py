@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.optim.optimizer import Optimizer
@@ -555,7 +556,8 @@ class SequentialLR(_OfSchedulers):
         i = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[i]
         if i > 0 and self._milestones[i - 1] == self.last_epoch:
-            scheduler._update_lr(0)
+            begin = scheduler._update_lr if since(2, 9) else scheduler.step  # with a number the latter warns
+            begin(0)
         else:
             scheduler.step()
         self._last_lr = scheduler.get_last_lr()

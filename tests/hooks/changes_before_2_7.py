@@ -5,8 +5,37 @@ from .change import Change
 CHANGES = (
     Change(
         "2.6",
+        "behaviour",
+        "`torch.load(f)` refuses whole modules, with their hooks: `weights_only=True` is the default. Before, it read them, since "
+        "2.4 with a warning. In minicnn it is the default whatever is mirrored.",
+        ("files.what_load_refuses[nothing said]",),
+    ),
+    Change(
+        "2.6",
+        "behaviour",
+        "`ReduceLROnPlateau` takes a group that came later, or says what to do. A `ChainedScheduler` may be a part of a "
+        "`SequentialLR`.",
+        (
+            "test_schedulers.plateau_and_a_group_that_came_later",
+            "test_schedulers.one_after_the_other_within_another",
+        ),
+    ),
+    Change(
+        "2.6",
+        "warning",
+        "Losses of float16 do not warn that they may be slow.",
+        ("test_functional.losses_of_mixed_types",),
+    ),
+    Change(
+        "2.6",
+        "text",
+        "A blank in the warning of a Function that is instantiated.",
+        ("function.it_is_not_instantiated",),
+    ),
+    Change(
+        "2.6",
         "name",
-        "`register_module_forward_hook(with_kwargs=)`; names of parameters in optimisers; `mse_loss(weight=)`.",
+        "`register_module_forward_hook(with_kwargs=)`; names of parameters in optimisers; `mse_loss(weight=)` and its siblings.",
         (
             "forward.global_forward_hook_with_kwargs",
             "always_call.rescue_calls_global_kwargs_hook_without_kwargs",
@@ -14,6 +43,7 @@ CHANGES = (
             "names.the_global_dictionaries",
             "names.signatures",
             "test_functional.distance_losses",
+            "test_functional.probability_losses_refuse",
             "test_optim_settings.groups",
         ),
     ),
@@ -36,16 +66,38 @@ CHANGES = (
             "names.signatures",
             "test_module.set_submodule",
             "test_module.buffer",
+            "test_module.a_buffer_is_a_marked_tensor",
         ),
     ),
     Change(
         "2.5",
+        "name",
+        "An edge of the graph as a root of `backward` and `grad`; `Node._input_metadata`.",
+        ("engine.an_edge_as_a_root", "node.what_is_known_of_its_gradients"),
+    ),
+    Change(
+        "2.5",
+        "name",
+        "`torch.serialization.safe_globals`.",
+        ("files.subclasses_of_list", "files.exceptions"),
+    ),
+    Change(
+        "2.5",
+        "behaviour",
+        "LBFGS refuses a negative learning rate, and one of several elements.",
+        ("test_lbfgs.what_is_refused",),
+    ),
+    Change(
+        "2.5",
         "text",
-        "Errors of a buffer of another type, of a learning rate of several elements and of `one_hot`.",
+        "Errors of a buffer of another type, of a learning rate of several elements, of `one_hot` and of what is no edge; warnings "
+        "of old names of reductions.",
         (
             "test_module.reassignment_of_another_type",
             "test_optim_settings.settings_out_of_range",
             "test_functional.one_hot",
+            "test_functional.old_names_of_reductions",
+            "test_edges.what_is_no_edge",
         ),
     ),
     Change(
@@ -55,6 +107,7 @@ CHANGES = (
         (
             "forward_pre.no_check_that_a_hook_is_callable",
             "legacy.",
+            "engine.old_arguments_of_backward",
             "test_functional.activations_in_place",
             "test_state_dict.own_destination_and_positional_arguments",
         ),
@@ -88,10 +141,43 @@ CHANGES = (
     ),
     Change(
         "2.4",
+        "behaviour",
+        "`swap_tensors` takes a leaf that a graph ends in, and the backward pass of that graph is refused. Before, the swap was.",
+        ("converting.a_graph_that_ends_in_a_swapped_leaf",),
+    ),
+    Change(
+        "2.4",
+        "behaviour",
+        "A schedule writes into a learning rate that is a tensor. Before, it put a number in its place.",
+        ("test_schedulers.a_tensor_as_learning_rate_stays_that_tensor",),
+    ),
+    Change(
+        "2.4",
+        "behaviour",
+        "`binary_cross_entropy` and `nll_loss` of float16.",
+        ("test_functional.losses_of_mixed_types",),
+    ),
+    Change(
+        "2.4",
+        "name",
+        "`ChainedScheduler(optimizer=)`; `maximize` of NAdam and `capturable` of RMSprop.",
+        (
+            "test_schedulers.all_at_once",
+            "test_schedulers.errors",
+            "test_optim_settings.saved_state_from_before_steps_were_tensors",
+        ),
+    ),
+    Change(
+        "2.4",
         "text",
-        "Errors of empty inputs; deprecated names between backquotes; unexpected keys of submodules are listed.",
+        "Errors of empty inputs and of schedules; signatures in errors say their defaults; deprecated names between backquotes; "
+        "unexpected keys of submodules are listed.",
         (
             "engine.errors_of_backward",
+            "engine.old_arguments_of_backward",
+            "test_memory_format.what_is_no_format",
+            "test_optim_settings.scheduler_errors",
+            "test_schedulers.errors",
             "capture.what_is_refused_of_inputs",
             "test_functional.interpolate_accepts",
             "test_optim_settings.clipping",
@@ -128,17 +214,30 @@ CHANGES = (
     ),
     Change(
         "2.3",
+        "name",
+        "`utils.swap_tensors` and `torch.__future__.set_swap_module_params_on_conversion`.",
+        ("converting.",),
+    ),
+    Change(
+        "2.3",
         "behaviour",
         "`load_state_dict(assign=True)` keeps `requires_grad` of the parameter that was there.",
         ("test_state_dict.assign",),
     ),
     Change(
         "2.3",
+        "behaviour",
+        "LBFGS takes complex parameters; `CyclicLR` and `OneCycleLR` any optimiser with `betas`.",
+        ("test_lbfgs.the_step", "test_schedulers.errors"),
+    ),
+    Change(
+        "2.3",
         "text",
-        "Errors of Linear and of pooling; `fused` among the settings that an optimiser prints.",
+        "Errors of Linear, of pooling and of losses of integers; `fused` among the settings that an optimiser prints.",
         (
             "test_functional.linear_refuses",
             "test_functional.pooling_refuses",
+            "test_functional.losses_of_mixed_types",
             "test_optim_settings.groups",
             "test_optim_settings.hooks",
         ),
@@ -164,14 +263,44 @@ CHANGES = (
     Change(
         "2.2",
         "text",
-        "Errors of resizing, of parameter groups and of schedules.",
-        ("test_functional.interpolate_refuses", "test_optim_settings.groups"),
+        "Errors of resizing and of parameter groups; of inputs that are neither tensors nor edges.",
+        ("test_functional.interpolate_refuses", "test_optim_settings.groups", "capture.inputs_in_a_dict"),
     ),
     Change(
         "2.2",
         "name",
         "`autograd.graph.GradientEdge` and `get_gradient_edge`.",
-        ("node.gradient_edges", "names.import_paths"),
+        (
+            "node.gradient_edges",
+            "node.the_pass_that_runs",
+            "engine.an_edge_as_a_root",
+            "capture.an_edge_as_an_input",
+            "names.import_paths",
+            "test_edges.what_is_no_edge",
+        ),
+    ),
+    Change(
+        "2.2",
+        "behaviour",
+        "`setup_context` of a Function gets the defaults of `forward` too, before only what was given; wrong numbers of "
+        "arguments are refused before `forward` is called.",
+        ("function.arguments_of_apply", "function.the_node_and_its_name"),
+    ),
+    Change(
+        "2.2",
+        "behaviour",
+        "The state of `CyclicLR` has what an object for `scale_fn` holds. Before, it had the object itself.",
+        ("test_schedulers.functions_are_not_saved_and_objects_are",),
+    ),
+    Change(
+        "2.2",
+        "name",
+        "SGD without a learning rate takes 0.001; `ReduceLROnPlateau.get_last_lr`.",
+        (
+            "test_optim_settings.scheduler_errors",
+            "test_schedulers.errors",
+            "test_schedulers.a_tensor_as_learning_rate_stays_that_tensor",
+        ),
     ),
     Change(
         "2.1",
@@ -196,6 +325,7 @@ CHANGES = (
             "handles.one_counter_for_all_kinds",
             "copying.deepcopy_of_tensors",
             "names.signatures",
+            "test_edges.what_is_no_edge",
         ),
     ),
     Change(
@@ -207,6 +337,7 @@ CHANGES = (
             "handles.remove_twice_and_after_the_module_died",
             "copying.deepcopy_and_pickle_keep_flags",
             "copying.setstate_adds_missing_dictionaries",
+            "files.hooks_travel_with_a_module",
             "names.",
         ),
     ),
@@ -218,8 +349,30 @@ CHANGES = (
             "engine.errors_of_backward",
             "registration.when_registration_hooks_do_not_run",
             "copying.parameter_hooks_are_not_copied_and_survive_double",
+            "converting.loading_a_state_dict",
             "test_optim_settings.hooks",
             "test_state_dict.assign",
+        ),
+    ),
+    Change(
+        "2.1",
+        "name",
+        "`torch._C._is_multithreading_enabled`; `to_empty(recurse=)`; `capturable` and `decoupled_weight_decay` of NAdam.",
+        (
+            "node.threads_can_be_forbidden",
+            "test_memory_format.to_empty",
+            "test_optim_settings.saved_state_from_before_steps_were_tensors",
+        ),
+    ),
+    Change(
+        "2.1",
+        "behaviour",
+        "`binary_cross_entropy` refuses targets that are not between 0 and 1, and takes float16 with logits; "
+        "`CosineAnnealingWarmRestarts` looks at its `eta_min`.",
+        (
+            "test_functional.probability_losses_refuse",
+            "test_functional.losses_of_mixed_types",
+            "test_schedulers.errors",
         ),
     ),
     Change(
@@ -243,9 +396,11 @@ CHANGES = (
     Change(
         "2.1",
         "text",
-        "Errors of Linear, of normalization, padding, resizing and Softmax2d, of a parameter group that is no dict and of "
-        "deepcopy of a tensor in a graph.",
+        "Errors of Linear, of normalization, padding, resizing and Softmax2d, of a parameter group that is no dict, of a hook of "
+        "a step that returns something else, of a gradient that is no tensor and of deepcopy of a tensor in a graph.",
         (
+            "node.arrays_in_the_place_of_tensors",
+            "test_optim_settings.hooks_see_the_arguments",
             "copying.a_stored_graph_tensor_breaks_deepcopy",
             "test_functional.linear_refuses",
             "test_functional.normalization_refuses",

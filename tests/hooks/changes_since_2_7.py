@@ -120,6 +120,12 @@ CHANGES = (
     Change(
         "2.13",
         "text",
+        "Signatures in errors have no `names` any more: named tensors are gone.",
+        ("test_memory_format.what_is_no_format",),
+    ),
+    Change(
+        "2.13",
+        "text",
         "Repairs in the errors of pack hooks that write and of post-hooks of load_state_dict that return something.",
         (
             "saved.pack_must_not_write",
@@ -127,6 +133,13 @@ CHANGES = (
             "load_state_dict.post_hook_must_return_none_and_runs_after_a_mismatch",
             "load_state_dict.returns",
         ),
+    ),
+    Change(
+        "2.12",
+        "behaviour",
+        "`mse_loss` of a float32 tensor that requires grad and a float64 one has a gradient. Before, its backward pass raised "
+        "RuntimeError.",
+        ("test_functional.losses_of_mixed_types",),
     ),
     Change(
         "2.12",
@@ -161,16 +174,57 @@ CHANGES = (
     ),
     Change(
         "2.10",
+        "behaviour",
+        "The searches along a line of LBFGS share the looks of `max_eval`. Before, each had 25 of its own.",
+        ("test_lbfgs.with_a_line_search",),
+        mirrored=True,
+    ),
+    Change(
+        "2.10",
+        "behaviour",
+        "A learning rate that is a tensor stays that tensor under each schedule; before, `CosineAnnealingWarmRestarts` and "
+        "`ReduceLROnPlateau` put another in its place. `get_last_lr()` copies it; before, it was the tensor itself.",
+        ("test_schedulers.a_tensor_as_learning_rate_stays_that_tensor",),
+    ),
+    Change(
+        "2.10",
         "text",
         "The error of a wrong `x.grad = ...` speaks of the new `grad_dtype`; the AssertionError of a multi-grad hook on a "
-        "tensor without gradient has a text.",
-        ("leaf.assigning_grad", "multi_grad.tensors_that_do_not_require_grad"),
+        "tensor without gradient has a text; that of a group without `initial_lr` says what to look for.",
+        (
+            "leaf.assigning_grad",
+            "multi_grad.tensors_that_do_not_require_grad",
+            "test_schedulers.going_on_from_a_step",
+        ),
     ),
     Change(
         "2.9",
         "behaviour",
         "A full slice (`x[:, 1:]`) leaves no SliceBackward0 of its own in the graph.",
         ("node.names_and_shape_of_graphs",),
+    ),
+    Change(
+        "2.9",
+        "name",
+        "`GradientEdge.ownership_token`.",
+        ("test_edges.what_is_no_edge",),
+    ),
+    Change(
+        "2.9",
+        "warning",
+        "`SequentialLR` begins its next schedule without the warning of `step(epoch)`.",
+        (
+            "test_schedulers.one_after_the_other",
+            "test_schedulers.one_after_the_other_within_another",
+            "test_schedulers.several_saved",
+        ),
+        mirrored=True,
+    ),
+    Change(
+        "2.9",
+        "warning",
+        "LBFGS without a line search reads the loss without the warning that 2.8 brought.",
+        ("test_lbfgs.without_one", "test_lbfgs.what_is_refused"),
     ),
     Change(
         "2.9",
@@ -206,14 +260,61 @@ CHANGES = (
     Change(
         "2.8",
         "warning",
-        "Clipping the gradients of no parameters warns.",
-        ("test_optim_settings.clipping",),
+        "`float(y)` and `complex(y)` of a tensor that requires grad warn, unless under `no_grad`.",
+        ("leaf.numbers_out_of_the_graph",),
+        mirrored=True,
+    ),
+    Change(
+        "2.8",
+        "warning",
+        "Clipping the gradients of no parameters warns, and LBFGS without a line search, which asks for `float(loss)`.",
+        ("test_optim_settings.clipping", "test_lbfgs.without_one", "test_lbfgs.what_is_refused"),
+    ),
+    Change(
+        "2.8",
+        "behaviour",
+        "The gradient of hardswish at -3 is 0 and at 3 it is 1. Before, it was that of the curve between them, -0.5 and 1.5.",
+        ("special_points.other_corners[hardswish]",),
+        mirrored=True,
+    ),
+    Change(
+        "2.8",
+        "behaviour",
+        "An operation that is not there for a type of elements raises NotImplementedError, a RuntimeError as before.",
+        ("special_points.a_type_that_an_operation_lacks", "test_functional.losses_of_mixed_types"),
+        mirrored=True,
+    ),
+    Change(
+        "2.8",
+        "behaviour",
+        "A schedule that goes on from a step (`last_epoch=`) leaves the learning rate of the group as it is. Before, it took one "
+        "step at once. `MultiplicativeLR` refuses what cannot be called.",
+        ("test_schedulers.going_on_from_a_step", "test_schedulers.errors"),
+    ),
+    Change(
+        "2.8",
+        "name",
+        "`_is_initial` in the state of a schedule.",
+        ("test_schedulers.one_after_the_other", "test_schedulers.all_at_once"),
+    ),
+    Change(
+        "2.7",
+        "behaviour",
+        "An edge of the graph as a root of `backward` is looked at as a tensor is; before, a bare AssertionError.",
+        ("engine.an_edge_as_a_root",),
     ),
     Change(
         "2.7",
         "name",
-        "`set_submodule(strict=)`; the state of AdamW has `decoupled_weight_decay`, that of a schedule no `verbose`.",
-        ("test_module.set_submodule", "test_optim_settings.saved_state"),
+        "`set_submodule(strict=)`; the state of Adam and AdamW has `decoupled_weight_decay`, that of a schedule no `verbose`.",
+        (
+            "test_module.set_submodule",
+            "test_optim_settings.saved_state",
+            "test_optim_settings.saved_state_from_before_steps_were_tensors",
+            "test_optim_settings.scheduler_state",
+            "test_schedulers.one_after_the_other",
+            "test_schedulers.all_at_once",
+        ),
     ),
 )
 
@@ -233,10 +334,6 @@ TOLD = (
         "2.14",
         "`torch.utils.checkpoint.checkpoint(use_reentrant=False)` without a function is a decorator; selective checkpointing "
         "inside of `saved_tensors_hooks` warns (FutureWarning).",
-    ),
-    (
-        "2.6",
-        "`torch.load(f)` refuses whole modules, with their hooks: `weights_only=True` is the default. Before, it read them.",
     ),
     ("2.13", "Named tensors are gone: `names`, `align_to`, `rename` and their like."),
 )

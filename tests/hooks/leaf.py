@@ -210,3 +210,14 @@ def rule_hooks_of_parameters_and_zero_grad(torch, log):
     w.requires_grad_(False).requires_grad_(True)
     (w * 2).sum().backward()
     gradients(log, w)
+
+
+def rule_numbers_out_of_the_graph(torch, log):
+    """`float(y)` and `complex(y)` warn that the graph ends there, since 2.8; `int`, `bool`, `item()` and `no_grad` are silent."""
+    x = known(torch, 1, requires_grad=True)
+    for kind in (float, complex, int, bool):
+        log(kind.__name__, str(kind(x * 2)))
+    log((x * 2).item(), f"{(x * 2)[0]:.1f}")
+    log(float(x.detach()))
+    with torch.no_grad():
+        log(float(x))

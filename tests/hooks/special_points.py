@@ -135,3 +135,14 @@ def rule_lbfgs_goes_up(torch, log):
     log(repr(optimizer))
     empty = torch.optim.LBFGS([{"params": []}])
     log(empty.step(lambda: 5))
+
+
+def rule_a_type_that_an_operation_lacks(torch, log):
+    """What is not there for a type of elements is refused by a RuntimeError, since 2.8 by its subclass NotImplementedError."""
+    for refused in (
+        lambda: torch.ones(2, dtype=torch.int64).softmax(0),
+        lambda: torch.nn.functional.hardswish(torch.ones(2, dtype=torch.int64)),
+        lambda: torch.nn.functional.elu(torch.ones(2, dtype=torch.complex64)),
+        lambda: torch.nn.functional.mse_loss(torch.ones(2, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)),
+    ):
+        attempt(log, refused)
