@@ -442,4 +442,4 @@ at = minicnn.tensor([3.0, -1.0], requires_grad=True)
 check(2, answer, grad(slopes2.sum(), [at])[0], "Right of 0 it is x², left of 0 it is 0.", tolerance=1e-4)
 
 # %%
-print("This was the last lesson; the first is lessons/01_a_network_from_outside.py")
+print("Next lesson: lessons/19_what_a_layer_sees.py")

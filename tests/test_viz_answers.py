@@ -10,7 +10,7 @@ from PIL import Image
 
 import minicnn
 from minicnn import nn, viz
-from minicnn.models import ModelMeta, tinynet
+from minicnn.models import ModelMeta, tinynet, weights_path
 
 
 def network(classes: int = 4, names: bool = True) -> nn.Module:
@@ -219,3 +219,14 @@ def test_a_map_of_pictures_puts_each_at_its_point():
     np.testing.assert_allclose(centres, [[0, 0], [1, 0.25], [0.5, 1]], atol=1e-9)
     with pytest.raises(ValueError, match=r"3 pictures need finite points \(3, 2\), got \(2, 2\)"):
         viz.draw_picture_map([[0, 0], [1, 1]], pictures)
+
+
+@pytest.mark.parametrize("name", ["standard", "robust"])
+def test_the_record_of_the_validation_images_agrees_with_the_networks_card(name):
+    with np.load(weights_path("validation.npz")) as record:
+        labels, answered = record["labels"], record[f"{name}: as it is"]
+        assert all(f"{name}: {change}" in record for change in viz.CHANGES)
+    model = tinynet(name)
+    assert np.bincount(labels).tolist() == [50] * 200
+    found = viz.confusion(labels, answered, model.meta.categories)
+    assert math.isclose(found.accuracy, model.meta.accuracy, abs_tol=5e-4)  # two libraries, rounded to four digits

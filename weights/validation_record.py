@@ -2,7 +2,7 @@
 
     python weights/validation_record.py DATA
 
-DATA is the official folder `tiny-imagenet-200`. Lessons 19 and 20 read the file, so that they need no data. It has, as uint8 class
+DATA is the official folder `tiny-imagenet-200`. Lesson 20 reads the file, so that it needs no data. It has, as uint8 class
 indices: `labels` (10000,); `standard: as it is`, `standard: grey`, ... and the same for `robust`, one for each of `viz.CHANGES`; and
 `standard: without goldfish's ten`, the answers of the standard network without the ten channels of its last layer that speak most for
 goldfish. Prints each accuracy.

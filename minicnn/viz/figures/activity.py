@@ -24,10 +24,14 @@ def draw_activity(result: Any, title: str | None = None) -> Figure:
         ax = panel(
             figure, x, bottom, wide, high, f"{name or 'output'}: {layer.histogram.active:.0%} above 0", x="answer"
         )
-        ax.stairs(layer.histogram.counts, layer.histogram.edges, fill=True, color=BAR)
+        low, top = layer.histogram.minimum, layer.histogram.maximum
+        margin = 0.03 * (top - low) or 1.0
+        if low == top:  # one value: the bins about it are too narrow to be seen
+            ax.bar([low], [layer.histogram.count], 0.05 * margin, color=BAR)
+        else:
+            ax.stairs(layer.histogram.counts, layer.histogram.edges, fill=True, color=BAR)
         ax.set_yscale("log")
-        margin = 0.03 * (layer.histogram.maximum - layer.histogram.minimum) or 1.0
-        ax.set_xlim(layer.histogram.minimum - margin, layer.histogram.maximum + margin)
+        ax.set_xlim(low - margin, top + margin)
         ax.tick_params(axis="y", which="minor", left=False, labelleft=False)
         active = np.sort(layer.active)
         dead, always = len(layer.dead), len(layer.always_on())

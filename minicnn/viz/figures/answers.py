@@ -110,7 +110,7 @@ def draw_picture_map(
         raise ValueError(f"{len(pictures)} pictures need finite points ({len(pictures)}, 2), got {places.shape}")
     span = places.max(0) - places.min(0)
     places = (places - places.min(0)) / np.where(span > 0, span, 1)
-    side = min(0.12, 0.75 / np.sqrt(len(places)))  # of a picture, where the map has 1
+    side = min(0.12, 0.55 / np.sqrt(len(places)))  # of a picture, where the map has 1
     figure = new_figure(inches + 0.3, inches + 0.2, title, rule)
     ax = panel(figure, 0.15, 0.1, inches, inches)
     ax.set_axis_off()
