@@ -295,6 +295,10 @@ class Tensor:
         """False: there is no GPU to copy to."""
         return False
 
+    def pin_memory(self) -> Tensor:
+        """RuntimeError: there is no GPU to copy to."""
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+
     def is_shared(self) -> _bool:
         """False: no other process sees it."""
         return False

@@ -10,6 +10,7 @@ import pickle
 import re
 from pathlib import Path
 
+import kinks
 import numpy as np
 import pytest
 import torch
@@ -245,3 +246,11 @@ def test_stochastic_depth():
 def test_a_family_fits_on_a_few_screens():
     folder = Path(models.__file__).parent
     assert {path.name: lines for path in folder.glob("[a-z]*.py") if (lines := code_lines(path)) > 150} == {}
+
+
+@pytest.mark.slow
+def test_a_gradient_in_float32_is_off_by_rounding_and_by_signs_of_relus():
+    """mnasnet1_0's is 5e-3 off where two ReLUs of a million fall on the other side of 0; with float64's signs it is right."""
+    free, held, turned, count = kinks.measure("mnasnet1_0")
+    assert held < 1e-5 and count > 1e6
+    assert free < 1e-5 or 0 < turned < 100
