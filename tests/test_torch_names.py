@@ -396,6 +396,7 @@ OWN = {
         "play",
         "as_torch",
         "interop",
+        "cluster",
     },  # the loops and their twins; torchvision's models and transforms; looking inside
     "Tensor": {"array", "wrap", "alias", "gradient_edge"},  # the array behind it, and what autograd needs of it
     "nn": set(),
