@@ -16,6 +16,8 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from lessons import exercises, words
+from minicnn import play
+from minicnn.models import tinynet
 
 NEXT = re.compile(r'print\("(.*) lessons/(\d\d)_\w+\.py"\)$', re.MULTILINE)
 MENTION = re.compile(r"(?<!-m )\blessons? \d+(?:(?:, | and | to )\d+)*")
@@ -96,7 +98,11 @@ def execute(book: NotebookNode, folder: Path) -> list[str]:
 
 
 def write(lessons: list[Path], target: Path) -> int:
-    """Execute the lessons and join them into one self-contained HTML file. Returns 1 if a cell failed, else 0."""
+    """Execute the lessons and join them into one self-contained HTML file. Returns 1 if a cell failed, else 0.
+
+    Beside it lies the page to play with, play.html: each leads to the other.
+    """
+    play.build(tinynet(), target.with_name("play.html"), links={"The lessons": target.name})
     address = {int(path.stem[:2]): f"#{path.stem}" for path in lessons}
     exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True, embed_images=True)
     titles, bodies, failed = {}, [], 0
@@ -119,8 +125,11 @@ def write(lessons: list[Path], target: Path) -> int:
         bodies.append(
             f'<section id="{page}">{_anchored(body, page)}<nav><a href="#contents">contents</a></nav></section>'
         )
-    target.write_text(_page(titles, bodies), encoding="utf-8")
-    print(f"the book is {target}" + (f"; {failed} of {len(lessons)} lessons have cells that failed" if failed else ""))
+    target.write_text(_linked_pages(_page(titles, bodies), target), encoding="utf-8")
+    print(
+        f"the book is {target}, with the page to play with beside it"
+        + (f"; {failed} of {len(lessons)} lessons have cells that failed" if failed else "")
+    )
     return int(failed > 0)
 
 
@@ -138,6 +147,14 @@ def _anchored(body: str, section: str) -> str:
     plain = lambda html: unescape(re.sub("<.*?>", "", html))  # noqa: E731
     mark = lambda h: f'<h{h[1]} id="{section}--{words.anchor(plain(h[2]))}">{h[2]}</h{h[1]}>'  # noqa: E731
     return re.sub(r"<h([1-6])>(.*?)</h\1>", mark, body, flags=re.DOTALL)
+
+
+def _linked_pages(book: str, target: Path) -> str:
+    """The book with links where it speaks of the page to play with, and of the atlas that a lesson has left beside it."""
+    for said, file in (("minicnn play --open", "play.html"), ("lessons/out/17_an_atlas.html", "17_an_atlas.html")):
+        if target.with_name(file).exists():
+            book = book.replace(f"<code>{said}</code>", f'<a href="{file}"><code>{said}</code></a>')
+    return book
 
 
 def _neighbours(lessons: list[Path], i: int) -> str:
@@ -165,7 +182,9 @@ def _page(titles: dict[str, str], bodies: list[str]) -> str:
 {style}</style>
 </head>
 <body>
-<header id="contents"><h1>minicnn: the lessons</h1><ul>{contents}</ul></header>
+<header id="contents"><h1>minicnn: the lessons</h1>
+<p>Read them in their order. Beside this book lies <a href="play.html">a page to play with</a>: the network of the lessons runs in it.</p>
+<ul>{contents}</ul></header>
 <main>
 {"".join(bodies)}
 </main>

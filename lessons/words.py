@@ -3,17 +3,14 @@
 import re
 from pathlib import Path
 
+from minicnn.atlas.words import anchor
+
 HERE = Path(__file__).parent
 PAGES = ("glossary", "questions")  # of Markdown, after the lessons
 KEPT = re.compile(
     r"(```.*?```|`[^`\n]*`|\[[^\]]*\]\([^)]*\)|^#.*?$|\$\$.*?\$\$)", re.DOTALL | re.MULTILINE
 )  # no links in here
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-
-
-def anchor(heading: str) -> str:
-    """The anchor that GitHub gives to a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
 def words() -> dict[str, str]:

@@ -187,7 +187,7 @@ def atlas(options: argparse.Namespace) -> Result:
     try:
         built = build(
             model, options.output, title=options.title or f"Atlas of {options.network}", folder=options.images,
-            patches=options.patches, photo=options.photo, workers=options.scheduler or options.workers,
+            patches=options.patches, photo=options.photo, play=options.play, workers=options.scheduler or options.workers,
             progress=not options.quiet, say=say, **settings,
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -219,7 +219,8 @@ def play(options: argparse.Namespace) -> Result:
     from minicnn.atlas.builder import megabytes
     from minicnn.play import build
 
-    built = build(_model(options), options.output, bits=options.bits, photographs=options.photos)
+    links = {"The atlas of this network": options.atlas} if options.atlas else None
+    built = build(_model(options), options.output, bits=options.bits, photographs=options.photos, links=links)
     if options.open:
         webbrowser.open(built.path.resolve().as_uri())
     result = {"path": str(built.path), "bytes": built.bytes, "bits": built.bits, "photographs": built.photographs}
@@ -299,6 +300,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--photos", nargs="+", metavar="PHOTO", help=pictures)
     bits = "of each weight in the page; 8 make it smaller and less exact (default 16)"
     command.add_argument("--bits", type=int, choices=(8, 16), default=16, help=bits)
+    command.add_argument(
+        "--atlas", metavar="ADDRESS", help="of an atlas of this network, as seen from the page: a link to it"
+    )
     command.add_argument("--open", action="store_true", help="open it in the browser")
     return parser
 
@@ -309,6 +313,7 @@ def _atlas_command(commands: Any) -> None:
         "--units 8 --no-images --layers features.10 classifier",
         "--images photos/ --estimate",
         "--images photos/ --workers 4",
+        "--play play.html",
     )
     command = _command(commands, atlas, *examples, output="atlas.html")
     images = command.add_mutually_exclusive_group()
@@ -327,6 +332,9 @@ def _atlas_command(commands: Any) -> None:
     workers.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, whose workers do it")
     _input(command)
     command.add_argument("--title", metavar="TEXT", help="of the page")
+    command.add_argument(
+        "--play", metavar="ADDRESS", help="of a page that `minicnn play` made of this network: units link to it"
+    )
     command.add_argument("--estimate", action="store_true", help="say what it would cost in time and size, and stop")
 
 

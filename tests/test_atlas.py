@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from minicnn.atlas import cache as unit_cache
 from minicnn.atlas.cache import Picture, UnitCache
 from minicnn.atlas.markup import Markup, el, html
 from minicnn.atlas.pictures import Pictures
+from minicnn.atlas.words import anchor
 from minicnn.models import tinynet
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parent.parent
 QUICK = dict(units=3, steps=3, progress=False, say=lambda line: None)
 
 
@@ -289,9 +292,38 @@ def test_units_that_are_not_in_the_atlas_are_named_and_no_links(tmp_path):
     assert "It speaks most for" in read.text[""] and "features.0:" in read.text[""], (
         "a class by its name, a unit by its layer"
     )
-    assert "classifier:" not in read.text[""]
-    assert "are explained in lessons/glossary.md" in text
+    assert not re.search(r"classifier:\d", read.text[""])
     assert "An empty frame" in read.text[""] and 'title="not in this atlas"' in text
+
+
+# --- words, and the page to play with ------------------------------------------------------------------------------------
+
+
+def test_the_glossary_is_a_page_whose_words_the_other_pages_link_to(tmp_path):
+    built = atlas.build(network(), tmp_path / "a.html", folder=folder(tmp_path / "photos", count=1), **QUICK)
+    text = built.path.read_text(encoding="utf-8")
+    read = Reader(text)
+    glossary = (ROOT / "lessons" / "glossary.md").read_text(encoding="utf-8")
+    entries = {f"word-{anchor(heading)}" for heading in re.findall("^## (.+)$", glossary, re.MULTILINE)}
+    assert entries == {name for name in read.values("id") if name.startswith("word-")} and len(entries) > 40
+    pages = text[: text.index('id="words"')]
+    linked = set(re.findall(r'href="#(word-[^"]+)" class="word"', pages))
+    assert linked >= {f"word-{name}" for name in ("receptive-field", "gradient-ascent", "unit", "weight", "activation",
+                                                   "kernel-and-filter", "feature-map", "logit", "softmax")}  # fmt: skip
+    assert linked <= entries
+    assert "**" not in read.text[""].partition("Words")[2] and "](" not in text, "no Markdown is left"
+    assert "weight.shape[1] * groups == input channels" in read.text[""] and "pickle.loads(" in read.text[""]
+
+
+def test_units_link_to_the_page_in_which_the_network_runs(tmp_path):
+    plain, linked = (
+        atlas.build(network(), tmp_path / name, play=page, **QUICK).path.read_text(encoding="utf-8")
+        for name, page in (("plain.html", None), ("linked.html", 'play.html?"x"'))
+    )
+    addresses = [target for target in Reader(linked).values("href") if target.startswith("play.html")]
+    assert addresses[0] == 'play.html?"x"' and 'play.html?"x"#features.0:2' in addresses
+    assert len(addresses) == 1 + linked.count('<article id="unit-') > 5
+    assert "play.html" not in plain and "See it at work" not in plain
 
 
 # --- markup -------------------------------------------------------------------------------------------------------------

@@ -112,6 +112,21 @@ def test_from_the_first_page_to_what_a_unit_responds_to_and_where_that_comes_fro
     assert 0 < frame.size["width"] <= 96
 
 
+def test_a_word_leads_to_its_entry_and_back(page):
+    page.execute_script("location.hash = 'unit-features.0-1'")
+    page.find_element(By.CSS_SELECTOR, ".current a.word[href='#word-receptive-field']").click()
+    assert shown(page) == ["words"] and page.title.startswith("Words")
+    entry = page.find_element(By.ID, "word-receptive-field")
+    header = page.find_element(By.CSS_SELECTOR, "body > header").rect["height"]
+    assert header - 1 <= page.execute_script("return arguments[0].getBoundingClientRect().top", entry) < 500
+    assert page.switch_to.active_element == entry
+    page.back()
+    assert shown(page) == ["unit-features.0-1"]
+    press(page, "/")
+    page.find_element(By.ID, "search").send_keys("stride")
+    assert "Words" in [link.text for link in page.find_elements(By.CSS_SELECTOR, "#found a")]
+
+
 def test_zoom_and_hover(page):
     page.get(page.current_url.partition("#")[0] + "#unit-classifier-1")
     page.find_element(By.CSS_SELECTOR, ".current .maximised button").click()
@@ -150,12 +165,12 @@ def test_at_1280_pixels_nothing_is_cut_and_pictures_do_not_touch(page):
         ".map(b => b.children[1].getBoundingClientRect().left - b.children[0].getBoundingClientRect().right)"
     )
     assert gaps and min(gaps) >= 4
-    assert "Grey: beyond the photograph's border" in page.page_source
+    assert "Grey is beyond the photograph's border" in page.page_source
 
 
 def test_on_a_phone_nothing_hangs_over(page):
     look(page, 390, 844, mobile=True)
-    for name in ("overview", "layer-features.0", "unit-features.0-1", "unit-classifier-0", "photograph", "folder"):
+    for name in ("overview", "layer-features.0", "unit-features.0-1", "unit-classifier-0", "photograph", "folder", "words"):
         page.execute_script("location.hash = arguments[0]", name)
         assert shown(page) == [name]
         assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth"), name
@@ -172,6 +187,6 @@ def test_without_the_script_everything_is_on_one_page(page):
     page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         page.refresh()
-        assert len(shown(page)) == 1 + 3 + 6 + 8 + 5 + 2  # overview, layers, their units, photograph and folder
+        assert len(shown(page)) == 1 + 3 + 6 + 8 + 5 + 3  # overview, layers, their units, photograph, folder and words
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -46,6 +46,8 @@ print("Next lesson: lessons/02_second.py")
 """
 SECOND = """# %% [markdown]
 # # 2. The second
+#
+# `minicnn play --open` opens it; the atlas is `lessons/out/17_an_atlas.html`.
 
 # %%
 print("Next lesson: lessons/03_not_chosen.py")
@@ -73,7 +75,11 @@ def test_the_book_shows_what_failed_and_keeps_the_rest(pair, tmp_path, capsys):
     assert '<li><a href="#01_first">1. Draws &amp; fails</a></li>' in page
     assert 'lessons <a href="#02_second">2</a> and 7; <code>python -m lessons 2</code>' in page
     assert 'Next lesson: lesson <a href="#02_second">2</a>.' in page and "Next lesson: lesson 3." in page
+    assert '<a href="play.html"><code>minicnn play --open</code></a> opens it' in page
+    assert "the atlas is <code>lessons/out/17_an_atlas.html</code>" in page, "which no lesson has made here"
     assert "<script" not in page and not re.search("https?:", page)
+    assert '<a href="play.html">a page to play with</a>' in page
+    assert '<a href="book.html">The lessons</a>' in (tmp_path / "play.html").read_text(encoding="utf-8")
     targets = re.findall(r'href="#([^"]*)"', page)
     assert all(f'id="{target}"' in page for target in targets)
 

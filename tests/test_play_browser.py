@@ -224,6 +224,24 @@ def test_every_layer_explains_itself_and_leads_on(page):
     assert window[0] == window[1] == window[2]
 
 
+def test_an_address_opens_a_map_and_pages_are_linked(chromium, tmp_path):
+    links = {"The <atlas>": "atlas.html?a&b"}
+    address = play.build(tinynet("standard"), tmp_path / "play.html", links=links).path.as_uri()
+    chosen = "return [layerAt(state.layer).name, state.map]"
+    chromium.get("about:blank")
+    assert opened(chromium, f"{address}#features.8:12").execute_script(chosen) == ["features.8", 12]
+    top = chromium.execute_script("return document.getElementById('layers').getBoundingClientRect().top")
+    assert -1 <= top < 400
+    for wrong in ("features.8:256", "nothing:1", "sandbox", "%E0%A4%A"):
+        chromium.execute_script("location.hash = arguments[0]", wrong)
+        assert chromium.execute_script(chosen) == ["features.8", 12]
+    chromium.execute_script("location.hash = 'classifier:3'")
+    wait(chromium, "layerAt(state.layer).name === 'classifier' && state.map === 3")
+    link = chromium.find_element(By.LINK_TEXT, "The <atlas>")
+    assert link.get_attribute("href").endswith("/atlas.html?a&b")
+    assert chromium.get_log("browser") == []
+
+
 def test_another_kernel_and_channels_off_give_what_minicnn_gives(page, network):
     choose(page, "german shepherd")
     x = viz.preprocess(viz.sample_folder() / "german_shepherd.jpg", network)

@@ -99,6 +99,7 @@ def build(
     patches: int = 5,
     workers: Any = None,
     photo: Any = None,
+    play: str | None = None,
     steps: int = 64,
     seed: int = 0,
     size: int | None = None,
@@ -120,6 +121,7 @@ def build(
             places for each unit, and histograms. What was found so far is kept beside the units.
         workers: processes that look and maximise, see `viz.top_patches`; by default this one.
         photo: for the page of one photograph, whatever `viz.load_image` takes; by default the one that matplotlib installs.
+        play: the address, as seen from the atlas, of a page that `play.build` made of this network: each unit links to it.
         steps, seed: of the gradient ascent.
         size, mean, std: of the images, by default as `model.meta` says, see `Plan`.
         say: is given a line now and then: the cost before the work begins, and what is being done.
@@ -137,7 +139,7 @@ def build(
     say(str(cost))
     pictures = maximize_all(plan, cache, progress, workers)
     name = stated(model, "architecture") or type(model).__name__
-    contents = Contents(plan, title or f"Atlas of {name}", pictures, photograph=photograph)
+    contents = Contents(plan, title or f"Atlas of {name}", pictures, photograph=photograph, play=play)
     if folder is not None:
         say(f"looking through {os.fspath(folder)}")
         contents.folder = os.fspath(folder)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from minicnn.atlas.cache import Picture
 from minicnn.atlas.markup import Markup, el
@@ -21,7 +22,8 @@ class Contents:
 
     units: {(layer, unit): Picture}. patches, folder: what `viz.top_patches` found in which folder. photograph: see there.
     figures: {layer: [(what it shows, matplotlib Figure)]}. reports: {layer: text}. filters_at: {layer: the layer that shows its
-    filters}, another one where the same weights are used twice. notes: what the reader must know.
+    filters}, another one where the same weights are used twice. notes: what the reader must know. play: the address of a page in which
+    the network runs.
     """
 
     plan: Plan
@@ -35,6 +37,7 @@ class Contents:
     reports: dict[str, str] = field(default_factory=dict)
     filters_at: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    play: str | None = None
 
 
 def layer_id(layer: str) -> str:
@@ -70,6 +73,11 @@ def unit_link(contents: Contents, layer: str, unit: int, *below: Any, short: boo
     if key not in contents.pictures:
         return el("span", el("i"), label, below, class_="absent", title="not in this atlas")
     return el("a", contents.pictures.show(key), label, below, href=f"#{unit_id(layer, unit)}", class_="unit")
+
+
+def play_link(contents: Contents, text: str, layer: str, unit: int) -> Markup | None:
+    """A link to a unit where the network runs; None without such a page."""
+    return el("a", text, href=f"{contents.play}#{quote(layer)}:{unit}") if contents.play else None
 
 
 def inside(contents: Contents, name: str) -> str:

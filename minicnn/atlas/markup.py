@@ -57,6 +57,6 @@ def beside(*content: Any) -> Markup:
     return el("div", content, class_="split")
 
 
-def soft(text: str) -> Markup:
+def soft(*content: Any) -> Markup:
     """A paragraph that says how to read what stands above it."""
-    return el("p", text, class_="soft")
+    return el("p", content, class_="soft")

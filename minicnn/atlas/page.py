@@ -12,6 +12,7 @@ from minicnn.atlas.photo_pages import add_photograph, folder_page, photograph_pa
 from minicnn.atlas.plan import Layer
 from minicnn.atlas.survey import ModuleCall
 from minicnn.atlas.unit_page import unit_page
+from minicnn.atlas.words import word, words_page
 from minicnn.viz.checkpoint import fingerprint
 from minicnn.viz.network import stated
 
@@ -31,6 +32,7 @@ def page(contents: Contents) -> str:
         pages += [unit_page(contents, layer, unit) for unit in layer.units]
     pages += [photograph_page(contents, contents.photograph)] if contents.photograph else []
     pages += [folder_page(contents, contents.patches)] if contents.patches else []
+    pages += [words_page()]
     script = _file("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return Template(_file("page.html")).substitute(
@@ -56,12 +58,19 @@ def overview_page(contents: Contents) -> Markup:
         el("p", note) if note else None,
         el(
             "p",
-            "Each unit has a page: an image made by gradient ascent to make it answer most, ",
-            "the places in photographs that do so, how often it answers how strongly, " if contents.patches else "",
-            "and the units before and after it with which it is connected most. An image made by ascent shows what drives a unit, "
-            "not all that it does: read it beside the photographs and the connections. A connection's number is the share of the later "
-            "unit's squared weights that lie on it; its sign, whether these weights have a positive sum.",
+            "Each ", word("unit", "unit"), " has a page. It shows an image made by ", word("gradient-ascent", "gradient ascent"),
+            " to make the unit answer most; ",
+            "the places in photographs that do so; how often the unit answers how strongly; " if contents.patches else "",
+            "and the units before and after it to which it is connected most. An image made by ascent shows what drives a unit, but "
+            "not all that it does. So read it beside the photographs and the connections.",
         ),
+        el(
+            "p",
+            "A connection's number is the share of the later unit's squared ", word("weight", "weights"), " that lie on it. "
+            "Its sign is that of their sum. ", el("a", "All words", href="#words"), " are explained.",
+        ),
+        el("p", "In another page ", el("a", "the network runs", href=contents.play), ": change it, and see what becomes of its answer.")
+        if contents.play else None,
         [el("p", note, class_="warn") for note in contents.notes],
         el("h3", "The layers, from the image to the answer"),
         el("div", _architecture(contents), class_="scroll", tabindex="0", role="region", aria_label="Architecture"),
@@ -69,11 +78,11 @@ def overview_page(contents: Contents) -> Markup:
         id="overview",
         class_="page",
         data_find="overview architecture",
-    )
+    )  # fmt: skip
 
 
 def _architecture(contents: Contents) -> Markup:
-    heads = ("layer", "kind", "settings", "output", "parameters", "a unit sees")
+    heads = ("layer", "kind", "settings", "output", "parameters", word("receptive-field", "a unit sees"))
     return el(
         "table",
         el("thead", el("tr", [el("th", head, scope="col", class_="n" if head == "parameters" else None) for head in heads])),
@@ -105,13 +114,20 @@ def layer_page(contents: Contents, layer: Layer) -> Markup:
     return el(
         "section",
         el("h2", layer.name),
-        el("p", f"{layer.place}: {shape_of(call)}. A unit sees {sees(call)}.", class_="lead"),
+        el(
+            "p",
+            f"{layer.place}: {shape_of(call)}. A unit ",
+            word("receptive-field", "sees"),
+            f" {sees(call)}.",
+            class_="lead",
+        ),
         el(
             "p",
             f"{shown} of {call.shape[1]} units. " if shown < call.shape[1] else "",
-            f"Each image makes its unit answer most {where}: {recipe.steps} steps of gradient ascent from noise, "
-            f"{recipe.shown[0]} × {recipe.shown[1]} pixels, seed {recipe.seed}.",
-            " Such a unit is linear in the pixels: they are charged for their distance from grey, and its image is its filter."
+            f"Each image makes its unit answer most {where}. It took {recipe.steps} steps of ",
+            word("gradient-ascent", "gradient ascent"),
+            f" from noise, with {recipe.shown[0]} × {recipe.shown[1]} pixels and seed {recipe.seed}.",
+            " Such a unit is linear in the pixels. So they are charged for their distance from grey, and the image becomes the filter."
             if recipe.position
             else "",
         ),
@@ -132,13 +148,14 @@ def _filters(contents: Contents, layer: Layer) -> Markup:
         return el("p", "Its filters are those of ", layer_link(at), ": the same weights.")
     figures = [figure_element(f"{at}: {what}", figure) for what, figure in contents.figures[at]]
     report = [el("h3", "Its filters in numbers, beside those of noise"), el("pre", contents.reports[at], tabindex="0")]
-    return html([el("h3", "Its filters"), figures, report])
+    return html([el("h3", "Its ", word("kernel-and-filter", "filters")), figures, report])
 
 
 def _navigation(contents: Contents) -> Markup:
     entries = [("overview", "Overview"), *((layer_id(layer.name), layer.name) for layer in contents.plan.layers)]
     entries += [("photograph", "Photograph")] if contents.photograph else []
     entries += [("folder", "Folder")] if contents.patches else []
+    entries += [("words", "Words")]
     return html([el("a", name, href=f"#{target}"), "\n"] for target, name in entries)
 
 
@@ -147,9 +164,7 @@ def _footer(contents: Contents) -> Markup:
     return html(
         [
             el("p", "Keys: ", el("kbd", "/"), " search, ", el("kbd", "←"), " ", el("kbd", "→"), " the neighbouring unit, ",
-               el("kbd", "Esc"), " close. A picture that is clicked grows; it can be saved from there."),
-            el("p", "Words such as ", el("i", "logit"), " or ", el("i", "receptive field"), " are explained in lessons/glossary.md "
-                    "in the source of minicnn."),
+               el("kbd", "Esc"), " close. Click a picture to enlarge it; it can be saved from there."),
             el("p", f"Made by minicnn {minicnn.__version__}: {plan.count} units, seed {plan.seed}, "
                     f"weights {fingerprint(plan.model)[:12]}. This file asks nothing of any network."),
         ]

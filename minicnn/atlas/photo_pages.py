@@ -8,6 +8,7 @@ from minicnn.atlas.contents import Contents, inside, unit_id
 from minicnn.atlas.markup import Markup, beside, el, enlargeable, html, panel, soft
 from minicnn.atlas.photograph import Photograph
 from minicnn.atlas.plan import Layer
+from minicnn.atlas.words import word
 from minicnn.viz import TopPatches
 from minicnn.viz.figures.plot import coloured
 
@@ -54,7 +55,8 @@ def _answer(contents: Contents, photo: Photograph) -> Markup | None:
         )
         for i, name, probability in photo.answer
     ]  # fmt: skip
-    return el("div", el("h3", "The network's answer"), el("ol", rows, class_="bars"))
+    rule = soft("Probabilities: the ", word("softmax", "softmax"), " of its ", word("logit", "logits"), ".")
+    return el("div", el("h3", "The network's answer"), el("ol", rows, class_="bars"), rule)
 
 
 def _why(contents: Contents, photo: Photograph) -> Markup | None:
@@ -62,8 +64,8 @@ def _why(contents: Contents, photo: Photograph) -> Markup | None:
         return None
     shown = [(name, contents.pictures.show(f"why {name}", f"Grad-CAM for {name}")) for name, _ in photo.why]
     figures = [el("li", enlargeable(picture, name.split(",")[0])) for name, picture in shown]
-    rule = "Grad-CAM: where the last maps speak for the class, each picture to its own largest value (dark none, bright most)."
-    return html([el("h3", "Why"), el("ul", figures, class_="wide photo"), soft(rule)])
+    rule = " shows where the last maps speak for the class. Dark is nothing, and bright is each picture's own largest value."
+    return html([el("h3", "Why"), el("ul", figures, class_="wide photo"), soft(word("grad-cam", "Grad-CAM"), rule)])
 
 
 def _maps(contents: Contents, layer: Layer, maps: np.ndarray) -> Markup:
@@ -73,7 +75,7 @@ def _maps(contents: Contents, layer: Layer, maps: np.ndarray) -> Markup:
         for unit in layer.units
     ]  # fmt: skip
     title = f"{layer.name}: {len(layer.units)} of {len(maps)} maps, {maps.shape[1]} × {maps.shape[2]} each"
-    rule = soft(f"Each map by itself, to its largest magnitude: {_colours(maps)}.")
+    rule = soft("Each ", word("feature-map", "map"), f" is scaled by its own largest magnitude: {_colours(maps)}.")
     return html([el("h3", title), rule, el("div", links, class_="maps")])
 
 
@@ -89,7 +91,7 @@ def map_of_unit(contents: Contents, layer: Layer, unit: int) -> Markup | None:
         _map(contents, layer, unit, len(maps)),
         " ",
         contents.pictures.show("photograph", f"photograph {photo.name}"),
-        soft(f"Its map, from {low:.3g} to {high:.3g}: {_colours(maps)}."),
+        soft("Its ", word("feature-map", "map"), f", from {low:.3g} to {high:.3g}: {_colours(maps)}."),
         class_="onphoto",
     )
 

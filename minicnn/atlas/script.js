@@ -8,12 +8,13 @@
   const byId = (id) => document.getElementById(id);
   const title = document.title;
 
-  // ---- pages: the part of the address behind # names the one that is shown
-  function wanted() {
+  // ---- pages: the part of the address behind # names the one that is shown, or something on it
+  function target() {
     let id = location.hash.slice(1);
     try { id = decodeURIComponent(id); } catch { /* not an address of ours */ }
-    return pages.has(id) ? id : first;
+    return byId(id)?.closest(".page") ? byId(id) : pages.get(first);
   }
+  const wanted = () => target().closest(".page").id;
   function show(moved) {
     const id = wanted();
     for (const [name, page] of pages) page.classList.toggle("current", name === id);
@@ -25,10 +26,15 @@
       if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     }
     hide();
-    window.scrollTo(0, 0);
-    if (moved) heading.focus({ preventScroll: true });
+    moveTo();
+    const place = target() === page ? heading : target();
+    if (moved) place.focus({ preventScroll: true });
+  }
+  function moveTo() {
+    if (pages.has(target().id)) window.scrollTo(0, 0); else target().scrollIntoView();
   }
   for (const page of pages.values()) page.querySelector("h1, h2").tabIndex = -1;
+  for (const entry of document.querySelectorAll("#words section")) entry.tabIndex = -1;
   root.classList.add("paged");
   addEventListener("hashchange", () => show(true));
   byId("skip").addEventListener("click", (event) => { event.preventDefault(); pages.get(wanted()).querySelector("h1, h2").focus(); });
@@ -132,5 +138,5 @@
   });
 
   show(false);
-  addEventListener("load", () => { if (location.hash) window.scrollTo(0, 0); }); // the browser has gone to the place that # names
+  addEventListener("load", () => { if (location.hash) moveTo(); }); // the browser has gone to the place that # names
 })();

@@ -1,12 +1,13 @@
 """The page of one unit: what it responds to, and where that comes from."""
 
-from minicnn.atlas.contents import Contents, inside, layer_id, layer_link, sees, unit_id, unit_key, unit_link
+from minicnn.atlas.contents import Contents, inside, layer_id, layer_link, play_link, sees, unit_id, unit_key, unit_link
 from minicnn.atlas.histogram_svg import draw_histogram
-from minicnn.atlas.markup import Markup, beside, el, enlargeable, panel, soft
+from minicnn.atlas.markup import Markup, beside, el, enlargeable, html, panel, soft
 from minicnn.atlas.photo_pages import map_of_unit
 from minicnn.atlas.pictures import SMALL, box_style
 from minicnn.atlas.plan import Layer
 from minicnn.atlas.survey import Connection
+from minicnn.atlas.words import word
 from minicnn.viz.top_patches import Patch, UnitPatches
 
 LINKS = 6  # connections on each side
@@ -50,15 +51,20 @@ def _steps(contents: Contents, layer: Layer, unit: int) -> Markup:
     return el("nav", links, class_="steps", aria_label="Neighbouring units")
 
 
-def _lead(contents: Contents, layer: Layer, unit: int, before: list[Connection], driven: list[str]) -> str:
+def _lead(contents: Contents, layer: Layer, unit: int, before: list[Connection], driven: list[str]) -> Markup:
     """The page in two sentences."""
-    what = f"Unit {unit} of {layer.name} ({layer.place}) sees {sees(layer.call)}."
+    what = [
+        word("unit", "Unit"),
+        f" {unit} of {layer.name} ({layer.place}) ",
+        word("receptive-field", "sees"),
+        f" {sees(layer.call)}.",
+    ]
     if before:
         names = ", ".join(contents.plan.label(link.layer, link.unit) for link in before[:3])
-        what += f" It reads most from {names}."
+        what += [f" It reads most from {names}."]
     if driven:
-        what += f" It speaks most for {', '.join(driven)}."
-    return what
+        what += [f" It speaks most for {', '.join(driven)}."]
+    return html([*what, " ", play_link(contents, "See it at work, and switch it off", layer.name, unit)])
 
 
 def _classes(contents: Contents, after: list[Connection]) -> list[str]:
@@ -72,8 +78,8 @@ def _maximised(contents: Contents, layer: Layer, unit: int) -> Markup:
     what = f"image that maximises {contents.plan.label(layer.name, unit)}"
     shown = contents.pictures.show(unit_key(layer.name, unit), what)
     height, width = picture.image.shape[:2]
-    rose = f"Activation {picture.start:.3g} → {picture.end:.3g} on the image itself"
-    caption = f"{rose}, {layer.recipe.steps} steps, {height} × {width} pixels."
+    rose = f" {picture.start:.3g} → {picture.end:.3g} on the image itself"
+    caption = [word("activation", "Activation"), f"{rose}, {layer.recipe.steps} steps, {height} × {width} pixels."]
     flat = None if picture.rose else el("strong", "The activation did not rise: this image shows nothing.")
     return panel("The image that maximises it", enlargeable(shown, caption, el("br"), flat, class_="maximised"))
 
@@ -82,9 +88,9 @@ def _patches(contents: Contents, found: UnitPatches) -> Markup:
     title = "What excites it in photographs"
     if not found.patches:
         return panel(title, el("p", "No place in the photographs moved it."))
-    rule = "The patch that the unit saw, and framed where it lies in the photograph; the frame alone where that is most of it."
+    rule = "The patch that the unit saw; beside it the photograph, with the patch framed. If the patch is most of it, the photograph alone."
     if any(_on_the_photograph(patch) != patch.box for patch in found.patches):
-        rule += " Grey: beyond the photograph's border, where the network sees zeros."
+        rule += " Grey is beyond the photograph's border, where the network sees zeros."
     patches = [el("li", _patch(contents, patch)) for patch in found.patches]
     return panel(title, el("ol", patches, class_="patches"), soft(rule))
 
@@ -122,10 +128,11 @@ def _links(contents: Contents, title: str, what: str, links: list[Connection]) -
     if not links:
         return None
     items = [el("li", unit_link(contents, link.layer, link.unit, el("small", _strength(link)))) for link in links]
-    rule = f"{what}, by their share of the later one's squared weights; + raises, − lowers it."
+    rule = f"{what}, with their share of the later one's squared "
+    more = ". + raises it, − lowers it."
     if any(unit_key(link.layer, link.unit) not in contents.pictures for link in links):
-        rule += " An empty frame: a unit that is not in this atlas."
-    return panel(title, el("ul", items, class_="links"), soft(rule))
+        more += " An empty frame is a unit that is not in this atlas."
+    return panel(title, el("ul", items, class_="links"), soft(rule, word("weight", "weights"), more))
 
 
 def _strength(link: Connection) -> str:
@@ -140,5 +147,5 @@ def _activations(found: UnitPatches) -> Markup:
     return panel(
         "How strongly it answers",
         draw_histogram(h, [patch.value for patch in found.patches]),
-        soft(f"{words}. Height: log of the count; marks: the photographs above."),
+        soft(f"{words}. The height is the logarithm of the count; the marks are the photographs above."),
     )

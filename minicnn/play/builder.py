@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 import minicnn
-from minicnn.atlas.markup import Markup, html
+from minicnn.atlas.markup import Markup, el, html
 from minicnn.nn import Module
 from minicnn.play.chain import Layer, chain
 from minicnn.play.packing import pack
@@ -52,6 +52,7 @@ def build(
     bits: int = 16,
     photographs: Iterable[Any] | None = None,
     title: str = "A network to play with",
+    links: Mapping[str, str] | None = None,
 ) -> Built:
     """Write a page in which a network runs, as one HTML file that needs nothing else.
 
@@ -62,6 +63,9 @@ def build(
         bits: of each weight, 8 or 16. The page of the bundled network has 3 MB with 8, and 5 MB with 16; `weights/README.md` says
             what it loses by them.
         photographs: paths, or whatever else `viz.load_image` takes, to choose from; by default twelve of those that come with minicnn.
+        links: {text: address} of other pages, such as the atlas of the network, for the top of this one.
+
+    An address that ends in #features.8:12 opens the page at that map.
 
     Raises TypeError and ValueError for a network that the page cannot run (see `chain`), with the rule.
     """
@@ -85,7 +89,7 @@ def build(
         "layers": [_described(layer) for layer in layers],
         "photographs": [{"name": name, "source": _png(picture)} for name, picture in pictures.items()],
     }  # fmt: skip
-    text = _page(title, network, weights, _about(model, bits)).encode("utf-8")
+    text = _page(title, network, weights, _about(model, bits), links or {}).encode("utf-8")
     with atomic_write(output) as file:
         file.write(text)
     return Built(output, len(text), bits, len(layers), list(pictures))
@@ -106,9 +110,9 @@ def _about(model: Module, bits: int) -> str:
     right = f" It is right on {accuracy:.2%} of them." if accuracy else ""
     return (
         f"The network: {note or type(model).__name__}.{right} It has {sum(p.numel() for p in model.parameters()):,} weights and "
-        f"biases. In this file each weight is a whole number of {bits} bits times a factor that its filter shares, so it is off by at most "
-        "half a factor; apart from that the page computes what minicnn computes, in 32-bit numbers whose sums are kept in 64. Batch "
-        "norm is folded into the convolutions. The program that does it is below; it is meant to be read."
+        f"biases. In this file each weight is a whole number of {bits} bits, times a factor that its filter shares. So it is off by half a "
+        "factor at most. Apart from that the page computes what minicnn computes: in 32-bit numbers, with sums in 64 bits. Batch norm "
+        "is folded into the convolutions. The program that does all this is below, and is meant to be read."
     )
 
 
@@ -118,11 +122,12 @@ def _png(picture: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _page(title: str, network: dict[str, Any], weights: bytes, about: str) -> str:
+def _page(title: str, network: dict[str, Any], weights: bytes, about: str, links: Mapping[str, str]) -> str:
     scripts = {name: _file(f"{name}.js") for name in SCRIPTS}
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts.values()]
     return Template(_file("page.html")).substitute(
         title=html(title), version=html(minicnn.__version__), style=_file("style.css"), about=html(about),
+        links=html([[" ", el("a", text, href=address)] for text, address in links.items()]),
         hashes=" ".join(f"'sha256-{digest}'" for digest in hashes),
         network=json.dumps(network).replace("<", "\\u003c"),  # so that no name can end the element
         weights=base64.b64encode(weights).decode(),

@@ -41,7 +41,7 @@ function explainPicture() {
   const { mean, std } = network;
   return [
     paragraph(
-      `A pixel enters as (value / 255 − mean) / standard deviation: so it was in training, with one mean and one deviation for each colour.`,
+      `A pixel enters as (value / 255 − mean) / standard deviation, as it did in training. Each colour has its own mean and deviation.`,
     ),
     sumTable("This pixel", [
       [`${CHANNELS[map]}, from 0 to 255`, `${value}`],
@@ -49,7 +49,7 @@ function explainPicture() {
       ["less the mean", value / 255 - mean[map]],
       [`divided by ${number(std[map], 3)}`, valueAt(-1, map, y, x), "total"],
     ]),
-    paragraph(goTo("On: what the first filter makes of it", 0, placeAfter(0))),
+    paragraph(goTo("Onward: what the first filter makes of it", 0, placeAfter(0))),
   ];
 }
 
@@ -188,17 +188,17 @@ function onward() {
   const { layer, map, y, x } = state;
   const next = network.layers[layer + 1];
   if (!next) return [];
-  if (next.kind === "relu") return [goTo(`On: after the ReLU`, layer + 1, { map, y, x })];
+  if (next.kind === "relu") return [goTo(`Onward: after the ReLU`, layer + 1, { map, y, x })];
   if (next.kind === "pool") {
     const windows = windowsOver(next, layer);
     const window = windows.find(({ best }) => best.y === y && best.x === x) || windows[0];
-    return window ? [goTo(`On: in the pool, row ${window.y}, column ${window.x}`, layer + 1, { map, y: window.y, x: window.x })] : [];
+    return window ? [goTo(`Onward: in the pool, row ${window.y}, column ${window.x}`, layer + 1, { map, y: window.y, x: window.x })] : [];
   }
-  if (next.kind === "average") return [goTo("On: the average of this map", layer + 1, { map, y: 0, x: 0 })];
+  if (next.kind === "average") return [goTo("Onward: the average of this map", layer + 1, { map, y: 0, x: 0 })];
   const most = next.kind === "linear" ? strongest(outputAt(layer + 1)) : 0;
   return [
     goTo(
-      next.kind === "linear" ? "On: the strongest answer" : "On: the next convolution, here",
+      next.kind === "linear" ? "Onward: the strongest answer" : "Onward: the next convolution, here",
       layer + 1,
       next.kind === "linear" ? { map: most, y: 0, x: 0 } : placeAfter(layer + 1),
     ),
@@ -212,7 +212,7 @@ function explainRelu(layer) {
   const name = layerAt(state.layer - 1).name;
   const { map, y, x } = state;
   return [
-    paragraph("A ReLU lets through what is positive and makes 0 of the rest. Each pixel is for itself."),
+    paragraph("A ReLU lets through what is positive, and makes 0 of the rest. It looks at each pixel alone."),
     sumTable("This pixel", [
       [`before, in ${name}`, before],
       ["the larger of it and 0", Math.max(0, before), "total"],
@@ -228,7 +228,7 @@ function explainPool(layer) {
   const edges = { rows: edge(reads(state.y, layer), H), columns: edge(reads(state.x, layer), W), inside };
   return [
     paragraph(
-      `The largest number of a window of ${layer.kernel} × ${layer.kernel} pixels of the same map of ${name}. What is beside it is forgotten.`,
+      `The largest number in a window of ${layer.kernel} × ${layer.kernel} pixels of the same map of ${name}. The others are forgotten.`,
     ),
     make(
       "div",

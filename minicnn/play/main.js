@@ -55,6 +55,21 @@ function showPicture(pixels, name) {
   paint();
 }
 
+// An address that ends in #features.8:12 opens the page at that map. The atlas links so.
+function openAddress() {
+  let address = location.hash.slice(1);
+  try {
+    address = decodeURIComponent(address);
+  } catch {
+    return; // not an address of ours
+  }
+  const [, name, map] = address.match(/^(.+):(\d+)$/) ?? [];
+  const index = network.layers.findIndex((layer) => layer.name === name);
+  if (index < 0 || map >= outputAt(index).shape[0]) return;
+  showLayer(index, { map: Number(map) });
+  byId("layers").scrollIntoView();
+}
+
 const changed = () => changedFilters().length > 0 || state.off.some((channels) => channels?.size);
 
 function paint() {
@@ -83,6 +98,8 @@ const firstPhotograph = document.querySelector("#photos img");
 firstPhotograph.decode().then(() => {
   buildEditor();
   showPicture(pixelsOf(firstPhotograph), network.photographs[0].name);
+  openAddress();
+  addEventListener("hashchange", openAddress);
   milliseconds(12).then((shortest) => {
     byId("time").textContent = `The network takes ${shortest.toFixed(0)} ms in this browser.`;
   });
