@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from atlas_network import HOSTILE, folder, network
@@ -41,7 +42,8 @@ def page(chromium, address):
 
 
 def shown(driver) -> list[str]:
-    """The ids of the pages that can be seen."""
+    """The ids of the pages that can be seen, when the browser has come to what a click has asked for."""
+    time.sleep(0.1)
     return [page.get_attribute("id") for page in driver.find_elements(By.CSS_SELECTOR, ".page") if page.is_displayed()]
 
 

@@ -207,7 +207,7 @@ function smallSum(rows, columns, value) {
       "p",
       {},
       `Row ${small.y}, column ${small.x} of the output: the kernel lies on rows ${rows.join(" ")} and columns ${columns.join(" ")} of the input `,
-      "(below 0 or beyond the last: the padding). ",
+      "(what is below 0 or beyond the last one is padding). The sum: ",
       make("b", {}, `${terms.join(" + ") || "only products with 0"} = ${whole(value)}`),
     ),
   ];
