@@ -172,7 +172,15 @@ def test_at_1280_pixels_nothing_is_cut_and_pictures_do_not_touch(page):
 
 def test_on_a_phone_nothing_hangs_over(page):
     look(page, 390, 844, mobile=True)
-    for name in ("overview", "layer-features.0", "unit-features.0-1", "unit-classifier-0", "photograph", "folder", "words"):
+    for name in (
+        "overview",
+        "layer-features.0",
+        "unit-features.0-1",
+        "unit-classifier-0",
+        "photograph",
+        "folder",
+        "words",
+    ):
         page.execute_script("location.hash = arguments[0]", name)
         assert shown(page) == [name]
         assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth"), name
