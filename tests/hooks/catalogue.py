@@ -91,7 +91,7 @@ def scenarios() -> tuple[Scenario, ...]:
 
 @functools.cache
 def everything() -> tuple[Scenario, ...]:
-    """The rules of hooks, and those that other tests of modules, optimisers and state_dicts state in the same way."""
+    """The rules of hooks, and those that other tests of modules, optimizers and state_dicts state in the same way."""
     return (*scenarios(), *(s for name in OTHER_TESTS for s in _rules_in(name, name)))
 
 

@@ -35,7 +35,7 @@ CHANGES = (
     Change(
         "2.6",
         "name",
-        "`register_module_forward_hook(with_kwargs=)`; names of parameters in optimisers; `mse_loss(weight=)` and its siblings.",
+        "`register_module_forward_hook(with_kwargs=)`; names of parameters in optimizers; `mse_loss(weight=)` and its siblings.",
         (
             "forward.global_forward_hook_with_kwargs",
             "always_call.rescue_calls_global_kwargs_hook_without_kwargs",
@@ -227,13 +227,13 @@ CHANGES = (
     Change(
         "2.3",
         "behaviour",
-        "LBFGS takes complex parameters; `CyclicLR` and `OneCycleLR` any optimiser with `betas`.",
+        "LBFGS takes complex parameters; `CyclicLR` and `OneCycleLR` any optimizer with `betas`.",
         ("test_lbfgs.the_step", "test_schedulers.errors"),
     ),
     Change(
         "2.3",
         "text",
-        "Errors of Linear, of pooling and of losses of integers; `fused` among the settings that an optimiser prints.",
+        "Errors of Linear, of pooling and of losses of integers; `fused` among the settings that an optimizer prints.",
         (
             "test_functional.linear_refuses",
             "test_functional.pooling_refuses",
@@ -344,7 +344,7 @@ CHANGES = (
     Change(
         "2.1",
         "name",
-        "`autograd.grad(materialize_grads=)`; `load_state_dict(assign=)`; hooks on an optimiser's state_dict.",
+        "`autograd.grad(materialize_grads=)`; `load_state_dict(assign=)`; hooks on an optimizer's state_dict.",
         (
             "engine.errors_of_backward",
             "registration.when_registration_hooks_do_not_run",

@@ -249,7 +249,7 @@ CHANGES = (
         "2.8",
         "behaviour",
         "Post-accumulate-grad hooks fire although the leaf got no gradient in this pass. With an older gradient still in "
-        "`.grad` they see that one, so an optimiser step taken inside of the hook is taken on it again.",
+        "`.grad` they see that one, so an optimizer step taken inside of the hook is taken on it again.",
         (
             "tensor.a_leaf_that_stops_requiring_grad_still_fires",
             "leaf.nothing_is_accumulated_for_a_gradient_of_none",

@@ -53,6 +53,12 @@ KINDS = (
         "forward.global_forward_hook_with_kwargs",
     ),
     Kind(
+        "`nn.modules.module.register_module_forward_hook(hook)` and its siblings",
+        "The same for every module; they run before the module's own.",
+        "2.0",
+        "forward.global_before_local_in_order_of_registration",
+    ),
+    Kind(
         "`Module.register_full_backward_pre_hook(hook)`",
         "`hook(module, grad_output)` when the gradients of the outputs are there; what it returns replaces them.",
         "2.0",
@@ -114,6 +120,18 @@ KINDS = (
         "saved.what_is_packed[exp]",
     ),
     Kind(
+        "`Node._raw_saved_tensors[0].register_hooks(pack, unpack)`",
+        "The same for one tensor that a node keeps already.",
+        "2.0",
+        "saved.hooks_on_what_a_function_has_saved",
+    ),
+    Kind(
+        "`autograd.graph.node_creation_hook(hook)`",
+        "`hook(node)` for each node that is added to the graph, in a `with` block.",
+        "2.14",
+        "creating.what_is_seen[a chain]",
+    ),
+    Kind(
         "`Module._register_state_dict_hook`, `register_state_dict_pre_hook`",
         "Before and after `state_dict()` of a module.",
         "2.0",
@@ -142,6 +160,18 @@ KINDS = (
         "When a module gets a parameter, a buffer or a submodule; what they return takes its place.",
         "2.0",
         "registration.registration_of_parameters",
+    ),
+    Kind(
+        "`Optimizer.register_step_pre_hook`, `register_step_post_hook`",
+        "`hook(optimizer, args, kwargs)` before and after a step; what the first returns is the new arguments.",
+        "2.0",
+        "test_optim_settings.hooks_see_the_arguments",
+    ),
+    Kind(
+        "`Optimizer.register_state_dict_pre_hook`, `register_load_state_dict_post_hook` and their siblings",
+        "Before and after `state_dict()` and `load_state_dict` of an optimizer.",
+        "2.1",
+        "test_optim_settings.hooks",
     ),
 )
 
@@ -175,7 +205,7 @@ def page() -> str:
         "",
         "## Beside hooks",
         "",
-        "What else the recorded rules of functions, modules, optimisers and state_dicts show.",
+        "What else the recorded rules of functions, modules, optimizers and state_dicts show.",
         *_by_version([change for change in CHANGES if _is_beside(change)]),
         "",
         "### Told, not shown",

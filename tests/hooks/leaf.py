@@ -117,7 +117,7 @@ def rule_a_leaf_used_several_times_accumulates_once(torch, log):
 
 
 def rule_post_accumulate_hook_that_steps(torch, log):
-    """It may step the parameter and clear `.grad`: an optimiser inside the backward pass."""
+    """It may step the parameter and clear `.grad`: an optimizer inside the backward pass."""
     x = double_leaf(torch)
 
     def step(tensor):
