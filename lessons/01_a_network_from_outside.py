@@ -6,7 +6,7 @@
 # **You leave with:** a trained network's answer to a photograph, and a feeling for how far to trust it; the shape of the
 # data after every layer; where the network keeps its weights, and where it spends its time.
 #
-# **Run time:** a few seconds; half a minute the first time, when the fast kernels are compiled.
+# **Run time:** a few seconds; half a minute the first time, when the library's fast code is compiled.
 # **Files written:** `lessons/out/01_a_network_from_outside_*.png` (3 figures).
 
 # %%
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import minicnn
-from lessons.subject import Subject
+from lessons.subject import Figure, Subject
 from minicnn import nn, viz
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
@@ -24,7 +24,6 @@ out = Path(os.environ.get("LESSON_OUT", here / "out"))
 out.mkdir(parents=True, exist_ok=True)
 if "get_ipython" in globals():  # in a notebook: figures appear below their cells
     get_ipython().run_line_magic("matplotlib", "inline")
-Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
 subject = Subject()  # the bundled network; another one: python -m lessons 1 --model alexnet --weights FILE.pth
 model, network = subject.model, subject.name

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import minicnn
-from lessons.subject import Subject
+from lessons.subject import Figure, Subject
 from minicnn import nn, viz
 from minicnn.models import weights_path
 
@@ -25,7 +25,6 @@ out = Path(os.environ.get("LESSON_OUT", here / "out"))
 out.mkdir(parents=True, exist_ok=True)
 if "get_ipython" in globals():  # in a notebook: figures appear below their cells
     get_ipython().run_line_magic("matplotlib", "inline")
-Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
 # %% [markdown]
 # ## From the tensor to one number

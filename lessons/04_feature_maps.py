@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import minicnn
-from lessons.subject import Subject
+from lessons.subject import Figure, Subject
 from minicnn import nn, viz
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # a notebook has no __file__
@@ -26,7 +26,6 @@ out = Path(os.environ.get("LESSON_OUT", here / "out"))
 out.mkdir(parents=True, exist_ok=True)
 if "get_ipython" in globals():  # in a notebook: figures appear below their cells
     get_ipython().run_line_magic("matplotlib", "inline")
-Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
 
 subject = Subject()  # the bundled network; another one: python -m lessons 4 --model alexnet --weights FILE.pth
 model, network = subject.model, subject.name

@@ -10,6 +10,8 @@ import numpy as np
 from minicnn import nn, viz
 from minicnn.models import from_spec, provenance
 
+Figure = viz.plain_figure()  # matplotlib's, but a "$" in the name of a class is a letter and begins no formula
+
 
 class Subject:
     """model: the network. name: what figures call it. state: "trained" where we know it, else "as given".
