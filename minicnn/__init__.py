@@ -7,7 +7,7 @@ import math
 
 from minicnn import autograd  # first: the parts of the graph below `Tensor` and above it share a folder
 from minicnn import _tensor as _tensor_module
-from minicnn._creation import *
+from minicnn.ops.creation import *
 from minicnn.random import Generator, default_generator, manual_seed
 from minicnn._tensor import Tensor
 from minicnn._types import *

@@ -111,7 +111,7 @@ class Tensor:
     )
 
     def __new__(cls, *data: Any, device: Any = None) -> Tensor:
-        made = ops.making.legacy(data, device, None)
+        made = ops.creation.legacy(data, device, None)
         if cls is Tensor:
             return made
         tensor = super().__new__(cls)
@@ -123,10 +123,7 @@ class Tensor:
         """A new tensor over this array, without copying. It does not require grad."""
         tensor = object.__new__(Tensor)
         tensor.array = array if isinstance(array, np.ndarray) else np.asarray(array)
-        if grad_mode.inference_blocks and grad_mode.mode.inference:
-            tensor._version_counter = _InferenceCounter()
-        else:
-            tensor._version_counter = VersionCounter()
+        tensor._version_counter = _new_counter() if grad_mode.inference_blocks else VersionCounter()
         return tensor
 
     def alias(self) -> Tensor:
@@ -369,12 +366,10 @@ class Tensor:
         node = self.grad_fn
         if node is not None:
             return node, self._output_nr
-        if not self._requires_grad:
-            return None, 0
-        accumulator = self._accumulator() if self._accumulator is not None else None
-        return accumulator or self._new_accumulator(), 0
+        return (self._accumulate_grad(), 0) if self._requires_grad else (None, 0)
 
-    def _new_accumulator(self) -> AccumulateGrad:
+    def _accumulate_grad(self) -> AccumulateGrad:
+        """The node that adds this leaf's gradients up: one, as long as a graph ends in it."""
         with shared:  # two threads that use a parameter at the same time must get the same node
             accumulator = self._accumulator() if self._accumulator is not None else None
             if accumulator is None:
@@ -647,22 +642,22 @@ class Tensor:
     def new(self, *data: Any, device: Any = None) -> Tensor:
         """A tensor of this type: of these lengths with undefined content, of a sequence of numbers, or over another tensor's
         memory. An old function: prefer `new_empty` and `new_tensor`."""
-        return ops.making.legacy(data, device, self.dtype)
+        return ops.creation.legacy(data, device, self.dtype)
 
     def _new(self, array: np.ndarray, kind: _dtype | None, device: Any, requires_grad: _bool) -> Tensor:
-        return ops.making.finished(array, kind or self.dtype, device or self.device, requires_grad)
+        return ops.creation.finished(array, kind or self.dtype, device or self.device, requires_grad)
 
     def new_zeros(
         self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
         """Zeros of this shape, in this tensor's type unless `dtype` says otherwise."""
-        return self._new(np.zeros(ops.making.lengths_of(size)), dtype, device, requires_grad)
+        return self._new(np.zeros(ops.creation.lengths_of(size)), dtype, device, requires_grad)
 
     def new_ones(
         self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
         """Ones of this shape, in this tensor's type unless `dtype` says otherwise."""
-        return self._new(np.ones(ops.making.lengths_of(size)), dtype, device, requires_grad)
+        return self._new(np.ones(ops.creation.lengths_of(size)), dtype, device, requires_grad)
 
     def new_full(
         self,
@@ -675,14 +670,14 @@ class Tensor:
         """One number everywhere, of shape `size`, in this tensor's type unless `dtype` says otherwise."""
         number = ops._common.number(fill_value, "new_full", "fill_value", 2)
         value = ops._common.fitting(number, (dtype or self.dtype).numpy)
-        return self._new(np.full(ops.making.lengths_of(size), value), dtype, device, requires_grad)
+        return self._new(np.full(ops.creation.lengths_of(size), value), dtype, device, requires_grad)
 
     def new_empty(
         self, *size: Any, dtype: _dtype | None = None, device: Any = None, requires_grad: _bool = False
     ) -> Tensor:
         """Undefined content of this shape, in this tensor's type unless `dtype` says otherwise."""
         # In its type from the start: what stands in the memory may not fit another one.
-        array = np.empty(ops.making.lengths_of(size), (dtype or self.dtype).numpy)
+        array = np.empty(ops.creation.lengths_of(size), (dtype or self.dtype).numpy)
         return self._new(array, dtype, device, requires_grad)
 
     def new_tensor(
@@ -694,7 +689,7 @@ class Tensor:
                 "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
                 "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor)."
             )
-        return self._new(np.array(ops.making.array_of(data)), dtype, device, requires_grad)
+        return self._new(np.array(ops.creation.array_of(data)), dtype, device, requires_grad)
 
     # --- operators ----------------------------------------------------------------------------------------------------
 

@@ -237,5 +237,5 @@ def set_default_dtype(d: dtype) -> None:
 
 def check_device(where: device | str | None) -> None:
     """RuntimeError unless `where` is None or the CPU."""
-    if where is not None and device(where).type != "cpu":
+    if where is not None and (where if isinstance(where, device) else device(where)).type != "cpu":
         raise RuntimeError(f"minicnn computes on the CPU only: device '{device(where)}' is not available")

@@ -310,7 +310,7 @@ def test_an_edit_of_a_callees_file_is_noticed(tmp_path):
 
     assert run() == ["4.0", "0"]
     assert run() == ["4.0", "1"]  # from the disk
-    callee = tmp_path / "minicnn" / "kernels" / "fast" / "workspace.py"
+    callee = tmp_path / "minicnn" / "kernels" / "fast" / "parallel.py"
     before = callee.read_text()
     assert before.count("target[j] = source[j]\n        elif SW == 2") == 1
     callee.write_text(

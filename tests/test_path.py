@@ -8,12 +8,12 @@ from tests import path
 
 # (lines, files, frames below the caller at the multiply-add or, with the fast kernels, at the deepest)
 BOUNDS = {
-    "conv": (140, 11, 6),
-    "fast": (170, 15, 9),
-    "example": (400, 15, 7),
-    "network": (410, 16, 9),
-    "hook": (110, 12, None),
-    "maximize": (1350, 50, None),
+    "conv": (125, 11, 6),
+    "fast": (135, 13, 9),
+    "example": (360, 15, 7),
+    "network": (370, 16, 9),
+    "hook": (100, 12, None),
+    "maximize": (1170, 42, None),
 }
 
 

@@ -12,7 +12,7 @@ import itertools
 import math
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -36,14 +36,14 @@ __all__ = ["backward", "grad", "current_task"]
 
 Grads = list  # of Tensor | None, one for each output of a node
 Edges = list[tuple[Any, int]]  # (node, number of its input)
+Start = tuple[Any, int, Any]  # the same of a root, with the gradient that it starts with
 Roots = Tensor | GradientEdge | Sequence[Tensor | GradientEdge]  # what gradients are taken of
 Inputs = Roots | dict[str, Tensor]  # what gradients are asked for
 
 _running = threading.local()
 _task_ids = itertools.count()
-PASSES_IN_A_THREAD = (
-    20  # one inside the other, before the next gets a thread of its own: each takes some 10 Python frames
-)
+# One inside the other, before the next gets a thread of its own: each takes some 10 Python frames.
+PASSES_IN_A_THREAD = 20
 
 
 def current_task() -> Task | None:
@@ -91,14 +91,11 @@ def backward(
         inputs = _inputs(inputs, "backward")
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    seeds = _seeds(tensors, grad_tensors)
-    edges: Edges | None = None if inputs is None else _edges(inputs)
-    for tensor in inputs or ():
-        if isinstance(tensor, Tensor):
-            tensor.retain_grad()
+    starts = _starts(tensors, grad_tensors)
+    edges = None if inputs is None else _retained_edges(inputs)
     if create_graph:
         warn_once(_A_CYCLE)
-    Task(retain_graph, create_graph).execute(tensors, seeds, edges, capture=False)
+    Task(retain_graph, create_graph).execute(starts, edges, capture=False)
 
 
 def grad(
@@ -140,11 +137,11 @@ def grad(
             "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other parts "
             "of the graph, please use torch.autograd.backward."
         )
-    seeds = _seeds(outputs, grad_outputs)
+    starts = _starts(outputs, grad_outputs)
     edges = _edges(inputs)
     if any(isinstance(tensor, Tensor) and not tensor.requires_grad for tensor in inputs):
         raise RuntimeError("One of the differentiated Tensors does not require grad")
-    found = Task(retain_graph, create_graph).execute(outputs, seeds, edges, capture=True)
+    found = Task(retain_graph, create_graph).execute(starts, edges, capture=True)
     for i, value in enumerate(found):
         if value is None and not allow_unused:
             which = f"The differentiated Tensor at index {i}" if since(2, 13) else "One of the differentiated Tensors"
@@ -175,6 +172,15 @@ def _edges(inputs: tuple) -> Edges:
     return [value.gradient_edge() if isinstance(value, Tensor) else _checked_edge(value) for value in inputs]
 
 
+def _retained_edges(inputs: tuple) -> Edges:
+    """`_edges` of tensors that shall keep their gradients, leaves or not."""
+    edges = _edges(inputs)
+    for tensor in inputs:
+        if isinstance(tensor, Tensor):
+            tensor.retain_grad()
+    return edges
+
+
 def _checked_edge(edge: Any) -> tuple[Node, int]:
     """Node and input number. RuntimeError unless it is an edge, of a node, and that has the input."""
     if not isinstance(edge, GradientEdge):
@@ -191,60 +197,70 @@ def _checked_edge(edge: Any) -> tuple[Node, int]:
     return edge.node, edge.output_nr
 
 
-def _seeds(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Tensor | None]:
-    """The gradient that each root starts with."""
+def _starts(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Start]:
+    """Where the pass enters the graph, and with which gradients."""
     grads = (None,) * len(roots) if grads is None else (grads,) if isinstance(grads, Tensor) else tuple(grads)
-    seeds: list[Tensor | None] = []
-    for i, (root, value) in enumerate(zip(roots, grads, strict=False)):
-        if isinstance(root, GradientEdge):
-            node, number = _checked_edge(root)
-            shape, kind = node.input_metadata[number]
-        else:
-            shape, kind = root.array.shape, root.array.dtype
-        if value is not None:
-            if not isinstance(value, Tensor):
-                raise TypeError(f"gradients can be either Tensors or None, but got {type(value).__name__}")
-            if value.array.shape != shape:
-                raise RuntimeError(
-                    f"Mismatch in shape: grad_output[{i}] has a shape of {value.shape} and output[{i}] has a shape of "
-                    f"{Size(shape)}."
-                )
-            if (value.array.dtype.kind == "c") != (kind.kind == "c"):
-                raise RuntimeError(
-                    "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
-                    f"dtype: grad_output[{i}] has a dtype of {value.dtype} and output[{i}] has a dtype of {dtype.of(kind)}."
-                )
-            seeds.append(value)
-        elif isinstance(root, Tensor) and not root.requires_grad:
-            seeds.append(None)
-        elif math.prod(shape) != 1:
-            raise RuntimeError("grad can be implicitly created only for scalar outputs")
-        elif kind.kind == "c":
-            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {dtype.of(kind)}")
-        else:
-            seeds.append(Tensor.wrap(np.ones(shape, kind)))
+    edges = _edges(roots)
+    seeds = [_seed(i, root, grad) for i, (root, grad) in enumerate(zip(roots, grads, strict=False))]
     if len(grads) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
-    for i, root in enumerate(roots):
-        if isinstance(root, Tensor) and not root.requires_grad:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
-    return seeds
+    if (None, 0) in edges:
+        i = edges.index((None, 0))
+        raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    return [(*edge, seed) for edge, seed in zip(edges, seeds, strict=True)]
+
+
+def _seed(i: int, root: Tensor | GradientEdge, grad: Any) -> Tensor | None:
+    """The gradient that root number i starts with: the given one, else 1; None for a tensor that requires none."""
+    if isinstance(root, Tensor):
+        shape, kind = root.array.shape, root.array.dtype
+    else:
+        shape, kind = root.node.input_metadata[root.output_nr]
+    if grad is not None:
+        return _given_seed(i, grad, shape, kind)
+    if isinstance(root, Tensor) and not root.requires_grad:
+        return None
+    if math.prod(shape) != 1:
+        raise RuntimeError("grad can be implicitly created only for scalar outputs")
+    if kind.kind == "c":
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {dtype.of(kind)}")
+    return Tensor.wrap(np.ones(shape, kind))
+
+
+def _given_seed(i: int, grad: Any, shape: tuple[int, ...], kind: np.dtype) -> Tensor:
+    """The gradient that was given for a root of this shape and type. RuntimeError unless it fits."""
+    if not isinstance(grad, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
+    if grad.array.shape != shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{i}] has a shape of {grad.shape} and output[{i}] has a shape of {Size(shape)}."
+        )
+    if (grad.array.dtype.kind == "c") != (kind.kind == "c"):
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
+            f"dtype: grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {dtype.of(kind)}."
+        )
+    return grad
 
 
 class Task:
     """One backward pass: recorded, if it is to create a graph."""
 
+    node: Node | None = None  # whose turn it is
+    # Of a pass to some inputs only, see `_select`:
+    selective = False
+    only_root: Node | None = None  # the only one: as in PyTorch its tensor's hooks run in any case
+    needed: Set[Node] = frozenset()  # nodes that have to run
+    captures: Mapping[Node, list[tuple[int, int]]] = {}  # node -> (its input number, index of the result)
+    captured: Any = ()  # the results, a list
+
     def __init__(self, keep_graph: bool | None, create_graph: bool = False) -> None:
         self.id = next(_task_ids)
         self.create_graph = create_graph
         self.keep_graph = create_graph if keep_graph is None else keep_graph
-        self.node: Node | None = None  # whose turn it is
         self.dependencies: dict[Node, int] = {}  # of each node to be reached: the edges into it that have not delivered
         self.waiting: dict[Node, Grads] = {}  # what has arrived at nodes that are not ready
         self.ready = _ReadyQueue()
-        self.selective = False  # True: only what leads to `inputs` runs
-        self.needed: set[Node] = set()  # nodes that have to run (if selective)
-        self.captures: dict[Node, list[tuple[int, int]]] = {}  # node -> (its input number, index of the result)
 
     def will_execute(self, node: Node) -> bool:
         """Whether the gradients of this node's tensors will be known in this pass.
@@ -260,26 +276,18 @@ class Task:
             )
         return node in self.needed or node in self.captures
 
-    def execute(
-        self,
-        roots: tuple[Tensor | GradientEdge, ...],
-        seeds: list[Tensor | None],
-        edges: Edges | None,
-        capture: bool,
-    ) -> list[Tensor | None]:
-        """The whole pass: find the nodes, start with the roots' gradients, run what becomes ready."""
-        starts = _edges(roots)
-        self.only_root = starts[0][0] if len(starts) == 1 else None  # as in PyTorch its tensor's hooks run in any case
-        self._discover([node for node, _ in starts])
+    def execute(self, starts: list[Start], edges: Edges | None, capture: bool) -> Any:
+        """The whole pass: find the nodes, start with the roots' gradients, run what becomes ready. Returns those of `edges`,
+        if they are to be captured."""
+        self._discover([node for node, _, _ in starts])
         if edges is not None:
-            self._select(edges, capture)
-        self.captured: list[Tensor | None] = [None] * (len(edges or ()) if capture else 0)
+            self._select(starts, edges, capture)
         stack = _running.__dict__.setdefault("stack", [])
         stack.append(self)
         previous, grad_mode.mode.enabled = grad_mode.mode.enabled, self.create_graph
         try:
-            for i, ((node, nr), seed) in enumerate(zip(starts, seeds, strict=True)):
-                self._deliver(node, nr, _fitting(seed, node, nr, "backward was given", i))
+            for i, (node, nr, seed) in enumerate(starts):
+                self._deliver(node, nr, _fitting(seed, node, nr, i))
             if len(stack) % PASSES_IN_A_THREAD:
                 self._walk()
             else:
@@ -292,26 +300,25 @@ class Task:
     def _walk(self) -> None:
         """Run the nodes, each as soon as it is ready, until none is left."""
         while self.ready:
-            node, grads = self.ready.take()
-            self._evaluate(node, grads)
+            self._evaluate(*self.ready.take())
 
-    def _discover(self, starts: list[Node]) -> None:
+    def _discover(self, arrived: list[Node]) -> None:
         """Count the edges into each node that can be reached, and one from outside into each root."""
-        arrived = list(starts)
         while arrived:
             node = arrived.pop()
             self.dependencies[node] = self.dependencies.get(node, 0) + 1
             if self.dependencies[node] == 1:  # met for the first time
                 arrived += [successor for successor, _ in node.next_functions if successor is not None]
 
-    def _select(self, edges: Edges, capture: bool) -> None:
-        """Mark the nodes that lie on a way to one of the edges."""
-        self.selective = True
-        for index, (node, nr) in enumerate(edges):
-            if capture:
-                self.captures.setdefault(node, []).append((nr, index))
-            else:
-                self.needed.add(node)
+    def _select(self, starts: list[Start], edges: Edges, capture: bool) -> None:
+        """Mark the nodes that lie on a way to one of the edges: only they run."""
+        self.selective, self.only_root = True, starts[0][0] if len(starts) == 1 else None
+        captures: dict[Node, list[tuple[int, int]]] = {}
+        if capture:
+            self.captured = [None] * len(edges)
+            for index, (node, nr) in enumerate(edges):
+                captures.setdefault(node, []).append((nr, index))
+        needed = set() if capture else {node for node, _ in edges}
         consumers: dict[Node, list[Node]] = {}
         for node in self.dependencies:
             for successor, _ in node.next_functions:
@@ -320,33 +327,25 @@ class Task:
         reached = [node for node, _ in edges]
         while reached:
             for node in consumers.pop(reached.pop(), ()):
-                self.needed.add(node)
+                needed.add(node)
                 reached.append(node)
+        self.needed, self.captures = needed, captures
 
     def _deliver(self, node: Node, nr: int, value: Tensor | None) -> None:
         """A gradient arrives at input `nr` of the node; the last one makes it ready."""
         self.dependencies[node] -= 1
         if self.selective and node not in self.needed and node not in self.captures and node is not self.only_root:
             return
-        grads = self.waiting.get(node)
-        if grads is None:
-            grads = self.waiting[node] = [None] * len(node.input_metadata)
+        grads = self.waiting.setdefault(node, [None] * len(node.input_metadata))
         if value is not None:
-            held = grads[nr]
-            grads[nr] = value if held is None else _sum(held, value)
+            grads[nr] = value if grads[nr] is None else _sum(grads[nr], value)
         if self.dependencies[node] == 0:
             self.ready.put(node, self.waiting.pop(node))
 
     def _evaluate(self, node: Node, grads: Grads) -> None:
-        """One node's turn: keep what was asked for, run it, pass its gradients on."""
+        """One node's turn: run it, pass its gradients on."""
         self.node = node
-        must_run = not self.selective or node in self.needed
-        # PyTorch's rule: the result is taken after the tensor's hooks if the node need not run, before them if it must.
-        if not must_run:
-            grads = _tensor_hooks(node, grads)
-        for nr, index in self.captures.get(node, ()):
-            self.captured[index] = grads[nr]
-        if not must_run:
+        if self.selective and not self._capture(node, grads):
             return
         results = self._call(node, grads)
         if not self.keep_graph:
@@ -354,6 +353,18 @@ class Task:
         for (successor, nr), value in zip(node.next_functions, results, strict=False):
             if successor is not None:
                 self._deliver(successor, nr, value)
+
+    def _capture(self, node: Node, grads: Grads) -> bool:
+        """Keep what was asked for of this node's gradients, and say whether it has to run.
+
+        PyTorch's rule: they are taken after the tensor's hooks if the node need not run, before them if it must.
+        """
+        must_run = node in self.needed
+        if not must_run:
+            grads = _tensor_hooks(node, grads)
+        for nr, index in self.captures.get(node, ()):
+            self.captured[index] = grads[nr]
+        return must_run
 
     def _call(self, node: Node, grads: Grads) -> tuple[Tensor | None, ...]:
         """The node with the hooks around it: tensor hooks and pre-hooks, the node, post-hooks."""
@@ -455,16 +466,14 @@ def _validated(node: Node, results: tuple) -> tuple:
     """Each gradient in the shape and type of the tensor that it belongs to."""
     checked = list(results)
     for i, ((successor, nr), value) in enumerate(zip(node.next_functions, results, strict=False)):
-        if successor is None or value is None:
-            continue
-        array = value.array
-        if (array.shape, array.dtype) != successor.input_metadata[nr] or successor.output_grad_dtypes is not None:
-            checked[i] = _fitting(value, successor, nr, f"Function {node.name()} returned", i)
+        if successor is not None and value is not None:
+            checked[i] = _fitting(value, successor, nr, i, node)
     return tuple(checked)
 
 
-def _fitting(value: Any, node: Node, nr: int, whence: str, i: int) -> Tensor:
-    """The gradient in the shape and type of this input of the node: summed where the tensor was broadcast."""
+def _fitting(value: Any, node: Node, nr: int, i: int, by: Node | None = None) -> Tensor:
+    """The gradient in the shape and type of this input of the node: summed where the tensor was broadcast. It is number i of
+    those that were given to `backward`, or that the node `by` returned."""
     shape, kind = node.input_metadata[nr]
     if node.output_grad_dtypes is not None:
         asked = node.output_grad_dtypes[nr]
@@ -477,6 +486,7 @@ def _fitting(value: Any, node: Node, nr: int, whence: str, i: int) -> Tensor:
             fitted = both.sum_to(given if kind.kind == "c" else both.real(given), shape)
             fitted = fitted.to(dtype.of(kind)) if grad_mode.mode.enabled else fitted.astype(kind, copy=False)
     except ValueError:
+        whence = "backward was given" if by is None else f"Function {by.name()} returned"
         raise RuntimeError(
             f"{whence} an invalid gradient at index {i} - got {list(value.array.shape)} but expected shape compatible with "
             f"{list(shape)}"

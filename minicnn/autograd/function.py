@@ -172,31 +172,37 @@ class OpCtx(FunctionCtx):
         """`saved_tensors` for the formula: their arrays, unless the pass is recorded."""
         if grad_mode.mode.enabled:
             return self.saved_tensors
-        return tuple([t if t is None else t.array for t in self.saved_tensors])
+        changed = [t for t in self._saved or () if t is not None and not t.is_as_saved()]
+        return tuple([t if t is None else t.array for t in (self.saved_tensors if changed else self._saved or ())])
 
     def run(self, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
         """Call the operation's `backward`. It may leave out the Nones at the end."""
         if self._saved is None:
             raise RuntimeError(FREED)
         missing = [i for i, grad in enumerate(grads) if grad is None]
-        if len(missing) == len(grads):
-            self.saved_tensors  # noqa: B018  (PyTorch unpacks them first: a write to one is an error all the same)
+        if missing and self._materialized(grads, missing) == 0:
             return (None,) * len(self.next_functions)
-        for i in missing if self.materialize_grads else ():
-            grads[i] = self._zeros(i)
         given = grads if grad_mode.mode.enabled else [grad if grad is None else grad.array for grad in grads]
         kind = self.input_metadata[0][1]
         turned = kind is not None and kind.kind == "c" and self.function.holomorphic
         with np.errstate(all="ignore"):
             result = self.function.backward(self, *(map(both.conj, given) if turned else given))
         result = result if isinstance(result, tuple) else (result,)
+        result = tuple(map(both.conj, result)) if turned else result
         found = []
-        for i in self._slots:
-            wants = i < len(result) and (
-                any(self.needs_input_grad) if self.function.takes_a_list else self.needs_input_grad[i]
-            )
-            found.append(_tensor_of(both.conj(result[i]) if turned else result[i], grads) if wants else None)
+        for i in self._slots:  # of a list all are wanted, or the node does not run
+            wants = i < len(result) and (self.function.takes_a_list or self.needs_input_grad[i])
+            found.append(_tensor_of(result[i], grads) if wants else None)
         return tuple(found)
+
+    def _materialized(self, grads: list[Tensor | None], missing: list[int]) -> int:
+        """How many gradients there are. If there are some, zeros take the places of those that are missing."""
+        if len(missing) == len(grads):
+            self.saved_tensors  # noqa: B018  (PyTorch unpacks them first: a write to one is an error all the same)
+        elif self.materialize_grads:
+            for i in missing:
+                grads[i] = self._zeros(i)
+        return len(grads) - len(missing)
 
     def run_for(self, grads: list[Tensor | None], wanted: list[bool]) -> tuple[Tensor | None, ...]:
         """`run` with `needs_input_grad` narrowed to what this pass wants."""

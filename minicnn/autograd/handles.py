@@ -35,11 +35,8 @@ class RemovableHandle:
         self.hooks_dict_ref = weakref.ref(hooks_dict)
         self.id = RemovableHandle.next_id
         RemovableHandle.next_id += 1
-        if extra_dict is None:
-            extra_dict = []
-        elif isinstance(extra_dict, dict):
-            extra_dict = [extra_dict]
-        self.extra_dict_ref: tuple = tuple(weakref.ref(side) for side in extra_dict)
+        side_dicts = (extra_dict,) if isinstance(extra_dict, dict) else extra_dict or ()
+        self.extra_dict_ref: tuple = tuple(weakref.ref(side) for side in side_dicts)
 
     def remove(self) -> None:
         """Remove the hook and its flags. A second call does nothing, nor does a call after the module is gone."""

@@ -336,10 +336,11 @@ class SavedTensor:
         "_wrap",
         "is_output",
     )
+    _made_by: weakref.ref | None
 
     def __init__(self, tensor: Tensor, is_output: bool) -> None:
         self.is_output = is_output
-        self._unpack = None
+        self._unpack = self._made_by = None
         self._wrap = tensor.wrap
         self._output_nr = tensor._output_nr
         self._counter = tensor._version_counter
@@ -353,7 +354,6 @@ class SavedTensor:
         self._leaf = tensor if tensor._grad_fn is None and not is_output else None
         self._edge = None if is_output else tensor.grad_fn
         self._view = tensor._base is not None
-        self._made_by: weakref.ref | None = None
         self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
         self._array = tensor.array
         if saved_hooks.stack:
@@ -400,6 +400,17 @@ class SavedTensor:
         self._array, self._counter, self._version = tensor.array, tensor._version_counter, tensor._version
         if tensor._base is not None:  # as a part of its base; weakly, for the base's node holds this one
             self._view, self._made_by = True, weakref.ref(tensor._grad_fn)
+
+    @property
+    def array(self) -> np.ndarray:
+        """The numbers, if it is as it was saved: then there is nothing to unpack."""
+        return self._array if self._leaf is None else self._leaf.array
+
+    def is_as_saved(self) -> bool:
+        """Whether no hook has packed it, nobody has written to it, and nothing was detached from its node since."""
+        return (
+            self._unpack is None and self._counter.value == self._version and not (self._edge and self._edge._detached)
+        )
 
     def unpack(self, node: Node) -> Tensor:
         """The tensor as it was saved. RuntimeError if its memory has been written since."""

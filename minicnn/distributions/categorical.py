@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn import _creation, _type_info, ops
+from minicnn import _type_info, ops
 from minicnn._tensor import Tensor
 from minicnn._types import Size
 from minicnn.distributions import constraints
 from minicnn.distributions.distribution import Distribution
+from minicnn.ops import creation
 
 
 class Categorical(Distribution):
@@ -60,7 +61,7 @@ class Categorical(Distribution):
     @property
     def mean(self) -> Tensor:
         """NaN: the numbers are names."""
-        return _creation.full(self._extended_shape(), math.nan, dtype=self.probs.dtype)
+        return creation.full(self._extended_shape(), math.nan, dtype=self.probs.dtype)
 
     variance = mean
 
@@ -95,5 +96,5 @@ class Categorical(Distribution):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """All numbers that there are: (K, ...), expanded to the batch's shape or with ones for it."""
-        values = _creation.arange(self._num_events).reshape(-1, *(1,) * len(self._batch_shape))
+        values = creation.arange(self._num_events).reshape(-1, *(1,) * len(self._batch_shape))
         return values.expand(-1, *self._batch_shape) if expand else values

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn import _creation, ops
+from minicnn import ops
 from minicnn._tensor import Number, Tensor
 from minicnn._types import Size, get_default_dtype
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.distributions.constraints import Constraint
+from minicnn.ops import creation
 
 
 class Distribution:
@@ -127,5 +128,5 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
             "Input arguments must all be instances of Number, torch.Tensor or objects implementing __torch_function__."
         )
     kind = next((value.dtype for value in values if isinstance(value, Tensor)), get_default_dtype())
-    tensors = [value if isinstance(value, Tensor) else _creation.tensor(value, dtype=kind) for value in values]
+    tensors = [value if isinstance(value, Tensor) else creation.tensor(value, dtype=kind) for value in values]
     return ops.broadcast_tensors(*tensors)

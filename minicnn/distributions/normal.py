@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn import _creation
 from minicnn._tensor import Number, Tensor
 from minicnn.autograd.grad_mode import no_grad
 from minicnn.distributions import constraints
 from minicnn.distributions.distribution import Distribution, broadcast_all
+from minicnn.ops import creation
 
 
 class Normal(Distribution):
@@ -59,7 +59,7 @@ class Normal(Distribution):
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """loc + scale times standard normal numbers, so that gradients go to loc and scale."""
-        noise = _creation.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+        noise = creation.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
         return self.loc + noise * self.scale
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn import _creation
 from minicnn._tensor import Number, Tensor
 from minicnn.distributions import constraints
 from minicnn.distributions.distribution import Distribution, broadcast_all
+from minicnn.ops import creation
 
 
 class Uniform(Distribution):
@@ -52,7 +52,7 @@ class Uniform(Distribution):
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """low + (high - low) times uniform numbers, so that gradients go to low and high."""
-        drawn = _creation.rand(self._extended_shape(sample_shape), dtype=self.low.dtype)
+        drawn = creation.rand(self._extended_shape(sample_shape), dtype=self.low.dtype)
         return self.low + drawn * (self.high - self.low)
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.inspect.calls import WatchedCalls
-from minicnn.inspect.names import named_modules, names_of
+from minicnn.inspect.names import names_of
 from minicnn.inspect.stored import Hook, Stored, describe_hook, hooks_on, set_by_library, stored_by
 from minicnn.inspect.tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
 
@@ -100,7 +100,7 @@ class leaks(Sequence):
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._names = names_of(named_modules(model))
+        self._names = names_of(dict(model.named_modules(remove_duplicate=False)))
         self._findings: list[Finding] = []
         self._watching = False
         self._before: set[tuple[int, int]] = set()  # the hooks that were there when the block began
@@ -278,7 +278,7 @@ def _grad_fn(value: Any) -> Any:
 
 def _own_writes(model: Any, stored: Stored) -> int:
     """How many writes to a stored tensor are explained by an in-place layer whose own output it may be."""
-    modules = named_modules(model)
+    modules = dict(model.named_modules(remove_duplicate=False))
     return int(any(getattr(modules.get(hook.module), "inplace", False) for hook in stored.hooks))
 
 

@@ -6,11 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def named_modules(model: Any) -> dict[str, Any]:
-    """Every dotted name of every module; a module that is registered under two names has both, '' is the model."""
-    return dict(model.named_modules(remove_duplicate=False))
-
-
 def find_modules(model: Any, patterns: str | Iterable[str]) -> dict[str, Any]:
     """The modules that a name or pattern, or a list of them, selects: {dotted name: module}, in the model's order.
 
@@ -19,7 +14,7 @@ def find_modules(model: Any, patterns: str | Iterable[str]) -> dict[str, Any]:
     every module called conv1. A name or pattern that selects nothing raises KeyError and lists the names near it.
     """
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
-    modules = named_modules(model)
+    modules = dict(model.named_modules(remove_duplicate=False))
     selected: set[str] = set()
     for pattern in patterns:
         matches = [name for name in modules if _matches(name, pattern)]

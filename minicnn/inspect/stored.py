@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.inspect.names import named_modules
 from minicnn.inspect.tensors import is_tensor
 
 # The dictionaries in which a module keeps its hooks. There is no public way to list them; these names are the same in
@@ -110,7 +109,7 @@ def _innermost(function: Any) -> Any:
 def stored_by(model: Any, hooks: list[Hook]) -> list[Stored]:
     """The tensors and arrays that can be reached from the hooks and the modules' own attributes, but no parameters,
     buffers, or tensors inside the library's own objects."""
-    modules = named_modules(model)
+    modules = dict(model.named_modules(remove_duplicate=False))
     passed = {id(tensor) for _, tensor in (*model.named_parameters(), *model.named_buffers())}
     walk = _Walk(set(modules.values()), passed)
     found: dict[int, Stored] = {}

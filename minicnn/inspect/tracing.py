@@ -15,7 +15,7 @@ import numpy as np
 
 from minicnn.inspect.calls import WatchedCalls
 from minicnn.inspect.events import Event, TensorRecord, table
-from minicnn.inspect.names import find_modules, named_modules, names_of
+from minicnn.inspect.names import find_modules, names_of
 from minicnn.inspect.tensors import as_array, is_tensor, memory_block, share_memory, tensors_in, version
 
 __all__ = ["trace"]
@@ -72,7 +72,9 @@ class trace(Sequence):
         numbers: bool = True,
         full_backward: bool = False,
     ) -> None:
-        selected = named_modules(model) if modules is None else find_modules(model, modules)
+        selected = (
+            dict(model.named_modules(remove_duplicate=False)) if modules is None else find_modules(model, modules)
+        )
         self._names = names_of(selected)
         self._numbers, self._full_backward = numbers, full_backward
         self._events: list[Event] = []

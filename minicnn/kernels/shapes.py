@@ -58,8 +58,7 @@ class Geometry(NamedTuple):
     @property
     def output_size(self) -> Pair:
         """OH, OW."""
-        sizes = self.input_shape[2:], self.weight_shape[2:]
-        OH, OW = map(output_size, *sizes, self.stride, self.padding, self.dilation)
+        OH, OW = map(output_size, self.input_shape[2:], self.weight_shape[2:], self.stride, self.padding, self.dilation)
         return OH, OW
 
     @property

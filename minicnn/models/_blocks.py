@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minicnn import nn
-from minicnn._creation import rand
 from minicnn._tensor import Tensor
+from minicnn.ops.creation import rand
 
 Layer = Callable[..., nn.Module]
 

@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from minicnn import nn
-from minicnn._creation import full
 from minicnn._tensor import Tensor
 from minicnn.models._blocks import Conv2dNormActivation, Layer, Permute, StochasticDepth
 from minicnn.models._meta import IMAGENET, ModelMeta
 from minicnn.models._registry import network
 from minicnn.nn import functional as F
+from minicnn.ops.creation import full
 
 __all__ = [
     "ConvNeXt", "ConvNeXt_Base_Weights", "ConvNeXt_Large_Weights", "ConvNeXt_Small_Weights", "ConvNeXt_Tiny_Weights",

@@ -13,11 +13,11 @@ import numpy as np
 
 import minicnn.nn.functional as F
 from minicnn import nn, ops
-from minicnn._creation import zeros_like
 from minicnn._tensor import Tensor
 from minicnn.nn.utils import skip_init
 from minicnn.onnx._node import MOST_SIDE, Builder, Compute, Node, check_size, number
 from minicnn.onnx._windows import weighted
+from minicnn.ops.creation import zeros_like
 
 # --- normalisation --------------------------------------------------------------------------------------------------------------
 

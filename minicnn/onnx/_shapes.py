@@ -10,10 +10,10 @@ import numpy as np
 
 import minicnn.nn.functional as F
 from minicnn import nn, ops
-from minicnn._creation import zeros_like
 from minicnn._tensor import Tensor
 from minicnn.onnx._file import held_type, stored_type
 from minicnn.onnx._node import Compute, Node, check_size, ints, number, wrapped
+from minicnn.ops.creation import zeros_like
 
 # --- shapes ---------------------------------------------------------------------------------------------------------------------
 

@@ -13,11 +13,11 @@ import numpy as np
 
 import minicnn.nn.functional as F
 from minicnn import nn, ops
-from minicnn._creation import zeros_like
 from minicnn._tensor import Tensor
 from minicnn.nn.utils import skip_init
 from minicnn.onnx._arithmetic import lowest
 from minicnn.onnx._node import Compute, Node, check_size, ints
+from minicnn.ops.creation import zeros_like
 
 Pads = list[tuple[int, int]]  # of each dimension of an image: before it, behind it
 CONV = {1: nn.Conv1d, 2: nn.Conv2d}  # by the number of the image's dimensions

@@ -7,7 +7,7 @@ import sys
 
 from minicnn import _tensor
 from minicnn.autograd import inplace, strided
-from minicnn.ops import making
+from minicnn.ops import creation
 from minicnn.ops._common import default_dtype, result_type
 from minicnn.ops.activation import *
 from minicnn.ops.arithmetic import *

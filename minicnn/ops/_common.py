@@ -120,6 +120,8 @@ def fitting(value: Any, kind: np.dtype) -> np.ndarray:
     As in PyTorch a negative integer wraps around in uint8, and every number is a boolean.
     """
     number = value.array.item() if isinstance(value, Tensor) else value
+    if type(number) is float and kind.kind == "f" and abs(number) <= float(np.finfo(kind).max):  # most are
+        return np.asarray(number, kind)
     of = number_type(number)
     if kind.kind == "b":
         return np.asarray(bool(number))
@@ -237,6 +239,11 @@ def need_tensor(value: Any, function: str, argument: str = "input", position: in
         raise TypeError(
             f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
         )
+
+
+def in_rows(image: np.ndarray) -> bool:
+    """Whether it is (N, C, H, W) and its channels surely do not lie last; most images are done with this question."""
+    return image.ndim == 4 and (image.strides[3], 1) < (image.strides[1], image.shape[1])
 
 
 def pair(value: Any, dims: int = 2) -> tuple:

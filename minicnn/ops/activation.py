@@ -14,7 +14,7 @@ from minicnn._types import dtype as dtype_type
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
 from minicnn.autograd.function import Op, RowOp, not_implemented
-from minicnn.ops._common import computed, fitting, implemented, number, single, unordered, wrap_dim
+from minicnn.ops._common import computed, fitting, floating, implemented, number, operand, single, unordered, wrap_dim
 from minicnn.ops.elementwise import Unary, UnaryByResult
 
 __all__ = ["erf", "erfc", "erfinv", "log_softmax", "prelu", "relu", "selu", "sigmoid", "softmax", "tanh", "threshold"]
@@ -180,10 +180,16 @@ def _sigmoid(x: both.Both) -> both.Both:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
-class Sigmoid(UnaryByResult):
+class Sigmoid(Op):
     """1 / (1 + exp(-a))"""
 
-    function = staticmethod(_sigmoid)
+    saved_names = ("result",)
+
+    @staticmethod
+    def forward(ctx, a):
+        out = Tensor.wrap(_sigmoid(operand(a, floating(a.array.dtype))))
+        ctx.save_for_backward(out)
+        return out
 
     @staticmethod
     def backward(ctx, grad):

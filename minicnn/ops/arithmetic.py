@@ -74,8 +74,8 @@ class Rsub(Op, node_name="RsubBackward1"):
 
 
 def _factors(a: Tensor, b: Any, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Like `pair`; but half precision times a number beyond its range is computed in float32, as in PyTorch."""
-    if kind == np.float16 and not isinstance(b, Tensor):
+    """A tensor and a number as `operands`; but half precision times a number beyond its range is computed in float32, as in PyTorch."""
+    if kind == np.float16:
         return single(operand(a, kind)), operand(b, np.dtype(np.float32))
     return operands(a, b, kind)
 
@@ -94,7 +94,7 @@ class Mul(Op):
         if True in ctx.needs_input_grad[:2]:
             ctx.save_for_backward(keep_a, keep_b)
         ctx.number = None if isinstance(b, Tensor) else _plain(b)
-        x, y = _factors(a, b, kind)
+        x, y = operands(a, b, kind) if isinstance(b, Tensor) else _factors(a, b, kind)
         return (x * y).astype(kind, copy=False)
 
     @staticmethod
@@ -120,7 +120,7 @@ class Div(Op):
         keep_b = b if isinstance(b, Tensor) and any(ctx.needs_input_grad[:2]) else None
         ctx.save_for_backward(keep_a, keep_b)
         ctx.number = None if isinstance(b, Tensor) else _plain(b)
-        x, y = _factors(a, b, kind)
+        x, y = operands(a, b, kind) if isinstance(b, Tensor) else _factors(a, b, kind)
         return (x / y).astype(kind, copy=False)
 
     @staticmethod
@@ -446,6 +446,8 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 def _alpha(name: str, alpha: Any, kind: np.dtype) -> Any:
     """The factor of `other` as a number. RuntimeError if it is of a higher type than the result, or out of its range."""
+    if type(alpha) is int and alpha == 1:
+        return alpha
     alpha = number(alpha, name, "alpha")
     if isinstance(alpha, bool) and kind.kind != "b":
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
@@ -464,18 +466,18 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 
 def _difference_type(input: Any, other: Any) -> np.dtype:
-    booleans = [result_type(x).kind == "b" for x in (input, other)]
-    if all(booleans):
+    kinds = [result_type(x).kind for x in (input, other)]
+    if "b" not in kinds:
+        return result_type(input, other)
+    if kinds == ["b", "b"]:
         raise unsupported(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
             "operator instead."
         )
-    if any(booleans):
-        raise unsupported(
-            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
-            "the `~` or `logical_not()` operator instead."
-        )
-    return result_type(input, other)
+    raise unsupported(
+        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
+        "the `~` or `logical_not()` operator instead."
+    )
 
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:

@@ -13,9 +13,9 @@ from minicnn._warnings import warn_user
 from minicnn.ops import activation, linear
 from minicnn.ops._common import need_tensor
 from minicnn.ops.copying import cat
+from minicnn.ops.creation import IN_C
 from minicnn.ops.dropout import dropout
 from minicnn.ops.indexing import repeat_interleave
-from minicnn.ops.making import IN_C
 from minicnn.ops.padding import pad
 
 

@@ -19,7 +19,7 @@ from minicnn._types import dtype, short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
-from minicnn.ops._common import Pair, Two, need_tensor, pair
+from minicnn.ops._common import Pair, Two, in_rows, need_tensor, pair
 from minicnn.ops.padding import pad
 
 Single = Any  # an argument for a series: an int, or a sequence of one
@@ -39,7 +39,7 @@ class Convolution(Op):
     def forward(ctx, x, weight, bias, stride, padding, dilation, groups):
         ctx.save_for_backward(x, weight)
         ctx.geometry = stride, padding, dilation, groups
-        usual = _in_rows(x.array) and _in_rows(weight.array) and x.array.shape[1]
+        usual = in_rows(x.array) and in_rows(weight.array) and x.array.shape[1]
         compute = kernels.get("conv2d", x.array.dtype) if usual else Convolution.value
         return compute(x.array, weight.array, None if bias is None else bias.array, *ctx.geometry)
 
@@ -53,13 +53,6 @@ class Convolution(Op):
     @staticmethod
     def backward(ctx, grad):
         return ConvolutionBackward.of(grad, *ctx.saved, ctx.needs_input_grad[:3], False, *ctx.geometry)
-
-
-def _in_rows(image: np.ndarray) -> bool:
-    """Whether it is (N, C, H, W) and its channels surely do not lie last."""
-    if image.ndim != 4:
-        return False
-    return image.strides[3] < image.strides[1] or (image.shape[1] > 1 and image.flags.c_contiguous)
 
 
 class ConvTranspose(Op, node_name="ConvolutionBackward0"):

@@ -59,16 +59,20 @@ class IndexPut(Op):
 
     @staticmethod
     def forward(ctx, a, values, key, accumulate):
-        ctx.accumulate, key = accumulate, _keep(ctx, key)
-        out = a.array.copy()
+        ctx.accumulate = accumulate
+        return IndexPut.value(a.array, values.array, _keep(ctx, key), accumulate)
+
+    @staticmethod
+    def value(a, values, key, accumulate):
+        out = a.copy()
         try:
             if accumulate:
-                np.add.at(out, key, values.array)
+                np.add.at(out, key, values)
             else:
-                out[key] = values.array
+                out[key] = values
         except ValueError:
             raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(values.array.shape)} cannot be broadcast to indexing result of "
+                f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
                 f"shape {list(out[key].shape)}"
             ) from None
         return out

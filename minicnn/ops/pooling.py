@@ -16,7 +16,7 @@ from minicnn._tensor import Tensor
 from minicnn._types import short_name
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
-from minicnn.ops._common import Pair, Two, implemented, need_tensor, pair
+from minicnn.ops._common import Pair, Two, implemented, in_rows, need_tensor, pair
 from minicnn.ops.activation import relu
 from minicnn.ops.elementwise import sign
 from minicnn.ops.reduction import mean
@@ -32,8 +32,8 @@ class MaxPool2DWithIndices(Op):
     @staticmethod
     def forward(ctx, x, kernel, stride, padding, dilation, ceil_mode):
         ctx.geometry, ctx.ceil_mode = (kernel, stride, padding, dilation), ceil_mode  # for receptive fields
-        both_in_rows = kernels.get("max_pool2d", x.array.dtype)(x.array, kernel, stride, padding, dilation, ceil_mode)
-        out, indices = (_memory.follow(array, x.array) for array in both_in_rows)
+        compute = kernels.get("max_pool2d", x.array.dtype)
+        out, indices = _laid_as(x.array, *compute(x.array, kernel, stride, padding, dilation, ceil_mode))
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)  # x as in PyTorch, though its shape is enough: so a write to it is noticed
         return out, indices
@@ -41,6 +41,13 @@ class MaxPool2DWithIndices(Op):
     @staticmethod
     def backward(ctx, grad):
         return MaxPool2DWithIndicesBackward.of(grad, *ctx.saved)
+
+
+def _laid_as(image: np.ndarray, out: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A pooling's two results in the image's order in memory."""
+    if in_rows(image):
+        return out, indices
+    return _memory.follow(out, image), _memory.follow(indices, image)
 
 
 class MaxPool2DWithIndicesBackward(Op):
@@ -76,8 +83,8 @@ class AdaptiveMaxPool2D(Op):
 
     @staticmethod
     def forward(ctx, x, output_size):
-        both_in_rows = kernels.get("adaptive_max_pool2d", x.array.dtype)(x.array, output_size)
-        out, indices = (_memory.follow(array, x.array) for array in both_in_rows)
+        compute = kernels.get("adaptive_max_pool2d", x.array.dtype)
+        out, indices = _laid_as(x.array, *compute(x.array, output_size))
         indices = Tensor.wrap(indices)
         ctx.save_for_backward(x, indices)
         return out, indices

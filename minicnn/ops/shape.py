@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -300,6 +301,8 @@ def _windows(array: np.ndarray, dim: int, size: int, step: int) -> np.ndarray:
 def _full_shape(shape: Sequence[int], size: int) -> tuple[int, ...]:
     """The shape with its one -1 worked out. RuntimeError if the numbers do not fit."""
     shape = tuple(operator.index(n) for n in shape)
+    if min(shape, default=0) >= 0 and math.prod(shape) == size:
+        return shape
     if shape.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
     if any(n < -1 for n in shape):

@@ -79,7 +79,12 @@ class GridSampler2D(Op):
 
     saved_names = ("input", "grid")
     slots = 2
-    value = staticmethod(lambda x, grid, *options: kernels.get("grid_sample", x.dtype)(x, grid, *options))
+
+    @staticmethod
+    def forward(ctx, x, grid, *options):
+        ctx.save_for_backward(x, grid)
+        ctx.options = options
+        return kernels.get("grid_sample", x.array.dtype)(x.array, grid.array, *options)
 
     @staticmethod
     def backward(ctx, grad):
@@ -308,23 +313,27 @@ def grid_sample(
     if align_corners is None:
         warn_user(_ALIGN_CORNERS_CHANGED)
         align_corners = False
-    sizes = f"but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
     if grid.shape[0] != input.shape[0]:
-        raise RuntimeError(f"grid_sampler(): expected grid and input to have same batch size, {sizes}")
+        raise RuntimeError(f"grid_sampler(): expected grid and input to have same batch size, {_but_got(input, grid)}")
     if grid.shape[-1] != input.dim() - 2:
         raise RuntimeError(
             f"grid_sampler(): expected grid to have size {input.dim() - 2} in last dimension, "
             f"but got grid with sizes {list(grid.shape)}"
         )
     if input.dim() != 4 or grid.dim() != 4:
-        raise RuntimeError(f"grid_sampler(): expected 4D input and grid with same number of dimensions, {sizes}")
-    for dim in (2, 3):
-        if input.shape[dim] == 0:
-            raise RuntimeError(
-                f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)} "
-                f"with dimension {dim} being empty"
-            )
+        raise RuntimeError(
+            f"grid_sampler(): expected 4D input and grid with same number of dimensions, {_but_got(input, grid)}"
+        )
+    if 0 in input.shape[2:]:
+        raise RuntimeError(
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)} "
+            f"with dimension {list(input.shape).index(0, 2)} being empty"
+        )
     return GridSampler2D.apply(input, grid, mode, padding_mode, align_corners)
+
+
+def _but_got(input: Tensor, grid: Tensor) -> str:
+    return f"but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:

@@ -80,7 +80,7 @@ class Adam(Optimizer):
         lr, beta1, beta2 = (number(value, param) for value in (group["lr"], *group["betas"]))
         grad = with_decay(param, grad, group)
 
-        mean, square = moments(param, grad, state, group)
+        mean, square = moments(param, grad, state, beta1, beta2)
         if group["amsgrad"]:
             largest = held(state, "max_exp_avg_sq", param)
             if isinstance(largest, Tensor):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from minicnn._creation import zeros_like
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd.grad_mode import enable_grad, no_grad
 from minicnn.ops.copying import cat
+from minicnn.ops.creation import zeros_like
 from minicnn.ops.fourier import view_as_real
 from minicnn.optim.optimizer import Optimizer, checked
 

@@ -70,7 +70,7 @@ class NAdam(Optimizer):
             state["mu_product"] = scalar(1.0)
             state["exp_avg"] = zeros_like(param)
             state["exp_avg_sq"] = zeros_like(param)
-        lr, (beta1, beta2) = number(group["lr"], param), group["betas"]
+        lr, beta1, beta2 = (number(value, param) for value in (group["lr"], *group["betas"]))
         grad = with_decay(param, grad, group)
 
         step = count_step(state)
@@ -78,7 +78,7 @@ class NAdam(Optimizer):
         state["mu_product"].array *= momentum
         product = float(state["mu_product"].array)
 
-        mean, square = moments(param, grad, state, group)
+        mean, square = moments(param, grad, state, beta1, beta2)
         root = root_of(square / (1 - beta2**step), 1, group["eps"])
         param -= (lr * (1.0 - momentum) / (1.0 - product)) * (grad / root)
         param -= (lr * following / (1.0 - product * following)) * (fixed(mean) / root)

@@ -13,7 +13,7 @@ import numpy as np
 
 from minicnn._tensor import Tensor, typename
 from minicnn._warnings import warn_user
-from minicnn.autograd.grad_mode import enable_grad, need_writable, set_grad_enabled
+from minicnn.autograd.grad_mode import enable_grad, need_writable, no_grad
 from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.parameter import zero_gradients
 from minicnn.ops import default_dtype
@@ -110,7 +110,7 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         recorded = bool(self.defaults.get("differentiable"))
-        with set_grad_enabled(recorded):
+        with enable_grad() if recorded else no_grad():
             for group in self.param_groups:
                 for param in group["params"]:
                     if param.grad is not None:
@@ -162,17 +162,16 @@ class Optimizer:
                 "will change between runs. Please use a list instead."
             )
         params = [params] if isinstance(params, Tensor) else list(params)
-        names = [param[0] for param in params if isinstance(param, tuple)]
-        if names:
-            if len(names) != len(params):
+        if any(isinstance(param, tuple) for param in params):
+            if not all(isinstance(param, tuple) for param in params):
                 raise ValueError("all optimizer params should be with/without names. Some param names are missing")
-            params = [param for _, param in params]
-            param_group["param_names"] = names
+            param_group["param_names"], params = [name for name, _ in params], [param for _, param in params]
         param_group["params"] = params
         self._check_params(params)
         for name, default in self.defaults.items():
             param_group.setdefault(name, default)
-        self._check_against_groups(param_group)
+        if self.param_groups:
+            self._check_against_groups(param_group)
         self.param_groups.append(param_group)
 
     def _check_params(self, params: list[Any]) -> None:
@@ -381,10 +380,9 @@ def with_decay(param: Both, grad: Both, group: dict[str, Any]) -> Both:
     return grad + decay * fixed(param)
 
 
-def moments(param: Both, grad: Both, state: dict[str, Any], group: dict[str, Any]) -> tuple[Both, Both]:
+def moments(param: Both, grad: Both, state: dict[str, Any], beta1: Any, beta2: Any) -> tuple[Both, Both]:
     """Let the means of the gradient and of its square follow `grad`, by the two betas; they are in the state."""
     mean, square = held(state, "exp_avg", param), held(state, "exp_avg_sq", param)
-    beta1, beta2 = (number(beta, param) for beta in group["betas"])
     mean += (1 - beta1) * (grad - mean)
     square *= beta2
     square += (1 - beta2) * (grad * grad)
@@ -396,8 +394,7 @@ def root_of(square: Both, scale: Any, eps: float) -> Both:
     if isinstance(square, Tensor):
         return square.sqrt() / scale + eps
     root = np.sqrt(square)
-    if scale != 1:
-        root /= scale
+    root /= scale
     root += eps
     return root
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from minicnn import _creation, _types
+from minicnn import _types
 from minicnn._tensor import Tensor
+from minicnn.ops import creation
 
 __all__ = [
     "InterpolationMode", "center_crop", "convert_image_dtype", "crop", "get_dimensions", "normalize",
@@ -137,7 +138,7 @@ def to_tensor(pic: Image.Image | np.ndarray) -> Tensor:
         pixels = pixels * np.uint8(255) if pic.mode == "1" else pixels
     else:
         raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
-    chw = _creation.from_numpy(
+    chw = creation.from_numpy(
         np.ascontiguousarray((pixels[:, :, None] if pixels.ndim == 2 else pixels).transpose(2, 0, 1))
     )
     return chw.float().div(255) if pixels.dtype == np.uint8 else chw
@@ -148,7 +149,7 @@ def pil_to_tensor(pic: Image.Image) -> Tensor:
     if not isinstance(pic, Image.Image):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
     pixels = np.array(pic)
-    return _creation.from_numpy((pixels[:, :, None] if pixels.ndim == 2 else pixels).transpose(2, 0, 1))
+    return creation.from_numpy((pixels[:, :, None] if pixels.ndim == 2 else pixels).transpose(2, 0, 1))
 
 
 def convert_image_dtype(image: Tensor, dtype: _types.dtype = _types.float32) -> Tensor:
@@ -176,7 +177,7 @@ def normalize(tensor: Tensor, mean: Sequence[float], std: Sequence[float], inpla
         raise ValueError(
             f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {tensor.size()}"
         )
-    center, scale = (_creation.as_tensor(list(values), dtype=tensor.dtype).view(-1, 1, 1) for values in (mean, std))
+    center, scale = (creation.as_tensor(list(values), dtype=tensor.dtype).view(-1, 1, 1) for values in (mean, std))
     if (scale == 0).any():
         raise ValueError(f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero.")
     if inplace:

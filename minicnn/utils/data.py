@@ -10,8 +10,8 @@ import numpy as np
 
 from minicnn import ops
 from minicnn import random as _random
-from minicnn._creation import from_numpy, tensor
 from minicnn._tensor import Tensor
+from minicnn.ops.creation import from_numpy, tensor
 
 __all__ = [
     "DataLoader", "Dataset", "IterableDataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset", "TensorDataset",

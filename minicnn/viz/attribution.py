@@ -28,7 +28,6 @@ from minicnn.viz.network import (
     find_module,
     frozen,
     has_positions,
-    named_modules,
     outputs_of,
     part_hint,
     run,
@@ -298,7 +297,7 @@ def _maps_and_gradients(model: Module, x: Tensor, units: list[Unit], layer: str)
         kept.append(output)
         return output.clone()  # the network goes on with a copy, so that an in-place ReLU does not rewrite what is kept
 
-    handle = named_modules(model)[name].register_forward_hook(keep, prepend=True)
+    handle = dict(model.named_modules(remove_duplicate=False))[name].register_forward_hook(keep, prepend=True)
     try:
         with enable_grad():
             scores = _scores(model, x.detach().clone().requires_grad_(), units)

@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn import Tensor, enable_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz.network import dtype_of, find_calls, input_channels, named_modules, outputs_of
+from minicnn.viz.network import dtype_of, find_calls, input_channels, outputs_of
 from minicnn.viz.window import Window, window_of
 
 
@@ -122,7 +122,8 @@ def receptive_fields(
     every = layers is None
     layers = [layers] if isinstance(layers, str) else list(layers or ())
     if every:
-        layers = [f"{name}#*" for name, module in named_modules(model).items() if next(module.children(), None) is None]
+        named = model.named_modules(remove_duplicate=False)
+        layers = [f"{name}#*" for name, module in named if next(module.children(), None) is None]
     shape = (1, input_channels(model), 64, 64) if shape is None else shape
     reader = _Reader()
     outputs = outputs_of(model, layers, reader.start(tuple(shape), dtype_of(model)))

@@ -4,61 +4,24 @@ import math
 import warnings
 from collections.abc import Sequence
 from os import PathLike, fspath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minicnn import Tensor, float32, tensor
+from minicnn import Tensor, tensor
 from minicnn.nn import Module
 from minicnn.transforms.functional import InterpolationMode, center_crop, resize
-from minicnn.viz.network import dtype_of, input_channels, stated
+from minicnn.viz.network import (
+    Statistics,
+    dtype_of,
+    input_channels,
+    input_size,
+    normalize,
+    stated,
+    statistics,
+)
 
 MOST_PIXELS = 2**27  # of a resized image
-
-
-class Statistics(NamedTuple):
-    """The mean and standard deviation of each input channel that a network was trained with, for pixels in [0, 1]."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    order: str = "rgb"
-    """Of the channels as they enter, and of mean and std: pictures are always red, green, blue."""
-
-    def __str__(self) -> str:
-        order = "" if self.order == "rgb" else "channels in the order blue, green, red; "
-        if set(self.mean) == {0.0} and set(self.std) == {1.0}:
-            return f"{order}pixels as they are"
-        mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
-        return f"{order}mean {mean}; std {std}"
-
-
-def statistics(
-    model: Module | None = None,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-    *,
-    channels: int = 3,
-) -> Statistics:
-    """Mean and std of each input channel: those given, else those of `model.meta`, else 0 and 1 (pixels as they are).
-
-    A number is that of every channel. If `model.meta` states another number of channels than there are (ImageNet's three for a
-    network of grey images), every channel has the average of what is stated.
-    """
-    chosen = []
-    for name, given, fallback in (("mean", mean, 0.0), ("std", std, 1.0)):
-        known = (value for value in (given, stated(model, name), fallback) if value is not None)
-        values = np.asarray(next(known), np.float64)
-        if given is None and values.shape != (channels,):
-            values = values.mean()
-        if values.shape not in ((), (channels,)):
-            raise ValueError(f"the input has {channels} channels, but {name}= {values.size} values")
-        chosen.append(tuple(np.broadcast_to(values, channels).tolist()))
-    if min(chosen[1]) <= 0:
-        raise ValueError(f"std must be positive, got {chosen[1]}")
-    order = stated(model, "channels_order") or "rgb"
-    if order not in ("rgb", "bgr"):
-        raise ValueError(f"the order of the channels is 'rgb' or 'bgr', not {order!r}")
-    return Statistics(chosen[0], chosen[1], order if channels == 3 else "rgb")
 
 
 def entrance(
@@ -81,21 +44,6 @@ def entrance(
 def as_given(names: Sequence[str], otherwise: str) -> str:
     """Who says how images enter, where somebody gave what these names mean: a `ModelMeta.source`."""
     return f"{', '.join(names)} as given; the rest {otherwise}" if names else otherwise
-
-
-def input_size(model: Module | None, default: int = 224) -> int:
-    """The side in pixels of the images that the network was trained with, from `model.meta`; `default` if it is not there."""
-    size = stated(model, "input_size")
-    if size is None:
-        return default
-    return int(size[-1]) if isinstance(size, Sequence) else int(size)
-
-
-def normalize(pixels: Tensor, stats: Statistics, dtype: Any = float32) -> Tensor:
-    """(N, C, H, W) pixels in [0, 1] -> (pixels - mean) / std, what the network was trained with. The one place for it."""
-    mean, std = (tensor(np.array(values).reshape(1, -1, 1, 1), dtype=dtype) for values in (stats.mean, stats.std))
-    pixels = pixels if stats.order == "rgb" else pixels.flip(1)
-    return (pixels.type_as(mean) - mean) / std
 
 
 def as_input(pictures: np.ndarray, model: Module | None, stats: Statistics) -> Tensor:

@@ -21,10 +21,19 @@ from tqdm import tqdm
 from minicnn import Tensor, enable_grad, no_grad, optim, tensor, zeros
 from minicnn.inspect.names import printable
 from minicnn.nn import Module
-from minicnn.viz import image as images
 from minicnn.viz.figures.maximize import draw_maximized
 from minicnn.viz.figures.plot import Figure
-from minicnn.viz.network import capture, dtype_of, frozen, has_positions, input_channels, outputs_of, run
+from minicnn.viz.network import (
+    Statistics,
+    computed,
+    dtype_of,
+    frozen,
+    has_positions,
+    input_channels,
+    input_size,
+    normalize,
+    statistics,
+)
 from minicnn.viz.objectives import Unit, objective
 from minicnn.viz.parts import PARAMETRIZATIONS, PENALTIES, TRANSFORMS, named, words
 from minicnn.viz.relu import relu_rule
@@ -133,7 +142,7 @@ def maximize(
         optimizer: list of parameters -> optimiser; by default Adam at `rate`, by default the parametrisation's.
         seed: of the start and of the random changes. Equal seeds give equal images; a target that the list contains
             k times starts from k different images.
-        mean, std: of the pixels that the network was trained on; by default `model.meta`'s, else 0 and 1, see `image.statistics`.
+        mean, std: of the pixels that the network was trained on; by default `model.meta`'s, else 0 and 1, see `network.statistics`.
         open_dead_relus: for so many first steps the gradient passes a ReLU that blocks all of it, see `relu.opened`.
         progress: a bar for what takes over two seconds.
 
@@ -149,17 +158,17 @@ def maximize(
     changes = named("none" if transforms is None else transforms, TRANSFORMS)
     costs = [named(cost, PENALTIES) for cost in ([penalties] if isinstance(penalties, str) else penalties)]
     channels = channels or input_channels(model)
-    size = _size(model, score, channels, size)
-    stats = images.statistics(model, mean, std, channels=channels)
-    parameter = part.start(_generators(labels, seed), channels, *size)
-    rate = part.rate if rate is None else rate
-    stepper = optim.Adam([parameter], lr=rate) if optimizer is None else optimizer([parameter])
+    stats = statistics(model, mean, std, channels=channels)
     evaluate = partial(_evaluate, model, score, stats)
-    ascent = _Ascent(evaluate, part, parameter, size, changes, costs, stepper, np.random.default_rng(seed))
     curves, started = [], time.perf_counter()
     with frozen(model), enable_grad():
+        size = _size(model, score, channels, size)
+        parameter = part.start(_generators(labels, seed), channels, *size)
+        rate = part.rate if rate is None else rate
+        stepper = optim.Adam([parameter], lr=rate) if optimizer is None else optimizer([parameter])
+        ascent = _Ascent(evaluate, part, parameter, size, changes, costs, stepper, np.random.default_rng(seed))
         first = _clean_start(evaluate, ascent.image(), labels, open_dead_relus)
-        for step in tqdm(range(steps), desc=_title(labels), unit="step", delay=2, disable=not progress):
+        for step in tqdm(range(steps), desc=_title(labels), unit="step", delay=2) if progress else range(steps):
             with relu_rule(model, "opened") if step < open_dead_relus else nullcontext():
                 curves.append(ascent.step())
         with no_grad():
@@ -201,7 +210,7 @@ class _Ascent:
             changed = change(changed, self.rng)
         value, maps = self.evaluate(changed, [layer for cost in self.costs for layer in getattr(cost, "layers", ())])
         costs = [cost(maps, value.detach()) if hasattr(cost, "layers") else cost(image) for cost in self.costs]
-        loss = sum(costs, -value)
+        loss = sum(costs, zeros(value.shape, dtype=value.dtype)) - value
         self.parameter.grad = None
         loss.sum().backward()  # a sum, not a mean: an image's gradient is the same in any batch
         self.stepper.step()
@@ -232,18 +241,17 @@ def activation(
     if not callable(targets) and len(labels) != len(pictures):
         raise ValueError(f"{len(labels)} targets for {len(pictures)} pictures: give one for each, or one for all")
     x = tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
-    stats = images.statistics(model, mean, std, channels=x.shape[1])
+    stats = statistics(model, mean, std, channels=x.shape[1])
     with frozen(model), no_grad():
         return _evaluate(model, score, stats, x)[0].numpy().copy()
 
 
 def _evaluate(
-    model: Module, score: Any, stats: images.Statistics, image: Tensor, more: Sequence[str] = ()
+    model: Module, score: Any, stats: Statistics, image: Tensor, more: Sequence[str] = ()
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
     """The scores (N,) of images (N, C, H, W) as they are, and what the objective's layers, and `more`, make of them. One score
     for all images is shared out among them."""
-    with capture(model, [*score.layers, *more], copy=None, detach=False, stop=True) as maps:
-        run(model, images.normalize(image, stats, dtype_of(model)))
+    maps = computed(model, [*score.layers, *more], normalize(image, stats, dtype_of(model)))
     value, count = score(maps), image.shape[0]
     if not isinstance(value, Tensor) or value.dim() > 1 or value.numel() not in (1, count):
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -293,8 +301,8 @@ def _size(model: Module, score: Any, channels: int, size: int | tuple[int, int] 
     """The size that is asked for, else the network's own; half as much again if one of the layers returns maps of it."""
     if size is not None:
         return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-    side = images.input_size(model, 64)
-    maps = outputs_of(model, score.layers, zeros(1, channels, side, side, dtype=dtype_of(model)))
+    side = input_size(model, 64)
+    maps = computed(model, score.layers, zeros(1, channels, side, side, dtype=dtype_of(model)))
     side = side * 3 // 2 if any(has_positions(output) for output in maps.values()) else side
     return side, side
 

@@ -13,12 +13,16 @@ them names each with its number, or without one if there is but one. A module of
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-from minicnn import Tensor, enable_grad, float32, no_grad, zeros
-from minicnn.inspect.names import find_modules, named_modules, near
+import numpy as np
+
+from minicnn import Tensor, enable_grad, float32, no_grad, tensor, zeros
+from minicnn.inspect.names import find_modules, near
 from minicnn.models import imagenet_classes
 from minicnn.nn import Module
 
@@ -33,18 +37,18 @@ class StopForward(Exception):
 def find_calls(model: Module, patterns: str | Iterable[str]) -> dict[str, tuple[str, int]]:
     """What names or patterns, each with a call's number behind "#" or without, select: {name: (the module's dotted name, number)},
     in the model's order. KeyError with the near names for one that selects nothing."""
-    order = list(named_modules(model))
+    order = [name for name, _ in model.named_modules(remove_duplicate=False)]
     found: dict[str, tuple[str, int]] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         name, number = split_call(pattern, order)
-        tail = pattern[len(name) :]
-        found |= {module + tail: (module, 1 if number is None else number) for module in find_modules(model, name)}
+        for module in [name] if name in order else find_modules(model, name):
+            found[module + pattern[len(name) :]] = module, 1 if number is None else number
     return dict(sorted(found.items(), key=lambda item: (order.index(item[1][0]), item[1][1])))
 
 
 def find_call(model: Module, name: str) -> tuple[str, int]:
     """(the module's dotted name, number of the call) of "pool" or "pool#2"; KeyError with the near names."""
-    modules = named_modules(model)
+    modules = dict(model.named_modules(remove_duplicate=False))
     module, number = split_call(name, modules)
     if module not in modules or number == EVERY:
         raise KeyError(f"{type(model).__name__} has no module {name!r}. {near(module, modules)}")
@@ -53,15 +57,17 @@ def find_call(model: Module, name: str) -> tuple[str, int]:
 
 def find_module(model: Module, name: str) -> Module:
     """The module of a dotted name, with a call's number or without; KeyError with the near names if there is none."""
-    return named_modules(model)[find_call(model, name)[0]]
+    return dict(model.named_modules(remove_duplicate=False))[find_call(model, name)[0]]
 
 
 def split_call(name: str, known: Iterable[str]) -> tuple[str, int | None]:
     """ "pool#2" -> ("pool", 2), "pool#*" -> ("pool", EVERY), "pool" -> ("pool", None). A module may be called "pool#2", too."""
-    module, mark, number = name.rpartition("#")
-    if not mark or name in known or not (number == "*" or (number.isdecimal() and int(number) > 0)):
+    if "#" not in name or name in known:
         return name, None
-    return module, EVERY if number == "*" else int(number)
+    module, _, number = name.rpartition("#")
+    if number == "*":
+        return module, EVERY
+    return (module, int(number)) if number.isdecimal() and int(number) > 0 else (name, None)
 
 
 # --- what it is ------------------------------------------------------------------------------------------------------
@@ -69,7 +75,8 @@ def split_call(name: str, known: Iterable[str]) -> tuple[str, int | None]:
 
 def convolutions(model: Module) -> dict[str, Module]:
     """The modules whose weight has four dimensions, by name, in the model's order."""
-    return {name: m for name, m in named_modules(model).items() if getattr(getattr(m, "weight", None), "ndim", 0) == 4}
+    modules = model.named_modules(remove_duplicate=False)
+    return {name: module for name, module in modules if getattr(getattr(module, "weight", None), "ndim", 0) == 4}
 
 
 def first_convolution(model: Module) -> tuple[str, Module] | None:
@@ -145,6 +152,66 @@ def dtype_of(model: Module | None) -> Any:
     return next((parameter.dtype for parameter in parameters if parameter.dtype.is_floating_point), float32)
 
 
+class Statistics(NamedTuple):
+    """The mean and standard deviation of each input channel that a network was trained with, for pixels in [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    order: str = "rgb"
+    """Of the channels as they enter, and of mean and std: pictures are always red, green, blue."""
+
+    def __str__(self) -> str:
+        order = "" if self.order == "rgb" else "channels in the order blue, green, red; "
+        if set(self.mean) == {0.0} and set(self.std) == {1.0}:
+            return f"{order}pixels as they are"
+        mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
+        return f"{order}mean {mean}; std {std}"
+
+
+def statistics(
+    model: Module | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    *,
+    channels: int = 3,
+) -> Statistics:
+    """Mean and std of each input channel: those given, else those of `model.meta`, else 0 and 1 (pixels as they are).
+
+    A number is that of every channel. If `model.meta` states another number of channels than there are (ImageNet's three for a
+    network of grey images), every channel has the average of what is stated.
+    """
+    chosen = []
+    for name, given, fallback in (("mean", mean, 0.0), ("std", std, 1.0)):
+        known = (value for value in (given, stated(model, name), fallback) if value is not None)
+        values = np.asarray(next(known), np.float64)
+        if given is None and values.shape != (channels,):
+            values = values.mean()
+        if values.shape not in ((), (channels,)):
+            raise ValueError(f"the input has {channels} channels, but {name}= {values.size} values")
+        chosen.append(tuple(np.broadcast_to(values, channels).tolist()))
+    if min(chosen[1]) <= 0:
+        raise ValueError(f"std must be positive, got {chosen[1]}")
+    order = stated(model, "channels_order") or "rgb"
+    if order not in ("rgb", "bgr"):
+        raise ValueError(f"the order of the channels is 'rgb' or 'bgr', not {order!r}")
+    return Statistics(chosen[0], chosen[1], order if channels == 3 else "rgb")
+
+
+def input_size(model: Module | None, default: int = 224) -> int:
+    """The side in pixels of the images that the network was trained with, from `model.meta`; `default` if it is not there."""
+    size = stated(model, "input_size")
+    if size is None:
+        return default
+    return int(size[-1]) if isinstance(size, Sequence) else int(size)
+
+
+def normalize(pixels: Tensor, stats: Statistics, dtype: Any = float32) -> Tensor:
+    """(N, C, H, W) pixels in [0, 1] -> (pixels - mean) / std, what the network was trained with. The one place for it."""
+    mean, std = (tensor(np.array(values).reshape(1, -1, 1, 1), dtype=dtype) for values in (stats.mean, stats.std))
+    pixels = pixels if stats.order == "rgb" else pixels.flip(1)
+    return ((pixels if pixels.dtype is dtype else pixels.to(dtype)) - mean) / std
+
+
 def has_positions(output: Any) -> bool:
     """Whether it is maps (N, C, H, W) of more than one position."""
     return isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1
@@ -180,15 +247,14 @@ def frozen(model: Module) -> Iterator[None]:
     parameters, because only the image's is wanted: that saves a third of the work and leaves every ``.grad`` alone.
     """
     # Not by `eval()`: what a module of the user's does there could not be put back.
-    flagged: list[tuple[Any, str]] = [(module, "training") for module in model.modules()]
-    flagged += [(parameter, "requires_grad") for parameter in model.parameters()]
-    before = [getattr(owner, flag) for owner, flag in flagged]
+    before: list[tuple[Any, str, bool]] = [(module, "training", module.training) for module in model.modules()]
+    before += [(parameter, "requires_grad", parameter.requires_grad) for parameter in model.parameters()]
     try:
-        for owner, flag in flagged:
+        for owner, flag, _ in before:
             setattr(owner, flag, False)
         yield
     finally:
-        for (owner, flag), value in zip(flagged, before, strict=True):
+        for owner, flag, value in before:
             setattr(owner, flag, value)
 
 
@@ -258,24 +324,20 @@ class capture(Mapping):
         stop: bool = False,
         keep: Callable[[str, Any], Any] | None = None,
     ) -> None:
-        self._model = model
+        self._model, self._known = model, dict(model.named_modules(remove_duplicate=False))
         self._watched = find_calls(model, names)
-        self._known = named_modules(model)
-        # dotted name -> the numbers of the calls that are kept; a name alone is given all
-        self._wanted: dict[str, set[int]] = {}
-        for key, (name, number) in self._watched.items():
-            self._wanted.setdefault(name, set()).add(EVERY if key == name else number)
         self._keep, self._copy, self._detach, self._stop = keep, copy, detach, stop
         self._handles: list[Any] = []
-        self._depth = self._passes = 0
         self.clear()
 
     def __enter__(self) -> "capture":
         if self._handles:
             raise RuntimeError("this capture is already in use: make one for each `with`")
-        self._depth = 0
+        self._depth = 0  # calls of the model that run now
+        self._running = Counter[str]()  # how often this pass has called each module
         self._handles.append(self._model.register_forward_pre_hook(self._begin))
-        self._handles += [self._known[name].register_forward_hook(self._hook(name)) for name in self._wanted]
+        for name in dict.fromkeys(module for module, _ in self._watched.values()):
+            self._handles.append(self._known[name].register_forward_hook(partial(self._called, name)))
         self._handles.append(self._model.register_forward_hook(self._end, always_call=True))
         return self
 
@@ -292,8 +354,7 @@ class capture(Mapping):
         """Forget what was captured so far; the hooks stay."""
         self._latest: dict[tuple[str, int], Any] = {}  # (dotted name, number of the call) of each module's latest pass
         self._history: dict[str, list[Any]] = {}
-        if not self._depth:  # in the middle of a pass its calls are counted on
-            self._counts: dict[str, tuple[int, int]] = {}  # dotted name: (the pass, how often it was called in it)
+        self._counts: dict[str, int] = {}  # dotted name: how often the latest pass called it
 
     def calls(self, name: str) -> list[Any]:
         """All outputs of this module, in the order of its calls, of all passes."""
@@ -309,11 +370,11 @@ class capture(Mapping):
             return self._latest[module, number]
         if module not in self._known:
             raise KeyError(f"the model has no module {name!r}. {near(name, self._known)}")
-        if not self._wanted.get(module, set()) & {EVERY, number}:
+        if not self._is_wanted(module, number):
             raise KeyError(f"{name!r} is not among the watched modules. {near(name, self._watched)}")
         if module not in self._counts:
             raise KeyError(f"{name!r} is watched, but no forward pass has called it yet")
-        raise KeyError(f"the latest pass called {module!r} only {self._counts[module][1]} times: there is no {name!r}")
+        raise KeyError(f"the latest pass called {module!r} only {self._counts[module]} times: there is no {name!r}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(key for call in self._latest for key in self._keys(*call)))
@@ -324,7 +385,7 @@ class capture(Mapping):
     def __repr__(self) -> str:
         lines = []
         for name, output in self.items():
-            times = self._counts[name][1] if name in self._counts and name in self._watched else 1
+            times = self._counts[name] if name in self._counts and name in self._watched else 1
             lines.append(f"  {name!r}: {described(output)}" + (f"  (the first of {times} calls)" if times > 1 else ""))
         lines += [f"  {key!r}: not called" for key, (name, _) in self._watched.items() if name not in self._counts]
         return "capture({\n" + "\n".join(lines) + "\n})"
@@ -337,48 +398,49 @@ class capture(Mapping):
         if number == 1 and name in self._watched:
             yield name
         if f"{name}#*" in self._watched:
-            yield name if self._counts[name][1] == 1 else own
+            yield name if self._counts[name] == 1 else own
+
+    def _is_wanted(self, name: str, number: int) -> bool:
+        """Whether this call is kept; a name alone is given all."""
+        return not self._watched.keys().isdisjoint((name, f"{name}#{number}", f"{name}#*"))
 
     def _begin(self, module: Module, args: tuple) -> None:
-        self._passes += self._depth == 0
+        if not self._depth:
+            self._running.clear()
         self._depth += 1
 
     def _end(self, module: Module, args: tuple, output: Any) -> None:
         self._depth -= 1
 
-    def _hook(self, name: str) -> Callable[..., None]:
-        def hook(module: Module, args: tuple, output: Any) -> None:
-            number = self._count(name)
-            if number == 1:
-                self._latest = {call: kept for call, kept in self._latest.items() if call[0] != name}
-            last = self._stop and all(self._reached(*call) for call in self._watched.values())
-            if self._wanted[name] & {EVERY, number}:
-                copy = not last if self._copy is None else self._copy
-                kept = self._keep(f"{name}#{number}", output) if self._keep else _kept(output, copy, self._detach)
-                self._latest[name, number] = kept
-                self._history.setdefault(name, []).append(kept)
-            if last:
-                raise StopForward(id(self))
-
-        return hook
-
-    def _count(self, name: str) -> int:
-        """The number of the call that has just been made. A call outside of the model's own is a pass of its own."""
-        latest, number = self._counts.get(name, (0, 0))
-        number = number + 1 if self._depth and latest == self._passes else 1
-        self._counts[name] = self._passes, number
-        return number
-
-    def _reached(self, name: str, number: int) -> bool:
-        latest, times = self._counts.get(name, (-1, 0))
-        return number != EVERY and latest == self._passes and times >= number
+    def _called(self, name: str, module: Module, args: tuple, output: Any) -> None:
+        """The hook of a module: keep what it returned, if this call is wanted, and stop if it was the last one that is."""
+        if not self._depth:  # a call outside of the model's own is a pass of its own
+            self._running[name] = 0
+        self._running[name] += 1
+        number = self._counts[name] = self._running[name]
+        if number == 1:
+            self._latest = {call: kept for call, kept in self._latest.items() if call[0] != name}
+        wanted = self._watched.values()
+        last = self._stop and all(times != EVERY and self._running[called] >= times for called, times in wanted)
+        if self._is_wanted(name, number):
+            copy = not last if self._copy is None else self._copy
+            kept = self._keep(f"{name}#{number}", output) if self._keep else _kept(output, copy, self._detach)
+            self._latest[name, number] = kept
+            self._history.setdefault(name, []).append(kept)
+        if last:
+            raise StopForward(id(self))
 
 
 def outputs_of(model: Module, names: str | Iterable[str], x: Tensor) -> capture:
     """What these modules return for x: a `capture` that one pass filled, in eval mode, up to the last of them. They have a
     graph if x asks for a gradient."""
-    mode, graph = (enable_grad, True) if x.requires_grad else (no_grad, False)
-    with frozen(model), mode(), capture(model, names, copy=None, detach=not graph, stop=True) as outputs:
+    with frozen(model), enable_grad() if x.requires_grad else no_grad():
+        return computed(model, names, x, detach=not x.requires_grad)
+
+
+def computed(model: Module, names: str | Iterable[str], x: Tensor, detach: bool = False) -> capture:
+    """The same of a network as it is: in its mode, with the graph that this makes."""
+    with capture(model, names, copy=None, detach=detach, stop=True) as outputs:
         run(model, x)
     return outputs
 

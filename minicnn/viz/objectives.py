@@ -6,6 +6,7 @@ An objective names the layers whose outputs it reads and turns them into one sco
     objective(maps) -> (N,)     # maps: {layer: Tensor (N, C, H, W) or (N, C)} of this step, with the graph attached
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from minicnn import Tensor, cat, tensor
+from minicnn.inspect.names import near
 from minicnn.nn import Module
 from minicnn.nn import functional as F
-from minicnn.viz.network import class_names, described, named_modules, near, part_hint
+from minicnn.viz.network import class_names, described, part_hint
 
 LEAK = 0.01  # slope of a channel's score for positions below zero, see `score_channel`
 
@@ -41,12 +43,10 @@ class Unit:
     def __str__(self) -> str:
         if self.name:
             return self.name
-        where = (
-            ""
-            if self.position is None
-            else "@" + (self.position if isinstance(self.position, str) else "{},{}".format(*self.position))
-        )
-        return f"{self.layer or 'output'}:{self.channel}{where}"
+        unit = f"{self.layer or 'output'}:{self.channel}"
+        if self.position is None:
+            return unit
+        return f"{unit}@{self.position if isinstance(self.position, str) else '{},{}'.format(*self.position)}"
 
 
 def logit(model: Module, category: int | str) -> Unit:
@@ -66,10 +66,10 @@ def logit(model: Module, category: int | str) -> Unit:
 
 def parse(model: Module, target: str) -> Unit:
     """A target string: "layer:channel", "layer:channel@y,x", "layer:channel@centre" or "logit:name or index"."""
-    match = re.fullmatch(r"(.*):\s*(\d+)\s*(?:@\s*(centre|center|\d+\s*,\s*\d+)\s*)?", target)
     layer, _, rest = target.partition(":")
-    if layer == "logit" and layer not in named_modules(model) and rest:
+    if layer == "logit" and rest and layer not in dict(model.named_modules(remove_duplicate=False)):
         return logit(model, rest.strip())
+    match = re.fullmatch(r"(.*):\s*(\d+)\s*(?:@\s*(centre|center|\d+\s*,\s*\d+)\s*)?", target)
     if not match:
         raise ValueError(
             f"cannot read the target {target!r}: write 'layer:channel', 'layer:channel@y,x', 'layer:channel@centre' "
@@ -94,17 +94,16 @@ class Units:
         for i, unit in enumerate(self.units):
             groups.setdefault((unit.layer, unit.position is None), []).append(i)
         scores = [self._score(maps[layer], rows) for (layer, _), rows in groups.items()]
-        order = np.argsort(np.concatenate(list(groups.values())))
-        return scores[0] if len(scores) == 1 else cat(scores)[order]
+        return scores[0] if len(scores) == 1 else cat(scores)[np.argsort(np.concatenate(list(groups.values())))]
 
     def _score(self, output: Tensor, rows: list[int]) -> Tensor:
         """Scores (len(rows),) of the images `rows` from one layer's output, by one gather for all of them."""
         units = [self.units[i] for i in rows]
         _check(output, units)
         places = [(row, unit.channel, *_place(unit, output.shape)) for row, unit in zip(rows, units, strict=True)]
-        cell = output.shape[len(places[0]) :]  # a whole map, or one number
-        flat = np.ravel_multi_index(np.array(places).T, output.shape[: len(places[0])])
-        picked = output.reshape(-1, *cell).index_select(0, tensor(flat))
+        sizes, cell = output.shape[: len(places[0])], output.shape[len(places[0]) :]  # a cell: a map, or one number
+        flat = np.ravel_multi_index(np.array(places).T, sizes)
+        picked = output.reshape(math.prod(sizes), *cell).index_select(0, tensor(flat))
         return score_channel(picked) if cell else picked
 
 

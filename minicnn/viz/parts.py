@@ -108,7 +108,7 @@ class Fourier:
         return tensor(np.stack(noise).astype(np.float32)).requires_grad_()
 
     def image(self, parameter: Tensor, height: int, width: int) -> Tensor:
-        x = _picture(parameter * tensor(_scale(self.decay, height, width)), height, width)
+        x = _picture(parameter / tensor(_divisor(self.decay, height, width)), height, width)
         if self.decorrelate and parameter.shape[1] == 3:
             x = mix_colours(x, COLOURS)
         return x.sigmoid()
@@ -118,10 +118,10 @@ class Fourier:
 
 
 @functools.lru_cache(maxsize=16)
-def _scale(decay: float, height: int, width: int) -> np.ndarray:
-    """(height, width // 2 + 1, 1): 1 / frequency ** decay, frequency in cycles a pixel, the constant as the lowest."""
+def _divisor(decay: float, height: int, width: int) -> np.ndarray:
+    """(height, width // 2 + 1, 1): 4 frequency ** decay, frequency in cycles a pixel, the constant as the lowest."""
     frequency = np.maximum(frequencies(height, width), 1 / max(height, width))
-    return (0.25 / frequency**decay).astype(np.float32)[:, :, None]
+    return (4 * frequency**decay).astype(np.float32)[:, :, None]
 
 
 @dataclass(frozen=True)

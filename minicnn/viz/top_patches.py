@@ -26,7 +26,7 @@ from minicnn.viz.checkpoint import Checkpoint
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.figures.top_patches import draw_patches
 from minicnn.viz.geometry import Field, receptive_fields
-from minicnn.viz.network import class_names, find_module, named_modules
+from minicnn.viz.network import class_names, find_module
 from minicnn.viz.objectives import parse
 from minicnn.viz.ranking import FREE, Found, Ranking, Search, chunks, look
 from minicnn.viz.running_histogram import Histogram
@@ -255,7 +255,7 @@ def _category(categories: Sequence[str], channel: int) -> str | None:
 def _wanted(model: Module, layers: Any, units: Any) -> dict[str, np.ndarray | None]:
     """{layer: channels, None for all}"""
     wanted: dict[str, Any] = {}
-    known = named_modules(model)
+    known = dict(model.named_modules(remove_duplicate=False))
     for entry in [layers] if isinstance(layers, str) else list(layers):
         if ":" in entry and entry not in known:
             unit = parse(model, entry)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minicnn._creation import from_numpy
 from minicnn._tensor import Tensor
 from minicnn.interop.absent import refuse
+from minicnn.ops.creation import from_numpy
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:

@@ -21,9 +21,8 @@ import numpy as np
 from minicnn.kernels.shapes import Geometry, Pair, Shape
 
 from . import im2col
-from .parallel import jit, run
+from .parallel import jit, pick, run, scratch
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
-from .workspace import pick, scratch
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
 CHUNK = (
@@ -71,9 +70,8 @@ class Block(NamedTuple):
 
     images: slice
     layout: Layout
-    planes: (
-        tuple[int, int, int, int] | None
-    )  # (n C, phases, rows, pitch); None: without padding the tiles read the input itself
+    planes: tuple[int, int, int, int] | None  # (n C, phases, rows, pitch); None: the tiles read the input itself
+    beyond: int  # numbers that the last tile reads past the end of the planes
     corner: Pair  # how far above and to the left of the input the planes begin
     group_step: int  # from one group's pixels to the next one's
     products: list[Product]
@@ -134,14 +132,14 @@ def correlate(
         out[:] = 0 if bias is None else bias[:, None, None]
         return
     bias = np.zeros(out.shape[1], x.dtype) if bias is None else np.ascontiguousarray(bias)
-    weight, beyond = np.ascontiguousarray(weight).reshape(-1), VECTORS * lanes(x.dtype)
+    weight = np.ascontiguousarray(weight).reshape(-1)
     for block in _blocks(x.shape, out.shape, x.dtype, taps, stride, groups, weight_steps[1], step):
         image = x[block.images]
         pixels = image.reshape(-1)
         if block.planes is not None:
             size = math.prod(block.planes)
-            pixels = scratch("planes", (size + block.layout.pitch + beyond,), x.dtype)
-            pixels[size:] = 0  # what the last tile reads past the end
+            pixels = scratch("planes", (size + block.beyond,), x.dtype)
+            pixels[size:] = 0
             planes = pixels[:size].reshape(block.planes)
             run(_lay_out, block.planes[0], size, image, planes, block.layout.phases, *stride, *block.corner)
         for product in block.products:
@@ -189,7 +187,8 @@ def _blocks(
                 work = count * total * out[1] * len(pixel_taps) // 16
                 products.append(Product(units, work, weight_taps, pixel_taps, chunk, (OH, OW), (y0, x0)))
             corner = taps.above - y * stride[0], taps.left
-            blocks.append(Block(slice(n, n + count), layout, planes, corner, C_group * channel, products))
+            beyond = layout.pitch + VECTORS * lane
+            blocks.append(Block(slice(n, n + count), layout, planes, beyond, corner, C_group * channel, products))
     return blocks
 
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair
 
-from .parallel import jit, run
-from .product import matmul
-from .workspace import pick, scratch
+from .parallel import jit, pick, run, scratch
+from .product import matmul, product
 
 COLUMNS = 2**20  # numbers in one block of columns: it should stay in the processor's cache until it has been used
 
@@ -49,7 +48,8 @@ def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) 
     for images, rows in _blocks(geometry, grad.shape[2:]):
         part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
         columns = scratch("columns", (C * KH * KW, *part.shape[1:]), grad.dtype)
-        matmul(matrix, part.reshape(groups, O // groups, -1), _by_group(columns, groups))
+        for factors in zip(matrix, part.reshape(groups, O // groups, -1), _by_group(columns, groups), strict=True):
+            product(*factors)
         target = result[images]
         steps = (*geometry.stride, *geometry.padding, *geometry.dilation)
         run(_fold, target.shape[0] * C * H, columns.size, columns, target, KH, KW, rows.start, *steps)

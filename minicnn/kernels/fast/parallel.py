@@ -1,4 +1,4 @@
-"""Compile a loop (`jit`) and share its work among threads (`run`).
+"""Compile a loop (`jit`), share its work among threads (`run`), and keep the arrays that it works in (`scratch`, `pick`).
 
 How the fast kernels use the cores, and why
 -------------------------------------------
@@ -21,6 +21,7 @@ The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores th
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import sys
 import threading
@@ -40,11 +41,13 @@ THREADS = 1 if numba.config.DISABLE_JIT else numba.config.NUMBA_NUM_THREADS
 WORTH_A_THREAD = 20_000  # elements: below this, telling a thread and waiting for it costs more than it saves
 LOOKS = 1_000_000  # at a counter, before a thread goes to sleep: some 0.3 milliseconds
 LOOKS_BEFORE_GIVING_WAY = 262_144  # to another thread that waits for this core, perhaps the one that is waited for
+KEPT = 2**25  # bytes: larger scratch arrays are not kept
 LOOKS_AT_BEGIN = 4_000  # so long another thread needs the interpreter's lock to begin a kernel: some 4 microseconds
 
 
 _team: threading.Lock  # held while the helpers work
 _helpers: list[_Helper]
+_buffers = threading.local()
 
 
 def jit(function: Callable, fastmath: frozenset[str] = frozenset({"contract"})) -> Callable:
@@ -186,6 +189,53 @@ def _set_and_look(mine, value, other, number, looks):
         if look % LOOKS_BEFORE_GIVING_WAY == 0:
             _give_way()
     return False
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
+    """An uninitialised array that is valid until this thread asks for the same `name` again.
+
+    A fresh array of megabytes is slow: the system hands out its pages one by one, zeroed, on the first touch, which cost as
+    much as the convolution itself. So each thread keeps one buffer a name.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    buffer = getattr(_buffers, name, None)
+    if buffer is None or buffer.size < size:
+        buffer = np.empty(size, np.uint8)
+        if size <= KEPT:
+            setattr(_buffers, name, buffer)
+    return buffer[:size].view(dtype).reshape(shape)
+
+
+@jit
+def pick(x, y0, x0, SH, SW, out):
+    """out[i, j] = x[y0 + i * SH, x0 + j * SW], or 0 where x has no such pixel."""
+    H, W = x.shape
+    rows, pitch = out.shape
+    left = min(pitch, max(0, (SW - 1 - x0) // SW))  # the first column that is in x, and the end of those that are
+    right = max(left, min(pitch, (W - 1 - x0) // SW + 1))
+    top = min(rows, max(0, (SH - 1 - y0) // SH))
+    bottom = max(top, min(rows, (H - 1 - y0) // SH + 1)) if right > left else top
+    out[:top] = 0
+    out[bottom:] = 0
+    for i in range(top, bottom):
+        for j in range(left):
+            out[i, j] = 0
+        for j in range(right, pitch):
+            out[i, j] = 0
+    for i in range(top, bottom):
+        source, target = x[y0 + i * SH, x0 + left * SW :], out[i, left:right]
+        if SW == 1:
+            for j in range(len(target)):
+                target[j] = source[j]
+        elif SW == 2:  # a stride that the compiler knows can be loaded as vectors
+            for j in range(len(target)):
+                target[j] = source[2 * j]
+        elif SW == 4:
+            for j in range(len(target)):
+                target[j] = source[4 * j]
+        else:
+            for j in range(len(target)):
+                target[j] = source[j * SW]
 
 
 def _new_team() -> None:

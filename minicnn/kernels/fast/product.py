@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .parallel import jit, jit_sums, run
-from .tile import ROWS, VECTOR, VECTORS, add_partial, lanes, tile, width_for
-from .workspace import scratch
+from .parallel import jit, jit_sums, run, scratch
+from .tile import ROWS, VECTOR, VECTORS, add_partial, tile, width_for
 
 SMALL = 2**13  # multiplications that are left to BLAS
 TERMS = 256  # of the sums at a time: so many rows of b stay in a core's cache while many rows of a use them
@@ -27,20 +26,25 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.nd
     if out is None:
         out = np.empty((*a.shape[:-1], N), a.dtype)
     for batch in np.ndindex(a.shape[:-2]):
-        left, right, target = a[batch], b[batch], out[batch]
-        if M < ROWS:  # bound by the reading of b, which is read once, in the order in which it lies
-            left = np.ascontiguousarray(left)
-            if right.T.flags.c_contiguous:
-                run(_dots, N, M * N * K, left, right.T, target)
-            else:
-                run(_sums, -(-N // COLUMNS), M * N * K, left, np.ascontiguousarray(right), target)
-        elif right.flags.c_contiguous or M >= N:
-            _product(left, right, target)
-        else:  # some rows with a transposed matrix: they, not the matrix, are turned
-            turned = np.empty((N, M), a.dtype)
-            _product(right.T, left.T, turned)
-            target[:] = turned.T
+        product(a[batch], b[batch], out[batch])
     return out
+
+
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """a @ b of two matrices, in the way that suits their shapes."""
+    (M, K), N = a.shape, b.shape[1]
+    if (
+        M < ROWS and b.T.flags.c_contiguous
+    ):  # bound by the reading of b, which is read once, in the order in which it lies
+        run(_dots, N, M * N * K, np.ascontiguousarray(a), b.T, out)
+    elif M < ROWS:
+        run(_sums, -(-N // COLUMNS), M * N * K, np.ascontiguousarray(a), np.ascontiguousarray(b), out)
+    elif b.flags.c_contiguous or M >= N:
+        _in_tiles(a, b, out)
+    else:  # some rows with a transposed matrix: they, not the matrix, are turned
+        turned = np.empty((N, M), a.dtype)
+        _in_tiles(b.T, a.T, turned)
+        out[:] = turned.T
 
 
 @jit_sums
@@ -84,10 +88,10 @@ def _sums(a, b, out, start, stop):
             result[:] = sums[0, : len(result)]
 
 
-def _product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+def _in_tiles(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """a @ b with a as it lies, by rows or by columns, in tiles of ROWS rows and panels of columns."""
     (M, K), N = a.shape, b.shape[1]
-    lane = lanes(a.dtype)
+    lane = VECTOR // a.itemsize
     if VECTORS * lane > N:  # a tile may read past the end of a row, but not of the last
         padded = scratch("factor", (K, -(-N // (lane // 2)) * (lane // 2)), a.dtype)
         padded[:, :N], padded[:, N:] = b, 0

@@ -20,9 +20,8 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair
 
-from .parallel import jit, run
+from .parallel import jit, run, scratch
 from .tile import ROWS, VECTOR, VECTORS, add_partial, lanes, tile, width_of
-from .workspace import scratch
 
 PIXELS = 2**18  # numbers of x in one block of images or rows: they stay in a core's cache
 TERMS = 2**10  # of a sum in float32

@@ -26,9 +26,8 @@ import numpy as np
 from minicnn.kernels.shapes import Geometry, Pair, Shape, output_size
 
 from . import direct, parallel
-from .parallel import jit, jit_sums, run
+from .parallel import jit, jit_sums, pick, run, scratch
 from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
-from .workspace import pick, scratch
 
 POINTS = 36  # in two dimensions
 OUTPUTS = {3: 4, 5: 2}  # kernel size K: a tile gives m x m outputs

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minicnn import _creation
 from minicnn.nn import init
 from minicnn.nn.modules.module import Module
 from minicnn.nn.parameter import Parameter
+from minicnn.ops import creation
 
 Pair = int | tuple[int, int]  # for height and width: one number for both, or two
 Single = int | tuple[int]  # for a series: one number, also in a tuple
@@ -16,7 +16,7 @@ Single = int | tuple[int]  # for a series: one number, also in a tuple
 
 def new_parameter(shape: tuple[int, ...], device: Any = None, dtype: Any = None) -> Parameter:
     """A parameter of this shape, of the default dtype unless one is given. It has zeros until the layer fills it."""
-    return Parameter(_creation.zeros(shape, device=device, dtype=dtype))
+    return Parameter(creation.zeros(shape, device=device, dtype=dtype))
 
 
 class _Weighted(Module):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import minicnn.nn.functional as F
-from minicnn import _creation as creation
 from minicnn._tensor import Tensor
 from minicnn._types import int64
 from minicnn.nn import init
 from minicnn.nn.modules._new import new_parameter
 from minicnn.nn.modules.module import Module
+from minicnn.ops import creation
 
 __all__ = ["BatchNorm1d", "BatchNorm2d"]
 

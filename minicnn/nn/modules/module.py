@@ -18,13 +18,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from minicnn._creation import empty_like
 from minicnn._tensor import Tensor, conversion_asked, typename
 from minicnn._warnings import warn_deprecated, warn_user
 from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.modules._convert import converted
 from minicnn.nn.modules._state_dict import StateDict, _IncompatibleKeys, _WrappedHook  # noqa: F401
 from minicnn.nn.parameter import Buffer, Parameter, zero_gradients
+from minicnn.ops.creation import empty_like
 from minicnn.utils.hooks import BackwardHook
 
 __all__ = [
@@ -129,7 +129,7 @@ class _HookedCall:
     """One call of a module that has hooks. `args`, `kwargs`, `result` are what the hooks have made of them so far."""
 
     __slots__ = (
-        "module", "forward", "args", "kwargs", "result", "started", "backward_pre_hooks", "full_hooks", "legacy_hooks"
+        "module", "forward", "args", "kwargs", "result", "started", "backward_pre_hooks", "full_hooks", "legacy_hooks", "edges"
     )  # fmt: skip
     # The backward hooks, global before own, are copied when the call begins: for this call's graph they are final.
     backward_pre_hooks: Sequence[Callable]
@@ -141,29 +141,26 @@ class _HookedCall:
         """Remember the call as it came in, so that hooks can change it and, after an error, be told of it."""
         self.module, self.args, self.kwargs = module, args, kwargs
         self.result: Any = None
+        self.edges: BackwardHook | None = None  # for full backward hooks and backward pre-hooks
         self.backward_pre_hooks = self.full_hooks = self.legacy_hooks = self.started = ()
         self.forward = module.forward  # looked up now: a pre-hook that replaces it changes the next call
 
     def run(self) -> Any:
         """The phases of a call, in the order in which PyTorch goes through them."""
         module = self.module
-        if module._backward_pre_hooks or _global_backward_pre_hooks:
+        if module._backward_hooks or module._backward_pre_hooks or _global_backward_hooks or _global_backward_pre_hooks:
             self.backward_pre_hooks = module._get_backward_pre_hooks()
-        if module._backward_hooks or _global_backward_hooks:
             self.full_hooks, self.legacy_hooks = module._get_backward_hooks()
         if _global_forward_pre_hooks or module._forward_pre_hooks:
             self.run_forward_pre_hooks()
-        edges = None
         if self.full_hooks or self.backward_pre_hooks:
-            edges = BackwardHook(module, self.full_hooks, self.backward_pre_hooks)
-            self.args = edges.setup_input_hook(self.args)
+            self.edges = BackwardHook(module, self.full_hooks, self.backward_pre_hooks)
+            self.args = self.edges.setup_input_hook(self.args)
         self.result = self.forward(*self.args, **self.kwargs)
         if _global_forward_hooks or module._forward_hooks:
             self.run_forward_hooks()
-        if edges is not None:
-            self.wrap_result(edges)
-        if self.legacy_hooks:
-            self.attach_legacy_hooks()
+        if self.edges or self.legacy_hooks:
+            self.attach_backward_hooks()
         return self.result
 
     def run_forward_pre_hooks(self) -> None:
@@ -200,13 +197,16 @@ class _HookedCall:
             if changed is not None:
                 self.result = changed
 
-    def wrap_result(self, edges: BackwardHook) -> None:
-        if not isinstance(self.result, (Tensor, tuple)):
-            warn_user(
-                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
-                f"{type(self.result)}"
-            )
-        self.result = edges.setup_output_hook(self.result)
+    def attach_backward_hooks(self) -> None:
+        if self.edges is not None:
+            if not isinstance(self.result, (Tensor, tuple)):
+                warn_user(
+                    "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
+                    f"{type(self.result)}"
+                )
+            self.result = self.edges.setup_output_hook(self.result)
+        if self.legacy_hooks:
+            self.attach_legacy_hooks()
 
     def attach_legacy_hooks(self) -> None:
         grad_fn = _first_tensor(self.result).grad_fn
@@ -631,8 +631,7 @@ class Module(StateDict):
 
         A module that is used twice comes once, under its first name, unless `remove_duplicate` is False.
         """
-        if memo is None:
-            memo = set()
+        memo = set() if memo is None else memo
         if self in memo:
             return
         if remove_duplicate:

@@ -1,20 +1,26 @@
-"""New tensors: from data, constants, ranges, random numbers. float32 unless the data or `dtype` say otherwise."""
+"""New tensors: from data, constants, ranges, random numbers, and the arguments of PyTorch's old constructors.
+
+float32 unless the data or `dtype` say otherwise.
+"""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minicnn import _memory, ops
+from minicnn import _memory
 from minicnn import random as _random
 from minicnn._tensor import Tensor, _drawn, _numbers
 from minicnn._types import (
+    Size,
     bool_,
     check_device,
     contiguous_format,
+    device,
     dtype,
     float16,
     float32,
@@ -30,7 +36,8 @@ from minicnn._types import (
     uint8,
 )
 from minicnn._warnings import warn_user
-from minicnn.ops.making import array_of, finished, legacy, lengths_of
+from minicnn.ops import _common
+from minicnn.ops.shape import Alias
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
@@ -75,7 +82,7 @@ def is_tensor(obj: Any) -> bool:
 
 
 def _float(kind: dtype | None) -> np.dtype:
-    return kind.numpy if kind is not None else ops.default_dtype()
+    return kind.numpy if kind is not None else _common.default_dtype()
 
 
 def zeros(*size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -105,9 +112,9 @@ def full(
     size: Any, fill_value: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """One number everywhere, of shape `size`; its type decides unless `dtype` is given. RuntimeError if that does not hold it."""
-    number = ops._common.number(fill_value, "full", "fill_value", 2)
-    kind = ops._common.number_type(number) if dtype is None else dtype.numpy
-    return finished(np.full(size, ops._common.fitting(number, kind)), None, device, requires_grad)
+    number = _common.number(fill_value, "full", "fill_value", 2)
+    kind = _common.number_type(number) if dtype is None else dtype.numpy
+    return finished(np.full(size, _common.fitting(number, kind)), None, device, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
@@ -126,9 +133,9 @@ def arange(
 ) -> Tensor:
     """start, start + step, ... below end: a vector, of int64 if all three are integers. RuntimeError if end is never reached."""
     if end is None:
-        start, end = 0, ops._common.number(start, "arange", "end", 1)
+        start, end = 0, _common.number(start, "arange", "end", 1)
     given = {"start": start, "end": end, "step": step}
-    start, end, step = (ops._common.number(n, "arange", name) for name, n in given.items())
+    start, end, step = (_common.number(n, "arange", name) for name, n in given.items())
     if not np.isfinite([start, end, step]).all():
         raise RuntimeError(f"unsupported range: {start} -> {end}")
     if step == 0:
@@ -138,7 +145,7 @@ def arange(
     if (end - start) / step >= 2**63:
         raise RuntimeError("invalid size, possible overflow?")
     whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
-    kind = dtype.numpy if dtype is not None else np.dtype(np.int64) if whole else ops.default_dtype()
+    kind = dtype.numpy if dtype is not None else np.dtype(np.int64) if whole else _common.default_dtype()
     return finished(np.arange(start, end, step).astype(kind), None, device, requires_grad)
 
 
@@ -150,13 +157,13 @@ def _spaced(space: Any, name: str, start: Any, end: Any, steps: int, kind: dtype
             raise RuntimeError(
                 f"{name} only supports 0-dimensional start and end tensors, but got {which} with {given.array.ndim} dimension(s)."
             )
-        ends.append(ops._common.number(given.detach() if isinstance(given, Tensor) else given, name, which))
+        ends.append(_common.number(given.detach() if isinstance(given, Tensor) else given, name, which))
     if operator.index(steps) < 0:
         raise RuntimeError("number of steps must be non-negative")
-    common = ops._common.floating(ops._common.promote(*map(ops._common.number_type, ends)))
+    common = _common.floating(_common.promote(*map(_common.number_type, ends)))
     to = common if kind is None else kind.numpy
     with np.errstate(all="ignore"):
-        return space(*(ops._common.fitting(end, to).item() for end in ends), operator.index(steps)).astype(to)
+        return space(*(_common.fitting(end, to).item() for end in ends), operator.index(steps)).astype(to)
 
 
 def linspace(
@@ -168,7 +175,7 @@ def linspace(
 
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: dtype | None = None) -> Tensor:
     """`steps` numbers from base^start to base^end, both included, each the same multiple of the one before: (steps,)."""
-    base = ops._common.number(base, "logspace", "base")
+    base = _common.number(base, "logspace", "base")
     return finished(_spaced(partial(np.logspace, base=base), "logspace", start, end, steps, dtype), None, None, False)
 
 
@@ -182,7 +189,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     for i, vector in enumerate(vectors):
         one = [1] * len(vectors)
         one[order.index(i)] = lengths[i]
-        grids.append(ops.expand(ops.view(vector, one), shape))
+        grids.append(vector.view(one).expand(shape))
     return tuple(grids)
 
 
@@ -222,7 +229,7 @@ def randperm(n: int, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> Tensor:
     """Normal numbers with mean and standard deviation as numbers (with `size`) or tensors."""
     if size is not None:
-        mean, std = (ops._common.number(n, "normal", name, kind="float") for name, n in (("mean", mean), ("std", std)))
+        mean, std = (_common.number(n, "normal", name, kind="float") for name, n in (("mean", mean), ("std", std)))
     if isinstance(std, Tensor) and (std.array < 0).any():
         raise RuntimeError("normal expects all elements of std >= 0.0")
     if not isinstance(std, Tensor) and std < 0:
@@ -293,8 +300,8 @@ def full_like(
     memory_format: memory_format | None = None,
 ) -> Tensor:
     """One number everywhere, of input's shape and type. RuntimeError if the type does not hold it."""
-    number = ops._common.number(fill_value, "full_like", "fill_value", 2)
-    value = ops._common.fitting(number, dtype.numpy if dtype else input.array.dtype)
+    number = _common.number(fill_value, "full_like", "fill_value", 2)
+    value = _common.fitting(number, dtype.numpy if dtype else input.array.dtype)
     new = empty_like(input, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
     new.array[...] = value
     return new
@@ -372,3 +379,102 @@ def set_default_tensor_type(t: TensorType | str) -> None:
     if not isinstance(t, TensorType):
         raise TypeError("invalid type object: only floating-point types are supported as the default type")
     set_default_dtype(t.dtype)
+
+
+# --- out of what is no tensor --------------------------------------------------------------------------------------------
+
+
+def finished(array: np.ndarray, kind: dtype | None, where: Any, requires_grad: bool) -> Tensor:
+    """A new tensor over this array, in the type `kind`. RuntimeError for another device than the CPU, and for integers that
+    shall require grad."""
+    check_device(get_default_device() if where is None else where)
+    tensor = Tensor.wrap(array if kind is None else array.astype(kind.numpy, copy=False))
+    if requires_grad:
+        if not tensor.dtype.is_floating_point and not tensor.dtype.is_complex:
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+        tensor.requires_grad = True
+    return tensor
+
+
+def array_of(data: Any) -> np.ndarray:
+    """Numbers, nested lists, arrays or tensors as an array; Python floats become the default type."""
+    if isinstance(data, Tensor):
+        return data.array
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.asarray(data)
+    if isinstance(data, (list, tuple)) and any(isinstance(item, Tensor) for item in data):
+        return np.stack([array_of(item) for item in data])
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ValueError(_ragged(data, 0) or str(error)) from None
+    if array.dtype.kind in "US":
+        raise (
+            TypeError("new(): invalid data type 'str'") if array.ndim == 0 else ValueError("too many dimensions 'str'")
+        )
+    if array.dtype.kind == "f":
+        return array.astype(_common.default_dtype())
+    if array.dtype.kind == "c":
+        return array.astype(np.result_type(_common.default_dtype(), np.complex64))
+    return array
+
+
+def _ragged(data: Any, depth: int) -> str:
+    """Where nested lists are of different lengths, in PyTorch's words."""
+    lengths = [len(item) for item in data if isinstance(item, (list, tuple))]
+    for length in lengths:
+        if length != lengths[0]:
+            return f"expected sequence of length {lengths[0]} at dim {depth + 1} (got {length})"
+    return next((found for item in data if lengths and (found := _ragged(item, depth + 1))), "")
+
+
+def lengths_of(size: tuple, name: str = "") -> tuple[int, ...]:
+    """The lengths that were passed one by one or as one sequence. RuntimeError if one is negative."""
+    lengths = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if any(isinstance(n, int) and n < 0 for n in lengths):
+        raise RuntimeError(
+            "zeros: Dimension size must be non-negative."
+            if name == "zeros"
+            else f"Trying to create tensor with negative dimension {min(lengths)}: {list(lengths)}"
+        )
+    return lengths
+
+
+IN_C = {
+    "float16": "c10::Half", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>", "uint8": "unsigned char", "int8": "signed char", "int16": "short int",
+    "int32": "int", "int64": "long int", "bool": "bool",
+}  # fmt: skip
+
+
+def legacy(data: Sequence[Any], where: Any, kind: dtype | None) -> Tensor:
+    """What the old constructors make of their arguments: nothing, lengths, a sequence of numbers, or a tensor.
+
+    In the type `kind`; None: in the default type, or in that of the tensor. TypeError for one number that is no length, and
+    for a tensor of another type.
+    """
+    if where is not None and device(where).type != "cpu":
+        raise RuntimeError(f"legacy constructor expects device type: cpu but device type: {device(where)} was passed")
+    only = data[0] if len(data) == 1 else None
+    if isinstance(only, Tensor):
+        if kind is not None and only.dtype is not kind:
+            expected, got = (
+                f"TensorOptions(dtype={IN_C[of.name]}, device=cpu, layout=Strided, requires_grad=false (default), "
+                "pinned_memory=false (default), memory_format=(nullopt))"
+                for of in (kind, only.dtype)
+            )
+            raise TypeError(f"expected {expected} (got {got})")
+        return Alias.apply(only)
+    if isinstance(only, (bool, float, complex, np.floating, np.complexfloating, np.bool_)):
+        raise TypeError(f"new(): data must be a sequence (got {type(only).__name__})")
+    numpy_type = _common.default_dtype() if kind is None else kind.numpy
+    if len(data) != 1 or isinstance(only, (int, np.integer, Size)):
+        lengths = tuple(int(n) for n in (only if isinstance(only, Size) else data or (0,)))
+        return Tensor.wrap(np.empty(lengths_of(lengths), numpy_type))
+    array = array_of(only)
+    if array.dtype.kind == "c" and numpy_type.kind in "iuf":
+        whole = numpy_type.kind in "iu"
+        raise TypeError(
+            "'complex' object cannot be interpreted as an integer" if whole else "must be real number, not complex"
+        )
+    return Tensor.wrap(array.astype(numpy_type, copy=False))
