@@ -36,7 +36,7 @@ def notebook(path: Path, address: dict[int, str], glossary: str) -> NotebookNode
             cell.source = MENTION.sub(lambda mention: _linked(mention[0], address), cell.source)
     texts = [cell for cell in book.cells if cell.cell_type == "markdown"]
     for cell, text in zip(texts, words.link_words([cell.source for cell in texts], glossary), strict=True):
-        cell.source = text
+        cell.source = re.sub(r"\]\(glossary\.md#([^)]+)\)", lambda link: f"]({glossary.format(link[1])})", text)
     following = NEXT.match(book.cells[-1].source)
     if following:
         book.cells[-1] = nbformat.v4.new_markdown_cell(_linked(f"{following[1]} lesson {int(following[2])}.", address))

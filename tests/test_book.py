@@ -47,6 +47,8 @@ print("Next lesson: lessons/02_second.py")
 SECOND = """# %% [markdown]
 # # 2. The second
 #
+# A [corner](glossary.md#relu) has no slope.
+#
 # `minicnn play --open` opens it; the atlas is `lessons/out/17_an_atlas.html`.
 
 # %%
@@ -76,6 +78,7 @@ def test_the_book_shows_what_failed_and_keeps_the_rest(pair, tmp_path, capsys):
     assert 'lessons <a href="#02_second">2</a> and 7; <code>python -m lessons 2</code>' in page
     assert 'Next lesson: lesson <a href="#02_second">2</a>.' in page and "Next lesson: lesson 3." in page
     assert '<a href="play.html"><code>minicnn play --open</code></a> opens it' in page
+    assert 'A <a href="#glossary--relu">corner</a> has no slope.' in page
     assert "the atlas is <code>lessons/out/17_an_atlas.html</code>" in page, "which no lesson has made here"
     assert "<script" not in page and not re.search("https?:", page)
     assert '<a href="play.html">a page to play with</a>' in page
