@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lessons import words
+from lessons.exercises import code_cells
+
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
 NAMES = [path.stem for path in LESSONS]
@@ -120,3 +123,67 @@ def test_a_term_is_explained_where_it_first_appears(word, begin):
     if first:
         lesson, text = first[0]
         assert re.search(says, text), f"lesson {lesson} uses {word!r} first, and does not say what it is: {text}"
+
+
+ANSWERS = {  # question: what the passage that it links to says
+    1: "`N` images with `C` channels of `H` x `W` numbers",
+    2: r"\(64 \+ 6 - 7\) // 2 \+ 1`, which is 32",
+    3: "divided by 255, the mean of the training images is subtracted",
+    4: "`exp` of each|makes probabilities of the logits",
+    5: "makes probabilities whose sum is 1 of any 200 logits",
+    6: "those that training has not seen",
+    7: "makes the rest 0.*set to 0",
+    8: "whole gradient goes to the winner. Of equal pixels the first one wins",
+    9: "for one input .*all that makes one output",
+    10: "Multiply each weight by the pixel under it, and add the products up.*all channels are added up. A bias",
+    11: r"which\* pixels meet the kernel, and nothing else",
+    12: r"weight.shape\[1\] \* groups == input channels",
+    13: "fixed numbers, which training has collected.*one multiplication and one addition",
+    14: "`grad \\* pixel` to its weight, and `grad \\* weight` to its pixel",
+    15: "a little above and a little below",
+    16: "sums are independent.*reuse.*tuned BLAS",
+    17: "a quarter of the products.*each costs more",
+    18: "the tensors it was computed from, and a function that sends a gradient back",
+    19: "a tensor that no operation made.*adds the .gradient.*`.grad`",
+    20: "runs when the layer has computed.*may change it",
+    21: "pre-hooks, the layer's own `forward`, forward hooks.*full backward pre-hooks",
+    22: "with None for `grad_input`",
+    23: "To write to this view in place is an error.*two ways out.*inplace=False.*clone",
+    24: "cuts the stored tensor off the graph.*copies.*takes the hook off",
+    25: "Two of the five are rewritten: raw and detach",
+    26: "activations of \\*all\\* the layers so far",
+    27: "To unpickle a file is to run it",
+    28: "could be drawn as a picture, because its three kernels stand for red, green and blue.*no colours",
+    29: "weights are held fixed, and the image is optimised",
+    30: "moved, turned and zoomed.*sum of waves.*natural colours",
+    31: "A constraint takes images away",
+    32: "early maps keep \\*where\\* something is, deep maps keep \\*what\\* it is",
+    33: "adds `k - 1` steps of the stride so far.*`s` times as long",
+    34: "extremes: hardly any of the unit's answers is as strong",
+    35: "give random weights.*must become another map",
+    36: "First side.*Second side.*Third side",
+    37: "An R² means nothing without the R² of noise",
+    38: "the first layer does not show it",
+    39: "not to rely on anything that such a change can take away. That costs accuracy",
+    40: "A ReLU is made of two straight lines.*derivative is zero",
+}
+
+
+def passage(link: str) -> str:
+    """The text under a heading of a lesson or of the glossary, in one line."""
+    file, _, heading = link.partition("#")
+    lines = (ROOT / "lessons" / file).read_text(encoding="utf-8").splitlines()
+    if file.endswith(".py"):
+        code = set("".join(code_cells(ROOT / "lessons" / file)).splitlines())
+        lines = [line.removeprefix("#").removeprefix(" ") for line in lines if line not in code]
+    parts = re.split(r"^#+ (.+)$", "\n".join(lines), flags=re.MULTILINE)
+    return " ".join(
+        next(text for name, text in zip(parts[1::2], parts[2::2], strict=True) if words.anchor(name) == heading).split()
+    )
+
+
+@pytest.mark.parametrize("number", ANSWERS)
+def test_the_passage_that_a_question_links_to_answers_it(number):
+    text = (ROOT / "lessons" / "questions.md").read_text(encoding="utf-8")
+    link = re.search(rf"^{number}\. .*\n.*\]\((.+)\)$", text, re.MULTILINE)[1]
+    assert re.search(ANSWERS[number], passage(link)), passage(link)
