@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from minicnn import kernels
-from minicnn.kernels.fast import parallel
+from minicnn.kernels.fast import depthwise, parallel, strip
+from minicnn.kernels.fast.parallel import jit
 from minicnn.kernels.fast.tile import ROWS, VECTORS, lanes, plain, tile, width_for
 
 KINDS = pytest.mark.parametrize("kind", [np.float32, np.float64], ids=lambda kind: kind.__name__)
@@ -172,3 +173,89 @@ def test_a_forked_child_has_helpers_of_its_own():
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout.split() == ["0", "True"], done.stderr
+
+
+# Maps by how many vectors wide they are, and whether their rows follow each other: each is written in another way.
+STRIPS = [
+    (1, 1, 1), (2, 1, 1), (3, 2, 2), (20, 1, 1), (3, 1, 5), (7, 7, 7), (9, 5, 5), (8, 8, 8), (17, 14, 14), (12, 16, 16), (9, 17, 17),
+    (5, 33, 40), (20, 48, 48), (10, 13, 20),
+]  # fmt: skip
+
+
+@KINDS
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("L", strip.LENGTHS)
+@pytest.mark.parametrize("height, width, step", STRIPS)
+def test_the_strips_are_their_plain_twins(height, width, step, L, fresh, kind):
+    """Also: they write nothing outside of their places."""
+    rng = np.random.default_rng(0)
+    pitch, runs = width + 3, 4
+    pixels, weight = (
+        rng.standard_normal((height + 12) * pitch + 200).astype(kind),
+        rng.standard_normal(100).astype(kind),
+    )
+    pixel_taps, taps = rng.integers(0, 3 * pitch, runs), rng.integers(0, 90, (runs, strip.LONGEST))
+    ours, theirs = np.full((2, 50 + height * step + 50), 7, kind)
+    given = weight, 10, taps, pixels, 5, pitch, pixel_taps, (1, runs), (height, width), fresh, kind(0.5)
+    depthwise._strip(L, *given, ours, 50, step)
+    strip.plain(*given, theirs, 50, step, L, share=2 if width <= lanes(kind) // 2 else 1)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=L * runs * np.finfo(kind).eps * 20)
+    inside = np.zeros(len(ours), bool)
+    inside[50 : 50 + height * step].reshape(height, step)[:, :width] = True
+    assert np.all(ours[~inside] == 7) and not np.any(ours[inside] == 7)
+
+
+@jit
+def _part(S, *given):
+    if S == 1:
+        strip.part_1(*given)
+    else:
+        strip.part_2(*given)
+
+
+@jit
+def _dots(half, *given):
+    if half:
+        strip.half_dots(*given)
+    else:
+        strip.dots(*given)
+
+
+@KINDS
+@pytest.mark.parametrize("S", [1, 2])
+@pytest.mark.parametrize(
+    "rows, columns, pitch", [(1, 1, 1), (5, 1, 4), (4, 7, 9), (3, 16, 16), (3, 17, 20), (2, 40, 43)]
+)
+def test_a_part_of_a_plane_is_copied(rows, columns, pitch, S, kind):
+    """What is read ends with the array; behind the last row a vector may be written."""
+    step = columns * S + 2
+    source = np.arange(1, 4 + (rows - 1) * step + (columns - 1) * S + 1, dtype=kind)
+    ours, theirs = np.full((2, 20 + rows * pitch + lanes(kind)), 7, kind)
+    for target in (ours, theirs):
+        target[20 : 20 + rows * pitch] = 0
+    given = 20, pitch, rows, columns
+    _part(S, source, 3, step, ours, *given)
+    strip.plain_part(source, 3, step, theirs, *given, S)
+    np.testing.assert_array_equal(
+        ours[: 20 + (rows - 1) * pitch + columns], theirs[: 20 + (rows - 1) * pitch + columns]
+    )
+
+
+@KINDS
+@pytest.mark.parametrize("height, width", [(1, 1), (7, 7), (9, 5), (14, 14), (3, 16), (4, 17), (2, 50)])
+def test_sums_of_products_are_their_plain_twin(height, width, kind):
+    """What is beside a map, here NaN, has no part in them."""
+    rng = np.random.default_rng(0)
+    pitch, half = width + 2, width <= lanes(kind) // 2
+    grad, pixels = np.full((2, (height + 4) * pitch), np.nan, kind)
+    taps = np.array([0, 3] + [5] * strip.TOGETHER)
+    for array, places in ((grad, [2]), (pixels, [4 + tap for tap in taps])):
+        for place in places:
+            for r in range(height):
+                array[place + r * pitch : place + r * pitch + width] = rng.standard_normal(width)
+    ours, theirs = np.full((2, strip.TOGETHER + 1), 7, kind)
+    given = grad, 2, pitch, pixels, 4, pitch, taps, 1, height, width
+    _dots(half, *given, ours)
+    strip.plain_dots(*given, theirs, share=1)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=height * width * np.finfo(kind).eps * 10)
+    assert np.isfinite(ours).all() and ours[-1] == 7

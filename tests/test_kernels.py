@@ -37,6 +37,8 @@ CONVOLUTIONS = {
     "depthwise without padding, in bands": (1, 2, 70, 500, 2, (3, 3), (1, 1), (0, 0), (1, 1), 2),
     "depthwise in bands, strided": (1, 2, 150, 301, 2, (5, 3), (2, 2), (2, 1), (1, 1), 2),
     "depthwise, padding larger than the kernel": (1, 4, 3, 22, 4, (2, 2), (1, 1), (5, 6), (1, 1), 4),
+    "depthwise, one column": (2, 3, 9, 1, 3, (3, 1), (1, 1), (1, 0), (1, 1), 3),
+    "depthwise, more taps than are added up together": (3, 5, 12, 20, 5, (4, 6), (1, 2), (2, 3), (1, 1), 5),
     "depthwise, no images": (0, 3, 8, 8, 3, (3, 3), (1, 1), (1, 1), (1, 1), 3),
     "two outputs of each map": (2, 4, 8, 9, 8, (3, 3), (1, 1), (1, 1), (1, 1), 4),
     "pointwise": (2, 5, 6, 7, 3, (1, 1), (1, 1), (0, 0), (1, 1), 1),
@@ -135,6 +137,9 @@ def test_the_planner_chooses_by_shape():
             == "depthwise"
         )
     assert kernels.explain((1, 64, 56, 56), (128, 1, 3, 3), padding=(1, 1), groups=64) == "direct"
+    assert (
+        kernels.explain((1, 128, 56, 56), (128, 4, 3, 3), padding=(1, 1), groups=32, operation="grad_input") == "direct"
+    )
     assert kernels.explain((1, 64, 56, 56), (64, 8, 3, 3), padding=(1, 1), groups=8) == "direct"
     with pytest.raises(ValueError, match="'grad_weight'"):
         kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), operation="backward")

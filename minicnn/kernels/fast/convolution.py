@@ -65,7 +65,7 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
     | grad_weight | everywhere else                                                        | direct    |
     | others      | 3x3, 5x5 at stride 1 in float32; from 32 tiles on with 32 channels,    | winograd  |
     |             | from 16 tiles on with 192 channels (a tile: 4x4 or 2x2 outputs)        |           |
-    | grad_input  | fewer input channels than a tile has rows                              | im2col    |
+    | grad_input  | fewer input channels than a tile has rows, in one group                | im2col    |
     | others      | 1x1 kernels on images of one pixel: a matrix product as they are       | im2col    |
     | others      | everywhere else                                                        | direct    |
 
@@ -84,6 +84,6 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
         return kernels
     if winograd.suits(geometry) and (kernels == "winograd" or winograd.pays(geometry)):
         return "winograd"
-    if kernels == "fast" and operation == "grad_input" and geometry.weight_shape[1] < ROWS:
+    if kernels == "fast" and operation == "grad_input" and geometry.weight_shape[1] < ROWS and geometry.groups == 1:
         return "im2col"
     return "direct"

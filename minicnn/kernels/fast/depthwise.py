@@ -15,15 +15,18 @@ import numpy as np
 from minicnn.kernels.shapes import Geometry, Pair
 
 from . import direct, im2col
-from .parallel import jit, jit_sums, run
+from .parallel import jit, run
 from .strip import (
     LENGTHS,
     LONGEST,
+    TOGETHER,
+    dots,
     half_1,
     half_2,
     half_3,
     half_5,
     half_7,
+    half_dots,
     part_1,
     part_2,
     strip_1,
@@ -81,13 +84,10 @@ def conv2d_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> n
     if 0 in (*grad.shape, *out.shape):
         return out
     taps = direct.forward_taps(KH, KW, geometry.dilation, geometry.padding)
-    plan = _plan(grad.shape[2:], x.shape[2:], taps, geometry.stride, (1, 1))
-    places = np.array(
-        [_place(dy, dx, plan, _phases(taps, geometry.stride), geometry.stride) for dy, dx, _ in taps.phases[0].taps]
-    )
+    plan, places = _sums_plan(grad.shape[2:], x.shape[2:], taps, geometry.stride)
     run(
-        _sums, len(out), grad.size * KH * KW, grad, x.reshape(-1), x.shape, out.reshape(len(out), -1), plan.fills,
-        plan.products, plan.phases, plan.rows, plan.pitch, *geometry.stride, places,
+        _sums, len(out), grad.size * KH * KW // 8, grad.reshape(-1), grad.shape, x.reshape(-1), x.shape, out.reshape(len(out), -1),
+        plan.fills, plan.products, plan.phases, plan.rows, plan.pitch, *geometry.stride, places,
     )  # fmt: skip
     return out
 
@@ -101,10 +101,9 @@ def _correlate(
         out[:] = 0 if bias is None else bias[:, None, None]
         return
     bias = np.zeros(len(weight), x.dtype) if bias is None else np.ascontiguousarray(bias)
-    weight = np.ascontiguousarray(weight).reshape(len(weight), -1)
-    plan = _plan(out.shape[2:], x.shape[2:], taps, stride, step)
+    plan, work = _plan(out.shape[2:], x.shape[2:], taps, stride, step), out.size * weight[0].size // 16
     run(
-        _strips, x.shape[0] * x.shape[1] * len(plan.fills), out.size * weight.shape[1] // 16, x.reshape(-1), x.shape, weight, bias,
+        _strips, x.shape[0] * x.shape[1] * len(plan.fills), work, x.reshape(-1), x.shape, np.ascontiguousarray(weight).reshape(-1), bias,
         out.reshape(-1), out.shape, *plan, *stride, *step,
     )  # fmt: skip
 
@@ -137,6 +136,14 @@ def _plan(size: Pair, input_size: Pair, taps: direct.Taps, stride: Pair, step: P
         fills=np.array(fills).reshape(bands, -1, 6), products=np.array(products).reshape(bands, -1, 8),
         pixel_taps=np.array(pixel_taps), weight_taps=np.array(weight_taps),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _sums_plan(size: Pair, input_size: Pair, taps: direct.Taps, stride: Pair) -> tuple[Plan, np.ndarray]:
+    """The plan, and where the taps lie in the planes; the last is repeated, so that `dots` finds all that it takes together."""
+    plan, phases = _plan(size, input_size, taps, stride, (1, 1)), _phases(taps, stride)
+    places = [_place(dy, dx, plan, phases, stride) for dy, dx, _ in taps.phases[0].taps]
+    return plan, np.array(places + places[-1:] * (-len(places) % TOGETHER))
 
 
 def _phases(taps: direct.Taps, stride: Pair) -> list[Pair]:
@@ -182,25 +189,25 @@ def _runs(taps: list[Pair], pitch: int) -> list[list[Pair]]:
 
 
 @jit
-def _fill(x, origin, planes, at, fills, bands, size, pitch, step, SW):
+def _fill(x, origin, planes, at, fills, band, size, pitch, step, SW):
     """The band of one plane of x, with its padding, into planes[at:], one plane of `size` numbers for each phase.
 
     What is to the left and right of the image is zero from the beginning, and so is what is above and below it if there is one band.
     """
-    for phase in range(len(fills)):
-        place, to, height, width = fills[phase, 0], fills[phase, 1], fills[phase, 2], fills[phase, 3]
-        first = at + phase * size
-        if bands > 1:
-            planes[first : first + fills[phase, 4]] = 0
-            planes[first + fills[phase, 5] : first + size] = 0
+    for phase in range(fills.shape[1]):
+        place, to, first = origin + fills[band, phase, 0], fills[band, phase, 1], at + phase * size
+        height, width = fills[band, phase, 2], fills[band, phase, 3]
+        if len(fills) > 1:
+            planes[first : first + fills[band, phase, 4]] = 0
+            planes[first + fills[band, phase, 5] : first + size] = 0
         if SW == 1:
-            part_1(x, origin + place, step, planes, first + to, pitch, height, width)
+            part_1(x, place, step, planes, first + to, pitch, height, width)
         elif SW == 2:
-            part_2(x, origin + place, step, planes, first + to, pitch, height, width)
+            part_2(x, place, step, planes, first + to, pitch, height, width)
         else:
             for i in range(height):
                 for j in range(width):
-                    planes[first + to + i * pitch + j] = x[origin + place + i * step + j * SW]
+                    planes[first + to + i * pitch + j] = x[place + i * step + j * SW]
 
 
 @jit
@@ -208,85 +215,104 @@ def _strips(
     x, shape, weight, bias, out, out_shape, phases, rows, pitch, fills, products, pixel_taps, weight_taps, SH, SW, SY, SX, start,
     stop,
 ):  # fmt: skip
-    """Unit: a band of rows of one plane (n, c). Some are filled before the first is used: what was written just now loads slowly."""
+    """Unit: a band of rows of one plane (n, c). Some are filled before the first is used: what was written just now loads slowly.
+
+    On small maps all that is not a multiplication counts: so no division, and no slice of an array, in the loops.
+    """
     (_, C, H, W), (_, _, OH, OW) = shape, out_shape
-    bands, size = len(fills), rows * pitch
+    bands, size, kernel = len(fills), rows * pitch, len(weight) // C
     some = max(1, min(SOME // (phases * size), stop - start))
-    # behind the planes lies what the last strips read past the end
+    # behind the planes lies what the last strips read past the end, and `_fill` writes there
     planes, target = np.zeros(some * phases * size + VECTOR, x.dtype), np.empty(rows * OW if SX > 1 else 0, x.dtype)
     for begin in range(start, stop, some):
-        end = min(stop, begin + some)
-        for unit in range(begin, end):
-            at, plane = (unit - begin) * phases * size, unit // bands
-            _fill(x, plane * H * W, planes, at, fills[unit - plane * bands], bands, size, pitch, SH * W, SW)
-        for unit in range(begin, end):
-            at, plane = (unit - begin) * phases * size, unit // bands
-            c, band = plane % C, unit - plane * bands
+        end, plane, band, at = min(stop, begin + some), begin // bands, begin % bands, 0
+        for _ in range(begin, end):
+            _fill(x, plane * H * W, planes, at, fills, band, size, pitch, SH * W, SW)
+            band, at = band + 1, at + phases * size
+            if band == bands:
+                plane, band = plane + 1, 0
+        plane, band, at = begin // bands, begin % bands, 0
+        c = plane % C
+        for _ in range(begin, end):
             for which in range(products.shape[1]):
                 place, height, width = products[band, which, 0], products[band, which, 1], products[band, which, 2]
                 length, first, last = products[band, which, 3], products[band, which, 4], products[band, which, 5]
-                own, to, fresh = pixel_taps[first:last], weight_taps[first:last], products[band, which, 6] == 1
-                place, step = plane * OH * OW + place, OW * SY
+                fresh, place, step = products[band, which, 6] == 1, plane * OH * OW + place, OW * SY
+                own, runs, area = c * kernel, (first, last), (height, width)
                 if SX == 1:
                     _strip(
-                        length, weight[c], to, planes, at, pitch, own, height, width, fresh, bias[c], out, place, step
-                    )
+                        length, weight, own, weight_taps, planes, at, pitch, pixel_taps, runs, area, fresh, bias[c], out, place, step
+                    )  # fmt: skip
                     continue
-                _strip(length, weight[c], to, planes, at, pitch, own, height, width, fresh, bias[c], target, 0, width)
+                _strip(
+                    length, weight, own, weight_taps, planes, at, pitch, pixel_taps, runs, area, fresh, bias[c], target, 0, width
+                )  # fmt: skip
                 for r in range(height if products[band, which, 7] == 1 else 0):
-                    line, values = out[place + r * step :], target[r * width : (r + 1) * width]
                     for j in range(width):
-                        line[j * SX] = values[j]
+                        out[place + r * step + j * SX] = target[r * width + j]
+            band, at = band + 1, at + phases * size
+            if band == bands:
+                plane, band, c = plane + 1, 0, c + 1 if c + 1 < C else 0
 
 
 @jit
-def _strip(length, weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step):
+def _strip(length, weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step):
     """The strips of runs of this length, as wide as the map asks for."""
-    if width <= VECTOR // pixels.itemsize // 2:
+    if size[1] <= VECTOR // pixels.itemsize // 2:
         if length == 1:
-            half_1(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+            half_1(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
         elif length == 2:
-            half_2(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+            half_2(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
         elif length == 3:
-            half_3(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+            half_3(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
         elif length == 5:
-            half_5(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+            half_5(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
         else:
-            half_7(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+            half_7(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
     elif length == 1:
-        strip_1(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        strip_1(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
     elif length == 2:
-        strip_2(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        strip_2(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
     elif length == 3:
-        strip_3(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        strip_3(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
     elif length == 5:
-        strip_5(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        strip_5(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
     else:
-        strip_7(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step)
+        strip_7(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step)
 
 
-@jit_sums
-def _sums(grad, x, shape, out, fills, products, phases, rows, pitch, SH, SW, places, start, stop):
-    """out[c, k] = the sum over n and the pixels of grad[n, c] times what tap k of each sees. Unit: one channel."""
-    N, C, _, OW = grad.shape
-    H, W = shape[2], shape[3]
-    planes, sums = np.zeros(phases * rows * pitch, x.dtype), np.empty(len(places))
-    some = max(1, TERMS // OW)  # rows in one sum in float32
-    for c in range(start, stop):
+@jit
+def _sums(grad, grad_shape, x, shape, out, fills, products, phases, rows, pitch, SH, SW, places, start, stop):
+    """out[c, k] = the sum over n and the pixels of grad[n, c] times what tap k of each sees. Unit: one channel.
+
+    As in `_strips` some planes are filled before the first is used.
+    """
+    (N, C, OH, OW), (_, _, H, W) = grad_shape, shape
+    size, some = rows * pitch, max(1, min(SOME // (phases * rows * pitch), stop - start))
+    planes, partial = np.zeros(some * phases * size + VECTOR, x.dtype), np.empty(TOGETHER, x.dtype)
+    sums, terms = np.empty((some, len(places))), max(1, TERMS // OW)  # rows in one sum in float32
+    for begin in range(start, stop, some):
+        end = min(stop, begin + some)
         sums[:] = 0
         for n in range(N):
             first = 0
             for band in range(len(fills)):
-                _fill(x, (n * C + c) * H * W, planes, 0, fills[band], len(fills), rows * pitch, pitch, SH * W, SW)
+                for c in range(begin, end):
+                    at = (c - begin) * phases * size
+                    _fill(x, (n * C + c) * H * W, planes, at, fills, band, size, pitch, SH * W, SW)
                 height = products[band, 0, 1]
-                for k in range(len(places)):
-                    for row in range(0, height, some):
-                        total = out.dtype.type(0)
-                        for i in range(row, min(height, row + some)):
-                            passed, seen = grad[n, c, first + i], planes[places[k] + i * pitch :]
-                            for j in range(OW):
-                                total += passed[j] * seen[j]
-                        sums[k] += total
+                for c in range(begin, end):
+                    for row in range(0, height, terms):
+                        place, at = ((n * C + c) * OH + first + row) * OW, (c - begin) * phases * size + row * pitch
+                        several = min(terms, height - row)
+                        for k in range(0, len(places), TOGETHER):
+                            if VECTOR // x.itemsize // 2 >= OW:
+                                half_dots(grad, place, OW, planes, at, pitch, places, k, several, OW, partial)
+                            else:
+                                dots(grad, place, OW, planes, at, pitch, places, k, several, OW, partial)
+                            for i in range(TOGETHER):
+                                sums[c - begin, k + i] += partial[i]
                 first += height
-        for k in range(len(places)):
-            out[c, k] = sums[k]
+        for c in range(begin, end):
+            for k in range(out.shape[1]):
+                out[c, k] = sums[c - begin, k]

@@ -1,10 +1,12 @@
 """The innermost loops of depthwise convolutions: one map against one kernel, 8 rows a vector wide at a time, in registers.
 
-    out[place + r * step + j] = start + sum over k and l of weight[taps[k, l]] * pixels[first + pixel_taps[k] + (r + l) * pitch + j]
+    out[place + r * step + j] = start + sum over begin <= k < end and l of
+                                weight[own + taps[k, l]] * pixels[first + pixel_taps[k] + (r + l) * pitch + j]
 
-for r < height and j < width. The taps of a kernel that stand below each other are a run, k, of L: a vector of pixels is loaded once
-and used in all rows that see it, so that 8 rows of 3 x 3 taps take 30 loads for 72 multiply-adds. Maps that are no wider than half a
-vector take half a vector. As in `tile.py` the instructions are stated in LLVM's language, and `plain` is what they compute.
+for begin, end of `runs`, r < height and j < width of `size`. The taps of a kernel that stand below each other are a run, k, of L: a
+vector of pixels is loaded once and used in all rows that see it, so that 8 rows of 3 x 3 taps take 30 loads for 72 multiply-adds. Maps
+that are no wider than half a vector take half a vector. As in `tile.py` the instructions are stated in LLVM's language, and `plain` is
+what they compute.
 """
 
 from __future__ import annotations
@@ -24,24 +26,25 @@ from .tile import VECTOR, lanes
 ROWS = 8
 LENGTHS = (1, 2, 3, 5, 7)  # of runs of taps
 LONGEST = LENGTHS[-1]
+TOGETHER = 9  # taps whose sums are in registers at the same time, in the gradient of the weight
 index, small = ir.IntType(64), ir.IntType(32)
 
 
-def plain(weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step, L, share=1):
+def plain(weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step, L, share=1):
     """The strips in Python. They begin with `bias` if they are `fresh`, else with what is in `out`; taps (k, LONGEST). Flat arrays;
     reads nothing outside of them, though a strip reads whole vectors."""
-    lane = lanes(pixels.dtype) // share
+    lane, (height, width) = lanes(pixels.dtype) // share, size
     for r in range(height):
         for j in range(0, width, lane):
             target = out[place + r * step + j : place + r * step + min(width, j + lane)]
             total = np.full(lane, bias)
             total[: len(target)] = bias if fresh else target
-            for k, tap in enumerate(pixel_taps):
+            for k in range(*runs):
                 for l in range(L):
-                    begin = first + tap + (r + l) * pitch + j
-                    if begin < 0 or begin + lane > len(pixels):
-                        raise IndexError(f"a strip reads pixels {begin} to {begin + lane} of {len(pixels)}")
-                    total += weight[taps[k, l]] * pixels[begin : begin + lane]
+                    at = first + pixel_taps[k] + (r + l) * pitch + j
+                    if at < 0 or at + lane > len(pixels):
+                        raise IndexError(f"a strip reads pixels {at} to {at + lane} of {len(pixels)}")
+                    total += weight[own + taps[k, l]] * pixels[at : at + lane]
             target[:] = total[: len(target)]
 
 
@@ -49,66 +52,77 @@ def compiled(L: int, share: int = 1) -> Callable:
     """The strips for compiled kernels, of runs of L taps, in vectors of a `share` of the registers' length."""
 
     @intrinsic
-    def strip(typing, weight, taps, pixels, first, pitch, pixel_taps, height, width, fresh, bias, out, place, step):
-        n = types.int64
-        result = types.void(weight, taps, pixels, n, n, pixel_taps, n, n, types.bool_, weight.dtype, out, n, n)
-        return result, lambda *place: _write(L, share, *place)
+    def strip(typing, weight, own, taps, pixels, first, pitch, pixel_taps, runs, size, fresh, bias, out, place, step):
+        n, pair = types.int64, types.UniTuple(types.int64, 2)
+        given = weight, n, taps, pixels, n, n, pixel_taps, pair, pair, types.bool_, weight.dtype, out, n, n
+        return types.void(*given), lambda *place: _write(L, share, *place)
 
     return strip
 
 
 def _write(L: int, share: int, context: Any, build: Any, signature: Any, arguments: Any) -> Any:
-    structures: list[Any] = [context.make_array(kind)(context, build, value) if isinstance(kind, types.Array) else None
-                  for kind, value in zip(signature.args, arguments, strict=True)]  # fmt: skip
-    _, _, _, first, pitch, _, height, width, fresh, bias, _, place, step = arguments
+    _, own, _, _, first, pitch, _, runs, size, fresh, bias, _, place, step = arguments
+    (begin_runs, end_runs), (height, width) = (cgutils.unpack_tuple(build, two) for two in (runs, size))
+    weight, taps_of, pixels_of, places, out = _memory(context, build, signature, arguments)
     vectors = _Vectors(context, build, signature.args[0].dtype, 1 / share)
-    runs, starts = build.extract_value(structures[5].shape, 0), vectors.spread(bias)
-    is_fresh = build.icmp_signed("!=", fresh, fresh.type(0))
+    starts = vectors.spread(bias)
+    is_fresh, lane = build.icmp_signed("!=", fresh, fresh.type(0)), index(vectors.lane)
+    # To write a part of a vector takes several times as long as a whole one. So in a map of one column of vectors a row is written
+    # with what is behind it, which the next rows, then written, are; in wider maps the last column is moved.
+    may_move = build.and_(is_fresh, build.icmp_signed(">=", width, lane))
+    one_column = build.and_(build.icmp_signed("<=", width, lane), build.icmp_signed("==", width, step))
+    weight = build.gep(weight, [own])
 
-    def address(argument: int, offset: Any) -> Any:
-        return build.gep(structures[argument].data, [offset])
-
+    sums = [cgutils.alloca_once(build, vectors.kind) for _ in range(ROWS)]  # they become registers
     with cgutils.for_range_slice(build, index(0), height, index(ROWS)) as (row, _):
-        rows = _least(build, index(ROWS), build.sub(height, row))
-        last = build.add(rows, index(L - 2))  # row of pixels that is used
-        offsets = [build.mul(pitch, _least(build, index(i), last)) for i in range(ROWS + L - 1)]
+        last = build.sub(_least(build, index(ROWS), build.sub(height, row)), index(1))
+        seen = [build.mul(pitch, _least(build, index(i), build.add(last, index(L - 1)))) for i in range(ROWS + L - 1)]
         row_place, row_first = build.add(place, build.mul(row, step)), build.add(first, build.mul(row, pitch))
-        with cgutils.for_range_slice(build, index(0), width, index(vectors.lane)) as (column, _):
-            inside = vectors.below(build.sub(width, column))
-            targets, masks = [], []
-            for r in range(ROWS):
-                targets.append(address(10, build.add(build.add(row_place, column), build.mul(step, index(r)))))
-                masks.append(
-                    build.select(build.icmp_signed("<", index(r), rows), inside, ir.Constant(inside.type, None))
-                )
-            none = ir.Constant(inside.type, None)
-            begin = []
-            for target, mask in zip(targets, masks, strict=True):
-                before = vectors.load(target, build.select(is_fresh, none, mask))
-                begin.append(build.select(is_fresh, starts, before))
-            entry, loop, after = build.block, build.append_basic_block("runs"), build.append_basic_block("done")
-            build.branch(loop)
-            build.position_at_end(loop)
-            k = build.phi(index)  # the loop's variable, and the sums: registers
-            sums = [build.phi(vectors.kind) for _ in range(ROWS)]
-            corner = address(2, build.add(build.add(row_first, column), build.load(address(5, k))))
-            taps = [build.load(address(1, build.add(build.mul(k, index(LONGEST)), index(l)))) for l in range(L)]
-            weights = [vectors.spread(build.load(address(0, tap))) for tap in taps]
-            totals: list[Any] = list(sums)
-            for i in range(ROWS + L - 1):
-                pixels = vectors.load(build.gep(corner, [offsets[i]]))
-                for l in range(L):
-                    if 0 <= i - l < ROWS:
-                        totals[i - l] = vectors.multiply_add(weights[l], pixels, totals[i - l])
-            following = build.add(k, index(1))
-            for register, value, result in zip([k, *sums], [index(0), *begin], [following, *totals], strict=True):
-                register.add_incoming(value, entry)
-                register.add_incoming(result, loop)
-            build.cbranch(build.icmp_signed("<", following, runs), loop, after)
-            build.position_at_end(after)
-            for total, target, mask in zip(totals, targets, masks, strict=True):
-                vectors.store(total, target, mask)
+        lines = [build.add(row_place, build.mul(step, _least(build, index(r), last))) for r in range(ROWS)]
+        with cgutils.for_range_slice(build, index(0), width, index(vectors.lane)) as (next_column, _):
+            # the last vector of a row ends where the row does: what it shares with the one before is the same in both
+            column = build.select(may_move, _least(build, next_column, build.sub(width, lane)), next_column)
+            left = build.sub(width, column)
+            full, inside = build.icmp_signed(">=", left, lane), vectors.below(left)
+            targets = [build.gep(out, [build.add(line, column)]) for line in lines]
+            with build.if_else(is_fresh) as (then, otherwise):
+                with then:
+                    for total in sums:
+                        build.store(starts, total)
+                with otherwise:
+                    for total, target in zip(sums, targets, strict=True):
+                        build.store(vectors.load(target, inside), total)
+            with cgutils.for_range_slice(build, begin_runs, end_runs, index(1)) as (k, _):
+                tap = build.load(build.gep(places, [k]))
+                corner = build.gep(pixels_of, [build.add(build.add(row_first, column), tap)])
+                taps = [
+                    build.load(build.gep(taps_of, [build.add(build.mul(k, index(LONGEST)), index(l))]))
+                    for l in range(L)
+                ]
+                weights = [vectors.spread(build.load(build.gep(weight, [tap]))) for tap in taps]
+                for i, offset in enumerate(seen):
+                    pixels = vectors.load(build.gep(corner, [offset]))
+                    for total, own_weight in [(sums[i - l], weights[l]) for l in range(L) if 0 <= i - l < ROWS]:
+                        build.store(vectors.multiply_add(own_weight, pixels, build.load(total)), total)
+            for r, total, target in zip(range(ROWS), sums, targets, strict=True):
+                behind = build.add(width, build.mul(step, build.sub(last, index(r))))  # up to the end of the last row
+                followed = build.and_(build.icmp_signed(">=", behind, lane), one_column)
+                in_range, whole = build.icmp_signed("<=", index(r), last), build.or_(full, followed)
+                with build.if_then(in_range), build.if_else(whole) as (then, otherwise):
+                    with then:
+                        vectors.store(build.load(total), target)
+                    with otherwise:
+                        vectors.store(build.load(total), target, inside)
     return context.get_dummy_value()
+
+
+def _memory(context: Any, build: Any, signature: Any, arguments: Any) -> list[Any]:
+    """Where the arrays among the arguments begin."""
+    return [
+        context.make_array(kind)(context, build, value).data
+        for kind, value in zip(signature.args, arguments, strict=True)
+        if isinstance(kind, types.Array)
+    ]
 
 
 def _least(build: Any, a: Any, b: Any) -> Any:
@@ -139,6 +153,14 @@ class _Vectors:
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         return self._call(f"llvm.fma.v{self.lane}f{self.bits}", self.kind, a, b, c)
 
+    def add_up(self, value: Any) -> Any:
+        """The sum of the lanes, halves onto halves."""
+        start = ir.Constant(self.kind.element, 0.0)
+        kind = ir.FunctionType(start.type, [start.type, self.kind])
+        name = f"llvm.vector.reduce.fadd.v{self.lane}f{self.bits}"
+        function = cgutils.get_or_insert_function(self.build.module, kind, name)
+        return self.build.call(function, [start, value], fastmath=("reassoc",))
+
     def load(self, pointer: Any, mask: Any = None) -> Any:
         """From memory; lanes that the mask leaves out are zero, and not read."""
         pointer = self.build.bitcast(pointer, self.kind.as_pointer())
@@ -147,8 +169,11 @@ class _Vectors:
         zeros = ir.Constant(self.kind, [0.0] * self.lane)
         return self._call(f"llvm.masked.load.{self._suffix}", self.kind, pointer, small(4), mask, zeros)
 
-    def store(self, value: Any, pointer: Any, mask: Any) -> None:
+    def store(self, value: Any, pointer: Any, mask: Any = None) -> None:
         pointer = self.build.bitcast(pointer, self.kind.as_pointer())
+        if mask is None:
+            self.build.store(value, pointer, align=4)
+            return
         self._call(f"llvm.masked.store.{self._suffix}", ir.VoidType(), value, pointer, small(4), mask)
 
     @property
@@ -168,8 +193,62 @@ _strips: list[Callable] = [
 strip_1, strip_2, strip_3, strip_5, strip_7, half_1, half_2, half_3, half_5, half_7 = _strips
 
 
+def plain_dots(grad, place, step, pixels, first, pitch, taps, begin, height, width, sums, share):
+    """sums[k] = sum of grad[place + r * step + j] * pixels[first + taps[begin + k] + r * pitch + j] for r < height, j < width and
+    k < TOGETHER. Flat arrays."""
+    for k in range(TOGETHER):
+        total = sums.dtype.type(0)
+        for r in range(height):
+            passed, at = grad[place + r * step : place + r * step + width], first + taps[begin + k] + r * pitch
+            if at < 0 or at + width > len(pixels):
+                raise IndexError(f"a sum reads pixels {at} to {at + width} of {len(pixels)}")
+            total += (passed * pixels[at : at + width]).sum()
+        sums[k] = total
+
+
+def compiled_dots(share: int) -> Callable:
+    """It for compiled kernels: of a vector of grad TOGETHER products are added up, each in a register of its own."""
+
+    @intrinsic
+    def dots(typing, grad, place, step, pixels, first, pitch, taps, begin, height, width, sums):
+        def write(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+            _, place, step, _, first, pitch, _, begin, height, width, _ = arguments
+            passed, seen, places, sums = _memory(context, build, signature, arguments)
+            vectors = _Vectors(context, build, signature.args[0].dtype, 1 / share)
+            totals = [cgutils.alloca_once(build, vectors.kind) for _ in range(TOGETHER)]  # they become registers
+            for total in totals:
+                build.store(ir.Constant(vectors.kind, [0.0] * vectors.lane), total)
+            seen = [
+                build.gep(seen, [build.add(first, build.load(build.gep(places, [build.add(begin, index(k))])))])
+                for k in range(TOGETHER)
+            ]
+            with cgutils.for_range(build, height) as row:
+                source, other = build.add(place, build.mul(row.index, step)), build.mul(row.index, pitch)
+                with cgutils.for_range_slice(build, index(0), width, index(vectors.lane)) as (j, _):
+                    inside = vectors.below(build.sub(width, j))
+                    factor = vectors.load(build.gep(passed, [build.add(source, j)]), inside)
+                    at = build.add(other, j)
+                    for total, corner in zip(totals, seen, strict=True):
+                        pixels = vectors.load(build.gep(corner, [at]), inside)
+                        build.store(vectors.multiply_add(factor, pixels, build.load(total)), total)
+            for k, total in enumerate(totals):
+                build.store(vectors.add_up(build.load(total)), build.gep(sums, [index(k)]))
+            return context.get_dummy_value()
+
+        n = types.int64
+        return types.void(grad, n, n, pixels, n, n, taps, n, n, n, sums), write
+
+    return dots
+
+
+dots, half_dots = (
+    partial(plain_dots, share=share) if numba.config.DISABLE_JIT else compiled_dots(share) for share in (1, 2)
+)
+
+
 def plain_part(source, place, step, target, to, pitch, rows, count, S):
-    """target[to + r * pitch + j] = source[place + r * step + j * S] for r < rows and j < count. Flat arrays."""
+    """target[to + r * pitch + j] = source[place + r * step + j * S] for r < rows and j < count. Flat arrays. The compiled one writes whole
+    vectors: behind a row stand zeros, then the next row, so what is behind the last one must be free."""
     for r in range(rows if count > 0 else 0):
         begin, first = place + r * step, to + r * pitch
         target[first : first + count] = source[begin : begin + (count - 1) * S + 1 : S]
@@ -185,17 +264,18 @@ def compiled_part(S: int) -> Callable:
             _, place, step, _, to, pitch, rows, count = arguments
             wide, narrow = (_Vectors(context, build, signature.args[0].dtype, width) for width in (S, 1))
             chosen = ir.Constant(ir.VectorType(small, narrow.lane), list(range(0, S * narrow.lane, S)))
-            with cgutils.for_range_slice(build, index(0), count, index(narrow.lane)) as (j, _):
-                left = build.sub(count, j)
-                read = wide.below(build.sub(build.mul(left, index(S)), index(S - 1)))
-                written = narrow.below(left)
-                first, last = build.add(place, build.mul(j, index(S))), build.add(to, j)
-                with cgutils.for_range(build, rows) as row:
-                    source_row = build.add(first, build.mul(row.index, step))
-                    values = wide.load(build.gep(arrays[0].data, [source_row]), read)
+            with cgutils.for_range(build, rows) as row:
+                first, last = (
+                    build.add(begin, build.mul(row.index, length)) for begin, length in ((place, step), (to, pitch))
+                )
+                with cgutils.for_range_slice(build, index(0), count, index(narrow.lane)) as (j, _):
+                    left = build.mul(build.sub(count, j), index(S))
+                    source_place = build.add(first, build.mul(j, index(S)))
+                    values = wide.load(
+                        build.gep(arrays[0].data, [source_place]), wide.below(build.sub(left, index(S - 1)))
+                    )
                     every = build.shuffle_vector(values, values, chosen)
-                    target_row = build.add(last, build.mul(row.index, pitch))
-                    narrow.store(every, build.gep(arrays[1].data, [target_row]), written)
+                    narrow.store(every, build.gep(arrays[1].data, [build.add(last, j)]))
             return context.get_dummy_value()
 
         n = types.int64
