@@ -369,3 +369,20 @@ def test_overlapping_boxes():
             kept.append(i)
     assert 1 < len(kept) < 40 and ops.torchvision.nms(boxes, scores, 0.3).tolist() == kept
     assert ops.torchvision.nms.default(minicnn.zeros(0, 4), minicnn.zeros(0), 0.5).shape == (0,)
+
+
+def test_a_script_runs_as_it_is(tmp_path):
+    (tmp_path / "beside.py").write_text("import torch\nvalue = torch.ones(2).sum()\n")
+    (tmp_path / "script.py").write_text(
+        "import sys\nimport torch\nimport beside\nprint(__name__, sys.argv[1:], float(beside.value), torch.__version__)\n"
+    )
+
+    def call(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "minicnn.interop", *arguments],
+            cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    done = call(str(tmp_path / "script.py"), "--size", "3")
+    assert done.stdout == "__main__ ['--size', '3'] 2.0 2.13.0\n", done.stderr
+    assert "there is no file" in call("nowhere.py").stderr and "SCRIPT.py" in call().stderr
