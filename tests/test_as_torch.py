@@ -45,7 +45,7 @@ def test_imports_in_the_block_give_minicnn(tmp_path):
         assert Conv2d is nn.Conv2d is minicnn.nn.Conv2d and Parameter is minicnn.nn.Parameter
         assert Function is torch.autograd.Function is minicnn.autograd.Function
         assert schedules.StepLR is minicnn.optim.lr_scheduler.StepLR and checkpoint is minicnn.utils.checkpoint.checkpoint
-        assert float(F.relu(nn.Linear(3, 1)(torch.ones(2, 3))).sum()) >= 0
+        assert F.relu(nn.Linear(3, 1)(torch.ones(2, 3))).sum().item() >= 0
         assert torch.bool is minicnn.bool and torch.concat is minicnn.cat
         """,
         tmp_path,
