@@ -54,7 +54,7 @@ assert alone < 0.6, "one channel does not tell what all of them say"
 # by its length, v = mixture / |mixture|: then weak and strong places are asked in the same way. Let a be what the image gets. The
 # score is
 #
-# $$(a \cdot v) \cdot \max(\cos(a, v),\ 0.1)^2$$
+# > (a · v) × max(cos(a, v), 0.1)²
 #
 # The product alone would be raised by a few strong channels. The cosine says how alike two mixtures are, whatever their strength: 1
 # for the same mixture, 0 for two that share no channel. Squared it holds the ascent to the mixture.
@@ -282,12 +282,18 @@ assert dead == 0
 least = min(relus, key=lambda name: activity[name].histogram.active)
 print(f"the fewest answers above 0: {least}, {activity[least].histogram.active:.0%}")
 assert activity[least].histogram.active < 0.25
+(first,) = viz.activity(networks["robust"], "features.1", folder, progress=False).layers.values()
+always = first.always_on()
+print(f"in the robust twin's first layer always on: {', '.join(f'unit {c} ({first.active[c]:.1%})' for c in always)}")
+assert len(activity["features.1"].always_on()) == 0 and len(always) == 1
 figure = activity.figure("How often the units of the bundled network are on")
 figure.savefig(out / "19_what_a_layer_sees_activity.png")
 figure
 
 # %% [markdown]
-# A healthy network: every unit is on now and then, most of them seldom. The histograms fall off steeply. Strong answers are rare, and that
+# A healthy network: every unit is on now and then, most of them seldom. (In the twin's first layer there is one that is on nearly
+# everywhere. For it the ReLU does nothing: it hands on what its filter finds, as it is.)
+# The histograms fall off steeply. Strong answers are rare, and that
 # is why the patches of lesson 14 say something.
 #
 # And an ill one? It is quickly made. A small network learns the 58 photographs by heart, once with a rate that suits it, and once with

@@ -98,6 +98,7 @@ def folder(tmp_path):
 
 def test_labels_are_the_folders_or_given(folder):
     model = network()
+    (folder / ".hidden").mkdir()
     result = viz.answers(model, folder, labels="folders", progress=False)
     at = {name.removeprefix(f"{folder}/"): label for name, label in zip(result.names, result.labels, strict=True)}
     assert at == {"Blue_Sky/deep/c.png": 2, "loose.png": -1, "red/a.png": 0, "red/b.png": 0}
@@ -110,6 +111,7 @@ def test_labels_are_the_folders_or_given(folder):
     assert [given.labels[given.find(name)] for name in ("a.png", "b.png", "c.png", "loose.png")] == [3, -1, 1, 2]
     files = [folder / "red" / "notes.txt", folder / "loose.png", folder / "red" / "a.png"]
     assert viz.answers(model, files, labels=[0, 1, 3], progress=False).labels.tolist() == [1, 3]
+    assert viz.answers(model, files[1:2] * 2, labels=[2, 1], progress=False).labels.tolist() == [2, 1]
     with pytest.raises(KeyError, match="no pictures are called 'd.png'"):
         given.find("d.png")
 
@@ -131,6 +133,7 @@ def test_folders_without_names_are_in_the_order_of_image_folder(folder):
         ({"labels": "names"}, ValueError, "labels is 'folders', a mapping or a sequence, not 'names'"),
         ({"labels": "folders"}, ValueError, "needs a folder of folders"),
         ({"labels": [0, 1]}, ValueError, "2 labels are for a list of as many images"),
+        ({"labels": {"a.png": 0}}, ValueError, "none of the 1 labels is of a picture that was read: the first is for 'a.png'"),
         ({"labels": [0, 1, 4]}, ValueError, "class 4: there are 4"),
         ({"labels": ["red", "green", "purple"]}, ValueError, "no class 'purple'"),
         ({"layer": "lst"}, KeyError, "no module|selects nothing|last"),
@@ -165,6 +168,9 @@ def test_a_change_is_the_same_in_any_batch():
     )
     np.testing.assert_array_equal(one.pictures, other.pictures)
     assert not np.array_equal(one.pictures[0], images[0])
+    np.testing.assert_allclose(
+        one.logits, outputs(model, one.pictures), rtol=1e-5, atol=1e-6
+    )  # what is kept is what was seen
 
 
 def test_a_network_of_grey_images_gets_labels_too():
@@ -185,6 +191,12 @@ def test_confusion_by_hand():
     np.testing.assert_allclose(found.by_class, [1 / 3, 1, 1 / 2, np.nan])
     assert [tuple(m) for m in found.mistakes()] == [("a", "b", 2, 2 / 3), ("c", "a", 1, 0.5)]
     assert found.mistakes(0) == []
+    two = viz.confusion([0, 1, 2, 2], [1, 1, 1, 2], ["crane", "crane", "b"])  # as two of ImageNet's classes are called
+    assert [label.get_text() for label in two.figure().axes[0].get_yticklabels()] == ["crane", "crane", "b"]
+    with pytest.raises(ValueError, match="no class 'd' among 3"):
+        two.figure(["d"])
+    with pytest.raises(ValueError, match="no class 3 among 3"):
+        two.figure([3])
     assert "share of the row" in words(found.figure()) and "b" in words(found.figure(["a", 1]))
 
 

@@ -151,16 +151,18 @@ def ablation(
         model, images, size=size, mean=mean, std=std, batch=batch, max_pixels=max_pixels, limit=limit, progress=progress
     )
     names: list[str] = []
+    numbers: list[int] = []
     logits: list[list[np.ndarray]] = [[] for _ in range(len(groups) + 1)]
     with frozen(model), no_grad():
         for group, x in stream:
             names += [picture.name for picture in group]
+            numbers += [picture.number for picture in group]
             logits[0].append(logits_of(run(model, x)))
             for kept, together in zip(logits[1:], groups, strict=True):
                 with ablated(model, together, value):
                     kept.append(logits_of(run(model, x)))
     before, *after = (np.concatenate(parts) for parts in logits)
     classes = before.shape[1]
-    known = labels_of(names, images, labels, model, classes)
+    known = labels_of(names, numbers, images, labels, model, classes)
     said = [" + ".join(group) for group in groups]
     return Ablation(said, before, np.stack(after), names, known, categories_of(model, classes))

@@ -150,7 +150,8 @@ def answers(
         thumbnail: side in pixels up to which a picture is kept.
         size, mean, std, batch, max_pixels, limit, progress: as in `top_patches`.
 
-    A file that is no picture is skipped and named in `.skipped`. ValueError if none is left, for a class that does not
+    Memory: the logits and features, and a thumbnail of each picture. A file that is no picture is skipped and named in `.skipped`.
+    ValueError if none is left, for a class that does not
     exist, for an output that is not (N, classes), and for NaN or infinity in it.
     """
     started = time.perf_counter()
@@ -158,17 +159,18 @@ def answers(
         model, images, size=size, mean=mean, std=std, batch=batch, max_pixels=max_pixels, limit=limit, progress=progress,
         change=change, seed=seed,
     )  # fmt: skip
-    names, kept, logits, features = [], [], [], []
+    names, numbers, kept, logits, features = [], [], [], [], []
     with frozen(model), no_grad():
         for group, x in stream:
             with capture(model, layer, copy=False) as maps:
                 logits.append(logits_of(run(model, x)))
             features.append(_features(maps[layer], layer))
             names += [picture.name for picture in group]
+            numbers += [picture.number for picture in group]
             kept += [_thumbnail(picture.pixels, thumbnail) for picture in group]
     found = np.concatenate(logits)
     categories = categories_of(model, found.shape[1])
-    known = labels_of(names, images, labels, model, found.shape[1])
+    known = labels_of(names, numbers, images, labels, model, found.shape[1])
     return Answers(
         names, kept, found, np.concatenate(features), known, categories, layer,
         stream.skips.named, stream.skips.total, time.perf_counter() - started,
@@ -193,8 +195,10 @@ def categories_of(model: Module, count: int) -> tuple[str, ...]:
     return tuple(name.split(",")[0] for name in names) or tuple(f"class {i}" for i in range(count))
 
 
-def labels_of(names: Sequence[str], images: Any, labels: Labels, model: Module, classes: int) -> np.ndarray:
-    """int (N,): the class of each picture that was read, -1 where it is not known. See `answers`."""
+def labels_of(
+    names: Sequence[str], numbers: Sequence[int], images: Any, labels: Labels, model: Module, classes: int
+) -> np.ndarray:
+    """int (N,): the class of each picture that was read, -1 where it is not known. numbers: which of the images it was. See `answers`."""
     if labels is None:
         return np.full(len(names), -1)
     if isinstance(labels, str):
@@ -210,11 +214,14 @@ def labels_of(names: Sequence[str], images: Any, labels: Labels, model: Module, 
             raise ValueError(
                 f"{len(labels)} labels are for a list of as many images; for a folder give 'folders' or a mapping"
             )
-        sources = [os.fspath(s) if isinstance(s, str | os.PathLike) else f"image {i}" for i, s in enumerate(images)]
-        table = {name: class_of(model, label, classes) for name, label in zip(sources, labels, strict=True)}
-        return np.array([table[name] for name in names])
+        return np.array([class_of(model, labels[number], classes) for number in numbers])
     given = {name: class_of(model, label, classes) for name, label in labels.items()}
-    return np.array([_given(name, images, given) for name in names])
+    found = np.array([_given(name, images, given) for name in names])
+    if given and not (found >= 0).any():
+        raise ValueError(
+            f"none of the {len(given)} labels is of a picture that was read: the first is for {next(iter(given))!r}"
+        )
+    return found
 
 
 def _given(name: str, images: Any, table: Mapping[str, int]) -> int:
@@ -232,7 +239,7 @@ def _folder(name: str, images: Any) -> str:
 
 def _classes_of_folders(images: Any, model: Module, classes: int) -> dict[str, int]:
     """{folder: class} of the folders in a folder."""
-    folders = sorted(entry.name for entry in os.scandir(images) if entry.is_dir())
+    folders = sorted(entry.name for entry in os.scandir(images) if entry.is_dir() and entry.name[0] != ".")
     table, unknown = {}, []
     for folder in folders:
         try:

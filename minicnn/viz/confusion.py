@@ -41,25 +41,38 @@ class Confusion:
 
     def mistakes(self, k: int = 10) -> list[Mistake]:
         """The k most frequent mistakes, the most frequent first."""
-        wrong = self.counts * (1 - np.eye(len(self.counts), dtype=self.counts.dtype))
-        order = np.argsort(-wrong, axis=None, kind="stable")[:k]
-        pairs = [divmod(int(i), len(wrong)) for i in order if wrong.ravel()[i] > 0]
         return [
-            Mistake(self.categories[i], self.categories[j], int(wrong[i, j]), float(wrong[i, j] / self.counts[i].sum()))
-            for i, j in pairs
+            Mistake(
+                self.categories[i],
+                self.categories[j],
+                int(self.counts[i, j]),
+                float(self.counts[i, j] / self.counts[i].sum()),
+            )
+            for i, j in self._mixed_up()[:k]
         ]
+
+    def _mixed_up(self) -> list[tuple[int, int]]:
+        """The pairs of classes (true, answered) that are mistakes, the most frequent first."""
+        wrong = self.counts * (1 - np.eye(len(self.counts), dtype=self.counts.dtype))
+        order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
+        return [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)]
 
     def figure(self, classes: Sequence[int | str] | None = None, title: str | None = None) -> Figure:
         """The matrix of some classes (indices or names); by default at most 16, those of the most frequent mistakes."""
         if classes is None:
-            pairs = [(m.true, m.answered) for m in self.mistakes(self.counts.size)]
-            chosen: dict[str, None] = {}
-            for pair in pairs or [(name, name) for name in self.categories]:
-                if len(chosen.keys() | set(pair)) <= 16:
-                    chosen |= dict.fromkeys(pair)
-            classes = sorted(self.categories.index(name) for name in chosen)
-        rows = [c if isinstance(c, (int, np.integer)) else self.categories.index(c) for c in classes]
-        return draw_confusion(self, [int(row) for row in rows], title)
+            chosen: set[int] = set()
+            for pair in self._mixed_up() or [(i, i) for i in range(len(self.counts))]:
+                if len(chosen | set(pair)) <= 16:
+                    chosen |= set(pair)
+            classes = sorted(chosen)
+        return draw_confusion(self, [self._index(c) for c in classes], title)
+
+    def _index(self, category: int | str) -> int:
+        if isinstance(category, str) and category in self.categories:
+            return self.categories.index(category)
+        if isinstance(category, str) or not 0 <= category < len(self.categories):
+            raise ValueError(f"no class {category!r} among {len(self.categories)}")
+        return int(category)
 
 
 def confusion(labels: Indices, answered: Indices, categories: Sequence[str]) -> Confusion:

@@ -134,7 +134,8 @@ class Stream(Entrance):
             for group in batches(self._reader, enumerate(self._sources), self._batch, self.shape, self.skips):
                 if group:
                     self.seen += len(group)
-                    shown = np.stack([self._changed(picture) for picture in group])
+                    group = [picture._replace(pixels=self._changed(picture)) for picture in group]
+                    shown = np.stack([picture.pixels for picture in group])
                     yield group, images_.as_input(shown, self._model, self.statistics)
                 bar.update(len(group))
         self.skips.need(self.seen)
