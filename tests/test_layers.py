@@ -188,7 +188,7 @@ BUDGET = {
     # Many photographs: answers, confusion, ablation, activity; adversarial, colour against shape, activation grids; who says how
     # images enter, the order of channels, names of classes, strips of any length; searches that are cut, merged and continued, and
     # photographs in tar files, Parquet and behind URLs.
-    "viz": 6070,
+    "viz": 6100,
 }
 
 
