@@ -188,6 +188,7 @@ def atlas(options: argparse.Namespace) -> Result:
         built = build(
             model, options.output, title=options.title or f"Atlas of {options.network}", folder=options.images,
             patches=options.patches, photo=options.photo, play=options.play, workers=options.scheduler or options.workers,
+            budget=None if options.budget is None else 60 * options.budget,
             progress=not options.quiet, say=say, **settings,
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -313,6 +314,7 @@ def _atlas_command(commands: Any) -> None:
         "--units 8 --no-images --layers features.10 classifier",
         "--images photos/ --estimate",
         "--images photos/ --workers 4",
+        "--model squeezenet1_1 --budget 20",
         "--play play.html",
     )
     command = _command(commands, atlas, *examples, output="atlas.html")
@@ -325,7 +327,9 @@ def _atlas_command(commands: Any) -> None:
     command.add_argument("--layers", nargs="+", metavar="NAME", help=layers)
     command.add_argument("--units", type=_positive, metavar="N", help="the first N units of each layer (default: all)")
     command.add_argument("--patches", type=_positive, default=5, metavar="K", help="photographs a unit (default 5)")
-    command.add_argument("--steps", type=_positive, default=64, metavar="N", help="of gradient ascent (default 64)")
+    command.add_argument("--steps", type=_positive, default=48, metavar="N", help="of gradient ascent (default 48)")
+    budget = "of ascent and search: the units and steps that fit, by what they cost on this machine"
+    command.add_argument("--budget", type=float, metavar="MINUTES", help=budget)
     workers = command.add_mutually_exclusive_group()
     processes = "processes on this machine that maximise and look (default: this one; needs minicnn[cluster])"
     workers.add_argument("--workers", type=_positive, metavar="N", help=processes)

@@ -452,3 +452,23 @@ def test_a_network_of_other_channels_has_no_photograph_and_says_so(tmp_path):
     assert "takes 2 channels" in built.path.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="2"):
         atlas.build(model, tmp_path / "a.html", folder=folder(tmp_path / "photos"), **QUICK)
+
+
+# --- a budget -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_chooses_units_and_steps_and_says_so(tmp_path, monkeypatch):
+    costs = dict.fromkeys((layer.name for layer in atlas.Plan(network()).layers), 0.01)
+    monkeypatch.setattr("minicnn.atlas.builder.seconds_of_a_step", lambda plan, missing, progress: costs)
+    told = []
+    build = dict(steps=40, progress=False, say=told.append)
+    with pytest.raises(ValueError, match=r"no choice of units and steps takes less than 1 s"):
+        atlas.build(network(), tmp_path / "a.html", budget=0.01 * 17 * len(costs) - 1e-6, **build)
+    seconds = 2.5 * 0.01 * 17 * len(costs)
+    built = atlas.build(network(), tmp_path / "a.html", budget=seconds, **build)
+    assert [len(layer.units) for layer in built.contents.plan.layers] == [2] * len(costs)
+    assert built.contents.plan.steps == 16 and built.units == 2 * len(costs)
+    assert any(line.endswith(f"{built.units} units, the first ones of each layer, 16 steps") for line in told)
+    told.clear()
+    built = atlas.build(network(), tmp_path / "a.html", budget=1e6, units=1, **build | {"steps": 3})
+    assert built.contents.plan.steps == 3 and not any("the first ones" in line for line in told)

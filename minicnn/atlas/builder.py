@@ -42,7 +42,7 @@ class Cost:
     """What an atlas will cost: seconds for the units that are not finished and for the folder, bytes of the page.
 
     layers: of how many a batch was measured, in `measured_seconds`. fits: (units of each layer, steps) with which the atlas takes no
-    more than ten minutes; None if no choice of these does.
+    longer than it may, ten minutes or the budget; None if no choice of these does.
     """
 
     units: int
@@ -100,7 +100,8 @@ def build(
     workers: Any = None,
     photo: Any = None,
     play: str | None = None,
-    steps: int = 64,
+    steps: int = 48,
+    budget: float | None = None,
     seed: int = 0,
     size: int | None = None,
     mean: float | Sequence[float] | None = None,
@@ -123,6 +124,8 @@ def build(
         photo: for the page of one photograph, whatever `viz.load_image` takes; by default the one that matplotlib installs.
         play: the address, as seen from the atlas, of a page that `play.build` made of this network: each unit links to it.
         steps, seed: of the gradient ascent.
+        budget: seconds of ascent and search, by what a batch of each layer costs now. What would take longer is cut: the first units of
+            each layer, and fewer steps rather than fewer than 4 units; `say` is told. ValueError if no choice fits.
         size, mean, std: of the images, by default as `model.meta` says, see `Plan`.
         say: is given a line now and then: the cost before the work begins, and what is being done.
 
@@ -135,8 +138,12 @@ def build(
     photograph = photograph_of(plan, photo)
     cache = UnitCache.beside(output, plan)
     say(f"measuring what {plan.count} units of {len(plan.layers)} layers cost")
-    cost = cost_of(plan, cache, folder, patches, progress)
+    cost = cost_of(plan, cache, folder, patches, progress, PATIENCE if budget is None else budget)
     say(str(cost))
+    if budget is not None and cost.seconds > budget:
+        plan = _cut(plan, cost, budget)
+        cache = UnitCache.beside(output, plan)
+        say(f"in {duration(budget)}: {plan.count} units, the first ones of each layer, {plan.steps} steps")
     pictures = maximize_all(plan, cache, progress, workers)
     name = stated(model, "architecture") or type(model).__name__
     contents = Contents(plan, title or f"Atlas of {name}", pictures, photograph=photograph, play=play)
@@ -169,7 +176,9 @@ def _add_notes(contents: Contents) -> None:
         contents.notes.append(f"{ASSUMED_NAMES[0].upper()}{ASSUMED_NAMES[1:]}.")
 
 
-def cost_of(plan: Plan, cache: UnitCache, folder: Any, patches: int, progress: bool = True) -> Cost:
+def cost_of(
+    plan: Plan, cache: UnitCache, folder: Any, patches: int, progress: bool = True, most: float = PATIENCE
+) -> Cost:
     """Measure a batch of each layer, count the files, and add up. Raises if the folder is not there or has no photograph."""
     started = time.perf_counter()
     files = _count_photographs(folder, plan.channels) if folder is not None else 0
@@ -183,7 +192,7 @@ def cost_of(plan: Plan, cache: UnitCache, folder: Any, patches: int, progress: b
         plan.count, sum(map(len, missing.values())), files,
         sum(seconds * (plan.steps + 1) * len(missing[name]) for name, seconds in steps.items()), folder_seconds,
         text + unit_bytes + shown * plan.side**2 * PHOTO_PIXEL + len(plan.layers) * LAYER_BYTES,
-        len(steps), time.perf_counter() - started, _that_fit(plan, steps, PATIENCE - folder_seconds),
+        len(steps), time.perf_counter() - started, _that_fit(plan, steps, most - folder_seconds),
     )  # fmt: skip
 
 
@@ -191,13 +200,26 @@ def _that_fit(plan: Plan, steps: Mapping[str, float], seconds: float) -> tuple[i
     """The most units of each layer, and steps, whose ascent takes no longer; rather fewer steps than fewer than FEW units."""
     lengths = {layer.name: len(layer.units) for layer in plan.layers}
     best = None
-    for count in dict.fromkeys(min(plan.steps, count) for count in (plan.steps, 64, 32, 16)):
+    for count in dict.fromkeys(min(plan.steps, count) for count in (plan.steps, 48, 32, 16)):
         units = max(lengths.values())
         while units and sum(s * (count + 1) * min(units, lengths[name]) for name, s in steps.items()) > seconds:
             units -= 1
         if units and (best is None or best[0] < FEW):
             best = units, count
     return best
+
+
+def _cut(plan: Plan, cost: Cost, budget: float) -> Plan:
+    """A plan of the units and steps that fit."""
+    if cost.fits is None:
+        raise ValueError(
+            f"no choice of units and steps takes less than {duration(budget)}: one unit of each of {len(plan.layers)} layers and 16 steps "
+            "take longer; choose layers, or fewer photographs"
+        )
+    units, steps = cost.fits
+    chosen = {layer.name: layer.units[:units] for layer in plan.layers}
+    mean, std, _ = plan.statistics
+    return Plan(plan.model, chosen, chosen, steps=steps, seed=plan.seed, size=plan.side, mean=mean, std=std)
 
 
 def _count_photographs(folder: str | os.PathLike[str], channels: int) -> int:

@@ -27,7 +27,7 @@ class Recipe:
     side: int
     steps: int
     seed: int
-    rate: float = 0.07
+    rate: float = 0.1
     position: str | None = None
     transforms: str = "standard"
     parametrization: str = "fourier"
@@ -90,7 +90,7 @@ class Plan:
         layers: Iterable[str] | None = None,
         units: int | Mapping[str, Sequence[int]] | None = None,
         *,
-        steps: int = 64,
+        steps: int = 48,
         seed: int = 0,
         size: int | None = None,
         mean: float | Sequence[float] | None = None,
