@@ -689,7 +689,7 @@ class Tensor:
                 "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
                 "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor)."
             )
-        return self._new(np.array(ops.creation.array_of(data)), dtype, device, requires_grad)
+        return self._new(np.array(ops.creation.array_of(data, True)), dtype, device, requires_grad)
 
     # --- operators ----------------------------------------------------------------------------------------------------
 

@@ -184,6 +184,25 @@ RESIZING = (
         if factor != (0.97, 3.2) or shape[2] > 1  # PyTorch: no size of 0
     ]
     + [
+        Row(f"resize {shape} {options}", fn(F + "interpolate", **options), [shape])
+        for shape, many in [
+            ((2, 3, 6, 5), ["bicubic", "nearest-exact", "bilinear antialias", "bicubic antialias"]),
+            ((2, 3, 7), ["nearest", "linear", "area", "nearest-exact"]),
+        ]
+        for how in many
+        for size in [
+            {"scale_factor": 2},
+            {"scale_factor": 0.4},
+            {"scale_factor": 1.7},
+            {"scale_factor": 1.7, "recompute_scale_factor": True},
+            {"size": 4},
+            {"size": 9},
+            {"size": 1},
+        ]
+        for corners in ([{}, {"align_corners": True}] if how.split()[0] in ("bicubic", "bilinear", "linear") else [{}])
+        for options in [{"mode": how.split()[0], **({"antialias": True} if " " in how else {}), **size, **corners}]
+    ]
+    + [
         Row("upsample", fn(F + "upsample", scale_factor=2), [(2, 3, 4, 5)]),
         Row("interpolate of one pixel", fn(F + "interpolate", size=3, mode="bilinear"), [(1, 2, 1, 1)]),
     ]

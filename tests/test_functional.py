@@ -387,9 +387,35 @@ def test_dropout_keeps_the_mean():
 
 
 def test_what_minicnn_does_not_have_says_so():
-    with pytest.raises(NotImplementedError, match="minicnn resizes 4D inputs"):
-        F.interpolate(minicnn.ones(1, 1, 3, 3), 5, mode="bicubic")
+    with pytest.raises(NotImplementedError, match="minicnn resizes 3D inputs by the modes nearest"):
+        F.interpolate(minicnn.ones(1, 1, 3, 3, 3), 5, mode="trilinear")
     assert not hasattr(F, "conv3d")
+
+
+STAYING = [
+    ((1, 1, 7), {"mode": "nearest"}, "gradient"),
+    ((1, 1, 7), {"mode": "linear"}, "both"),
+    ((1, 1, 7), {"mode": "nearest-exact"}, "both"),
+    ((1, 1, 6, 5), {"mode": "bicubic"}, "gradient"),
+    ((1, 1, 6, 5), {"mode": "nearest-exact"}, "both"),
+    ((1, 1, 6, 5), {"mode": "bilinear", "antialias": True}, "result"),
+    ((1, 1, 6, 5), {"mode": "bicubic", "antialias": True}, "result"),
+]
+
+
+@pytest.mark.parametrize("shape, mode, in_torch", STAYING, ids=str)
+def test_a_factor_that_leaves_the_size_copies(shape, mode, in_torch):
+    """Result and gradient alike; in PyTorch that holds for both, or for one of them."""
+    x = np.random.default_rng(0).standard_normal(shape)
+    copied = {}
+    for lib in (minicnn, torch):
+        given = lib.tensor(x, requires_grad=True)
+        result = lib.nn.functional.interpolate(given, scale_factor=1.03, **mode)
+        result.backward(lib.from_numpy(x[..., ::-1].copy()))
+        same = [np.array_equal(result.detach().numpy(), x), np.array_equal(given.grad.numpy(), x[..., ::-1])]
+        copied[lib] = {"result": same[0], "gradient": same[1]}
+    assert all(copied[minicnn].values())
+    assert copied[torch] == {key: in_torch in ("both", key) for key in ("result", "gradient")}
 
 
 def test_nearest_has_one_rule_where_pytorch_has_two():

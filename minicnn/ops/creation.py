@@ -49,7 +49,7 @@ __all__ = [
 
 def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A copy of numbers, nested lists, an array or a tensor, of their shape. ValueError for lists of different lengths."""
-    return finished(np.array(array_of(data)), dtype, device, requires_grad)
+    return finished(np.array(array_of(data, dtype is not None)), dtype, device, requires_grad)
 
 
 def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
@@ -57,7 +57,7 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
     check_device(get_default_device() if device is None else device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    return finished(array_of(data), dtype, device, False)
+    return finished(array_of(data, dtype is not None), dtype, device, False)
 
 
 asarray = as_tensor

@@ -18,6 +18,7 @@ from minicnn.autograd.function import Op
 from minicnn.kernels.shapes import grid_fractions, grid_taps
 from minicnn.ops import pooling
 from minicnn.ops._common import need_tensor, number
+from minicnn.ops.resizing import OPERATIONS, resized
 
 
 class UpsampleNearest2D(Op):
@@ -165,14 +166,16 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """Resize images (N, C, H, W).
+    """Resize images (N, C, H, W) or series (N, C, W).
 
     Args:
         size: the new height and width; or give `scale_factor`.
-        mode: 'nearest', 'bilinear' or 'area' (the mean of the pixels that fall together).
-        align_corners: bilinear only. True: the centres of the corner pixels stay where they are. False (the default):
+        mode: 'nearest' or 'nearest-exact' (the pixel whose centre is nearest), 'area' (the mean of the pixels that fall together),
+            'bilinear' or 'bicubic' of images, 'linear' of series.
+        align_corners: of linear and cubic modes only. True: the centres of the corner pixels stay where they are. False (the default):
             the outer edges do.
         recompute_scale_factor: compute the factor anew from the rounded size instead of using the one given.
+        antialias: bilinear and bicubic only. A smaller image mixes all pixels that fall together, and not only the nearest ones.
 
     Raises:
         ValueError: both or neither of `size` and `scale_factor`, or an option that the mode does not have.
@@ -244,20 +247,27 @@ def _resize(
         )
     if mode in _NEEDED_DIMS and dims != _NEEDED_DIMS[mode]:
         raise NotImplementedError(f"Got {dims}D input, but {mode} mode needs {_NEEDED_DIMS[mode]}D input")
-    if dims != 4 or mode not in ("nearest", "bilinear", "area") or antialias:
+    by_weights = (mode, dims, antialias) in OPERATIONS
+    if not by_weights and ((mode, dims) == ("area", 5) or dims == 5 or mode == "lanczos"):
         raise NotImplementedError(
-            "minicnn resizes 4D inputs by the modes nearest | bilinear | area without antialias, "
-            f"but got a {dims}D input and mode {mode}{' with antialias' if antialias else ''}"
+            "minicnn resizes 3D inputs by the modes nearest | linear | area | nearest-exact, and 4D inputs by nearest | bilinear | "
+            f"bicubic | area | nearest-exact, but got a {dims}D input and mode {mode}"
         )
     if mode == "area":
-        return pooling.adaptive_avg_pool2d(input, size)
+        return (pooling.adaptive_avg_pool1d if dims == 3 else pooling.adaptive_avg_pool2d)(input, size)
     if min(size) <= 0 or min(input.shape[2:]) <= 0:
+        letters = "W" if dims == 3 else "HW"
+        before, after = (
+            ", ".join(f"{c}: {n}" for c, n in zip(letters, t, strict=True)) for t in (input.shape[2:], size)
+        )
         raise RuntimeError(
-            "Input and output sizes should be greater than 0, but got input "
-            f"(H: {input.shape[2]}, W: {input.shape[3]}) output (H: {size[0]}, W: {size[1]})"
+            f"Input and output sizes should be greater than 0, but got input ({before}) "
+            f"{'and ' if dims == 3 else ''}output ({after})"
         )
     if input.shape[1] == 0:
         raise RuntimeError(f"Non-empty 4D data tensor expected but got a tensor with sizes {list(input.shape)}")
+    if by_weights:
+        return resized(input, size, scales, mode, align_corners, antialias)
     if mode == "nearest":
         return UpsampleNearest2D.apply(input, size, scales)
     return UpsampleBilinear2D.apply(input, size, align_corners, scales)

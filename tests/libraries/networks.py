@@ -38,3 +38,35 @@ def with_gradient(model: Callable, x: Any) -> list[Any]:
     outputs = outputs_of(model(x))
     sum((y * torch.from_numpy(directions(tuple(y.shape))).to(y.dtype)).sum() for y in outputs).backward()
     return [*outputs, x.grad]
+
+
+def small(dtype: Any) -> Any:
+    """A network of three convolutions for images of any size, ten classes; every ReLU and pool is a module of its own."""
+    from collections import OrderedDict
+
+    from torch import nn
+
+    layers: list[tuple[str, Any]] = []
+    for k, (inputs, outputs) in enumerate([(3, 8), (8, 12), (12, 16)], 1):
+        layers += [(f"conv{k}", nn.Conv2d(inputs, outputs, 3, padding=1)), (f"relu{k}", nn.ReLU())]
+        layers += [(f"pool{k}", nn.MaxPool2d(2))] if k < 3 else []
+    layers += [("avgpool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("fc", nn.Linear(16, 10))]
+    return filled(nn.Sequential(OrderedDict(layers)), dtype)
+
+
+def filled(model: Any, dtype: Any) -> Any:
+    """The model in evaluation mode with the numbers of `fill`, in this type."""
+    import torch
+
+    own = model.to(dtype).eval().state_dict()
+    with torch.no_grad():
+        for key, value in fill({key: value.shape for key, value in own.items()}).items():
+            own[key].copy_(torch.from_numpy(value))
+    return model
+
+
+def images(dtype: Any, size: tuple[int, int] = (28, 36)) -> Any:
+    """Two images (2, 3, H, W)."""
+    import torch
+
+    return torch.from_numpy(image(size)).to(dtype)
