@@ -179,7 +179,8 @@ BUDGET = {
     "models": 2050,  # 69 networks, weights in installed packages; from_spec opens .onnx files, and lists what a file of one's own has
     "nn": 2800,  # attention
     "onnx": 1940,
-    "ops": 6960,  # the functions that make tensors; resizing by weights; attention; slices, order, pieces, products that other people's libraries use
+    # The functions that make tensors; resizing by weights; attention; slices, order, pieces, products that other people's libraries use.
+    "ops": 6960,
     "optim": 1385,
     "play": 210,  # the Python of the page to play with; its own scripts are JavaScript
     "serialization": 1665,  # whole modules; weights that do not fit are counted

@@ -396,14 +396,15 @@ def finished(array: np.ndarray, kind: dtype | None, where: Any, requires_grad: b
     return tensor
 
 
-def array_of(data: Any) -> np.ndarray:
-    """Numbers, nested lists, arrays or tensors as an array; Python floats become the default type."""
+def array_of(data: Any, exact: bool = False) -> np.ndarray:
+    """Numbers, nested lists, arrays or tensors as an array; Python floats become the default type, unless they shall stay `exact`
+    since the caller has a type for them."""
     if isinstance(data, Tensor):
         return data.array
     if isinstance(data, (np.ndarray, np.generic)):
         return np.asarray(data)
     if isinstance(data, (list, tuple)) and any(isinstance(item, Tensor) for item in data):
-        return np.stack([array_of(item) for item in data])
+        return np.stack([array_of(item, exact) for item in data])
     try:
         array = np.array(data)
     except ValueError as error:
@@ -412,6 +413,8 @@ def array_of(data: Any) -> np.ndarray:
         raise (
             TypeError("new(): invalid data type 'str'") if array.ndim == 0 else ValueError("too many dimensions 'str'")
         )
+    if exact:
+        return array
     if array.dtype.kind == "f":
         return array.astype(_common.default_dtype())
     if array.dtype.kind == "c":
@@ -471,7 +474,7 @@ def legacy(data: Sequence[Any], where: Any, kind: dtype | None) -> Tensor:
     if len(data) != 1 or isinstance(only, (int, np.integer, Size)):
         lengths = tuple(int(n) for n in (only if isinstance(only, Size) else data or (0,)))
         return Tensor.wrap(np.empty(lengths_of(lengths), numpy_type))
-    array = array_of(only)
+    array = array_of(only, True)
     if array.dtype.kind == "c" and numpy_type.kind in "iuf":
         whole = numpy_type.kind in "iu"
         raise TypeError(
