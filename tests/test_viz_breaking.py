@@ -167,6 +167,19 @@ def test_the_change_of_a_layer_is_what_it_says(attacked):
     assert "at most 4 of 255" in words(result.figure())
 
 
+def test_the_names_of_many_layers_stand_apart_and_inside_of_the_figure():
+    minicnn.manual_seed(0)
+    body = nn.Sequential(*(nn.Identity() for _ in range(90)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = nn.Sequential()
+    model.add_module("a_body_with_a_long_name", body)
+    figure = viz.adversarial(nn.Sequential(nn.Conv2d(3, 4, 3), model), photographs(1)[0], size=12).figure()
+    figure.draw_without_rendering()
+    (curves,) = (ax for ax in figure.axes if ax.get_ylabel() == "relative change")
+    named = [label for label in curves.get_xticklabels() if label.get_text()]
+    assert 20 < len(named) <= 40
+    assert min(label.get_window_extent().y0 for label in named) > 0
+
+
 def test_a_targeted_change_goes_to_its_target(attacked):
     model, _ = attacked
     result = viz.adversarial(model, viz.sample_folder() / "goldfish.jpg", target="banana", layers=["avgpool"])

@@ -59,7 +59,7 @@ def activation_grid(
     photo: Any,
     *,
     size: int | tuple[int, int] | None = None,
-    tile: int = 48,
+    tile: int | None = None,
     positions: int = 256,
     power: float = 2.0,
     steps: int = 64,
@@ -76,7 +76,7 @@ def activation_grid(
     Args:
         layer: a dotted name of a module that returns maps (N, C, H, W), best one behind a ReLU; "relu#2" is the second call of one.
         photo: whatever `load_image` takes; it is resized and cut to `size`, by default what `model.meta` asks for, see `frame`.
-        tile: pixels of each image's side.
+        tile: pixels of each image's side; by default a third of the network's input size, at least 48.
         positions: at most so many; of a larger map every second, third, ... row and column is shown.
         power: of the cosine in the objective, see `Direction`; there each position's vector is divided by its length.
         batch: so many positions share one ascent. All start from the same image and are moved alike, so that neighbours look
@@ -85,6 +85,7 @@ def activation_grid(
 
     A position at which all channels are 0 gets a mid-grey image. ValueError if there is no other, or the layer returns no map.
     """
+    tile = max(48, images_.input_size(model, 64) // 3) if tile is None else tile
     if min(tile, positions, batch) < 1:
         raise ValueError(f"tile, positions and batch are at least 1, got {tile}, {positions} and {batch}")
     started = time.perf_counter()

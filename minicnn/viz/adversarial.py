@@ -95,8 +95,8 @@ def adversarial(
         layers: whose answers are compared, names or patterns; by default every module without modules of its own.
         seed: of the control's signs.
 
-    The result is a photograph, of whole numbers from 0 to 255: saved as PNG it is still what the network was shown. ValueError for an
-    output that is not (N, classes), or if there is no gradient.
+    The result is a photograph, of whole numbers from 0 to 255: saved as PNG, and given in this size, it is what the network was shown
+    here. ValueError for an output that is not (N, classes), or if there is no gradient.
     """
     if not (isinstance(epsilon, int | np.integer) and 1 <= epsilon <= 255) or steps < 1:
         raise ValueError(

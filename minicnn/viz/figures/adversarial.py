@@ -19,6 +19,7 @@ from minicnn.viz.figures.plot import (
 from minicnn.viz.tiles import as_rgb
 
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
+NAMED = 40  # layers whose names there is room for
 SHOWN = 5  # layers of which the places are drawn
 
 
@@ -41,7 +42,8 @@ def draw_adversarial(results: Mapping[str, Any], title: str | None = None) -> Fi
     side, gap, head = 1.5, 0.1, 0.42
     left = 0.15 + (1.0 if any(results) else 0)
     columns = 4 + len(placed)
-    curve, width = 2.9, left + columns * (side + gap) + 0.75
+    below = 0.3 + 0.045 * max(map(len, names))  # for the names, which stand aslant
+    curve, width = below + 2.05, left + columns * (side + gap) + 0.75
     rule = (
         f"No pixel changes by more than {first.epsilon} of 255; the change is drawn about mid-grey, {_gain(first)} times as strong. The "
         "control changes every pixel as much, up or down at random. Maps: how much a layer's answers change at each place, in units of "
@@ -75,7 +77,7 @@ def draw_adversarial(results: Mapping[str, Any], title: str | None = None) -> Fi
             ax.set_title(label, fontsize=fitting([label], side), pad=3)
     if image is not None:
         colour_bar(figure, image, left + columns * (side + gap) + 0.02, curve, side, "change")
-    ax = panel(figure, 0.75, 0.85, width - 2.3, curve - 1.15, y="relative change")
+    ax = panel(figure, 0.75, below, width - 2.3, 1.75, y="relative change")
     for (words, result), colour in zip(results.items(), COLOURS, strict=False):
         ax.plot(
             [c.relative for c in result.layers.values()], "o-", color=colour, markersize=3, label=words or "the change"
@@ -83,7 +85,9 @@ def draw_adversarial(results: Mapping[str, Any], title: str | None = None) -> Fi
         ax.plot(
             [c.noise for c in result.layers.values()], "o:", color=colour, markersize=2, linewidth=1, label="control"
         )
-    name_places(ax.xaxis, names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
+    every = -(-len(names) // NAMED)
+    some = [name if i % every == 0 else "" for i, name in enumerate(names)]
+    name_places(ax.xaxis, some, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
     ax.set_ylim(0, None)
     ax.legend(frameon=False, fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
