@@ -10,10 +10,10 @@ from tests import path
 BOUNDS = {
     "conv": (125, 11, 6),
     "fast": (135, 13, 9),
-    "example": (360, 15, 7),
-    "network": (370, 16, 9),
+    "example": (355, 15, 7),
+    "network": (360, 16, 9),
     "hook": (100, 12, None),
-    "maximize": (1170, 42, None),
+    "maximize": (1140, 42, None),
 }
 
 

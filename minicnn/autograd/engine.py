@@ -287,7 +287,7 @@ class Task:
         previous, grad_mode.mode.enabled = grad_mode.mode.enabled, self.create_graph
         try:
             for i, (node, nr, seed) in enumerate(starts):
-                self._deliver(node, nr, _fitting(seed, node, nr, i))
+                self._deliver(node, nr, seed, i)
             if len(stack) % PASSES_IN_A_THREAD:
                 self._walk()
             else:
@@ -331,8 +331,10 @@ class Task:
                 reached.append(node)
         self.needed, self.captures = needed, captures
 
-    def _deliver(self, node: Node, nr: int, value: Tensor | None) -> None:
-        """A gradient arrives at input `nr` of the node; the last one makes it ready."""
+    def _deliver(self, node: Node, nr: int, value: Tensor | None, i: int, by: Node | None = None) -> None:
+        """A gradient arrives at input `nr` of the node; the last one makes it ready. `i` and `by`: see `_fitting`."""
+        if value is not None:
+            value = _fitting(value, node, nr, i, by)
         self.dependencies[node] -= 1
         if self.selective and node not in self.needed and node not in self.captures and node is not self.only_root:
             return
@@ -350,9 +352,9 @@ class Task:
         results = self._call(node, grads)
         if not self.keep_graph:
             node.release_saved()
-        for (successor, nr), value in zip(node.next_functions, results, strict=False):
+        for i, ((successor, nr), value) in enumerate(zip(node.next_functions, results, strict=False)):
             if successor is not None:
-                self._deliver(successor, nr, value)
+                self._deliver(successor, nr, value, i, node)
 
     def _capture(self, node: Node, grads: Grads) -> bool:
         """Keep what was asked for of this node's gradients, and say whether it has to run.
@@ -374,11 +376,11 @@ class Task:
         arrived = tuple(grads) if node._post_hooks else ()
         if self.selective:
             wanted = [n in self.needed or n in self.captures for n, _ in node.next_functions]
-            results = _validated(node, node.run_for(grads, wanted))
+            results = node.run_for(grads, wanted)
         else:
-            results = _validated(node, node.run(grads))
+            results = node.run(grads)
         if node._post_hooks:
-            results = _node_post_hooks(node, results, arrived)
+            results = _node_post_hooks(node, _validated(node, results), arrived)
         return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Sequence
@@ -36,15 +37,13 @@ def promote(a: np.dtype, b: np.dtype) -> np.dtype:
 def result_type(*operands: Any) -> np.dtype:
     """The type of an operation's result: tensors decide, then 0-d tensors, then Python numbers, each lower rank only if
     its category (bool, integer, float, complex) is higher."""
-    ranks: list[np.dtype | None] = [None, None, None]
+    ranks: tuple[list[np.dtype], ...] = [], [], []
     for operand in operands:
         if isinstance(operand, Tensor):
-            rank, kind = (0 if operand.array.ndim else 1), operand.array.dtype
+            ranks[0 if operand.array.ndim else 1].append(operand.array.dtype)
         else:
-            rank, kind = 2, number_type(operand)
-        before = ranks[rank]
-        ranks[rank] = kind if before is None else promote(before, kind)
-    first, *lower = [kind for kind in ranks if kind is not None]
+            ranks[2].append(number_type(operand))
+    first, *lower = [functools.reduce(promote, kinds) for kinds in ranks if kinds]
     for kind in lower:
         if CATEGORY[kind.kind] > CATEGORY[first.kind]:
             of_its_precision = kind.kind == "c" and first.kind == "f"

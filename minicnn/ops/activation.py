@@ -30,12 +30,12 @@ class Relu(Op):
     @staticmethod
     def forward(ctx, a, in_place):
         x = a.array
-        if x.dtype in (np.float32, np.float64) and not x.flags.c_contiguous:
-            out = Tensor.wrap(_memory.copy(x))  # in the order of x
-            kernels.get("relu", x.dtype)(out.array.ravel("K"), True)
-        elif x.dtype in (np.float32, np.float64):
+        if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous:
             # Otherwise `inplace.assign` copies the result: a fresh array costs more than the arithmetic.
             out = Tensor.wrap(kernels.get("relu", x.dtype)(x, in_place and x.flags.writeable))
+        elif x.dtype in (np.float32, np.float64):
+            out = Tensor.wrap(_memory.copy(x))  # in the order of x
+            kernels.get("relu", x.dtype)(out.array.ravel("K"), True)
         else:
             out = Tensor.wrap(np.maximum(x, x.dtype.type(0)))
         ctx.save_for_backward(out)

@@ -129,10 +129,9 @@ def view_as_complex(input: Tensor) -> Tensor:
             "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
             f"{short_name(input.dtype)}"
         )
-    if array.ndim == 0:
-        raise RuntimeError("Input tensor must have one or more dimensions")
-    if array.shape[-1] != 2:
-        raise RuntimeError("Tensor must have a last dimension of size 2")
+    if array.shape[-1:] != (2,):
+        wrong = "Tensor must have a last dimension of size 2", "Input tensor must have one or more dimensions"
+        raise RuntimeError(wrong[array.ndim == 0])
     if array.size and not (array.flags.c_contiguous and array.flags.owndata):  # of others the pairs lie as they should
         _check_pairs(input)
     return ViewAsComplex.apply(input)

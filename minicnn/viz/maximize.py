@@ -164,8 +164,8 @@ def maximize(
     with frozen(model), enable_grad():
         size = _size(model, score, channels, size)
         parameter = part.start(_generators(labels, seed), channels, *size)
-        rate = part.rate if rate is None else rate
-        stepper = optim.Adam([parameter], lr=rate) if optimizer is None else optimizer([parameter])
+        optimizer = optimizer or partial(optim.Adam, lr=part.rate if rate is None else rate)
+        stepper = optimizer([parameter])
         ascent = _Ascent(evaluate, part, parameter, size, changes, costs, stepper, np.random.default_rng(seed))
         first = _clean_start(evaluate, ascent.image(), labels, open_dead_relus)
         for step in tqdm(range(steps), desc=_title(labels), unit="step", delay=2) if progress else range(steps):

@@ -305,6 +305,7 @@ class capture(Mapping):
             the block after it are skipped; the `with` statement catches the exception.
         keep: what is stored in place of an output: keep("relu#2", output), called inside of the hook, so that no map need
             outlive it. `copy` and `detach` then mean nothing.
+        one_pass: the block is one call of the model: no hook on the model has to tell one pass from the next.
 
     A module that one forward pass calls several times (one ReLU object used twice): `maps["relu"]` is its first call,
     `maps["relu#2"]` the second. So it is in all of viz. `capture(model, "relu#2")` keeps that one alone, and the pattern
@@ -323,22 +324,25 @@ class capture(Mapping):
         detach: bool = True,
         stop: bool = False,
         keep: Callable[[str, Any], Any] | None = None,
+        one_pass: bool = False,
     ) -> None:
         self._model, self._known = model, dict(model.named_modules(remove_duplicate=False))
         self._watched = find_calls(model, names)
         self._keep, self._copy, self._detach, self._stop = keep, copy, detach, stop
+        self._one_pass = one_pass
         self._handles: list[Any] = []
         self.clear()
 
     def __enter__(self) -> "capture":
         if self._handles:
             raise RuntimeError("this capture is already in use: make one for each `with`")
-        self._depth = 0  # calls of the model that run now
         self._running = Counter[str]()  # how often this pass has called each module
-        self._handles.append(self._model.register_forward_pre_hook(self._begin))
+        self._depth = int(self._one_pass)  # calls of the model that run now
         for name in dict.fromkeys(module for module, _ in self._watched.values()):
             self._handles.append(self._known[name].register_forward_hook(partial(self._called, name)))
-        self._handles.append(self._model.register_forward_hook(self._end, always_call=True))
+        if not self._one_pass:
+            self._handles.append(self._model.register_forward_pre_hook(self._begin))
+            self._handles.append(self._model.register_forward_hook(self._end, always_call=True))
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
@@ -440,7 +444,7 @@ def outputs_of(model: Module, names: str | Iterable[str], x: Tensor) -> capture:
 
 def computed(model: Module, names: str | Iterable[str], x: Tensor, detach: bool = False) -> capture:
     """The same of a network as it is: in its mode, with the graph that this makes."""
-    with capture(model, names, copy=None, detach=detach, stop=True) as outputs:
+    with capture(model, names, copy=None, detach=detach, stop=True, one_pass=True) as outputs:
         run(model, x)
     return outputs
 

@@ -136,12 +136,13 @@ class _HookedCall:
     full_hooks: Sequence[Callable]
     legacy_hooks: Sequence[Callable]
     started: tuple[int, ...]  # the always_call hooks that have been called, even if they raised
+    result: Any
+    edges: BackwardHook | None  # for full backward hooks and backward pre-hooks
 
     def __init__(self, module: Module, args: tuple, kwargs: dict[str, Any]) -> None:
         """Remember the call as it came in, so that hooks can change it and, after an error, be told of it."""
         self.module, self.args, self.kwargs = module, args, kwargs
-        self.result: Any = None
-        self.edges: BackwardHook | None = None  # for full backward hooks and backward pre-hooks
+        self.result = self.edges = None
         self.backward_pre_hooks = self.full_hooks = self.legacy_hooks = self.started = ()
         self.forward = module.forward  # looked up now: a pre-hook that replaces it changes the next call
 
