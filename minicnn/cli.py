@@ -33,12 +33,15 @@ OPTIONS = (  # what an error of the library says, and how it is said to the comm
     (r"\b(size|mean|std)=(?= )", r"--\1"),
     (r"model\.meta\.categories states", "--classes FILE states"),
     (r" \(receptive_fields: shape=\)", ""),
+    (r", or give labels=\{folder: class\}", ""),
+    (r"labels='folders' needs", "minicnn mistakes needs"),
 )
 Raw = argparse.RawDescriptionHelpFormatter  # examples stay in lines
 EXAMPLES = """examples:
   minicnn predict photo.jpg                        what the bundled network sees in a photograph
   minicnn filters -o filters.png                   the filters of its first layer
   minicnn maps photo.jpg --layers features.1 -o maps.png
+  minicnn mistakes photos/                         what it gets wrong; photos/ has a folder for each class
   minicnn maximize features.8:12 logit:lighthouse  images that make these units answer most
   minicnn atlas -o atlas.html                      everything, in one file that opens offline
   minicnn play --open                              the network in your browser, to be played with
@@ -143,6 +146,30 @@ def maps(options: argparse.Namespace) -> Result:
     path = _save(figure, options)
     rows = {name: {"shape": list(m.shape), "mean": m.mean().item(), "max": m.max().item()} for name, m in found.items()}
     return {"photo": options.photo, **entrance, "layers": rows, "picture": path}, path
+
+
+def mistakes(options: argparse.Namespace) -> Result:
+    """Which photographs a network gets wrong, and which classes it mixes up."""
+    from minicnn.viz import answers
+
+    model = _model(options)
+    entrance = _entrance(model, options)
+    found = answers(model, options.images, labels="folders", progress=not options.quiet)
+    table, count, wrong = found.confusion, int((found.labels >= 0).sum()), len(found.wrong)
+    path = _save(table.figure() if options.matrix or not wrong else found.wrong_figure(options.top), options)
+    rows = [mistake._asdict() for mistake in table.mistakes(options.top)]
+    by_class = dict(zip(map(str, range(len(table.categories))), table.by_class, strict=True))
+    result = {
+        "images": options.images,
+        **entrance,
+        "photographs": count,
+        "accuracy": table.accuracy,
+        "by_class": by_class,
+    }
+    lines = [f"{table.accuracy:.1%} of {count} photographs right"]
+    lines += [f"{row['times']:5} of {row['true']} taken for {row['answered']}" for row in rows]
+    lines += [f"{found.skipped_count} files skipped"] * bool(found.skipped_count)
+    return {**result, "skipped": found.skipped_count, "mistakes": rows, "picture": path}, "\n".join([*lines, path])
 
 
 def maximize(options: argparse.Namespace) -> Result:
@@ -273,6 +300,14 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, maps, "photo.jpg", "photo.jpg --layers features.1 -o maps.png", output="maps.png")
     _photo(command)
     command.add_argument("--layers", nargs="+", metavar="NAME", help="names or patterns of modules (default: all)")
+
+    command = _command(commands, mistakes, "photos/", "photos/ --matrix -o matrix.png", output="mistakes.png")
+    named = "a folder with a folder for each class, called like it; without names there are as many as classes, in their order"
+    command.add_argument("images", metavar="FOLDER", help=named)
+    command.add_argument("--top", type=_positive, default=12, metavar="N", help="so many mistakes (default 12)")
+    matrix = "draw the matrix of the classes that are mixed up, in place of the photographs"
+    command.add_argument("--matrix", action="store_true", help=matrix)
+    _input(command)
 
     command = _command(
         commands,

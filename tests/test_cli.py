@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from atlas_network import folder
 from PIL import Image
 
+from minicnn import viz
 from minicnn.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +75,38 @@ def test_maps(photo, tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore:the activation did not rise")  # in so few steps
+def test_mistakes(tmp_path, capsys):
+    photos, target = tmp_path / "photos", tmp_path / "m.png"
+    for name, kind in (
+        ("goldfish", "goldfish"),
+        ("koala", "goldfish"),
+        ("red_panda", "lesser panda"),
+        ("espresso", "espresso"),
+    ):
+        (photos / kind).mkdir(parents=True, exist_ok=True)
+        shutil.copy(viz.sample_folder() / f"{name}.jpg", photos / kind)
+    (photos / "espresso" / "notes.txt").write_text("no picture")
+    assert main(["mistakes", str(photos), "-o", str(target), "--quiet"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "75.0% of 4 photographs right" and lines[1].split() == [
+        "1",
+        "of",
+        "goldfish",
+        "taken",
+        "for",
+        "lesser",
+        "panda",
+    ]
+    assert lines[2:] == ["1 files skipped", str(target)] and drawn(target)
+    assert main(["mistakes", str(photos), "-o", str(target), "--matrix", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["accuracy"] == 0.75 and found["by_class"]["0"] == 0.5 and found["by_class"]["1"] is None
+    assert found["mistakes"] == [{"true": "goldfish", "answered": "lesser panda", "times": 1, "share": 0.5}]
+    shutil.rmtree(photos / "goldfish")
+    assert main(["mistakes", str(photos), "-o", str(target)]) == 0  # nothing is wrong
+    assert capsys.readouterr().out.startswith("100.0% of 2 photographs right")
+
+
 def test_maximize(tmp_path, capsys):
     target = tmp_path / "x.png"
     command = [
@@ -133,6 +167,9 @@ def test_atlas_and_its_estimate(tmp_path, capsys):
         (["maximize", "features.8", "-o", "OUT"], "cannot read the target"),
         (["maximize", "features.8:999", "--steps", "1", "-o", "OUT"], "256 channels"),
         (["atlas", "--images", "nowhere", "-o", "OUT"], "nowhere"),
+        (["mistakes", "nowhere", "-o", "OUT"], "no such folder"),
+        (["mistakes", "PHOTO", "-o", "OUT"], "minicnn mistakes needs a folder of folders"),
+        (["mistakes", "FOLDER", "-o", "OUT"], "name them as classes. Without names"),
         (["atlas", "--layers", "nothing", "-o", "OUT"], "nothing"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
@@ -416,7 +453,7 @@ def test_an_interruption_says_that_nothing_is_lost(tmp_path, capsys, monkeypatch
     assert "goes on from there" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["predict", "filters", "maps", "maximize", "atlas"])
+@pytest.mark.parametrize("command", ["predict", "filters", "maps", "mistakes", "maximize", "atlas"])
 def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

@@ -15,7 +15,7 @@ import numpy as np
 
 from minicnn import Tensor, no_grad, tensor
 from minicnn.nn import Module
-from minicnn.viz.answers import Labels, categories_of, labels_of, logits_of
+from minicnn.viz.answers import Labels, as_labels, categories_of, labeller, logits_of
 from minicnn.viz.confusion import confusion
 from minicnn.viz.figures.ablation import draw_ablation
 from minicnn.viz.figures.plot import Figure
@@ -151,18 +151,20 @@ def ablation(
         model, images, size=size, mean=mean, std=std, batch=batch, max_pixels=max_pixels, limit=limit, progress=progress
     )
     names: list[str] = []
-    numbers: list[int] = []
+    known: list[int] = []
+    label = None
     logits: list[list[np.ndarray]] = [[] for _ in range(len(groups) + 1)]
     with frozen(model), no_grad():
         for group, x in stream:
             names += [picture.name for picture in group]
-            numbers += [picture.number for picture in group]
             logits[0].append(logits_of(run(model, x)))
+            label = label or labeller(images, labels, model, logits[0][0].shape[1])
+            known += [label(picture.name, picture.number) for picture in group]
             for kept, together in zip(logits[1:], groups, strict=True):
                 with ablated(model, together, value):
                     kept.append(logits_of(run(model, x)))
     before, *after = (np.concatenate(parts) for parts in logits)
-    classes = before.shape[1]
-    known = labels_of(names, numbers, images, labels, model, classes)
     said = [" + ".join(group) for group in groups]
-    return Ablation(said, before, np.stack(after), names, known, categories_of(model, classes))
+    return Ablation(
+        said, before, np.stack(after), names, as_labels(known, labels), categories_of(model, before.shape[1])
+    )

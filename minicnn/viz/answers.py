@@ -7,7 +7,7 @@ result.wrong_figure()
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -159,20 +159,21 @@ def answers(
         model, images, size=size, mean=mean, std=std, batch=batch, max_pixels=max_pixels, limit=limit, progress=progress,
         change=change, seed=seed,
     )  # fmt: skip
-    names, numbers, kept, logits, features = [], [], [], [], []
+    names, kept, logits, features, known = [], [], [], [], []
+    label = None
     with frozen(model), no_grad():
         for group, x in stream:
             with capture(model, layer, copy=False) as maps:
                 logits.append(logits_of(run(model, x)))
             features.append(_features(maps[layer], layer))
+            label = label or labeller(images, labels, model, logits[0].shape[1])  # what is wrong with them is said now
+            known += [label(picture.name, picture.number) for picture in group]
             names += [picture.name for picture in group]
-            numbers += [picture.number for picture in group]
             kept += [_thumbnail(picture.pixels, thumbnail) for picture in group]
     found = np.concatenate(logits)
     categories = categories_of(model, found.shape[1])
-    known = labels_of(names, numbers, images, labels, model, found.shape[1])
     return Answers(
-        names, kept, found, np.concatenate(features), known, categories, layer,
+        names, kept, found, np.concatenate(features), as_labels(known, labels), categories, layer,
         stream.skips.named, stream.skips.total, time.perf_counter() - started,
     )  # fmt: skip
 
@@ -195,38 +196,40 @@ def categories_of(model: Module, count: int) -> tuple[str, ...]:
     return tuple(name.split(",")[0] for name in names) or tuple(f"class {i}" for i in range(count))
 
 
-def labels_of(
-    names: Sequence[str], numbers: Sequence[int], images: Any, labels: Labels, model: Module, classes: int
-) -> np.ndarray:
-    """int (N,): the class of each picture that was read, -1 where it is not known. numbers: which of the images it was. See `answers`."""
+def labeller(images: Any, labels: Labels, model: Module, classes: int) -> Callable[[str, int], int]:
+    """A function (name, number of a picture) -> its class, -1 where that is not known. Raises what is wrong with the labels."""
     if labels is None:
-        return np.full(len(names), -1)
+        return lambda name, number: -1
     if isinstance(labels, str):
         if labels != "folders":
             raise ValueError(f"labels is 'folders', a mapping or a sequence, not {labels!r}")
         if not isinstance(images, str | os.PathLike) or not os.path.isdir(images):
             raise ValueError("labels='folders' needs a folder of folders, one for each class")
-        folders = [_folder(name, images) for name in names]
         table = _classes_of_folders(images, model, classes)
-        return np.array([table.get(folder, -1) for folder in folders])
+        return lambda name, number: table.get(_folder(name, images), -1)
     if not isinstance(labels, Mapping):
         if not hasattr(images, "__len__") or isinstance(images, str) or len(images) != len(labels):
             raise ValueError(
                 f"{len(labels)} labels are for a list of as many images; for a folder give 'folders' or a mapping"
             )
-        return np.array([class_of(model, labels[number], classes) for number in numbers])
+        indices = [class_of(model, label, classes) for label in labels]
+        return lambda name, number: indices[number]
     given = {name: class_of(model, label, classes) for name, label in labels.items()}
-    found = np.array([_given(name, images, given) for name in names])
-    if given and not (found >= 0).any():
-        raise ValueError(
-            f"none of the {len(given)} labels is of a picture that was read: the first is for {next(iter(given))!r}"
-        )
-    return found
+
+    def look_up(name: str, number: int) -> int:
+        keys = (name, os.path.basename(name), _folder(name, images))
+        return next((given[key] for key in keys if key in given), -1)
+
+    return look_up
 
 
-def _given(name: str, images: Any, table: Mapping[str, int]) -> int:
-    keys = (name, os.path.basename(name), _folder(name, images))
-    return next((table[key] for key in keys if key in table), -1)
+def as_labels(found: Sequence[int], labels: Labels) -> np.ndarray:
+    """int (N,). ValueError if a mapping names none of the pictures."""
+    known = np.array(found)
+    if isinstance(labels, Mapping) and labels and not (known >= 0).any():
+        first = next(iter(labels))
+        raise ValueError(f"none of the {len(labels)} labels is of a picture that was read: the first is for {first!r}")
+    return known
 
 
 def _folder(name: str, images: Any) -> str:
