@@ -132,6 +132,18 @@ class Tensor:
         tensor._version_counter = self._version_counter
         return tensor
 
+    def as_subclass(self, cls: type[Tensor]) -> Any:
+        """A view of all of it, of a class that is derived from Tensor. What operations make of it is a Tensor again, since
+        `__torch_function__` is not asked."""
+        if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+            raise TypeError(
+                "Creating a Tensor subclass from a class that does not inherit from Tensor is not possible. Make sure your class "
+                "inherits from Tensor."
+            )
+        view = ops.view(self, tuple(self.shape))
+        view.__class__ = cls
+        return view
+
     # --- looking ----------------------------------------------------------------------------------------------------
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:

@@ -168,14 +168,16 @@ def test_an_absent_name_stops_no_import(tmp_path):
         x = torch.ones(1)
         assert not isinstance(x, (nn.Conv3d, PackedSequence)) and not isinstance(nn.ReLU(), nn.LSTM) and caught()
         assert issubclass(Mine, nn.Conv3d) and not issubclass(nn.Conv2d, nn.Conv3d)
-        assert ReduceOp.SUM != ReduceOp.MAX and torch.qint8 != torch.int8 and "torch.qint8" in repr(torch.qint8)
+        assert ReduceOp.SUM != ReduceOp.MAX and torch.sparse_coo != torch.sparse_csr
+        assert isinstance(torch.bfloat16, torch.dtype) and torch.bfloat16 is torch.bfloat16 and repr(torch.qint8) == "torch.qint8"
+        assert x.dtype != torch.bfloat16 and x.dtype in (torch.bfloat16, torch.float32)
         calls = {
             "torch.nn.Conv3d is": lambda: nn.Conv3d(1, 1, 1),
             "torch.nn.Conv3d is ": Mine,
             "torch.fx.Tracer is": Both,
             "torch.nn.functional.conv3d is": lambda: nn.functional.conv3d(x, x),
             "torch.distributed.all_reduce is": lambda: torch.distributed.all_reduce(x),
-            "torch.qint8 is": torch.qint8,
+            "torch.sparse_coo is": torch.sparse_coo,
             "torch.ops.torchvision.roi_align is": lambda: torch.ops.torchvision.roi_align(x),
             "torch.autocast on the CPU is": lambda: torch.autocast("cpu"),
         }

@@ -458,3 +458,21 @@ def test_what_a_tensor_on_the_cpu_is_not():
     for name in ("get_device", "is_signed", "is_pinned", "is_shared"):
         assert getattr(ours, name)() == getattr(theirs, name)()
     assert not minicnn.ones(1).byte().is_signed()
+
+
+@pytest.mark.parametrize("name", ["minicnn", "torch"])
+def test_as_subclass(name):
+    lib = pytest.importorskip(name)
+
+    class Image(lib.Tensor):
+        def area(self):
+            return self.shape[-1] * self.shape[-2]
+
+    x = lib.ones(3, 4, 5).requires_grad_()
+    image = x.transpose(1, 2).as_subclass(Image)
+    assert type(image) is Image and isinstance(image, lib.Tensor) and image.area() == 20
+    assert image.data_ptr() == x.data_ptr() and image.stride() == (20, 1, 5)
+    (image * 2).sum().backward()
+    assert x.grad.tolist() == lib.full((3, 4, 5), 2.0).tolist()
+    with pytest.raises(TypeError, match="does not inherit from Tensor"):
+        x.as_subclass(int)

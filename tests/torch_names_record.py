@@ -3,7 +3,7 @@
     python -m tests.torch_names_record     # with PyTorch 2.13.0 installed
 
 It writes `minicnn/interop/names.txt`: for each public module of PyTorch down to two names below `torch`, its classes, exceptions,
-functions and other values. `tests/test_as_torch.py` holds the file to the PyTorch that is installed, if it is that version.
+functions, element types and other values. `tests/test_as_torch.py` holds the file to the PyTorch that is installed, if it is that version.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def kind(value: Any) -> str:
         return "exceptions" if issubclass(value, BaseException) else "classes"
     if type(value).__module__ == "typing" or isinstance(value, types.UnionType):
         return "classes"  # for annotations
+    if type(value).__name__ == "dtype":
+        return "dtypes"
     return "functions" if callable(value) else "values"
 
 

@@ -7,10 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minicnn._types import UnheldDtype
+
 
 @cache
 def listing() -> dict[str, dict[str, str]]:
-    """{a public module of PyTorch: {a name in it: "classes", "exceptions", "functions" or "values"}}."""
+    """{a public module of PyTorch: {a name in it: "classes", "dtypes", "exceptions", "functions" or "values"}}."""
     found: dict[str, dict[str, str]] = {}
     for line in Path(__file__).with_name("names.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith(" "):
@@ -54,7 +56,7 @@ def _function(module: str, name: str) -> Any:
 
 
 class AbsentValue:
-    """A constant of PyTorch's that minicnn has not, such as a quantized type: equal to itself only."""
+    """A constant of PyTorch's that minicnn has not, such as a layout: equal to itself only."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -68,6 +70,8 @@ class AbsentValue:
 
 def absent(module: str, name: str, kind: str) -> Any:
     """What stands for a name of this kind."""
+    if kind == "dtypes":
+        return UnheldDtype(name)
     if kind == "exceptions":
         return type(name, (Exception,), {"__module__": module, "__doc__": "PyTorch's; minicnn raises it nowhere."})
     if kind == "classes":
