@@ -187,3 +187,25 @@ def test_the_passage_that_a_question_links_to_answers_it(number):
     text = (ROOT / "lessons" / "questions.md").read_text(encoding="utf-8")
     link = re.search(rf"^{number}\. .*\n.*\]\((.+)\)$", text, re.MULTILINE)[1]
     assert re.search(ANSWERS[number], passage(link)), passage(link)
+
+
+def test_what_any_network_needs_is_in_one_place():
+    """Those lessons that take another network read as if there were one; the runner and README name them."""
+    takes = [path for path in LESSONS if "Subject()" in path.read_text(encoding="utf-8")]
+    numbers = [int(path.stem[:2]) for path in takes]
+    assert numbers == [1, 2, 4, 5]
+    for path in takes:
+        code = "".join(code_cells(path))
+        for word in (
+            "if bundled",
+            "not bundled",
+            ".bundled",
+            "LESSON_MODEL",
+            "LESSON_PHOTO",
+            "from_spec",
+            "named_children",
+            "isinstance(",
+        ):
+            assert not re.search(rf"^[^#\n]*{re.escape(word)}", code, re.MULTILINE), f"{path.stem}: {word}"
+    for page in ("README.md", "lessons/__main__.py"):
+        assert "lessons 1, 2, 4 and 5" in (ROOT / page).read_text(encoding="utf-8")
