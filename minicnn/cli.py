@@ -301,13 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     _photo(command)
     command.add_argument("--layers", nargs="+", metavar="NAME", help="names or patterns of modules (default: all)")
 
-    command = _command(commands, mistakes, "photos/", "photos/ --matrix -o matrix.png", output="mistakes.png")
-    named = "a folder with a folder for each class, called like it; without names there are as many as classes, in their order"
-    command.add_argument("images", metavar="FOLDER", help=named)
-    command.add_argument("--top", type=_positive, default=12, metavar="N", help="so many mistakes (default 12)")
-    matrix = "draw the matrix of the classes that are mixed up, in place of the photographs"
-    command.add_argument("--matrix", action="store_true", help=matrix)
-    _input(command)
+    _mistakes_command(commands)
 
     command = _command(
         commands,
@@ -341,6 +335,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--open", action="store_true", help="open it in the browser")
     return parser
+
+
+def _mistakes_command(commands: Any) -> None:
+    command = _command(commands, mistakes, "photos/", "photos/ --matrix -o matrix.png", output="mistakes.png")
+    named = "a folder with a folder for each class, called like it; without names there are as many as classes, in their order"
+    command.add_argument("images", metavar="FOLDER", help=named)
+    command.add_argument("--top", type=_positive, default=12, metavar="N", help="so many mistakes (default 12)")
+    matrix = "draw the matrix of the classes that are mixed up, in place of the photographs"
+    command.add_argument("--matrix", action="store_true", help=matrix)
+    _input(command)
 
 
 def _atlas_command(commands: Any) -> None:

@@ -166,8 +166,8 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 2605,  # `out=`; methods of `Tensor` that libraries use; limits of types; the command: .onnx files, its atlas, `play`, `mistakes`; as_torch;
-    # how images enter (options, and who says so), names of classes from a file, what fits in ten minutes; what warns once
+    ".": 2605,  # `out=`; methods of `Tensor` that libraries use; limits of types; the command: .onnx files, its atlas, `play`, `mistakes`;
+    # as_torch; how images enter (options, and who says so), names of classes from a file, what fits in ten minutes; what warns once
     "atlas": 1310,  # what an estimate measured and what would fit; workers, a search that is continued; the page of words, links to it
     # and to the page to play with
     "autograd": 2320,  # passes that are recorded, formulas for both, functional
