@@ -316,6 +316,10 @@ print("after remove:", len(net[0]._forward_hooks))
 assert len(net[0]._forward_hooks) == 0
 
 # %% [markdown]
+# **Look around:** `minicnn play --open` opens a page with every map of every layer, of a photograph of yours too. Point at any pixel of a
+# map, and see the sum that it is; switch a map off, and see what becomes of the answer.
+
+# %% [markdown]
 # ## Exercises
 #
 # Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
