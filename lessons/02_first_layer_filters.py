@@ -261,8 +261,8 @@ figure
 # **Try it:** the bundled network has a twin, `tinynet("robust")`. It began with these weights and was trained on, with images that were
 # changed against it. Is its first layer coarser?
 #
-# **Paint one:** `minicnn play --open` opens a page in which this network runs in your browser. Paint another kernel into its first layer, and
-# see what becomes of the maps and of the answer.
+# **Paint one:** `minicnn play --open` opens a page in which this network runs in your browser. Paint another kernel into its first layer,
+# and see what becomes of the maps and of the answer.
 
 # %% [markdown]
 # ## Exercises
