@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from both import assert_same
+from both import assert_same, attempt, scenarios
 
 import minicnn
 
@@ -392,3 +392,55 @@ def test_of_two_that_were_written_the_same_is_complained_about(name, other_way):
             log("multiple views" in str(error))
 
     assert_same(scenario)
+
+
+# --- with pack hooks --------------------------------------------------------------------------------------------------
+
+
+def rule_an_output_is_packed_when_it_is_in_place(torch, log):
+    """The pack hook gets the written tensor itself, or a view of it; what is written later changes what was packed."""
+    for write in ("relu_", "exp_", "sigmoid_", "tanh_", "sqrt_", "reciprocal_", "rsqrt_", "mul_"):
+        for part in (False, True):
+            packed, x = [], (torch.arange(4.0) + 0.5).requires_grad_()
+            whole = x * 1
+            y = whole[1:] if part else whole
+            with torch.autograd.graph.saved_tensors_hooks(lambda t, packed=packed: packed.append(t) or t, lambda t: t):
+                getattr(y, write)(*([y.detach().clone()] if write == "mul_" else []))
+            names = [(t is y, t.grad_fn and t.grad_fn.name(), t._version, t.data_ptr() == y.data_ptr()) for t in packed]
+            log(write, part, names)
+            whole.add_(1)
+            log(packed)
+            attempt(log, whole.sum().backward)
+            log(x.grad)
+
+
+def rule_a_pack_hook_that_raises_in_place(torch, log):
+    """By then the tensor has been written, and is in the graph, if it is the result that is packed."""
+
+    def fail(tensor):
+        raise KeyError("pack")
+
+    for write in ("relu_", "exp_", "sin_"):
+        x = (torch.arange(4.0) - 1.5).requires_grad_()
+        y = x * 1
+        with torch.autograd.graph.saved_tensors_hooks(fail, lambda packed: packed):
+            attempt(log, getattr(y, write))
+        log(write, y, y.grad_fn.name(), y._version)
+
+
+def rule_a_view_without_a_place_in_the_graph(torch, log):
+    """A view that was made under `no_grad` of a leaf requires grad as the leaf does, also where hooks packed it."""
+    for pack in (lambda t: t, lambda t: t.detach(), lambda t: t.clone()):
+        x = (torch.arange(6.0) - 1.5).requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda packed: packed), torch.no_grad():
+            views = [x.view(2, 3), x.view(2, 3).view(6), x.detach(), x * 2]
+        for view in views:
+            with torch.autograd.graph.saved_tensors_hooks(pack, lambda packed: packed):
+                y = x * view.view(6)
+            (grad,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+            log(grad, grad.requires_grad, grad.grad_fn and grad.grad_fn.name())
+
+
+@pytest.mark.parametrize("rule", scenarios(globals()), ids=lambda f: f.__name__[5:])
+def test_rule(rule):
+    assert_same(rule)

@@ -93,9 +93,11 @@ def backward(
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     starts = _starts(tensors, grad_tensors)
     edges = None if inputs is None else _retained_edges(inputs)
-    if create_graph:
-        warn_once(_A_CYCLE)
-    Task(retain_graph, create_graph).execute(starts, edges, capture=False)
+    try:
+        Task(retain_graph, create_graph).execute(starts, edges, capture=False)
+    finally:
+        if create_graph:
+            warn_once(_A_CYCLE)
 
 
 def grad(

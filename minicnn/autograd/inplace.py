@@ -7,7 +7,8 @@ the operation and the rest around it; the view's own `grad_fn` is then made afre
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -125,14 +126,28 @@ def overlaps(array: np.ndarray) -> bool:
 def result_for(tensor: Tensor, function: Callable, *args: Any, **kwargs: Any) -> Tensor:
     """`function(tensor, ...)`, which is about to be written into `tensor`: into a view, as a part of `CopySlices`."""
     given = before_write(tensor)
-    if tensor._base is None or not creation.watchers.hooks:
-        return function(given, *args, **kwargs)
-    with creation.held() as nodes:
+    with contextlib.ExitStack() as stack:
+        nodes = stack.enter_context(creation.held()) if tensor._base is not None and creation.watchers.hooks else ()
+        saved = stack.enter_context(_held()) if saved_hooks.stack else ()
         result = function(given, *args, **kwargs)
     for node in nodes:
         if node is not result._grad_fn:
             creation.announce(node)
+    own = getattr(result._grad_fn, "_saved", None) or ()
+    for kept, output in saved:
+        if not any(kept is other for other in own):
+            kept.pack(output)
     return result
+
+
+@contextlib.contextmanager
+def _held() -> Iterator[list]:
+    """Outputs that are saved inside are listed, not packed: `assign` packs what is then the written tensor itself."""
+    previous, saved_hooks.held = saved_hooks.held, []
+    try:
+        yield saved_hooks.held
+    finally:
+        saved_hooks.held = previous
 
 
 def before_write(tensor: Tensor) -> Tensor:
@@ -175,6 +190,10 @@ def assign(tensor: Tensor, result: Tensor, constant: bool = False) -> Tensor:
         np.copyto(to, new, casting="unsafe")
     written(tensor, node, result._output_nr)
     for kept in saved:
-        if kept is not None and kept.is_output and kept._array is new:
+        if kept is None or not kept.is_output:
+            continue
+        if kept._array is new:
             kept.moved_to(tensor)
+        if saved_hooks.stack and kept._unpack is None:
+            kept.pack(tensor)
     return tensor

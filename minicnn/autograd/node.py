@@ -267,6 +267,7 @@ class _SavedTensorHooks(threading.local):
     def __init__(self) -> None:
         self.stack: list[tuple[Callable, Callable]] = []
         self.disabled: str | None = None
+        self.held: list[tuple[SavedTensor, Tensor]] | None = None  # outputs that an operation in place has not written yet
 
 
 saved_hooks = _SavedTensorHooks()
@@ -329,6 +330,7 @@ class SavedTensor:
         "_made_by",
         "_output_nr",
         "_packed",
+        "_requires_grad",
         "_unpack",
         "_version",
         "_view",
@@ -356,9 +358,15 @@ class SavedTensor:
         self._view = tensor._base is not None
         self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
         self._array = tensor.array
-        if saved_hooks.stack:
-            pack, self._unpack = saved_hooks.stack[-1]
-            self._pack(pack, tensor)
+        if is_output and saved_hooks.held is not None:
+            saved_hooks.held.append((self, tensor))
+        elif saved_hooks.stack:
+            self.pack(tensor)
+
+    def pack(self, tensor: Tensor) -> None:
+        """Keep what the innermost `saved_tensors_hooks` make of the tensor."""
+        pack, self._unpack = saved_hooks.stack[-1]
+        self._pack(pack, tensor)
 
     def register_hooks(self, pack: Callable, unpack: Callable) -> None:
         """From now on keep what `pack` makes of it. RuntimeError if there are such hooks already."""
@@ -375,10 +383,10 @@ class SavedTensor:
     def _pack(self, pack: Callable, tensor: Tensor) -> None:
         """Let the pack hook have the tensor. RuntimeError if that has written it."""
         # Of a leaf that requires grad the place in the graph, which alone is not enough to keep the leaf in memory.
-        leaf, self._accumulator = self._leaf, None
+        leaf = self._leaf
+        self._requires_grad = leaf is not None and leaf.requires_grad
         node = leaf.gradient_edge()[0] if leaf is not None and leaf.requires_grad else None
-        if node is not None:  # as for a view that was made under `no_grad`
-            self._accumulator = weakref.ref(node)
+        self._accumulator = weakref.ref(node) if node is not None else None  # a view made under `no_grad` has none
         with grad_mode.no_grad():
             self._packed = pack(tensor)
         self._array = self._leaf = None
@@ -439,14 +447,14 @@ class SavedTensor:
 
     def _in_its_place(self, tensor: Tensor, node: Node) -> Tensor:
         """What an unpack hook returned, at the place in the graph that the saved tensor had."""
-        maker = node if self.is_output else self._edge
-        if maker is None and self._accumulator is None and not tensor.requires_grad:
+        maker = ((self._made_by and self._made_by()) or node) if self.is_output else self._edge
+        if maker is None and not self._requires_grad and not tensor.requires_grad:
             return tensor
         placed = self._wrap(tensor.array)
         placed._version_counter = tensor._version_counter
         if maker is not None:
             placed._grad_fn, placed._output_nr = maker, self._output_nr
-        elif self._accumulator is not None:
+        elif self._requires_grad:
             placed._requires_grad, placed._accumulator = True, self._accumulator
         return placed
 

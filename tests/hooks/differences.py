@@ -15,10 +15,6 @@ DIFFERENCES = {
         "The order is open in PyTorch too. minicnn keeps indices, conditions and batch statistics as arrays on the node, "
         "which are freed with the graph as saved tensors are, but are not packed."
     ),
-    "A pack hook that raises inside of an in-place operation": (
-        "PyTorch has written by then, if the operation saves its result (`relu_`); minicnn computes first and writes last, "
-        "so the tensor is as it was."
-    ),
     "Attributes on a built-in node": (
         "`y.grad_fn.mine = 5` works here, since a node is a Python object; PyTorch's are C++ objects and refuse. "
         "`node.metadata` is the place for notes in both."
