@@ -339,6 +339,7 @@ class SavedTensor:
         "is_output",
     )
     _made_by: weakref.ref | None
+    _unpack: Callable | None
 
     def __init__(self, tensor: Tensor, is_output: bool) -> None:
         self.is_output = is_output
