@@ -40,6 +40,8 @@ LAYERS = [
     "AdaptiveMaxPool2d(5)",
     "Linear(3, 4, bias=False)",
     "Identity(1, two=3)",
+    "Embedding(5, 3)",
+    "Embedding(5, 3, padding_idx=-2, max_norm=1.5, scale_grad_by_freq=True)",
     "MultiheadAttention(6, 2)",
     "MultiheadAttention(6, 2, 0.1, False, True, True, 4, 5, True)",
     "BatchNorm2d(4, momentum=None)",

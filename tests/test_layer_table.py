@@ -86,6 +86,8 @@ LAYERS = [
     layer("CircularPad1d(2)", SERIES, graph="none"),
     layer("MultiheadAttention(6, 2)", (4, 2, 6), (5, 2, 6), (5, 2, 6), graph="none"),
     layer("MultiheadAttention(6, 3, kdim=4, vdim=5, batch_first=True)", (2, 4, 6), (2, 5, 4), (2, 5, 5), graph="none"),
+    layer("Embedding(5, 3)", data([[1, 4, 1], [0, 2, 2]])),
+    layer("Embedding(5, 3, padding_idx=-1, max_norm=1.0)", data([[1, 4, 1], [0, 2, 2]]), graph="last"),
     layer("Linear(7, 5)", (2, 7)),
     layer("Linear(7, 5, bias=False)", (2, 7)),
     layer("Linear(7, 5)", IMAGE, graph="last"),

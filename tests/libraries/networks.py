@@ -42,16 +42,22 @@ def with_gradient(model: Callable, x: Any) -> list[Any]:
 
 def small(dtype: Any) -> Any:
     """A network of three convolutions for images of any size, ten classes; every ReLU and pool is a module of its own."""
-    from collections import OrderedDict
-
     from torch import nn
 
-    layers: list[tuple[str, Any]] = []
-    for k, (inputs, outputs) in enumerate([(3, 8), (8, 12), (12, 16)], 1):
-        layers += [(f"conv{k}", nn.Conv2d(inputs, outputs, 3, padding=1)), (f"relu{k}", nn.ReLU())]
-        layers += [(f"pool{k}", nn.MaxPool2d(2))] if k < 3 else []
-    layers += [("avgpool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("fc", nn.Linear(16, 10))]
-    return filled(nn.Sequential(OrderedDict(layers)), dtype)
+    class Small(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1, self.relu1, self.pool1 = nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
+            self.conv2, self.relu2, self.pool2 = nn.Conv2d(8, 12, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
+            self.conv3, self.relu3, self.avgpool = nn.Conv2d(12, 16, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+            self.fc = nn.Linear(16, 10)
+
+        def forward(self, x: Any) -> Any:
+            x = self.pool1(self.relu1(self.conv1(x)))
+            x = self.pool2(self.relu2(self.conv2(x)))
+            return self.fc(self.avgpool(self.relu3(self.conv3(x))).flatten(1))
+
+    return filled(Small(), dtype)
 
 
 def filled(model: Any, dtype: Any) -> Any:
