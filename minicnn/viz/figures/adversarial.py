@@ -1,6 +1,6 @@
 """The figure of `Adversarial`s: a photograph, its change made visible, and how the change goes through the layers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,20 +77,23 @@ def draw_adversarial(results: Mapping[str, Any], title: str | None = None) -> Fi
             ax.set_title(label, fontsize=fitting([label], side), pad=3)
     if image is not None:
         colour_bar(figure, image, left + columns * (side + gap) + 0.02, curve, side, "change")
-    ax = panel(figure, 0.75, below, width - 2.3, 1.75, y="relative change")
+    _curves(panel(figure, 0.75, below, width - 2.3, 1.75, y="relative change"), results, names)
+    return figure
+
+
+def _curves(ax: Any, results: Mapping[str, Any], names: Sequence[str]) -> None:
+    """The relative change of each layer, and that of the control."""
     for (words, result), colour in zip(results.items(), COLOURS, strict=False):
         ax.plot(
             [c.relative for c in result.layers.values()], "o-", color=colour, markersize=3, label=words or "the change"
         )
-        ax.plot(
-            [c.noise for c in result.layers.values()], "o:", color=colour, markersize=2, linewidth=1, label="control"
-        )
+        noise, label = [c.noise for c in result.layers.values()], f"{words} control".strip()
+        ax.plot(noise, "o:", color=colour, markersize=2, linewidth=1, label=label)
     every = -(-len(names) // NAMED)
     some = [name if i % every == 0 else "" for i, name in enumerate(names)]
     name_places(ax.xaxis, some, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
     ax.set_ylim(0, None)
     ax.legend(frameon=False, fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
 
 
 def _gain(result: Any) -> int:
