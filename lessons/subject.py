@@ -54,7 +54,7 @@ class Subject:
 
     def activations(self):
         """The names of five layers from early to deep whose maps are worth a look: ReLUs, in a ResNet blocks too."""
-        others = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.Dropout)
+        others = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.Dropout, nn.ZeroPad2d)
         maps = list(self.layers)[: list(self.layers).index(self.ends_in())]
         return self.spread([name for name in maps if not isinstance(self.layers[name], others)])
 

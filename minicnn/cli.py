@@ -248,11 +248,14 @@ def play(options: argparse.Namespace) -> Result:
     from minicnn.play import build
 
     links = {"The atlas of this network": options.atlas} if options.atlas else None
-    built = build(_model(options), options.output, bits=options.bits, photographs=options.photos, links=links)
+    model = _model(options)
+    entrance = _entrance(model, options)
+    built = build(model, options.output, bits=options.bits, photographs=options.photos, links=links)
     if options.open:
         webbrowser.open(built.path.resolve().as_uri())
     result = {"path": str(built.path), "bytes": built.bytes, "bits": built.bits, "photographs": built.photographs}
-    return result, f"{built.path}: {built.layers} layers, {megabytes(built.bytes)}: open it in a browser"
+    text = f"{built.path}: {built.layers} layers, {megabytes(built.bytes)}: open it in a browser"
+    return {**entrance, **result}, text
 
 
 def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any]) -> Result:

@@ -79,7 +79,7 @@ class EfficientNetLite(nn.Module):
                 probability = drop_connect * len(blocks) / total
                 blocks.append(MBConvBlock(maps, after, expand, kernel, stride if i == 0 else 1, probability))
                 maps = after
-        self._blocks = nn.ModuleList(blocks)
+        self._blocks = nn.Sequential(*blocks)
         self._conv_head = nn.Conv2d(maps, 1280, 1, bias=False)
         self._bn1 = norm(1280)
         self._head_relu = nn.ReLU6(inplace=True)
@@ -88,9 +88,7 @@ class EfficientNetLite(nn.Module):
         self._fc = nn.Linear(1280, num_classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        x = self._stem_relu(self._bn0(self._conv_stem(self._stem_pad(inputs))))
-        for block in self._blocks:
-            x = block(x)
+        x = self._blocks(self._stem_relu(self._bn0(self._conv_stem(self._stem_pad(inputs)))))
         x = self._head_relu(self._bn1(self._conv_head(x)))
         return self._fc(self._dropout(self._avg_pooling(x).flatten(1)))
 
