@@ -8,12 +8,12 @@ from tests import path
 
 # (lines, files, frames below the caller at the multiply-add or, with the fast kernels, at the deepest)
 BOUNDS = {
-    "conv": (125, 11, 6),
-    "fast": (135, 13, 9),
-    "example": (355, 15, 7),
+    "conv": (125, 10, 6),
+    "fast": (130, 12, 9),
+    "example": (355, 14, 7),
     "network": (360, 16, 9),
-    "hook": (100, 12, None),
-    "maximize": (1140, 42, None),
+    "hook": (95, 10, None),
+    "maximize": (1135, 42, None),
 }
 
 

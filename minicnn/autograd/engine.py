@@ -372,7 +372,8 @@ class Task:
 
     def _call(self, node: Node, grads: Grads) -> tuple[Tensor | None, ...]:
         """The node with the hooks around it: tensor hooks and pre-hooks, the node, post-hooks."""
-        grads = _tensor_hooks(node, grads)
+        if node.tensor_hooks() or node._retains_grad:
+            grads = _tensor_hooks(node, grads)
         if node._pre_hooks:
             grads = _node_pre_hooks(node, grads)
         arrived = tuple(grads) if node._post_hooks else ()
@@ -511,7 +512,8 @@ class _ReadyQueue(list):
     def put(self, node: Node, grads: Grads) -> None:
         """Let the node wait for its turn."""
         self.append((float("inf") if isinstance(node, AccumulateGrad) else node._order, node, grads))
-        self._rise(len(self) - 1)
+        if len(self) > 1:
+            self._rise(len(self) - 1)
 
     def take(self) -> tuple[Node, Grads]:
         """The node whose turn it is."""

@@ -98,9 +98,8 @@ class Units:
 
     def _score(self, output: Tensor, rows: list[int]) -> Tensor:
         """Scores (len(rows),) of the images `rows` from one layer's output, by one gather for all of them."""
-        units = [self.units[i] for i in rows]
-        _check(output, units)
-        places = [(row, unit.channel, *_place(unit, output.shape)) for row, unit in zip(rows, units, strict=True)]
+        _need_maps(output, self.units[rows[0]].layer)
+        places = [(i, self.units[i].channel, *_place(self.units[i], output)) for i in rows]
         sizes, cell = output.shape[: len(places[0])], output.shape[len(places[0]) :]  # a cell: a map, or one number
         flat = np.ravel_multi_index(np.array(places).T, sizes)
         picked = output.reshape(math.prod(sizes), *cell).index_select(0, tensor(flat))
@@ -146,7 +145,7 @@ class Direction:
                 f"({count}, {channels}, H, W) or ({count}, {channels})"
             )
         if output.dim() == 4 and self.position is not None:
-            y, x = _place(Unit(self.layers[0], 0, self.position), output.shape)
+            y, x = _place(Unit(self.layers[0], 0, self.position), output)
             output = output[:, :, y, x]
         v = tensor(self.directions, dtype=output.dtype).reshape(count, channels, *(1,) * (output.dim() - 2))
         along = (output * v).sum(1)
@@ -183,31 +182,29 @@ def objective(model: Module, targets: Any, layers: Iterable[str] | None, count: 
     return Units(units), [str(unit) for unit in units]
 
 
-def _place(unit: Unit, shape: Sequence[int]) -> tuple[int, ...]:
-    """(y, x), or nothing for a whole map or a feature."""
-    if unit.position is None:
-        return ()
-    height, width = shape[2:]
-    y, x = (height // 2, width // 2) if isinstance(unit.position, str) else unit.position
-    if not (0 <= y < height and 0 <= x < width):
-        raise IndexError(f"{unit}: the map of {unit.layer!r} is {height} x {width}")
-    return y, x
-
-
-def _check(output: Any, units: list[Unit]) -> None:
-    """ValueError or IndexError unless the layer gave maps or features, with the channels and places that are asked for."""
-    layer = units[0].layer
+def _need_maps(output: Any, layer: str) -> None:
+    """ValueError unless the layer gave maps or features."""
     if not isinstance(output, Tensor) or output.dim() not in (2, 4):
         hint = "" if layer else part_hint(output)
         raise ValueError(
             f"{layer or 'the network'!r} returns {described(output)}: a unit needs a map (N, C, H, W) or features (N, C); "
             f"use a function{hint}"
         )
-    for unit in units:
-        if not 0 <= unit.channel < output.shape[1]:
-            raise IndexError(f"{unit}: {layer or 'the output'!r} has {output.shape[1]} channels")
-        if unit.position is not None and output.dim() == 2:
-            raise ValueError(f"{unit}: {layer!r} returns features (N, C), which have no position")
+
+
+def _place(unit: Unit, output: Tensor) -> tuple[int, ...]:
+    """(y, x) in the layer's output, or nothing for a whole map or a feature. ValueError or IndexError if it has no such unit."""
+    if not 0 <= unit.channel < output.shape[1]:
+        raise IndexError(f"{unit}: {unit.layer or 'the output'!r} has {output.shape[1]} channels")
+    if unit.position is None:
+        return ()
+    if output.dim() == 2:
+        raise ValueError(f"{unit}: {unit.layer!r} returns features (N, C), which have no position")
+    height, width = output.shape[2:]
+    y, x = (height // 2, width // 2) if isinstance(unit.position, str) else unit.position
+    if not (0 <= y < height and 0 <= x < width):
+        raise IndexError(f"{unit}: the map of {unit.layer!r} is {height} x {width}")
+    return y, x
 
 
 def _find_category(name: str, names: list[str]) -> int:
