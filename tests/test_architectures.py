@@ -22,6 +22,7 @@ from minicnn import hub, models
 from minicnn.models._blocks import StochasticDepth
 from minicnn.nn.utils import skip_init
 from minicnn.serialization import WeightsError
+from tests.benchmarks import networks
 from tests.path import code_lines
 
 RECORDED = json.loads(gzip.decompress((Path(__file__).parent / "torchvision.json.gz").read_bytes()))
@@ -254,3 +255,10 @@ def test_a_gradient_in_float32_is_off_by_rounding_and_by_signs_of_relus():
     free, held, turned, count = kinks.measure("mnasnet1_0")
     assert held < 1e-5 and count > 1e6
     assert free < 1e-5 or 0 < turned < 100
+
+
+def test_the_benchmarks_build_every_network_from_the_same_files_in_torch():
+    for lib in (torch, minicnn):
+        built = networks.network(lib, "mobilenet_v3_small")
+        assert {type(module).__module__.partition(".")[0] for module in built.features[0]} == {lib.__name__}
+        assert set(models.list_models()) - {"tinynet"} <= set(networks._definitions(lib))

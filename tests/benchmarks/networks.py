@@ -4,12 +4,21 @@ import ast
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "minicnn" / "models"
 SHARED = ("_meta", "_blocks", "_inception")  # what the families are built of
+WEIGHTS = (
+    "INSTALLED",
+    "ImageClassification",
+    "InterpolationMode",
+    "Weights",
+    "enumeration",
+    "imagenet_classes",
+)  # not of use here
 SETTINGS = {
     "googlenet": {"init_weights": False, "aux_logits": False},
     "inception_v3": {"init_weights": False, "aux_logits": False},
@@ -47,7 +56,8 @@ def _definitions(lib: Any) -> dict[str, Any]:
     names: dict[str, Any] = {
         "nn": lib.nn, "F": lib.nn.functional, "minicnn": lib, "init": lib.nn.init, "cat": lib.cat, "rand": lib.rand, "full": lib.full,
         "Tensor": lib.Tensor, "WeightsError": ValueError, "WeightsArgument": Any, "Any": Any,
-        "network": lambda name, architecture, *rest: (architecture, None), "with_heads": None,
+        "network": lambda name, architecture, *rest, **more: (architecture, None), "with_heads": None,
+        **dict.fromkeys(WEIGHTS, Mock()),
     }  # fmt: skip
     families = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
     found: dict[str, Any] = {}

@@ -84,8 +84,8 @@ def _sums(a, b, out, start, stop):
                     a0, b0 = a[m, k], b[k, unit * COLUMNS :]
                     for j in range(len(target)):
                         target[j] += a0 * b0[j]
-                add_partial(sums, partial, 1, len(target), first == 0)
-            result[:] = sums[0, : len(result)]
+                add_partial(sums, partial, len(sums), len(target), first == 0)
+            _copy(sums[0], result)  # (`result[:] = ...` takes two seconds to compile)
 
 
 def _in_tiles(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
@@ -135,7 +135,9 @@ def _multiply(a, b, out, K, row_step, step, a_taps, b_taps, start, stop):
                         b, k * pitch + places[piece], b_taps[:count], partial[piece, block], k % PARTIAL > 0,
                     )  # fmt: skip
                     if K > PARTIAL and (k + count == K or (k + count) % PARTIAL == 0):
-                        add_partial(sums[piece, block], partial[piece, block], ROWS, widths[piece], k < PARTIAL)
+                        add_partial(
+                            sums[piece, block], partial[piece, block], sums.shape[2], widths[piece], k < PARTIAL
+                        )
         for r in range(rows):
             for piece in range(pieces):
                 target = out[top + r, places[piece] : places[piece] + widths[piece]]

@@ -213,6 +213,7 @@ def _evaluate_tiles(x, values, m, PH, PW, first, count, down, across, start, sto
     plane = np.zeros((some * m + 6) * pitch, x.dtype)
     half, points = np.zeros(6 * HALF + LANE, x.dtype), np.empty(POINTS * WIDTH + LANE, x.dtype)
     tiles = np.empty((POINTS, values.shape[1] * PANEL + LANE), x.dtype)
+    one = np.int64(1)  # for a literal `pick` would be compiled again
     for c in range(start, stop):
         band = 0
         while band < count:
@@ -220,7 +221,7 @@ def _evaluate_tiles(x, values, m, PH, PW, first, count, down, across, start, sto
             bands = min(down - top, count - band, some)
             rows = bands * m + 6 - m
             for q in range(0, across, segment):
-                pick(x[n, c], top * m - PH, q * m - PW, 1, 1, plane[: rows * pitch].reshape(rows, pitch))
+                pick(x[n, c], top * m - PH, q * m - PW, one, one, plane[: rows * pitch].reshape(rows, pitch))
                 for b in range(bands):
                     _down(plane[b * m * pitch :], pitch, half[b * pitch :])
                 for i in range(6):
