@@ -38,7 +38,7 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # %% [markdown]
 # ## The layer
 #
-# The layer is `features.8` of the bundled network: 256 filters of 3 x 3 over 256 channels. Its input are the maps that it gets when the
+# The layer is `features.8` of the bundled network: 256 filters of 3 x 3 over 256 channels. Its inputs are the maps that it gets when the
 # network looks at a photograph of 128 x 128 pixels. We put the border of zeros on once, here, for all three ways. To keep the code short,
 # they handle one image and stride 1. `C` are the input channels, `O` the filters, `H` x `W` the output pixels.
 #

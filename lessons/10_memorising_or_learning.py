@@ -171,8 +171,8 @@ for arm in ("initial", "noise"):
 #
 # What do patches of photographs look like on average? A **principal component analysis** (PCA) finds the directions along which data
 # differ most. Of 7 x 7 patches in three colours it makes 147 patterns, in their order: along the first one patches differ most. They
-# begin with brightness, then come gradients, then finer and finer waves and colours. They were computed from the training photographs,
-# and are in the same file.
+# begin with brightness, then come slopes from bright to dark, then finer and finer waves and colours. They were computed from the
+# training photographs, and are in the same file.
 
 # %%
 components, variance = data["pca_components"], data["pca_variance"]

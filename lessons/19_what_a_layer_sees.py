@@ -253,7 +253,7 @@ figure.savefig(out / "19_what_a_layer_sees_tsne.png")
 figure
 
 # %% [markdown]
-# **How not to read it.** The axes have no meaning. Nor has the distance between two far groups, nor how large a group is. Another seed
+# **How not to read it.** The axes have no meaning. Nor has the distance between two far clusters, nor how large a cluster is. Another seed
 # gives another map. What two maps agree on is worth looking at. Let us count: two photographs that are neighbours on one map, are
 # they neighbours on the other?
 
