@@ -9,6 +9,7 @@ import math
 import os
 import re
 import sys
+import textwrap
 import traceback
 import warnings
 import webbrowser
@@ -193,6 +194,7 @@ def maximize(options: argparse.Namespace) -> Result:
         raise ValueError(flat)
     if flat:
         _say(f"minicnn: {flat}")
+    options.entrance = ""  # the figure says it itself
     path = _save(result.figure(), options)
     settings = {"seed": options.seed, "steps": options.steps, **entrance}
     return {**settings, "units": rows, "picture": path}, "\n".join([*lines, path])
@@ -482,8 +484,7 @@ def _model(options: argparse.Namespace) -> Any:
 
 def _let_in(model: Any, options: argparse.Namespace) -> None:
     """Write into the network's `meta` what the options say of how images enter and of what the classes are called."""
-    from minicnn.viz.image import as_given, statistics
-    from minicnn.viz.network import input_channels
+    from minicnn.viz.network import as_given, input_channels, statistics
 
     names = ("size", "scale", "mean", "std", "channels_order")
     size, scale, mean, std, order = given = [getattr(options, name, None) for name in names]
@@ -523,8 +524,7 @@ def _class_names(file: str) -> tuple[str, ...]:
 
 def _entrance(model: Any, options: argparse.Namespace) -> dict[str, Any]:
     """What --json says of how images enter; the same is said to the user, and stands below figures."""
-    from minicnn.viz.image import entrance, input_size, statistics
-    from minicnn.viz.network import input_channels
+    from minicnn.viz.network import entrance, input_channels, input_size, statistics
 
     stats = statistics(model, channels=input_channels(model))
     options.entrance = f"images enter as {entrance(model)}"
@@ -572,8 +572,11 @@ def _check_output(options: argparse.Namespace) -> None:
 
 def _save(figure: Any, options: argparse.Namespace) -> str:
     """Write a figure, with the network's name below it; the file's name."""
-    caption = "\n".join(filter(None, [options.network, getattr(options, "entrance", "")]))
-    figure.text(0.15 / figure.get_figwidth(), 0, caption, va="top", fontsize=8, color="#555555")
+    width = figure.get_figwidth()
+    lines = [
+        textwrap.fill(line, int(width * 14)) for line in (options.network, getattr(options, "entrance", "")) if line
+    ]
+    figure.text(0.15 / width, 0, "\n".join(lines), va="top", fontsize=8, color="#555555")
     with atomic_write(options.output) as file:
         figure.savefig(file, format=Path(options.output).suffix[1:], bbox_inches="tight")
     return options.output

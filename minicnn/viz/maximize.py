@@ -32,6 +32,7 @@ from minicnn.viz.network import (
     input_channels,
     input_size,
     normalize,
+    source,
     statistics,
 )
 from minicnn.viz.objectives import Unit, objective
@@ -177,7 +178,7 @@ def maximize(
     settings = {
         "size": size, "steps": steps, "parametrization": part, "transforms": tuple(changes), "penalties": tuple(costs),
         "optimizer": getattr(stepper, "name", type(stepper).__name__), "rate": stepper.param_groups[0].get("lr"),
-        "statistics": stats, "open_dead_relus": open_dead_relus,
+        "statistics": stats, "source": source(model, mean=mean, std=std), "open_dead_relus": open_dead_relus,
     }  # fmt: skip
     pixels = np.ascontiguousarray(image.numpy().transpose(0, 2, 3, 1))
     scores, losses = np.array(curves, np.float32).reshape(steps, 2, len(labels)).swapaxes(0, 1)

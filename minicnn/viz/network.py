@@ -205,6 +205,31 @@ def input_size(model: Module | None, default: int = 224) -> int:
     return int(size[-1]) if isinstance(size, Sequence) else int(size)
 
 
+def entrance(
+    model: Module,
+    size: int | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> str:
+    """How images enter the network, and who says so: "64 × 64 pixels, mean 0.48, ..; std 0.23, ..: as mine.pth states".
+
+    size, mean, std: those that are given in place of what `model.meta` states.
+    """
+    side, stats = size or input_size(model), statistics(model, mean, std, channels=input_channels(model))
+    return f"{side} × {side} pixels, {stats}: {source(model, size=size, mean=mean, std=std)}"
+
+
+def source(model: Module, **given: Any) -> str:
+    """Who says how images enter: "mean as given; the rest as mine.pth states". given: what was, each None if it was not."""
+    known = "as model.meta states" if hasattr(model, "meta") else "nothing states others"
+    return as_given([name for name, value in given.items() if value is not None], stated(model, "source") or known)
+
+
+def as_given(names: Sequence[str], otherwise: str) -> str:
+    """A `ModelMeta.source`, where somebody gave what these names mean."""
+    return f"{', '.join(names)} as given; the rest {otherwise}" if names else otherwise
+
+
 def normalize(pixels: Tensor, stats: Statistics, dtype: Any = float32) -> Tensor:
     """(N, C, H, W) pixels in [0, 1] -> (pixels - mean) / std, what the network was trained with. The one place for it."""
     mean, std = (tensor(np.array(values).reshape(1, -1, 1, 1), dtype=dtype) for values in (stats.mean, stats.std))

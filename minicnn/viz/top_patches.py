@@ -26,7 +26,7 @@ from minicnn.viz.checkpoint import Checkpoint
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.figures.top_patches import draw_patches
 from minicnn.viz.geometry import Field, receptive_fields
-from minicnn.viz.network import class_names, find_module
+from minicnn.viz.network import class_names, find_module, source
 from minicnn.viz.objectives import parse
 from minicnn.viz.ranking import FREE, Found, Ranking, Search, chunks, look
 from minicnn.viz.running_histogram import Histogram
@@ -204,7 +204,7 @@ def top_patches(
     for reason in unknown:
         warnings.warn(f"{reason}. Its patches are whole pictures.", stacklevel=2)
     categories = class_names(model) if "" in wanted else ()
-    settings = {"k": k, "size": shape, "statistics": stats, "batch": batch}
+    settings = {"k": k, "size": shape, "statistics": stats, "source": source(model, mean=mean, std=std), "batch": batch}
     return TopPatches(
         {layer: _units(search, found, ranking, categories) for layer, ranking in found.rankings.items()},
         fields, found.images, found.skips.named, found.skips.total, shape, time.perf_counter() - started, settings,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from minicnn.viz.figures.plot import Figure, Grid, new_figure, panel
+from minicnn.viz.figures.plot import Figure, Grid, new_figure, normalisation, panel
 from minicnn.viz.tiles import as_rgb
 
 
@@ -15,6 +15,7 @@ def draw_maximized(result: Any, columns: int | None = None, curves: bool = True)
     grid = Grid(count, columns or min(count, 8), pictures[0].shape[0] / pictures[0].shape[1], 1.6, label=0.24)
     below = 1.7 if curves else 0.0
     rule = f"Above each image: the unit, and its activation on the clean image before → after {result.recipe}."
+    rule += normalisation(result.settings)
     figure = new_figure(grid.wide + 0.3, grid.high + 0.3 + below, "Images that maximise a unit", rule)
     colours = ["#222222" if rose else "#b00020" for rose in result.rose]
     grid.draw(figure, 0.15, 0.15 + below, pictures, labels=labels, colours=colours)

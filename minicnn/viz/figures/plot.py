@@ -4,7 +4,7 @@ import math
 import os
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,11 @@ def plain_figure() -> type[Figure]:
             return Figure, (), self.__getstate__()
 
     return PlainFigure
+
+
+def normalisation(settings: Mapping[str, Any]) -> str:
+    """For a rule: with which mean and std images entered the network, and who said so."""
+    return " Normalisation: {statistics}: {source}.".format(**settings) if "source" in settings else ""
 
 
 def text_width(text: str, fontsize: float) -> float:

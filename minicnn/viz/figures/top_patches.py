@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.nn import Module
 from minicnn.viz import image as images
-from minicnn.viz.figures.plot import Figure, Grid, axes, caption, cross, new_figure, panel
+from minicnn.viz.figures.plot import Figure, Grid, axes, caption, cross, new_figure, normalisation, panel
 from minicnn.viz.geometry import Field, receptive_fields
 from minicnn.viz.network import input_channels, outputs_of
 from minicnn.viz.tiles import in_grey
@@ -28,7 +28,7 @@ def draw_patches(result: Any, units: Sequence[Any], title: str | None = None) ->
     rule = (
         f"The {k} of {result.images} images with the largest activation, the number above each; the part that the unit sees, "
         "grey beyond the border. At the right all activations, counted on a log scale; the marks below: the patches."
-    )
+    ) + normalisation(result.settings)
     figure = new_figure(left + grid.wide + right, grid.high + 0.2, title or "What excites a unit most", rule)
     places = grid.axes(figure, left, 0.15)
     for row, unit in enumerate(units):
