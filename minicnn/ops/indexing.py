@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import contiguous_format, short_name, type_name
 from minicnn._warnings import warn_user
@@ -700,7 +701,7 @@ def repeat_interleave(
 
     Raises:
         RuntimeError: a negative number; sizes that do not fit.
-        NotImplementedError: repeats that are not int32 or int64.
+        NotImplementedError: repeats that are not int32 or int64 (since 2.14 smaller ones are taken).
     """
     if repeats is None:
         return _repeated_places(input, output_size)
@@ -724,14 +725,16 @@ def repeat_interleave(
             "repeats must have the same size as input along dim, but got repeats.size(0) = "
             f"{repeats.array.size} and input.size({dim}) = {length}"
         )
-    return index_select(input, dim, _repeated_places(repeats, output_size))
+    places = _repeated_places(repeats, output_size)
+    return index_select(input, dim, places if places.dtype.itemsize > 2 else places.long())
 
 
 def _repeated_places(repeats: Tensor, output_size: int | None) -> Tensor:
     """The index of each number, as often as it says."""
     if repeats.array.ndim != 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
-    if repeats.array.dtype not in (np.int32, np.int64):
+    small = (np.uint8, np.int8, np.int16) if since(2, 14) else ()
+    if repeats.array.dtype not in (np.int32, np.int64, *small):
         implemented("repeat_interleave_cpu", repeats.array.dtype, "")
     if (repeats.array < 0).any():
         raise RuntimeError("repeats can not be negative")

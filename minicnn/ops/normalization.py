@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import _memory, kernels
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
@@ -401,9 +402,10 @@ def group_norm(
         )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t.array.shape != x.shape[1:2]:
+            said = t if weight is None or since(2, 14) else weight
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
-                f"{list((t if weight is None else weight).shape)} and input of shape {list(x.shape)}"
+                f"{list(said.shape)} and input of shape {list(x.shape)}"
             )
     implemented("GroupNormKernelImpl", x.dtype)
     if any(t is not None and t.array.dtype != x.dtype for t in (weight, bias)):

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from minicnn import _types
 from minicnn import random as _random
+from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd import creation, engine, grad_mode
@@ -98,7 +99,8 @@ def checkpoint(
     if kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
     if context_fn is not noop_context_fn or debug is not False:
-        raise ValueError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
+        what = "`context_fn`, `debug`, or `respect_saved_tensors_hooks`" if since(2, 14) else "`context_fn` or `debug`"
+        raise ValueError(f"Passing {what} is only supported when use_reentrant=False.")
     return CheckpointFunction.apply(function, preserve, *args)
 
 
