@@ -207,8 +207,8 @@ def _starts(roots: tuple[Tensor | GradientEdge, ...], grads: Any) -> list[Start]
     if len(grads) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
     if (None, 0) in edges:
-        i = edges.index((None, 0))
-        raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        which = f"element {edges.index((None, 0))} of tensors"
+        raise RuntimeError(f"{which} does not require grad and does not have a grad_fn")
     return [(*edge, seed) for edge, seed in zip(edges, seeds, strict=True)]
 
 
@@ -469,11 +469,8 @@ def _replacement(hook: Any, result: Any, original: tuple) -> list:
 
 def _validated(node: Node, results: tuple) -> tuple:
     """Each gradient in the shape and type of the tensor that it belongs to."""
-    checked = list(results)
-    for i, ((successor, nr), value) in enumerate(zip(node.next_functions, results, strict=False)):
-        if successor is not None and value is not None:
-            checked[i] = _fitting(value, successor, nr, i, node)
-    return tuple(checked)
+    arrivals = enumerate(zip(node.next_functions, results, strict=False))
+    return tuple([v if v is None or n is None else _fitting(v, n, nr, i, node) for i, ((n, nr), v) in arrivals])
 
 
 def _fitting(value: Any, node: Node, nr: int, i: int, by: Node | None = None) -> Tensor:

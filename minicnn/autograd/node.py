@@ -419,9 +419,8 @@ class SavedTensor:
 
     def is_as_saved(self) -> bool:
         """Whether no hook has packed it, nobody has written to it, and nothing was detached from its node since."""
-        return (
-            self._unpack is None and self._counter.value == self._version and not (self._edge and self._edge._detached)
-        )
+        unwritten = self._unpack is None and self._counter.value == self._version
+        return unwritten and not (self._edge and self._edge._detached)
 
     def unpack(self, node: Node) -> Tensor:
         """The tensor as it was saved. RuntimeError if its memory has been written since."""
