@@ -219,6 +219,12 @@ RESIZING = (
     + [
         Row("affine_grid", fn(F + "affine_grid", (2, 3, 4, 5), align_corners=False), [(2, 2, 3)], graph="none"),
         Row("fold", fn(F + "fold", (5, 6), 3, padding=1, stride=2), [(2, 27, 9)], graph="last"),
+        Row("pixel_shuffle", fn(F + "pixel_shuffle", 2), [(2, 8, 3, 4)]),
+        Row("pixel_shuffle of one image", fn(F + "pixel_shuffle", 3), [(9, 2, 3)]),
+        Row("pixel_unshuffle", fn(F + "pixel_unshuffle", 2), [(2, 3, 4, 6)]),
+        Row("pixel_unshuffle of batches", fn(F + "pixel_unshuffle", 2), [(2, 1, 3, 4, 2)]),
+        Row("channel_shuffle", fn(F + "channel_shuffle", 2), [(2, 6, 3, 4)]),
+        Row("channel_shuffle of three", fn(F + "channel_shuffle", 3), [(1, 12, 5)]),
         Row("unfold", fn(F + "unfold", 3, padding=1, stride=2), [(2, 3, 5, 6)], graph="last"),
     ]
 )

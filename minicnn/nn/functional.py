@@ -61,4 +61,5 @@ from minicnn.ops.pooling import (
     max_pool2d_with_indices,
     max_unpool2d,
 )
+from minicnn.ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from minicnn.ops.vision import affine_grid, grid_sample, interpolate, upsample
