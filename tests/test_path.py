@@ -13,7 +13,7 @@ BOUNDS = {
     "example": (355, 14, 7),
     "network": (360, 16, 9),
     "hook": (95, 10, None),
-    "maximize": (1135, 42, None),
+    "maximize": (1140, 42, None),
 }
 
 
