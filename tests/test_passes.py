@@ -309,3 +309,28 @@ def test_the_post_hook_of_a_leaf_sees_the_gradient_itself():
         return [(entry[0].tolist(), entry[1]) if isinstance(entry, tuple) else entry.tolist() for entry in seen]
 
     assert same(observed)[0] == ([2, 2, 2], True)
+
+
+ROOTS = {
+    "cat": lambda lib, a, b: lib.cat([a, b]),
+    "cat of the same twice": lambda lib, a, b: lib.cat([a, b, a]),
+    "stack": lambda lib, a, b: lib.stack([a, b]),
+    "mul": lambda lib, a, b: a * b,
+    "exp": lambda lib, a, b: a.exp(),
+    "max": lambda lib, a, b: a.max(0)[0],
+    "matmul": lambda lib, a, b: a @ b,
+}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_root_that_is_the_only_input_hands_on_nothing(root, create_graph):
+    def scenario(lib, log):
+        a, b = ((lib.arange(3.0) + i).requires_grad_() * 1 for i in range(2))
+        y = ROOTS[root](lib, a, b)
+        y.retain_grad()
+        y.grad_fn.register_hook(lambda inputs, outputs: log(inputs, outputs))
+        y.sum().backward(inputs=[y], create_graph=create_graph)
+        log(y.grad)
+
+    assert_same(scenario)

@@ -190,8 +190,9 @@ class OpCtx(FunctionCtx):
         result = result if isinstance(result, tuple) else (result,)
         result = tuple(map(both.conj, result)) if turned else result
         found = []
-        for i in self._slots:  # of a list all are wanted, or the node does not run
-            wants = i < len(result) and (self.function.takes_a_list or self.needs_input_grad[i])
+        needs = self.needs_input_grad
+        for i in self._slots:  # of a list all are wanted, or none
+            wants = i < len(result) and (needs[i] or (self.function.takes_a_list and any(needs)))
             found.append(_tensor_of(result[i], grads) if wants else None)
         return tuple(found)
 

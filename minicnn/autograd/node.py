@@ -267,9 +267,7 @@ class _SavedTensorHooks(threading.local):
     def __init__(self) -> None:
         self.stack: list[tuple[Callable, Callable]] = []
         self.disabled: str | None = None
-        self.held: list[tuple[SavedTensor, Tensor]] | None = (
-            None  # outputs that an operation in place has not written yet
-        )
+        self.held: list[tuple[SavedTensor, Tensor]] | None = None  # outputs that are not in place yet
 
 
 saved_hooks = _SavedTensorHooks()
