@@ -54,7 +54,7 @@ for order, expected in enumerate([32, 48, 48, 24], 1):  # 4 x^3, 12 x^2, 24 x, 2
 # needs them all. What one needs is the matrix times a direction, `H v`: how *all* slopes change when the photograph moves along `v`. That
 # is one more backward pass, through the gradient's graph:
 #
-# $$ H v = \text{gradient of } (\text{gradient} \cdot v) $$
+# > *H v* = gradient of (gradient · *v*)
 #
 # As the number we take the score (the logit) of the network's first answer, and as the direction the photograph itself: along it the
 # contrast grows.
