@@ -7,9 +7,7 @@ from minicnn.atlas.words import anchor
 
 HERE = Path(__file__).parent
 PAGES = ("glossary", "questions")  # of Markdown, after the lessons
-KEPT = re.compile(
-    r"(```.*?```|`[^`\n]*`|\[[^\]]*\]\([^)]*\)|^#.*?$|\$\$.*?\$\$)", re.DOTALL | re.MULTILINE
-)  # no links in here
+KEPT = re.compile(r"(```.*?```|`[^`\n]*`|\[[^\]]*\]\([^)]*\)|^#.*?$)", re.DOTALL | re.MULTILINE)  # no links in here
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
