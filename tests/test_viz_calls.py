@@ -274,7 +274,7 @@ def test_the_filters_of_a_tied_convolution_are_measured_once(tmp_path, monkeypat
     assert measured == ["first", "conv#1"]
     text = built.path.read_text(encoding="utf-8")
     assert text.count('Its filters are those of <a href="#layer-conv~23~1">conv#1</a>: the same weights.') == 2
-    assert text.count("<h3>Its filters</h3>") == 2
+    assert text.count("<h3>Its filters in numbers") == 2
 
 
 def test_the_default_layer_in_resnet18_is_behind_the_skip():
@@ -408,3 +408,21 @@ def test_a_layer_before_an_in_place_relu_scores_alike_alone_and_beside_a_deeper_
     x = viz.preprocess(np.repeat((picture[0] * 255).astype(np.uint8)[None], 1, 0)[0])
     batch = minicnn.cat([x, x])
     np.testing.assert_allclose(viz.score(model, batch, ["0:1", "2:0"])[0], viz.score(model, x, "0:1")[0], rtol=1e-6)
+
+
+def test_one_pass_needs_no_hook_on_the_network():
+    """The same outputs, also in a second block of the same capture, and after a pass that failed."""
+    relu = nn.ReLU()
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), relu, nn.Conv2d(2, 2, 1), relu)
+    x = minicnn.rand(1, 1, 3, 3)
+    with viz.capture(model, ["1", "1#2", "2"]) as usual:
+        model(x)
+    maps = viz.capture(model, ["1", "1#2", "2"], one_pass=True)
+    with pytest.raises(RuntimeError), maps:
+        model(minicnn.rand(1, 3, 3, 3))
+    for _ in range(2):
+        with maps:
+            assert not model._forward_hooks and not model._forward_pre_hooks and len(relu._forward_hooks) == 1
+            model(x)
+        assert not relu._forward_hooks and list(maps) == list(usual)
+        assert all((maps[name] == usual[name]).all() for name in usual)
