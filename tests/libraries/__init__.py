@@ -1,6 +1,6 @@
 """Libraries that were written for PyTorch, as installed from PyPI, run on minicnn, and give PyTorch's numbers.
 
-    python3 -m venv /tmp/lib && /tmp/lib/bin/pip install -q -e . huggingface-hub pyyaml opencv-python-headless scikit-learn
+    python3 -m venv /tmp/lib && /tmp/lib/bin/pip install -q -e ".[libraries-need]"
     /tmp/lib/bin/pip install -q --no-deps $(/tmp/lib/bin/python -m tests.libraries --packages)
     /tmp/lib/bin/python -m tests.libraries            # all; --help for more
 

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import pkgutil
+import re
 import sys
 import time
 import traceback
@@ -143,7 +144,7 @@ def run_library(module: Any, installed: str, cases: dict[str, Callable], theirs:
 def packages() -> list[str]:
     """What pip shall install, as pyproject.toml pins it."""
     lines = [line.partition(";") for line in requires("minicnn") or []]
-    return [name.strip() for name, _, condition in lines if "extra" in condition and "libraries" in condition]
+    return [name.strip() for name, _, condition in lines if re.search("extra == ['\"]libraries['\"]", condition)]
 
 
 def main() -> int:
