@@ -1608,6 +1608,10 @@ class Tensor:
     arccos, arcsin, arctan, arctan2, arccosh, arcsinh, arctanh = acos, asin, atan, atan2, acosh, asinh, atanh
     moveaxis = movedim
 
+    def inverse(self) -> Tensor:
+        """The inverse of a matrix (n, n), or of each of a batch (..., n, n). RuntimeError for one that has none, or is not square."""
+        return ops.inverse(self)
+
     # --- in place -------------------------------------------------------------------------------------------------------
     #
     # Each computes its operation and assigns the result, which counts as one write. RuntimeError for a leaf that requires
@@ -1970,6 +1974,20 @@ class Tensor:
         inplace.check(self)
         fill = ops.copying.FillTensor if from_tensor else ops.copying.Fill
         return inplace.assign(self, inplace.result_for(self, fill.apply, value), constant=True)
+
+    def fill_diagonal_(self, fill_value: _float, wrap: _bool = False) -> Tensor:
+        """In place: one number on the main diagonal; of a tall matrix, with `wrap`, on the ones below it too, a row apart.
+
+        RuntimeError below two dimensions, or for more of different lengths.
+        """
+        shape = self.array.shape
+        if len(shape) < 2:
+            raise RuntimeError("dimensions must larger than 1")
+        if len(shape) > 2 and len(set(shape)) > 1:
+            raise RuntimeError("all dimensions of input must be of equal length")
+        mask = np.zeros(shape, bool)
+        np.fill_diagonal(mask, True, wrap)
+        return self.masked_fill_(self.wrap(mask), fill_value)
 
     def zero_(self) -> Tensor:
         """0 everywhere; returns the tensor."""

@@ -7,7 +7,12 @@ from typing import Any
 from minicnn import ops
 from minicnn._tensor import Tensor
 
-__all__ = ["norm", "vector_norm"]
+__all__ = ["inv", "norm", "vector_norm"]
+
+
+def inv(A: Tensor) -> Tensor:
+    """The inverse of a matrix (n, n), or of each of a batch (..., n, n). RuntimeError for one that has none, or is not square."""
+    return ops.inverse(A)
 
 
 def vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False) -> Tensor:

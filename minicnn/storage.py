@@ -30,6 +30,9 @@ class UntypedStorage:
     def __len__(self) -> int:
         return self.size()
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()  # what `sys.getsizeof` says contains the memory, as in PyTorch
+
 
 class TypedStorage(UntypedStorage):
     """The same, counted in elements."""

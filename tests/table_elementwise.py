@@ -42,6 +42,10 @@ ELEMENTWISE = [
     Row("multiply method", method("multiply"), [(2, 3), (2, 3)]),
 ]
 IN_PLACE = [
+    Row("fill_diagonal_", in_place("fill_diagonal_", 2.5), [(3, 4)], graph="none"),
+    Row("fill_diagonal_ wrapped", in_place("fill_diagonal_", 2.5, wrap=True), [(7, 2)], graph="none"),
+    Row("fill_diagonal_ of a cube", in_place("fill_diagonal_", 2.5), [(3, 3, 3)], graph="none"),
+] + [
     Row(f"{name} of a clone", in_place(name, *args), given, graph="last")
     for name, args, given in [
         ("fmod_", (0.7,), [(2, 3)]),

@@ -104,6 +104,11 @@ PRODUCTS = [
     Row("tensordot of named dims", fn("tensordot", ([0, 2], [1, 0])), [(2, 3, 4), (4, 2, 5)], graph="none"),
     Row("tensordot stretched", fn("tensordot", ([1], [0])), [(2, 3), (1, 4)], graph="none"),
     Row("tensordot of no dims", fn("tensordot", 0), [(2,), (3,)], graph="none"),
+    Row("inverse", fn("inverse"), [exactly([[2.0, 1.0, 0.5], [-1.0, 3.0, 1.0], [0.0, 1.0, 1.5]])]),
+    Row(
+        "inverse of a batch", method("inverse"), [(2, 4, 3, 3)], loose={"float32": 100}, graph="none"
+    ),  # some are nearly singular
+    Row("linalg.inv", fn("linalg.inv"), [exactly([[2.0, 1.0], [-1.0, 3.0]])]),
     Row("kron", fn("kron"), [(2, 3), (3, 2)], graph="none"),
     Row("kron of a vector", fn("kron"), [(2,), (3, 2)], graph="none"),
     Row("cross", fn("cross"), [(2, 3), (2, 3)], graph="none"),

@@ -145,6 +145,8 @@ ERRORS = {
         None,
         static_k=lib.ones(6, 4, 3),
     ),
+    "inverse of a vector": lambda lib: lib.inverse(lib.ones(3)),
+    "inverse of a rectangle": lambda lib: lib.inverse(lib.ones(2, 3)),
     "baddbmm of matrices": lambda lib: lib.baddbmm(lib.ones(2), lib.ones(2, 3), lib.ones(2, 3)),
     "baddbmm of sizes": lambda lib: lib.baddbmm(lib.ones(2), lib.ones(1, 2, 3), lib.ones(1, 2, 3)),
     "baddbmm of a bias": lambda lib: lib.baddbmm(lib.ones(3), lib.ones(1, 2, 3), lib.ones(1, 3, 2)),

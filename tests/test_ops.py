@@ -247,6 +247,8 @@ CREATED = {
     "tensor of a float64 array": lambda lib: lib.tensor(np.ones((2, 2))),
     "tensor of a NumPy scalar": lambda lib: lib.tensor(np.float64(1.5)),
     "tensor with a dtype": lambda lib: lib.tensor([1, 2], dtype=lib.float64),
+    "eye on a device": lambda lib: lib.eye(2, 3, device="cpu"),
+    "logspace on a device": lambda lib: lib.logspace(0, 1, 3, device="cpu", requires_grad=True),
     "tensor in double precision": lambda lib: lib.tensor([0.1, 1 / 3], dtype=lib.float64),
     "tensor of one number in double precision": lambda lib: lib.tensor(0.1, dtype=lib.float64),
     "tensor of complex numbers in double precision": lambda lib: lib.tensor([0.1 + 0.3j], dtype=lib.complex128),

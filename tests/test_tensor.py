@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -444,6 +445,7 @@ def test_storage(name):
     for storage, size in ((lib.Tensor.storage, 12), (lib.Tensor.untyped_storage, 48)):
         assert storage(x).data_ptr() == x.data_ptr() == storage(x[1:].t()).data_ptr() != storage(x.clone()).data_ptr()
         assert storage(x[1:]).size() == len(storage(x)) == size and storage(x).nbytes() == 48
+        assert 48 < sys.getsizeof(storage(x)) < 48 + 200
     assert x.t().storage().tolist() == list(range(12)) and x.storage().element_size() == 4
     assert x.storage().dtype == lib.float32 and x.storage().untyped().nbytes() == 48
 

@@ -117,9 +117,11 @@ def full(
     return finished(np.full(size, _common.fitting(number, kind)), None, device, requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """(n, m), or (n, n): ones on the diagonal, else zeros."""
-    return finished(np.eye(n, m, dtype=_float(dtype)), None, None, requires_grad)
+    return finished(np.eye(n, m, dtype=_float(dtype)), None, device, requires_grad)
 
 
 def arange(
@@ -173,10 +175,21 @@ def linspace(
     return finished(_spaced(np.linspace, "linspace", start, end, steps, dtype), None, device, requires_grad)
 
 
-def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: dtype | None = None) -> Tensor:
+def logspace(
+    start: float,
+    end: float,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """`steps` numbers from base^start to base^end, both included, each the same multiple of the one before: (steps,)."""
     base = _common.number(base, "logspace", "base")
-    return finished(_spaced(partial(np.logspace, base=base), "logspace", start, end, steps, dtype), None, None, False)
+    return finished(
+        _spaced(partial(np.logspace, base=base), "logspace", start, end, steps, dtype), None, device, requires_grad
+    )
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
@@ -214,16 +227,29 @@ def randn(
     return finished(np.asarray(drawn, kind), None, device, requires_grad)
 
 
-def randint(low: int, high: Any = None, size: Any = None, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: dtype = int64,
+    device: Any = None,
+    requires_grad: bool = False,
+    generator: Any = None,
+) -> Tensor:
     """Integers in [low, high), of shape `size`; `randint(high, size)` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
-    return finished(_random.integers(low, high, size, generator), dtype, None, False)
+    return finished(_random.integers(low, high, size, generator), dtype, device, requires_grad)
 
 
-def randperm(n: int, *, dtype: dtype = int64, generator: Any = None) -> Tensor:
+def randperm(
+    n: int, *, dtype: dtype = int64, device: Any = None, requires_grad: bool = False, generator: Any = None
+) -> Tensor:
     """The numbers 0 ... n - 1 in random order: (n,)."""
-    return finished(_random.generator(generator).permutation(*lengths_of((operator.index(n),), "")), dtype, None, False)
+    return finished(
+        _random.generator(generator).permutation(*lengths_of((operator.index(n),), "")), dtype, device, requires_grad
+    )
 
 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> Tensor:

@@ -16,7 +16,7 @@ from minicnn.ops import arithmetic, copying, shape
 from minicnn.ops._common import broadcast_shapes, check_expand, implemented, need_tensor, wrap_dim
 
 __all__ = [
-    "addmm", "addmv", "baddbmm", "bmm", "cdist", "cross", "dot", "inner", "kron", "matmul", "mm", "mv", "outer", "tensordot",
+    "addmm", "addmv", "baddbmm", "bmm", "cdist", "cross", "dot", "inner", "inverse", "kron", "matmul", "mm", "mv", "outer", "tensordot",
 ]  # fmt: skip
 
 
@@ -106,6 +106,29 @@ class Baddbmm(Addmm):
     @staticmethod
     def backward(ctx, grad):
         return grad, *_to_factors(Bmm, ctx, grad, *ctx.needs_input_grad[1:])
+
+
+class LinalgInvEx(Op):
+    """The inverse of a matrix, or of each of a batch; -a^-T g a^-T"""
+
+    saved_names = ("inverse",)
+
+    @staticmethod
+    def forward(ctx, a):
+        try:
+            out = Tensor.wrap(np.linalg.inv(a.array))
+        except np.linalg.LinAlgError:
+            raise RuntimeError(
+                "linalg.inv: the inversion could not be completed because the input matrix is singular."
+            ) from None
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (out,) = ctx.saved
+        turned = both.transpose(both.conj(out), -2, -1)
+        return -(turned @ grad @ turned)
 
 
 def _keep_factors(ctx: Any, a: Tensor, b: Tensor, needs_a: bool, needs_b: bool) -> None:
@@ -326,6 +349,19 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     )
     columns = shape.reshape(shape.permute(b, [*other, *rest[1]]), (summed, math.prod(sizes[len(rest[0]) :])))
     return shape.reshape(mm(rows, columns), sizes)
+
+
+def inverse(input: Tensor) -> Tensor:
+    """The inverse of a matrix (n, n), or of each of a batch (..., n, n). RuntimeError for one that has none, or is not square."""
+    size = input.array.shape
+    if len(size) < 2:
+        raise RuntimeError("linalg.inv: The input tensor A must have at least 2 dimensions.")
+    if size[-1] != size[-2]:
+        raise RuntimeError(
+            f"linalg.inv: A must be batches of square matrices, but they are {size[-2]} by {size[-1]} matrices"
+        )
+    implemented("linalg_inv", input.array.dtype)
+    return LinalgInvEx.apply(input)
 
 
 def kron(input: Tensor, other: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 from tests.libraries.networks import filled, images, small
 
 DISTRIBUTION = "captum"
-ROUNDS = ("KernelShap", "Lime")  # its surrogates are fitted in float32
+ROUNDS = {"KernelShap": 8, "Lime": 8}  # its surrogates are fitted in float32
 
 
 def linear(dtype: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from tests.libraries.networks import filled, images, small
 
 DISTRIBUTION = "grad-cam"
-ROUNDS = ("",)
+ROUNDS = {"": 8}
 METHODS = (
     "GradCAM", "HiResCAM", "GradCAMElementWise", "GradCAMPlusPlus", "XGradCAM", "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM",
     "EigenGradCAM", "SegEigenCAM", "KPCA_CAM", "FEM", "RandomCAM", "ShapleyCAM", "FinerCAM",
