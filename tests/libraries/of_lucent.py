@@ -99,6 +99,17 @@ def with_adam(dtype: Any) -> list[Any]:
 def parametrisation(dtype: Any) -> list[Any]:
     """A network that paints, and a coarse tensor that is resized: the images, and the gradients of their numbers."""
     import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return parametrised()
+    finally:
+        torch.set_default_dtype(before)
+
+
+def parametrised() -> list[Any]:
+    import torch
     from lucent.optvis import param
 
     found = []
