@@ -62,3 +62,58 @@ def test_shuffle_gives_every_item_once():
         i for _, batch in minicnn.utils.data.DataLoader(Squares(), batch_size=2, shuffle=True) for i in batch.tolist()
     ]
     assert sorted(indices) == [0, 1, 2, 3, 4]
+
+
+def test_random_sampler():
+    sampler = minicnn.utils.data.RandomSampler
+    draws = [list(sampler(range(10), generator=minicnn.Generator().manual_seed(3))) for _ in range(2)]
+    assert draws[0] == draws[1] and sorted(draws[0]) == list(range(10)) and draws[0] != sorted(draws[0])
+    longer = sampler(range(4), num_samples=10)
+    order = list(longer)
+    assert len(longer) == len(order) == 10
+    assert sorted(order[:4]) == sorted(order[4:8]) == [0, 1, 2, 3] and set(order[8:]) <= {0, 1, 2, 3}
+    twice = list(sampler(range(5), replacement=True, num_samples=200))
+    assert len(twice) == 200 and set(twice) == set(range(5)) and sorted(twice[:5] * 40) != sorted(twice)
+    assert list(sampler([])) == [] and len(sampler(range(3))) == 3
+    with pytest.raises(ValueError, match="positive integer value, but got num_samples=0"):
+        sampler(range(3), num_samples=0)
+
+
+def test_a_loader_takes_the_arguments_of_pytorchs():
+    """Those of worker processes change nothing; a generator shuffles."""
+    x = minicnn.utils.data.TensorDataset(minicnn.arange(8))
+
+    def batches():
+        loader = minicnn.utils.data.DataLoader(
+            x, batch_size=4, shuffle=True, num_workers=2, pin_memory=True, worker_init_fn=print, prefetch_factor=4,
+            persistent_workers=True, generator=minicnn.Generator().manual_seed(1),
+        )  # fmt: skip
+        return [batch[0].tolist() for batch in loader]
+
+    assert batches() == batches() and sorted(k for batch in batches() for k in batch) == list(range(8))
+
+
+class Counting:
+    def __iter__(self):
+        return iter(range(7))
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 3}, {"batch_size": 3, "drop_last": True}, {"batch_size": None}, {}])
+def test_items_one_after_another(options):
+    def batches(lib):
+        dataset = type("Numbers", (Counting, lib.utils.data.IterableDataset), {})()
+        return [
+            batch.tolist() if hasattr(batch, "tolist") else batch
+            for batch in lib.utils.data.DataLoader(dataset, **options)
+        ]
+
+    assert batches(minicnn) == batches(torch)
+
+
+def test_items_one_after_another_cannot_be_shuffled():
+    for lib in (minicnn, torch):
+        dataset = type("Numbers", (Counting, lib.utils.data.IterableDataset), {})()
+        with pytest.raises(ValueError, match="expected unspecified"):
+            lib.utils.data.DataLoader(dataset, shuffle=True)
+        with pytest.raises(TypeError):
+            len(lib.utils.data.DataLoader(dataset))

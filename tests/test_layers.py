@@ -185,7 +185,7 @@ BUDGET = {
     "play": 210,  # the Python of the page to play with; its own scripts are JavaScript
     "serialization": 1665,  # whole modules; weights that do not fit are counted
     "transforms": 270,
-    "utils": 610,  # IterableDataset
+    "utils": 650,  # IterableDataset, random samples
     # Many photographs: answers, confusion, ablation, activity; adversarial, colour against shape, activation grids; who says how
     # images enter, the order of channels, names of classes, strips of any length; searches that are cut, merged and continued, and
     # photographs in tar files, Parquet and behind URLs.

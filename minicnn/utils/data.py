@@ -87,10 +87,40 @@ class SequentialSampler(Sampler):
 
 
 class RandomSampler(Sampler):
-    """A random order, anew for each pass, from minicnn's generator (`manual_seed`)."""
+    """A random order, anew for each pass, from a generator of one's own or from minicnn's (`manual_seed`).
+
+    Args:
+        replacement: draw each number from all, so that some come twice and others not at all.
+        num_samples: how many; by default as many as there are. More begin again with another order.
+    """
+
+    def __init__(
+        self,
+        data_source: Any,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: _random.Generator | None = None,
+    ) -> None:
+        super().__init__(data_source)
+        self.replacement, self.generator = replacement, generator
+        self._num_samples = num_samples
+        if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
+            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
+
+    @property
+    def num_samples(self) -> int:
+        """How many numbers a pass gives."""
+        return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        return iter(_random.generator().permutation(len(self.data_source)).tolist())
+        draw, count, wanted = _random.generator(self.generator), len(self.data_source), self.num_samples
+        if self.replacement:
+            return iter(draw.integers(count, size=wanted).tolist())
+        orders = [draw.permutation(count) for _ in range(-(-wanted // max(count, 1)))]
+        return iter([int(k) for order in orders for k in order][:wanted])
+
+    def __len__(self) -> int:
+        return self.num_samples
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
@@ -125,7 +155,8 @@ class DataLoader(Generic[T_co]):
 
     `batch_size=None` gives the items one by one, arrays as tensors; `batch_sampler` gives the numbers of each batch's items.
 
-    `num_workers` and `pin_memory` are accepted and change nothing: items are made in this process.
+    `generator` shuffles. What is said of other processes and of a GPU's memory (`num_workers`, `pin_memory`, `worker_init_fn`,
+    `prefetch_factor` ...) is accepted and changes nothing: items are made in this process.
     """
 
     def __init__(
@@ -139,6 +170,15 @@ class DataLoader(Generic[T_co]):
         collate_fn: Callable | None = None,
         pin_memory: bool = False,
         drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable | None = None,
+        multiprocessing_context: Any = None,
+        generator: _random.Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
         if shuffle and sampler is not None:
             raise ValueError("sampler option is mutually exclusive with shuffle")
@@ -158,7 +198,7 @@ class DataLoader(Generic[T_co]):
                 "DataLoader with IterableDataset: expected unspecified shuffle, sampler and batch_sampler option"
             )
         if sampler is None:
-            sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         self.sampler, self.batch_sampler = sampler, batch_sampler
         single = batch_size is None and batch_sampler is None
         self.collate_fn = collate_fn or (default_convert if single else default_collate)
