@@ -1,6 +1,8 @@
 """`minicnn.as_torch`: minicnn in PyTorch's place for imports. What libraries compute with it: `python -m tests.libraries`."""
 
 import importlib
+import json
+import pkgutil
 import subprocess
 import sys
 import textwrap
@@ -13,6 +15,7 @@ import pytest
 import minicnn
 from minicnn.interop import absent, alias
 from minicnn.interop.extra.torch_version import TorchVersion
+from tests import libraries
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -388,3 +391,18 @@ def test_a_script_runs_as_it_is(tmp_path):
     done = call(str(tmp_path / "script.py"), "--size", "3")
     assert done.stdout == "__main__ ['--size', '3'] 2.0 2.13.0\n", done.stderr
     assert "there is no file" in call("nowhere.py").stderr and "SCRIPT.py" in call().stderr
+
+
+def test_what_the_libraries_compute_is_recorded():
+    """Each case of `python -m tests.libraries` has PyTorch's numbers, of the version that pyproject.toml pins."""
+    recorded = json.loads((ROOT / "tests" / "libraries" / "recorded.json").read_text(encoding="utf-8"))
+    pinned = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    names = set()
+    for info in pkgutil.iter_modules(libraries.__path__):
+        if info.name.startswith("of_"):
+            module = importlib.import_module(f"tests.libraries.{info.name}")
+            entry = recorded[module.DISTRIBUTION]
+            assert module.cases().keys() <= entry["cases"].keys(), info.name
+            assert f'"{module.DISTRIBUTION}=={entry["version"]}"' in pinned
+            names.add(module.DISTRIBUTION)
+    assert names >= {"torchvision", "timm", "facenet-pytorch", "efficientnet-lite-pytorch"}
