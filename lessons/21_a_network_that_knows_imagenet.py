@@ -242,9 +242,9 @@ assert half["large"] / 1280 > half["bundled"] / 256
 #
 # ## An atlas of some units
 #
-# All units of this network would take hours: `minicnn atlas --model efficientnet_lite0:pip --estimate` measures how many, and says what
-# fits in ten minutes. Here are six units of two blocks and six classes. `_blocks.4` sees 67 × 67 pixels of the image, `_blocks.8` three
-# times as many on each side.
+# All 22,008 units of this network would take many hours: `minicnn atlas --model efficientnet_lite0:pip --estimate` measures how many,
+# and says what fits in ten minutes. Here are six units of two blocks and six classes. `_blocks.4` sees 67 × 67 pixels of the image,
+# `_blocks.8` three times as many on each side.
 
 # %%
 categories = [
