@@ -170,7 +170,7 @@ BUDGET = {
     # as_torch; how images enter (options, and who says so), names of classes from a file, what fits in ten minutes; what warns once
     "atlas": 1310,  # what an estimate measured and what would fit; workers, a search that is continued; the page of words, links to it
     # and to the page to play with
-    "autograd": 2345,  # passes that are recorded, formulas for both, functional; pack hooks of operations in place
+    "autograd": 2370,  # passes that are recorded, formulas for both, functional; pack hooks of operations in place
     "cluster": 165,  # one function over many chunks, here or on workers
     "distributions": 310,  # normal, uniform, categorical
     "inspect": 820,

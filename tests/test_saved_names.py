@@ -17,6 +17,10 @@ NOT_TOLD = {
     "AddmmBackward0": "mat1_sym_sizes mat1_sym_strides mat2_sym_sizes mat2_sym_strides",
     "AffineGridGeneratorBackward0": "align_corners size",
     "ConstantPadNdBackward0": "pad",
+    "ErfinvBackward0": "self",
+    "IndexAddBackward0": "source source_dim",
+    "IndexCopyBackward0": "source source_dim",
+    "KthvalueBackward0": "dim indices keepdim self_sym_sizes",
     "FftC2RBackward0": "dim normalization",
     "FftR2CBackward0": "dim normalization onesided self",
     "Im2ColBackward0": "self_sym_argsize_minus_1 self_sym_argsize_minus_2",
@@ -40,7 +44,11 @@ NOT_TOLD = {
     "VarMeanBackward0": "correction dim",
 }
 # What stands for several overloads tells what one of them keeps.
-ALSO_TOLD = {"RemainderBackward0": {"self", "other"}}
+ALSO_TOLD = {
+    "ErfinvBackward0": {"result"},
+    "FmodBackward0": {"self", "other"},
+    "RemainderBackward0": {"self", "other"},
+}
 # Values that the user did not give, or gave as a negative number, which PyTorch keeps as they were given.
 AS_GIVEN = {
     "dim",

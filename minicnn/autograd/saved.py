@@ -125,6 +125,10 @@ _SIZES = {"self_sym_sizes": _shape()}
 _REDUCED = {"dim": _attribute("dims"), "keepdim": _attribute("keepdim")}
 _EXTREME = _DIM | _SIZES | {"keepdim": _attribute("keepdim")}
 _WINDOWS = _parts("geometry", "kernel_size stride padding dilation")
+_RESIZED = {"output_size": lambda node: tuple(axis[1] for axis in node.options[0])} | _SIZES
+_RESIZED_1D = _RESIZED | {"scales": lambda node: node.options[0][0][2]}
+_RESIZED_2D = _RESIZED | {f"scales_{'hw'[i]}": lambda node, i=i: node.options[0][i][2] for i in range(2)}
+_CORNERS = {"align_corners": _part("options", 2)}
 _FAR = 2**63 - 1  # where a range without an end ends
 
 SETTINGS: dict[str, dict[str, Setting]] = {
@@ -134,6 +138,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "AddmmBackward0": {"alpha": lambda node: 1, "beta": lambda node: 1},
     "AmaxBackward0": _REDUCED,
     "AminBackward0": _REDUCED,
+    "BaddbmmBackward0": {"alpha": lambda node: 1, "beta": lambda node: 1},
     "AvgPool2DBackward0": _parts("options", "kernel_size stride padding ceil_mode count_include_pad divisor_override"),
     "BinaryCrossEntropyBackward0": _reduction(_attribute("how")),
     "BinaryCrossEntropyWithLogitsBackward0": _reduction(_attribute("how")),
@@ -141,6 +146,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "ClampBackward1": {"min": _attribute("low"), "max": _attribute("high")},
     "ClampMaxBackward0": {"max": _attribute("high")},
     "ClampMinBackward0": {"min": _attribute("low")},
+    "ChannelShuffleBackward0": _parts("options", "groups"),
     "Col2ImBackward0": _WINDOWS,
     "ConvolutionBackward0": {
         **_parts("geometry", "stride padding dilation groups"),
@@ -152,6 +158,11 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "DiagonalBackward0": _SIZES | _parts("place", "offset dim1 dim2"),
     "DivBackward0": {"other": _number},
     "EluBackward0": _parts("options", "alpha scale") | {"input_scale": lambda node: 1},
+    "EmbeddingBackward0": {
+        **_parts("options", "weight_sym_argsize_0 padding_idx scale_grad_by_freq"),
+        "padding_idx": lambda node: (-1 if node.options[1] is None else node.options[1]) % 2**64,
+        "sparse": lambda node: False,
+    },
     "ExpandBackward0": _SIZES,
     "FlipBackward0": _parts("args", "dims"),
     "GatherBackward0": _DIM | {"sparse_grad": lambda node: False},
@@ -164,11 +175,16 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "HardtanhBackward0": _parts("options", "min_val max_val"),
     "HuberLossBackward0": _reduction(_part("options", 0)) | {"delta": _part("options", 1)},
     "Im2ColBackward0": _WINDOWS,
+    "IndexAddBackward0": _DIM | {"alpha": _attribute("alpha")},
     "IndexBackward0": _SIZES,
+    "IndexCopyBackward0": _DIM,
+    "IndexFillBackward0": _DIM,
+    "IndexFillBackward1": _DIM,
     "IndexPutBackward0": {"accumulate": _attribute("accumulate")},
     "IndexSelectBackward0": _SIZES | {"dim": lambda node: len(node.key) - 1},
     "LeakyReluBackward0": {"negative_slope": lambda node: float(node.slope)},
     "LerpBackward0": {"weight": _attribute("weight")},
+    "LogitBackward0": {"eps": _attribute("eps")},
     "LinalgVectorNormBackward0": _REDUCED | {"ord": _attribute("p")},
     "LogSoftmaxBackward0": _DIM,
     "LogsumexpBackward0": _REDUCED,
@@ -182,6 +198,8 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "NansumBackward0": {"keepdim": _attribute("keepdim")},
     "NativeBatchNormBackward0": _parts("options", "training eps"),
     "PermuteBackward0": {"dims": lambda node: tuple(np.argsort(node.back).tolist())},
+    "PixelShuffleBackward0": _parts("options", "upscale_factor"),
+    "PixelUnshuffleBackward0": _parts("options", "downscale_factor"),
     "PowBackward0": {"exponent": _attribute("exponent")},
     "PowBackward2": {"self": _attribute("number")},
     "ProdBackward1": {"dim": _part("dims", 0), "keepdim": _attribute("keepdim")},
@@ -194,6 +212,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "RollBackward0": {"shifts": _attribute("shifts"), "dims": lambda node: node.dims or ()},
     "Rot90Backward0": {"k": _attribute("k"), "dims": _attribute("dims")},
     "RsubBackward1": {"alpha": lambda node: 1},
+    "ScatterAddBackward0": _DIM,
     "ScatterBackward0": _DIM,
     "SelectBackward0": _SIZES | {"dim": lambda node: len(node.key) - 2, "index": lambda node: node.key[-2]},
     "SliceBackward0": _SIZES
@@ -227,7 +246,14 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "UnfoldBackward0": _SIZES | _parts("window", "dimension size step"),
     "UnsafeViewBackward0": _SIZES,
     "UnsqueezeBackward0": _DIM,
+    "UpsampleBicubic2DAaBackward0": _RESIZED_2D | _CORNERS,
+    "UpsampleBicubic2DBackward0": _RESIZED_2D | _CORNERS,
+    "UpsampleBilinear2DAaBackward0": _RESIZED_2D | _CORNERS,
     "UpsampleBilinear2DBackward0": _SIZES | _parts("options", "output_size align_corners"),
+    "UpsampleLinear1DBackward0": _RESIZED_1D | _CORNERS,
+    "UpsampleNearest1DBackward0": _RESIZED_1D,
+    "UpsampleNearestExact1DBackward0": _RESIZED_1D,
+    "UpsampleNearestExact2DBackward0": _RESIZED_2D,
     "UpsampleNearest2DBackward0": _SIZES | _parts("options", "output_size"),
     "VarMeanBackward0": {"keepdim": _attribute("keepdim")},
     "VarBackward0": {"keepdim": _attribute("keepdim")},

@@ -410,7 +410,8 @@ def group_norm(
     implemented("GroupNormKernelImpl", x.dtype)
     if any(t is not None and t.array.dtype != x.dtype for t in (weight, bias)):
         raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
-    input = contiguous(input, _memory.suggested(x))
+    if not since(2, 14):  # a copy of its own in the graph; since then the operation makes it
+        input = contiguous(input, _memory.suggested(x))
     return NativeGroupNorm.apply(input, weight, bias, num_groups, number(eps, "group_norm", "eps", 5, "float"))
 
 
