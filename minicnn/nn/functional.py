@@ -1,8 +1,11 @@
 """The operations of a network as functions, with PyTorch's names, arguments and defaults."""
 
 from minicnn.ops.activation import (
+    celu,
     elu,
     gelu,
+    glu,
+    hardshrink,
     hardsigmoid,
     hardswish,
     hardtanh,
@@ -19,6 +22,7 @@ from minicnn.ops.activation import (
     softmax,
     softmin,
     softplus,
+    softshrink,
     softsign,
     tanh,
     tanhshrink,
@@ -46,7 +50,7 @@ from minicnn.ops.loss import (
     nll_loss,
     smooth_l1_loss,
 )
-from minicnn.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
+from minicnn.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from minicnn.ops.padding import pad
 from minicnn.ops.pooling import (
     adaptive_avg_pool1d,
@@ -55,10 +59,12 @@ from minicnn.ops.pooling import (
     adaptive_max_pool2d,
     avg_pool1d,
     avg_pool2d,
+    lp_pool1d,
     lp_pool2d,
     max_pool1d,
     max_pool2d,
     max_pool2d_with_indices,
+    max_unpool1d,
     max_unpool2d,
 )
 from minicnn.ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle

@@ -68,6 +68,36 @@ class ThresholdBackward(_OfStraightPieces):
         return np.where(x <= threshold, grad.dtype.type(0), grad)
 
 
+class ShrinkBackward(_OfStraightPieces):
+    """g where |x| > lambd"""
+
+    @staticmethod
+    def value(grad, x, lambd):
+        return np.where(np.abs(x) <= lambd, grad.dtype.type(0), grad)
+
+
+class Hardshrink(Op):
+    """a where |a| > lambd, else 0"""
+
+    saved_names = ("self",)
+
+    @staticmethod
+    def value(x, lambd):
+        return np.where(np.abs(x) <= lambd, x.dtype.type(0), x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return ShrinkBackward.of(grad, *ctx.saved, *ctx.options)
+
+
+class Softshrink(Hardshrink):
+    """a less lambd times its sign where |a| > lambd, else 0"""
+
+    @staticmethod
+    def value(x, lambd):
+        return np.where(np.abs(x) <= lambd, x.dtype.type(0), x - np.sign(x) * x.dtype.type(lambd))
+
+
 class Threshold(Op):
     """a where a > threshold, else value"""
 
@@ -642,6 +672,40 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, alpha (exp(x) - 1) elsewhere."""
     implemented("elu_cpu", input.array.dtype, "f")
     return _apply("elu", Elu, inplace, input, alpha=alpha, scale=1.0)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where positive, alpha (exp(x / alpha) - 1) elsewhere: smooth for every alpha. RuntimeError for the alpha 0."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    low = (input / alpha).clamp(max=0).expm1() * alpha
+    result = input.where(input > 0, low)
+    return input.copy_(result) if inplace else result
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along `dim` times the sigmoid of the second one. RuntimeError for an odd length, or without dimensions."""
+    if not input.array.ndim:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    where = wrap_dim(dim, input.array.ndim)
+    if input.array.shape[where] % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {where} is size {input.array.shape[where]}")
+    value, gate = input.chunk(2, where)
+    return value * gate.sigmoid()
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x, and 0 where |x| <= lambd."""
+    implemented("hardshrink_cpu", input.array.dtype, "f")
+    return Hardshrink.apply(input, number(lambd, "hardshrink", "lambd", 2))
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x drawn towards 0 by lambd, and 0 where it is not farther from it. RuntimeError for a negative lambd."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+    implemented("softshrink_cpu", input.array.dtype, "f")
+    return Softshrink.apply(input, number(lambd, "softshrink", "lambd", 2))
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:

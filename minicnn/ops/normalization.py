@@ -327,6 +327,25 @@ def layer_norm(
     return NativeLayerNorm.apply(input, weight, bias, eps, shape)
 
 
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """x / sqrt(mean of x^2 + eps) weight, by the mean over the last dimensions; eps is the type's if it is not given.
+
+    RuntimeError if the input does not end in these dimensions.
+    """
+    need_tensor(input, "rms_norm")
+    shape = tuple(normalized_shape)
+    if not shape or input.array.shape[max(0, input.array.ndim - len(shape)) :] != shape:
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {str(list(shape))[1:]}, but got input of "
+            f"size{list(input.array.shape)}"
+        )
+    least = float(np.finfo(input.array.dtype).eps) if eps is None else number(eps, "rms_norm", "eps", 4, "float")
+    scale = (input * input).mean(tuple(range(-len(shape), 0)), True).add(least).rsqrt()
+    return input * scale if weight is None else input * scale * weight
+
+
 class NativeGroupNorm(Op):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, by the mean and variance of each group of channels of an image."""
 

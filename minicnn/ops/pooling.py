@@ -463,6 +463,18 @@ def lp_pool2d(
     return (sign(powers) * relu(powers.abs()) * math.prod(pair(kernel_size))) ** (1.0 / norm_type)
 
 
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: Single, stride: Single | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of each window of (N, C, W) or (C, W), as `lp_pool2d` has it. ValueError for p = 0."""
+    check_norm(norm_type)
+    if abs(norm_type) == math.inf:
+        largest = max_pool1d(input.abs() if norm_type > 0 else -input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+        return largest if norm_type > 0 else -largest
+    powers = avg_pool1d(input**norm_type, kernel_size, stride, 0, ceil_mode)
+    return (sign(powers) * relu(powers.abs()) * pair(kernel_size, 1)[0]) ** (1.0 / norm_type)
+
+
 def check_norm(norm_type: float) -> None:
     """ValueError for the norm 0, which is refused since 2.14; before, it is a division by zero when it is computed."""
     if norm_type == 0 and since(2, 14):
@@ -551,6 +563,30 @@ def max_unpool2d(
     if wrong.size:
         raise RuntimeError(f"Found an invalid max index: {wrong[0]} (output volumes are of size {size[0]}x{size[1]})")
     return MaxUnpool2D.apply(input, indices, size)
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Single,
+    stride: Single | None = None,
+    padding: Single = 0,
+    output_size: Iterable[int] | None = None,
+) -> Tensor:
+    """Each number back at the place that `max_pool1d(..., return_indices=True)` took it from, zeros elsewhere.
+
+    As `max_unpool2d`, of (N, C, W) or (C, W). RuntimeError and ValueError as there.
+    """
+    need_tensor(input, "max_unpool1d")
+    kernel, border = pair(kernel_size, 1)[0], pair(padding, 1)[0]
+    step = kernel if stride is None else pair(stride, 1)[0]
+    least = (input.shape[-1] - 1) * step + kernel - 2 * border
+    size = least if output_size is None else list(output_size)[-1]
+    if not least - step < size < least + step:
+        given = output_size if isinstance(output_size, tuple) else list(output_size or [])
+        raise ValueError(f'invalid output_size "{given}" (dim 0 must be between {least - step} and {least + step})')
+    whole = max_unpool2d(input.unsqueeze(-1), indices.unsqueeze(-1), (kernel, 1), (step, 1), (border, 0), (size, 1))
+    return whole.squeeze(-1)
 
 
 def _unpooled_size(input: Tensor, kernel: Two, stride: Two, padding: Two, output_size: Iterable[int] | None) -> Two:

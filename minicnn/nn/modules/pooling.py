@@ -13,7 +13,7 @@ from minicnn.ops.pooling import check_norm
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
-    "LPPool2d", "MaxPool1d", "MaxPool2d", "MaxUnpool2d",
+    "LPPool1d", "LPPool2d", "MaxPool1d", "MaxPool2d", "MaxUnpool1d", "MaxUnpool2d",
 ]  # fmt: skip
 
 
@@ -163,6 +163,13 @@ class LPPool2d(Module):
         return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
+class LPPool1d(LPPool2d):
+    """The p-norm of each window of a series: (N, C, W) -> (N, C, OW), also without N; settings as of `LPPool2d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool1d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+
 class AdaptiveAvgPool2d(Module):
     """The means of windows that divide the image evenly: (N, C, H, W) -> (N, C, *output_size), also without N.
 
@@ -246,3 +253,21 @@ class MaxUnpool2d(Module):
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(Module):
+    """Each number back at the place that `MaxPool1d(..., return_indices=True)` took it from, zeros elsewhere.
+
+    Args:
+        kernel_size, stride, padding: those of the pooling.
+    """
+
+    def __init__(self, kernel_size: Single, stride: Single | None = None, padding: Single = 0) -> None:
+        super().__init__()
+        self.kernel_size, self.padding = pair(kernel_size, 1), pair(padding, 1)
+        self.stride = self.kernel_size if stride is None else pair(stride, 1)
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    extra_repr = MaxUnpool2d.extra_repr
