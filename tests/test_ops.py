@@ -405,6 +405,7 @@ ELSEWHERE = {
     "default_dtype, result_type, to_dtype": "rules of types, seen in the rows of promotion and of x.to()",
     "get_default_dtype, set_default_dtype, set_default_tensor_type, get_default_device, set_default_device, "
     "get_num_threads, set_num_threads": "no tensor comes out: test_defaults.py",
+    "is_warn_always_enabled, set_warn_always": "no tensor comes out: test_second_passes.py",
     "bernoulli, multinomial, rand_like": "random: no numbers to compare, see the tests of distributions",
     "empty_like, empty": "undefined content",
     "is_tensor, numel, is_grad_enabled, is_inference_mode_enabled": "no tensor comes out: test_tensor.py, test_autograd.py",
