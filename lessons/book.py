@@ -7,6 +7,7 @@ import re
 from html import escape, unescape
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -74,14 +75,26 @@ def notebooks(lessons: list[Path], folder: Path) -> int:
     return 0
 
 
+class Runner(ExecutePreprocessor):
+    """Runs cells up to one that raises SystemExit: there a lesson is passed over, and has said why."""
+
+    passed_over = False
+
+    def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> tuple[NotebookNode, Any]:
+        if not self.passed_over:
+            cell, resources = super().preprocess_cell(cell, resources, index)
+            kept = [output for output in cell.get("outputs", ()) if output.get("ename") != "SystemExit"]
+            if len(kept) < len(cell.get("outputs", ())):
+                self.passed_over, cell.outputs = True, kept
+        return cell, resources
+
+
 def execute(book: NotebookNode, folder: Path) -> list[str]:
-    """Run the cells, in `folder`; what failed, in words. A cell that raises does not stop the others."""
+    """Run the cells, in `folder`; what failed, in words. A cell that raises does not stop the others, but for SystemExit."""
     problems = []
     quiet = ["--IPKernelApp.log_level=ERROR"]
     try:
-        runner = ExecutePreprocessor(
-            timeout=CELL_SECONDS, kernel_name="python3", allow_errors=True, extra_arguments=quiet
-        )
+        runner = Runner(timeout=CELL_SECONDS, kernel_name="python3", allow_errors=True, extra_arguments=quiet)
         runner.preprocess(book, {"metadata": {"path": str(folder)}})
     except Exception as error:  # the kernel died, or a cell took too long: what there is, is shown
         problems.append(f"the lesson stopped: {type(error).__name__}: {str(error).strip().splitlines()[-1]}")

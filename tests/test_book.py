@@ -94,6 +94,18 @@ def test_a_lesson_that_kills_its_kernel_does_not_take_the_book_with_it(pair, tmp
     assert "the lesson stopped: DeadKernelError" in page and "2. The second" in page
 
 
+def test_a_lesson_that_is_passed_over_says_why_and_nothing_of_it_fails(pair, tmp_path):
+    leaves = "print('passed over: ' + 'no weights')\nraise SystemExit from None"
+    pair[0].write_text(f"# %% [markdown]\n# # 1. Leaves\n\n# %%\n{leaves}\n\n# %%\nnothing\n", encoding="utf-8")
+    assert book.write(pair, tmp_path / "book.html") == 0
+    page = (tmp_path / "book.html").read_text(encoding="utf-8")
+    assert (
+        "passed over: no weights" in page
+        and "NameError" not in page
+        and "SystemExit</span>" not in page.replace('class="ne">SystemExit</span>', "")
+    )
+
+
 def test_notebooks_of_all_lessons(tmp_path):
     environment = {**os.environ, "LESSON_OUT": str(tmp_path)}
     command = [sys.executable, "-m", "lessons", "--notebooks"]
