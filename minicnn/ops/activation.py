@@ -11,6 +11,7 @@ from minicnn import _memory, kernels
 from minicnn._mirror import since
 from minicnn._tensor import Tensor
 from minicnn._types import dtype as dtype_type
+from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
 from minicnn.autograd.function import Op, RowOp, not_implemented
@@ -686,7 +687,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along `dim` times the sigmoid of the second one. RuntimeError for an odd length, or without dimensions."""
     if not input.array.ndim:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
+        raise RuntimeError("glu does not support scalars because halving size must be even")
     where = wrap_dim(dim, input.array.ndim)
     if input.array.shape[where] % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {where} is size {input.array.shape[where]}")
@@ -703,7 +704,10 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x drawn towards 0 by lambd, and 0 where it is not farther from it. RuntimeError for a negative lambd."""
     if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+        raise RuntimeError(
+            f"lambda must be in range [0, {np.finfo(input.array.dtype).max:g}] for input dtype {short_name(input.dtype)}, but found "
+            f"{lambd:g}"
+        )
     implemented("softshrink_cpu", input.array.dtype, "f")
     return Softshrink.apply(input, number(lambd, "softshrink", "lambd", 2))
 

@@ -652,7 +652,7 @@ def trunc(input: Tensor) -> Tensor:
 
 def frac(input: Tensor) -> Tensor:
     """What is left without the integer part, with the sign of the element, of input's shape. NotImplementedError for integers."""
-    implemented("frac_vml_cpu", input.array.dtype, "f")
+    implemented("frac_cpu", input.array.dtype, "f")
     return Frac.apply(input)
 
 

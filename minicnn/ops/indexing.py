@@ -459,17 +459,20 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
         return clone(input)
     _check_index("scatter", input.array, dim, index.array, "self")
     if isinstance(src, Tensor):
-        _check_source("scatter", input.array, index.array, src.array)
+        _check_source("scatter", input.array, index.array, src.array, dim)
         return Scatter.apply(input, _vector(src), dim, _vector(index))
     return ScatterNumber.apply(input, src, dim, _vector(index))
 
 
-def _check_source(name: str, array: np.ndarray, index: np.ndarray, src: np.ndarray) -> None:
+def _check_source(name: str, array: np.ndarray, index: np.ndarray, src: np.ndarray, dim: int) -> None:
     if src.dtype != array.dtype:
-        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     sizes, wanted = src.shape or (1,), index.shape or (1,)
     if len(sizes) != len(wanted) or any(m > n for n, m in zip(sizes, wanted, strict=True)):
-        raise RuntimeError(f"Expected index {list(wanted)} to be no larger than src {list(sizes)}")
+        text = f"Expected index {list(wanted)} to be no larger than"
+        if name == "scatter_add":
+            text += f" self {list(array.shape)} apart from dimension {dim} and to be no larger size than"
+        raise RuntimeError(f"{text} src {list(sizes)}")
 
 
 class ScatterAdd(Scatter):
@@ -498,7 +501,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     if index.array.size == 0:
         return clone(input)
     _check_index("scatter_add", input.array, dim, index.array, "self")
-    _check_source("scatter_add", input.array, index.array, src.array)
+    _check_source("scatter_add", input.array, index.array, src.array, dim)
     return ScatterAdd.apply(input, _vector(src), dim, _vector(index))
 
 
@@ -589,9 +592,9 @@ def _from_slices(ctx: Any, grad: both.Both) -> both.Both:
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
     """A copy in which the slices of `source` times alpha are added to those that the vector `index` names.
 
-    RuntimeError for sizes or types that do not fit; IndexError for an index out of range.
+    RuntimeError for sizes or types that do not fit, or an index out of range.
     """
-    dim = _checked_slices("index_add", input, dim, index, source)
+    dim = _checked_slices("index_add_", input, dim, index, source)
     return IndexAdd.apply(input, source, index, dim, number(alpha, "index_add", "alpha"))
 
 
@@ -600,29 +603,45 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
     RuntimeError for sizes or types that do not fit; IndexError for an index out of range.
     """
-    dim = _checked_slices("index_copy", input, dim, index, source)
+    dim = _checked_slices("index_copy_", input, dim, index, source)
     return IndexCopy.apply(input, source, index, dim)
 
 
 def _checked_slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> int:
-    """The dimension from 0, when index and source have been looked at."""
+    """The dimension from 0, when index and source have been looked at; `name` ends in an underscore, as in PyTorch's words."""
     dim, sizes, wanted = wrap_dim(dim, input.array.ndim), input.array.shape or (1,), source.array.shape or (1,)
+    kind, adds = short_name(index.dtype), name == "index_add_"
     if index.array.ndim > 1:
-        raise IndexError(f"{name}(): Index should have dimension 1 or 0 (got {index.array.ndim})")
-    if index.array.dtype not in (np.int32, np.int64):
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {short_name(index.dtype)}")
-    if source.array.dtype != input.array.dtype:
-        raise RuntimeError(
-            f"{name}(): self ({short_name(input.dtype)}) and source ({short_name(source.dtype)}) must have the same scalar type"
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector, but got dim: {index.array.ndim} with type: {kind} and size: "
+            f"{list(index.array.shape)}"
+            if adds
+            else f"{name}(): Index should have dimension 1 or 0 (got {index.array.ndim})"
         )
-    if wanted != (*sizes[:dim], index.array.size, *sizes[dim + 1 :]):
+    if index.array.dtype != np.int64 and not (adds and index.array.dtype == np.int32):
+        wants = f"dtype int32/int64 for index but got: {kind}" if adds else f"a long tensor for index, but got {kind}"
+        raise RuntimeError(f"{name}(): Expected {wants}")
+    if source.array.dtype != input.array.dtype:
+        own, other = short_name(input.dtype), short_name(source.dtype)
         raise RuntimeError(
-            f"{name}(): the source {list(wanted)} must have the shape of self {list(sizes)}, with the number of indices, "
-            f"{index.array.size}, in dimension {dim}"
+            f"{name}(): self ({own}) and source ({other}) must have the same scalar type"
+            if adds
+            else f"{name}(): self and source expected to have the same dtype, but got (self) {own} and (source) {other}"
+        )
+    count = index.array.size
+    if len(wanted) == len(sizes) and wanted[dim] != count:
+        text = f"{name}(): Number of indices ({count}) should be equal to source.size(dim)"
+        raise (
+            RuntimeError(f"{text}: ({wanted[dim]}), for dim: {dim}") if adds else IndexError(f"{text} ({wanted[dim]})")
+        )
+    if wanted != (*sizes[:dim], count, *sizes[dim + 1 :]):
+        raise RuntimeError(
+            f"{name}(): the source {list(wanted)} must have the shape of self {list(sizes)}, but for dim {dim}"
         )
     wrong = index.array[(index.array < 0) | (index.array >= sizes[dim])]
     if wrong.size:
-        raise IndexError(f"{name}(): index {wrong.flat[0]} is out of bounds for dimension {dim} with size {sizes[dim]}")
+        text = f"index {wrong.flat[0]} is out of bounds for dimension {dim} with size {sizes[dim]}"
+        raise RuntimeError(text) if adds else IndexError(f"{name}(): {text}")
     return dim
 
 
@@ -635,9 +654,11 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     if index.array.dtype != np.int64:
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     if index.array.ndim > 1:
-        raise IndexError("Index has to be a vector/scalar")
+        raise RuntimeError("Index has to be a vector/scalar")
     if isinstance(value, Tensor) and value.array.ndim:
-        raise RuntimeError(f"Only supports 0-dimension value tensor but got one with {value.array.ndim} dimensions.")
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
+        )
     length = input.array.shape[dim] if input.array.ndim else 1
     wrong = index.array[(index.array < -length) | (index.array >= length)]
     if wrong.size:

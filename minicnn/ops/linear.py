@@ -300,6 +300,10 @@ def _times(x: Tensor, factor: float) -> Tensor:
 
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (mat @ vec): what broadcasts to (n,), (n, k), (k,) -> (n,)"""
+    if mat.array.ndim == 2 and vec.array.ndim == 1 and mat.array.shape[1] == vec.array.size:
+        n, (rows, k) = input.array.size, mat.array.shape
+        if input.array.ndim == 1 and n not in (1, rows):
+            raise RuntimeError(f"size mismatch, got input ({n}), mat ({rows}x{k}), vec ({k})")
     product = mv(mat, vec)
     check_expand(input.array.shape, product.array.shape)
     return arithmetic.add(_times(input, beta), _times(product, alpha))
@@ -325,9 +329,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.array.ndim, b.array.ndim):
-            raise RuntimeError(
-                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}, ndim_a={a.array.ndim} ndim_b={b.array.ndim}"
-            )
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         dims = (list(range(a.array.ndim - dims, a.array.ndim)), list(range(dims)))
     own, other = ([wrap_dim(d, x.array.ndim) for d in given] for x, given in zip((a, b), dims, strict=True))
     if len(own) != len(other):

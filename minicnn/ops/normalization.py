@@ -338,7 +338,7 @@ def rms_norm(
     shape = tuple(normalized_shape)
     if not shape or input.array.shape[max(0, input.array.ndim - len(shape)) :] != shape:
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*, {str(list(shape))[1:]}, but got input of "
+            f"Given normalized_shape={list(shape)}, expected input with shape [*{str(list(shape))[1:]}, but got input of "
             f"size{list(input.array.shape)}"
         )
     least = float(np.finfo(input.array.dtype).eps) if eps is None else number(eps, "rms_norm", "eps", 4, "float")

@@ -543,7 +543,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """A copy in which the slices of `dim` that have a larger p-norm than `maxnorm` are made as short. RuntimeError for p <= 0."""
     if p <= 0:
-        raise RuntimeError(f"renorm: non-positive-norm not supported, got p = {p}")
+        raise RuntimeError("renorm: non-positive-norm not supported")
     if maxnorm < 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
     if input.array.ndim < 2:

@@ -227,7 +227,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     A number that equals a boundary is before it, or behind it with `right`.
     """
     if boundaries.array.ndim != 1:
-        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.array.ndim})")
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.array.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
