@@ -3,12 +3,10 @@
 #
 # **You need:** Python and a little NumPy. Nothing of minicnn is imported here, only its file of weights is read.
 #
-# **You leave with:** everything that the other lessons take apart, once and in small: tensors that remember where they come from, a
-# convolution and its backward pass, layers with hooks, a trained network, its first layer as a picture, its feature maps, and images that
-# its outputs ask for.
+# **You leave with:** everything that the other lessons take apart, once and in small: tensors that remember where they come from,
+# convolution with its backward pass, layers with hooks, a trained network, its filters, its maps, and images that its outputs ask for.
 #
 # This is a summary for those who like to see the whole first. If it goes too fast, begin with lesson 1, and come back at the end.
-#
 # Each section names the file in which the library does the same for real: with checks, speed, and all of PyTorch's rules.
 #
 # **Run time:** under a minute. **Files written:** `lessons/out/00_the_whole_idea_*.png` (3 figures).
@@ -38,7 +36,6 @@ if "get_ipython" in globals():  # in a notebook: figures appear below their cell
 # A **tensor** is an array of numbers that remembers two things: the tensors it was computed from, and a function that sends a gradient
 # back to them. (The **gradient** says for each number by how much the result rises if that number rises by a little, divided by that
 # little.) Tensors and their links make a **graph**.
-#
 # `backward` walks the graph from the result to the beginning. It comes to a tensor when it has been to all that used it, and adds up the
 # gradients that arrive. Where a tensor is used twice, two arrive.
 #
@@ -88,12 +85,10 @@ assert x.grad.tolist() == [2, 4, 6]  # 2 x: two gradients arrived, x from each s
 # The **kernel**, a small grid of weights, lies on a patch of the image. Each weight is multiplied by the pixel under it. The output is
 # the sum of all products, plus a number called the **bias**. Then the kernel moves on, by **stride** pixels at a time. **Padding** puts a
 # border of zeros around the image first. Here are the loops that say so, and then the same sum for all patches at once.
-#
 # Shapes, here and everywhere: `N` images with `C` **channels** (planes, such as red, green and blue) of `H` x `W` pixels; `O` kernels of
 # `KH` x `KW`; an output of `OH` x `OW`.
 #
-# *In the library: `minicnn/kernels/reference.py` (loops), `minicnn/kernels/fast/convolution.py` (fast), `minicnn/ops/convolution.py`
-# (forward and backward).*
+# *In the library: `minicnn/kernels/reference.py` (loops), `minicnn/kernels/fast/convolution.py`, `minicnn/ops/convolution.py`.*
 
 
 # %%
@@ -136,11 +131,8 @@ difference = np.abs(y.array - convolution_in_loops(x.array, weight.array, bias.a
 print(f"convolution {x.array.shape} -> {y.array.shape}; all at once and in loops differ by {difference:.0e}")
 assert difference < 1e-5
 
-# %% [markdown]
 # Is the backward pass right? Move the image along some direction: the output must change by gradient times step. (A large step will do:
 # the output is linear in the image.)
-
-# %%
 y.backward()
 direction = rng.standard_normal(x.array.shape).astype(np.float32)
 ahead, behind = (conv2d(Tensor(x.array + step * direction), weight, bias, 2, 1).array.sum() for step in (0.5, -0.5))
@@ -150,8 +142,7 @@ assert np.isclose(ahead - behind, (x.grad * direction).sum(), rtol=1e-3)
 # %% [markdown]
 # ## What stands between the convolutions
 #
-# - **ReLU** keeps what is positive and makes the rest 0. The gradient passes where the value passed; it is 0 where the value was 0 or
-#   below.
+# - **ReLU** keeps what is positive and makes the rest 0. The gradient passes where the value was above 0, and is 0 elsewhere.
 # - **Max-pooling** keeps the largest value of each window, and the gradient goes to where it stood.
 # - **The average** of a map is one number for "how much of it is there".
 # - **Linear** weighs these numbers and adds up: one score for each class, called its **logit**.
@@ -176,8 +167,7 @@ def max_pool2d(x, kernel_size, stride, padding):
         to_padded = np.zeros_like(padded)
         n, c, oh, ow = np.indices(grad.shape, sparse=True)
         np.add.at(to_padded, (n, c, oh * stride + which // k, ow * stride + which % k), grad)
-        H, W = x.array.shape[2:]
-        return (to_padded[:, :, p : p + H, p : p + W],)
+        return (to_padded[:, :, p : p + x.array.shape[2], p : p + x.array.shape[3]],)
 
     return Tensor(np.take_along_axis(windows, which[..., None], -1)[..., 0], (x,), send_back)
 
@@ -290,7 +280,6 @@ figure
 #
 # The photograph is cut and shrunk to 64 x 64, and each colour is shifted and scaled as it was in training. A hook keeps what comes out of
 # three ReLUs. Each picture is a **feature map**: where in the photograph one filter answers, and how strongly.
-#
 # The percentages are made of the logits: `exp` of each, divided by the sum of all. That is called **softmax**.
 #
 # *In the library: `minicnn/viz/image.py`, `minicnn/viz/network.py`, `minicnn/viz/feature_maps.py`, and lesson 4.*
@@ -341,9 +330,8 @@ figure
 # ## What does an output ask for?
 #
 # Now the weights are held fixed, and the *image* is optimised. Start from grey noise, compute a class's logit, send its gradient back to
-# the pixels, and move them a little uphill, 100 times. (The steps are those of Adam: the gradient's running mean, divided by its running
-# size.) The network here is the **robust twin**. In its training the images were changed a little, against the network, and so its
-# gradients follow what people see. The other network's pictures are speckle at first: lesson 5 starts there.
+# the pixels, and move them a little uphill, 100 times, by Adam's rule. The network here is the **robust twin**. In its training the images
+# were changed a little, against it, and so its gradients follow what people see. The other network's are speckle: lesson 5 starts there.
 #
 # *In the library: `minicnn/viz/maximize.py`, `minicnn/optim/adam.py`, and lessons 5, 12 and 13.*
 
@@ -363,8 +351,8 @@ def ascend(network, wanted, steps=100, rate=0.01, size=64):
         scores.append(picked.array.sum(1))
         grad = x.grad / STD  # with respect to the pixels
         mean, square = 0.9 * mean + 0.1 * grad, 0.999 * square + 0.001 * grad**2
-        pixels += rate * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-        pixels.clip(0, 1, out=pixels)
+        uphill = (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        pixels = (pixels + rate * uphill).clip(0, 1)
     return pixels, scores[0], scores[-1]
 
 
@@ -405,7 +393,6 @@ check(1, answer, t.grad[0], "t is used three times; each use sends a gradient, t
 
 # %%
 answer = ...  # three numbers: [_, _, _]
-
 gradient = relu(Tensor([-1.0, 0.0, 2.0])).send_back(np.array([5.0, 5.0, 5.0]))[0]
 check(2, answer, gradient, "The gradient passes where the value was larger than 0. At 0 itself it was not.")
 

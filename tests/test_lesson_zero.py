@@ -34,7 +34,7 @@ def lesson(tmp_path_factory) -> SimpleNamespace:
 
 def test_the_lesson_is_short_and_stands_alone():
     text = LESSON.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 415  # of which 15 say what its words mean
+    assert len(text.splitlines()) <= 400
     imported = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
