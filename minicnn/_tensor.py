@@ -1621,6 +1621,11 @@ class Tensor:
         inplace.check(self)
         return inplace.assign(self, inplace.result_for(self, function, *args, **kwargs))
 
+    def _outside(self, result: Tensor) -> Tensor:
+        """Written, and no word to autograd, as PyTorch does it in logic: a leaf may be written, and gradients pass as before."""
+        grad_mode.need_writable(self)
+        return inplace.assign(self, result)
+
     def _reseat(self, function: Callable, *args: Any) -> Tensor:
         """Another shape for this very tensor: `unsqueeze_`, `squeeze_`, `t_` ..."""
         inplace.check(self)
@@ -1778,7 +1783,7 @@ class Tensor:
 
     def floor_divide_(self, other: Any) -> Tensor:
         """In place: `floor_divide`."""
-        return self._inplace(ops.floor_divide, other)
+        return self._inplace(ops.arithmetic.FloorDivideInPlace.apply, other)
 
     def erf_(self) -> Tensor:
         """In place: `erf`."""
@@ -1848,19 +1853,19 @@ class Tensor:
 
     def logical_and_(self, other: Tensor) -> Tensor:
         """In place: `logical_and`."""
-        return self._inplace(ops.logical_and, other)
+        return self._outside(ops.logical_and(self, other))
 
     def logical_or_(self, other: Tensor) -> Tensor:
         """In place: `logical_or`."""
-        return self._inplace(ops.logical_or, other)
+        return self._outside(ops.logical_or(self, other))
 
     def logical_not_(self) -> Tensor:
         """In place: `logical_not`."""
-        return self._inplace(ops.logical_not)
+        return self._outside(ops.logical_not(self))
 
     def logical_xor_(self, other: Tensor) -> Tensor:
         """In place: `logical_xor`."""
-        return self._inplace(ops.logical_xor, other)
+        return self._outside(ops.logical_xor(self, other))
 
     def bitwise_and_(self, other: Any) -> Tensor:
         """In place: `bitwise_and`."""
@@ -1880,31 +1885,31 @@ class Tensor:
 
     def eq_(self, other: Any) -> Tensor:
         """In place: `eq`."""
-        return self._inplace(ops.eq, other)
+        return self._inplace(ops.comparison.compared, "eq", other)
 
     def ne_(self, other: Any) -> Tensor:
         """In place: `ne`."""
-        return self._inplace(ops.ne, other)
+        return self._inplace(ops.comparison.compared, "ne", other)
 
     def lt_(self, other: Any) -> Tensor:
         """In place: `lt`."""
-        return self._inplace(ops.lt, other)
+        return self._inplace(ops.comparison.compared, "lt", other)
 
     def le_(self, other: Any) -> Tensor:
         """In place: `le`."""
-        return self._inplace(ops.le, other)
+        return self._inplace(ops.comparison.compared, "le", other)
 
     def gt_(self, other: Any) -> Tensor:
         """In place: `gt`."""
-        return self._inplace(ops.gt, other)
+        return self._inplace(ops.comparison.compared, "gt", other)
 
     def ge_(self, other: Any) -> Tensor:
         """In place: `ge`."""
-        return self._inplace(ops.ge, other)
+        return self._inplace(ops.comparison.compared, "ge", other)
 
     def renorm_(self, p: _float, dim: _int, maxnorm: _float) -> Tensor:
         """In place: `renorm`."""
-        return self._inplace(ops.renorm, p, dim, maxnorm)
+        return self._inplace(lambda x: ops.renorm(x.clone(), p, dim, maxnorm))  # which keeps what it reads
 
     def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """In place: `addmm`."""
@@ -1936,15 +1941,15 @@ class Tensor:
 
     def asinh_(self) -> Tensor:
         """In place: `asinh`."""
-        return self._inplace(ops.asinh)
+        return self._inplace(ops.elementwise.AsinhInPlace.apply)
 
     def acosh_(self) -> Tensor:
         """In place: `acosh`."""
-        return self._inplace(ops.acosh)
+        return self._inplace(ops.elementwise.AcoshInPlace.apply)
 
     def atanh_(self) -> Tensor:
         """In place: `atanh`."""
-        return self._inplace(ops.atanh)
+        return self._inplace(ops.elementwise.AtanhInPlace.apply)
 
     def tril_(self, diagonal: _int = 0) -> Tensor:
         """In place: `tril`."""
@@ -1985,9 +1990,12 @@ class Tensor:
             raise RuntimeError("dimensions must larger than 1")
         if len(shape) > 2 and len(set(shape)) > 1:
             raise RuntimeError("all dimensions of input must be of equal length")
-        mask = np.zeros(shape, bool)
-        np.fill_diagonal(mask, True, wrap)
-        return self.masked_fill_(self.wrap(mask), fill_value)
+        below = range(shape[1] + 1, shape[0], shape[1] + 1) if wrap and len(shape) == 2 else ()
+        for part in (self, *(self[row:] for row in below)):
+            while part.array.ndim > 1:
+                part = part.diagonal(0, 0, -1)
+            part.fill_(fill_value)
+        return self
 
     def zero_(self) -> Tensor:
         """0 everywhere; returns the tensor."""

@@ -267,6 +267,12 @@ NORMALIZATION = [
         loose={"float32": 300, "float64": 300},
     ),
     Row("layer_norm", fn(F + "layer_norm", (5,)), [(2, 3, 4, 5)]),
+    Row("rms_norm", fn(F + "rms_norm", (4, 5), eps=0.1), [(2, 3, 4, 5)], graph="none"),
+    Row("celu", fn(F + "celu", 1.5), [(2, 3, 4)], graph="none"),
+    Row("glu", fn(F + "glu", 1), [(2, 4, 3)], graph="none"),
+    Row("hardshrink", fn(F + "hardshrink", 0.3), [(2, 3, 4)]),
+    Row("softshrink", fn(F + "softshrink", 0.3), [(2, 3, 4)]),
+    Row("lp_pool1d", fn(F + "lp_pool1d", 2, 3, 2), [(2, 3, 9)]),
     Row("instance_norm", fn(F + "instance_norm"), [(2, 3, 4, 5)], graph="last"),
 ]
 

@@ -91,6 +91,11 @@ PLACES = data([[[[5, 3], [8, 14]], [[0, 2], [9, 10]]]])
 UNPOOLING = [
     Row("max_unpool2d", lambda lib, x, i: lib.nn.functional.max_unpool2d(x, i, 2), [(1, 2, 2, 2), PLACES]),
     Row(
+        "max_unpool1d",
+        lambda lib, x, i: lib.nn.functional.max_unpool1d(x, i, 2),
+        [(2, 2, 2), data([[[0, 3], [1, 2]], [[1, 2], [0, 3]]])],
+    ),
+    Row(
         "max_unpool2d of a size",
         lambda lib, x, i: lib.nn.functional.max_unpool2d(x[0], i[0], (2, 2), 2, output_size=(5, 4)),
         [(1, 2, 2, 2), PLACES],

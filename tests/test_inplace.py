@@ -44,8 +44,33 @@ METHODS: dict[str, Callable] = {
         for name in (
             "abs_", "atan_", "ceil_", "cos_", "exp_", "fix_", "floor_", "neg_", "reciprocal_", "relu_", "round_", "sigmoid_",
             "sign_", "sin_", "square_", "tan_", "tanh_", "trunc_", "zero_", "t_", "squeeze_", "detach_", "requires_grad_",
+            "sinh_", "cosh_", "asinh_", "erf_", "erfc_", "exp2_", "expm1_", "frac_", "logical_not_", "nan_to_num_", "tril_", "triu_",
         )
     },
+    **{
+        name: lambda lib, t, name=name: getattr(t.mul_(0.2), name)()  # defined between -1 and 1
+        for name in ("acos_", "asin_", "atanh_", "erfinv_")
+    },
+    **{
+        name: lambda lib, t, name=name: getattr(t.add_(3), name)()  # defined above 1
+        for name in ("acosh_", "log10_", "log2_", "log1p_")
+    },
+    **{
+        name: lambda lib, t, name=name: getattr(t, name)(ramp(lib, t) + 0.2)
+        for name in ("atan2_", "hypot_", "fmod_", "remainder_", "floor_divide_", "eq_", "ne_", "ge_", "gt_", "le_", "lt_",
+                     "logical_and_", "logical_or_", "logical_xor_", "bitwise_and_", "bitwise_or_", "bitwise_xor_")
+    },
+    "bitwise_not_": lambda lib, t: t.bitwise_not_(),
+    "logit_": lambda lib, t: t.logit_(0.1),
+    "renorm_": lambda lib, t: t.renorm_(2, 0, 0.5),
+    "fill_diagonal_": lambda lib, t: t.fill_diagonal_(2.0),
+    "index_add_": lambda lib, t: t.index_add_(0, indices(lib, t)[:1], lib.ones(1, *t.shape[1:]), alpha=2),
+    "index_copy_": lambda lib, t: t.index_copy_(0, indices(lib, t)[:1], lib.ones(1, *t.shape[1:])),
+    "index_fill_": lambda lib, t: t.index_fill_(0, indices(lib, t)[:1], 2.0),
+    "scatter_add_": lambda lib, t: t.scatter_add_(0, indices(lib, t).reshape(-1, *[1] * (t.dim() - 1)), lib.ones(t.shape)),
+    "addmm_": lambda lib, t: t.addmm_(lib.ones(t.shape[0], 2), ramp(lib, lib.ones(2, t.shape[1]))),
+    "addmv_": lambda lib, t: t[0].addmv_(lib.ones(t.shape[1], 2), ramp(lib, lib.ones(2))),
+    "baddbmm_": lambda lib, t: t[None].baddbmm_(lib.ones(1, t.shape[0], 2), ramp(lib, lib.ones(1, 2, t.shape[1]))),
     **{
         name: lambda lib, t, name=name: getattr(t, name)().mul_(0)
         for name in ("normal_", "uniform_", "bernoulli_", "random_")
@@ -167,12 +192,28 @@ def program(write: Callable, make: Callable, way: Callable, shape: tuple[int, ..
     return scenario
 
 
+NAMED_OTHERWISE = (
+    ("set item by a list", "empty"),
+    ("fill_diagonal_", "split"),
+)  # the view in the error, by another operation
+
+
 def is_comparable(name: str, target: str) -> bool:
-    """Where several elements are one place in memory PyTorch warns of what is refused here; and it fills such a tensor,
-    but cannot go back. An index into nothing has another text."""
-    filling = ("masked_fill_", "index_put_", "set item by a list", "set item by a mask", "fill_", "zero_")
+    """Where several elements are one place in memory PyTorch warns of what is refused here, or writes one over the other; and it
+    fills such a tensor, but cannot go back. What is refused for two reasons is refused for the other one."""
+    filling = [
+        "masked_fill_",
+        "index_put_",
+        "index_fill_",
+        "set item by a list",
+        "set item by a mask",
+        "fill_",
+        "zero_",
+    ]
+    filling += ["tril_", "triu_", "baddbmm_", "fill_diagonal_"]
+    filling += ["bitwise_not_", "bitwise_and_", "bitwise_or_", "bitwise_xor_"]
     name = name.removesuffix(" by what was made of it")
-    return not (target == "expanded" and name in filling) and (name, target) != ("set item by a list", "empty")
+    return not (target == "expanded" and name in filling) and (name, target) not in NAMED_OTHERWISE
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")

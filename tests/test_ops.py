@@ -408,9 +408,12 @@ ELSEWHERE = {
     "is_warn_always_enabled, set_warn_always": "no tensor comes out: test_second_passes.py",
     "bernoulli, multinomial, rand_like": "random: no numbers to compare, see the tests of distributions",
     "empty_like, empty": "undefined content",
+    "can_cast, promote_types, is_complex, is_nonzero": "no tensor comes out: test_type_info.py",
+    "multi_head_attention_forward": "test_attention.py",
     "is_tensor, numel, is_grad_enabled, is_inference_mode_enabled": "no tensor comes out: test_tensor.py, test_autograd.py",
     "save, load": "test_serialization.py",
-    "concatenate, absolute, arctan, multiply, subtract, true_divide, swapaxes": "second names, see below",
+    "concatenate, absolute, arctan, multiply, subtract, true_divide, swapaxes, greater, greater_equal, less, less_equal, "
+    "row_stack": "second names, see below",
     "Module, ModuleList, ModuleDict, ParameterList, ParameterDict": "containers: test_module.py",
 }
 
@@ -441,6 +444,11 @@ def test_every_op_and_layer_has_a_row():
         ("subtract", "sub"),
         ("true_divide", "div"),
         ("swapaxes", "transpose"),
+        ("greater", "gt"),
+        ("greater_equal", "ge"),
+        ("less", "lt"),
+        ("less_equal", "le"),
+        ("row_stack", "vstack"),
     ],
 )
 def test_second_names(second, first):

@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn._tensor import Tensor
 from minicnn.autograd import both
-from minicnn.autograd.function import Op
+from minicnn.autograd.function import Op, not_implemented
 from minicnn.ops._common import (
     computed,
     fitting,
@@ -380,6 +380,15 @@ class FmodOfNumber(Fmod, node_name="FmodBackward0"):
     """The same by a number"""
 
     slots = 1
+
+
+class FloorDivideInPlace(Op, node_name="NotImplemented"):
+    """a / b rounded down, written over a. PyTorch has no derivative of this."""
+
+    name_prefix = "torch::autograd::"
+    slots = 2
+    forward = staticmethod(lambda ctx, a, b: floor_divide(a.detach(), b.detach() if isinstance(b, Tensor) else b).array)
+    backward = not_implemented("floor_divide_")
 
 
 class Atan2(Op):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from types import new_class
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,31 @@ class Fmin(_ChoiceOfNumbers):
     """The smaller of both, NaN only where both are."""
 
     choose, wins = np.fmin, operator.lt
+
+
+class Compared(Op):
+    """A comparison that is written over a: it passes nothing on. Elsewhere comparisons are outside of the graph."""
+
+    slots = 2
+
+    @staticmethod
+    def forward(ctx, a, b, compare):
+        return compare(a, b).array.astype(a.array.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return both.zeros_like(grad), both.zeros_like(grad) if ctx.needs_input_grad[1] else None
+
+
+COMPARED: dict[str, list[Any]] = {  # by a number, by a tensor
+    name: [new_class(name, (Compared,), {"node_name": f"{name.title()}Backward{i}"}) for i in (0, 1)]
+    for name in ("eq", "ne", "ge", "gt", "le", "lt")
+}
+
+
+def compared(input: Tensor, name: str, other: Any) -> Tensor:
+    """What `input.eq_(other)` and its siblings write: 0 and 1, of input's type, at which gradients end."""
+    return COMPARED[name][isinstance(other, Tensor)].apply(input, other, globals()[name])
 
 
 class Where(Op):

@@ -312,6 +312,39 @@ class Atanh(UnaryByDivisor):
     divisor = staticmethod(lambda x: 1 - x * x)
 
 
+class _WrittenOver(Op):
+    """Written over a, which the derivative would need: PyTorch has none of these."""
+
+    function: Any
+    name: str
+
+    @classmethod
+    def forward(cls, ctx, a):
+        return cls.function(_float_array(a))
+
+    @classmethod
+    def backward(cls, ctx, grad):
+        raise NotImplementedError(f"the derivative for 'inplace version of {cls.name}' is not implemented.")
+
+
+class AsinhInPlace(_WrittenOver, node_name="AsinhBackward1"):
+    """a becomes the number whose sinh is a"""
+
+    function, name = np.arcsinh, "asinh"
+
+
+class AcoshInPlace(_WrittenOver, node_name="AcoshBackward1"):
+    """a becomes the number above 0 whose cosh is a"""
+
+    function, name = np.arccosh, "acosh"
+
+
+class AtanhInPlace(_WrittenOver, node_name="AtanhBackward1"):
+    """a becomes the number whose tanh is a"""
+
+    function, name = np.arctanh, "atanh"
+
+
 class Logit(Op):
     """log(a / (1 - a)), of a cut off at eps and 1 - eps if that is given; beyond them flat, without them NaN"""
 
