@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compare import same
 
 import minicnn
 
@@ -225,3 +226,29 @@ def test_what_counts_as_an_integer(name):
         if type(ours) is not type(theirs) or not (isinstance(ours, Exception) or alike(ours, theirs)):
             different.append(f"{which}: minicnn {ours!r}, torch {theirs!r}")
     assert not different, "\n".join(different)
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        lambda t: [t(1.0, (1,)), t(1.0, (1,))], lambda t: [t(1.0, (1, 1)), 2.0], lambda t: [[t(1.0), 2.0], [3.0, t(1.0, (1,))]],
+        lambda t: [t(1), t(2.0)], lambda t: [t(1), 2], lambda t: [t(1.0, (), "float64"), 2], lambda t: [t(1, (), "int32"), 2.5],
+        lambda t: [t(1.0, (), "float16"), 2.5], lambda t: [t(2**53 + 1), 1], lambda t: [t(1.0, (2,))] * 2, lambda t: [t(1.0, (0,))],
+    ],
+)  # fmt: skip
+def test_tensors_in_lists_are_numbers(nested):
+    def observed(lib):
+        def t(value, shape=(), dtype=None):
+            return lib.full(shape, value, dtype=None if dtype is None else getattr(lib, dtype))
+
+        makers = (lib.tensor, lib.as_tensor, lambda v: lib.tensor(v, dtype=lib.float64), lib.zeros(1).new_tensor)
+        return [attempt(lambda make=make: (made := make(nested(t)), made.tolist())) for make in makers]
+
+    def attempt(make):
+        try:
+            made, values = make()
+            return str(made.dtype), tuple(made.shape), values
+        except ValueError as error:
+            return str(error)
+
+    assert same(observed)

@@ -6,8 +6,8 @@ float32 unless the data or `dtype` say otherwise.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -429,8 +429,11 @@ def array_of(data: Any, exact: bool = False) -> np.ndarray:
         return data.array
     if isinstance(data, (np.ndarray, np.generic)):
         return np.asarray(data)
-    if isinstance(data, (list, tuple)) and any(isinstance(item, Tensor) for item in data):
-        return np.stack([array_of(item, exact) for item in data])
+    if isinstance(data, (list, tuple)) and _holds_tensor(data):
+        numbers = [item for item in _leaves(data) if not isinstance(item, Tensor)]
+        kinds = {item.array.dtype for item in _leaves(data) if isinstance(item, Tensor)}
+        kinds |= {array_of(numbers, exact).dtype} if numbers else set()
+        return array_of(_without_tensors(data), True).astype(reduce(_common.promote, kinds))
     try:
         array = np.array(data)
     except ValueError as error:
@@ -446,6 +449,28 @@ def array_of(data: Any, exact: bool = False) -> np.ndarray:
     if array.dtype.kind == "c":
         return array.astype(np.result_type(_common.default_dtype(), np.complex64))
     return array
+
+
+def _holds_tensor(data: Any) -> bool:
+    """Whether a tensor is among what nested lists hold."""
+    if any(issubclass(kind, Tensor) for kind in set(map(type, data))):
+        return True
+    return any(_holds_tensor(item) for item in data if isinstance(item, (list, tuple)))
+
+
+def _leaves(data: Any) -> Iterator[Any]:
+    """What nested lists hold."""
+    for item in data:
+        yield from _leaves(item) if isinstance(item, (list, tuple)) else (item,)
+
+
+def _without_tensors(data: Any) -> Any:
+    """Nested lists in which each tensor is the number that it holds. ValueError for one of several elements."""
+    if isinstance(data, (list, tuple)):
+        return [_without_tensors(item) for item in data]
+    if isinstance(data, Tensor) and data.array.size != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+    return data.array.item() if isinstance(data, Tensor) else data
 
 
 def _ragged(data: Any, depth: int) -> str:
