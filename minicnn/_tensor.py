@@ -701,7 +701,10 @@ class Tensor:
                 "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
                 "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor)."
             )
-        return self._new(np.array(ops.creation.array_of(data, True)), dtype, device, requires_grad)
+        array = ops.creation.array_of(data, True)
+        if not isinstance(data, (Tensor, np.ndarray)):
+            array = ops.creation.checked(array, (dtype or self.dtype).numpy)
+        return self._new(np.array(array), dtype, device, requires_grad)
 
     # --- operators ----------------------------------------------------------------------------------------------------
 

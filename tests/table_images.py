@@ -268,7 +268,7 @@ NORMALIZATION = [
     ),
     Row("layer_norm", fn(F + "layer_norm", (5,)), [(2, 3, 4, 5)]),
     Row("rms_norm", fn(F + "rms_norm", (4, 5), eps=0.1), [(2, 3, 4, 5)], graph="none"),
-    Row("celu", fn(F + "celu", 1.5), [(2, 3, 4)], graph="none"),
+    Row("celu", fn(F + "celu", 1.5), [(2, 3, 4)]),
     Row("glu", fn(F + "glu", 1), [(2, 4, 3)], graph="none"),
     Row("hardshrink", fn(F + "hardshrink", 0.3), [(2, 3, 4)]),
     Row("softshrink", fn(F + "softshrink", 0.3), [(2, 3, 4)]),

@@ -86,7 +86,7 @@ LAYERS = [
     layer("CircularPad1d(2)", SERIES, graph="none"),
     layer("MultiheadAttention(6, 2)", (4, 2, 6), (5, 2, 6), (5, 2, 6), graph="none"),
     layer("MultiheadAttention(6, 3, kdim=4, vdim=5, batch_first=True)", (2, 4, 6), (2, 5, 4), (2, 5, 5), graph="none"),
-    layer("CELU(1.5)", IMAGE, graph="none"),
+    layer("CELU(1.5)", IMAGE),
     layer("GLU(1)", (2, 4, 3), graph="none"),
     layer("Hardshrink(0.3)", IMAGE),
     layer("Softshrink(0.3)", IMAGE),

@@ -252,3 +252,44 @@ def test_tensors_in_lists_are_numbers(nested):
             return str(error)
 
     assert same(observed)
+
+
+@pytest.mark.parametrize(
+    "kind", ["uint8", "int8", "int16", "int32", "int64", "bool", "float16", "float32", "complex64"]
+)
+def test_a_number_that_its_type_does_not_hold_is_refused(kind):
+    values = [
+        -1,
+        -255,
+        -256,
+        255,
+        256,
+        255.9,
+        -0.5,
+        127.9,
+        -128.9,
+        2**31,
+        -(2**31) - 1,
+        2.0**31,
+        2**63 - 1,
+        2.0**63,
+        -(2.0**63),
+    ]
+    values += [float("inf"), float("nan"), 70000, 1e300, True, 1j, 0.5 + 0j]
+
+    def observed(lib):
+        of = getattr(lib, kind)
+        makers = (
+            lambda v: lib.tensor([v], dtype=of), lambda v: lib.tensor(v, dtype=of), lambda v: lib.as_tensor([[v], [1]], dtype=of),
+            lambda v: lib.zeros(1, dtype=of).new_tensor([v]), lambda v: lib.tensor(np.array([v.real]), dtype=of),
+        )  # fmt: skip
+        return [[attempt(make, value) for make in makers] for value in values]
+
+    def attempt(make, value):
+        try:
+            made = make(value)
+            return str(made.dtype), repr(made.tolist())
+        except (RuntimeError, TypeError, ValueError) as error:
+            return type(error).__name__, str(error)
+
+    assert same(observed)

@@ -157,6 +157,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "CumsumBackward0": _DIM,
     "DiagonalBackward0": _SIZES | _parts("place", "offset dim1 dim2"),
     "DivBackward0": {"other": _number},
+    "CeluBackward0": _parts("options", "alpha"),
     "EluBackward0": _parts("options", "alpha scale") | {"input_scale": lambda node: 1},
     "EmbeddingBackward0": {
         **_parts("options", "weight_sym_argsize_0 padding_idx scale_grad_by_freq"),
@@ -172,6 +173,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
         "padding_mode": lambda node: ("zeros", "border", "reflection").index(node.options[1]),
         "align_corners": _part("options", 2),
     },
+    "HardshrinkBackward0": _parts("options", "lambd"),
     "HardtanhBackward0": _parts("options", "min_val max_val"),
     "HuberLossBackward0": _reduction(_part("options", 0)) | {"delta": _part("options", 1)},
     "Im2ColBackward0": _WINDOWS,
@@ -234,6 +236,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "StackBackward0": _DIM,
     "StdMeanBackward0": {"keepdim": _attribute("keepdim")},
     "StdBackward0": {"keepdim": _attribute("keepdim")},
+    "SoftshrinkBackward0": _parts("options", "lambd"),
     "SubBackward0": {"alpha": lambda node: -node.alpha},
     "SumBackward0": _SIZES,
     "SumBackward1": _REDUCED | _SIZES,

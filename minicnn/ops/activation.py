@@ -69,7 +69,7 @@ class ThresholdBackward(_OfStraightPieces):
         return np.where(x <= threshold, grad.dtype.type(0), grad)
 
 
-class ShrinkBackward(_OfStraightPieces):
+class HardshrinkBackward(_OfStraightPieces):
     """g where |x| > lambd"""
 
     @staticmethod
@@ -77,22 +77,29 @@ class ShrinkBackward(_OfStraightPieces):
         return np.where(np.abs(x) <= lambd, grad.dtype.type(0), grad)
 
 
+class SoftshrinkBackward(HardshrinkBackward):
+    """The same"""
+
+
 class Hardshrink(Op):
     """a where |a| > lambd, else 0"""
 
     saved_names = ("self",)
+    slope: type[Op] = HardshrinkBackward
 
     @staticmethod
     def value(x, lambd):
         return np.where(np.abs(x) <= lambd, x.dtype.type(0), x)
 
-    @staticmethod
-    def backward(ctx, grad):
-        return ShrinkBackward.of(grad, *ctx.saved, *ctx.options)
+    @classmethod
+    def backward(cls, ctx, grad):
+        return cls.slope.of(grad, *ctx.saved, *ctx.options)
 
 
 class Softshrink(Hardshrink):
     """a less lambd times its sign where |a| > lambd, else 0"""
+
+    slope = SoftshrinkBackward
 
     @staticmethod
     def value(x, lambd):
@@ -182,23 +189,40 @@ class Elu(Op):
 
     @staticmethod
     def backward(ctx, grad):
-        return EluBackward.of(grad, *ctx.saved, *ctx.options)
+        return EluBackward.of(grad, *ctx.saved, *ctx.options, 1)
+
+
+class Celu(Op):
+    """a where a > 0, else alpha (exp(a / alpha) - 1)"""
+
+    saved_names = ("self",)
+
+    @staticmethod
+    def value(x, alpha):
+        low = alpha * np.expm1(np.where(x < 0, x, 0) * (1 / alpha))
+        return np.where(x < 0, low, x).astype(x.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (alpha,) = ctx.options
+        return EluBackward.of(grad, *ctx.saved, alpha, 1, 1 / alpha)
 
 
 class EluBackward(Op):
-    """scale g where x > 0, else scale alpha exp(x) g"""
+    """scale g where x > 0, else scale alpha steepness exp(steepness x) g"""
 
     slots = 2
 
     @staticmethod
-    def value(grad, x, alpha, scale):
-        slope = scale * np.where(x <= 0, alpha * np.exp(np.minimum(x, 0)), 1)
+    def value(grad, x, alpha, scale, steepness):
+        slope = scale * np.where(x <= 0, alpha * steepness * np.exp(np.minimum(x, 0) * steepness), 1)
         return (grad * slope).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx, grad):
         g, x = ctx.saved
-        return EluBackward.of(grad, x, *ctx.options), EluBackward.of(grad * g * (x < 0), x, *ctx.options)
+        to_x = EluBackward.of(grad * g * (x < 0), x, *ctx.options)
+        return EluBackward.of(grad, x, *ctx.options), to_x * ctx.options[2]
 
 
 def _sigmoid(x: both.Both) -> both.Both:
@@ -679,9 +703,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, alpha (exp(x / alpha) - 1) elsewhere: smooth for every alpha. RuntimeError for the alpha 0."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    low = (input / alpha).clamp(max=0).expm1() * alpha
-    result = input.where(input > 0, low)
-    return input.copy_(result) if inplace else result
+    return _apply("celu", Celu, inplace, input, alpha=alpha)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

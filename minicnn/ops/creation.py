@@ -49,7 +49,7 @@ __all__ = [
 
 def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A copy of numbers, nested lists, an array or a tensor, of their shape. ValueError for lists of different lengths."""
-    return finished(np.array(array_of(data, dtype is not None)), dtype, device, requires_grad)
+    return finished(np.array(_numbers_in(data, dtype)), dtype, device, requires_grad)
 
 
 def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
@@ -57,7 +57,7 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
     check_device(get_default_device() if device is None else device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    return finished(array_of(data, dtype is not None), dtype, device, False)
+    return finished(_numbers_in(data, dtype), dtype, device, False)
 
 
 asarray = as_tensor
@@ -414,7 +414,8 @@ def finished(array: np.ndarray, kind: dtype | None, where: Any, requires_grad: b
     """A new tensor over this array, in the type `kind`. RuntimeError for another device than the CPU, and for integers that
     shall require grad."""
     check_device(get_default_device() if where is None else where)
-    tensor = Tensor.wrap(array if kind is None else array.astype(kind.numpy, copy=False))
+    with np.errstate(invalid="ignore", over="ignore"):
+        tensor = Tensor.wrap(array if kind is None else array.astype(kind.numpy, copy=False))
     if requires_grad:
         if not tensor.dtype.is_floating_point and not tensor.dtype.is_complex:
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
@@ -438,6 +439,8 @@ def array_of(data: Any, exact: bool = False) -> np.ndarray:
         array = np.array(data)
     except ValueError as error:
         raise ValueError(_ragged(data, 0) or str(error)) from None
+    if array.dtype.kind in "Ou" and all(isinstance(item, int) for item in _leaves([data])):
+        raise ValueError("Overflow when unpacking long long")
     if array.dtype.kind in "US":
         raise (
             TypeError("new(): invalid data type 'str'") if array.ndim == 0 else ValueError("too many dimensions 'str'")
@@ -449,6 +452,28 @@ def array_of(data: Any, exact: bool = False) -> np.ndarray:
     if array.dtype.kind == "c":
         return array.astype(np.result_type(_common.default_dtype(), np.complex64))
     return array
+
+
+def _numbers_in(data: Any, kind: dtype | None) -> np.ndarray:
+    array = array_of(data, kind is not None)
+    return array if kind is None or isinstance(data, (Tensor, np.ndarray)) else checked(array, kind.numpy)
+
+
+def checked(array: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Python's numbers in this type. RuntimeError for one that it does not hold (a negative integer wraps where there is no sign),
+    TypeError for complex ones in a real type."""
+    if array.dtype.kind == "c" and kind.kind in "iuf":
+        whole = kind.kind in "iu"
+        raise TypeError(
+            "'complex' object cannot be interpreted as an integer" if whole else "must be real number, not complex"
+        )
+    if kind.kind in "iu" and array.dtype.kind in "iuf":
+        most = np.iinfo(kind).max
+        least = -most if kind.kind == "u" and array.dtype.kind in "iu" else np.iinfo(kind).min
+        if not ((array >= least) & (array <= most)).all():
+            raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
+    with np.errstate(invalid="ignore", over="ignore"):
+        return array.astype(kind, copy=False)
 
 
 def _holds_tensor(data: Any) -> bool:
@@ -525,10 +550,4 @@ def legacy(data: Sequence[Any], where: Any, kind: dtype | None) -> Tensor:
     if len(data) != 1 or isinstance(only, (int, np.integer, Size)):
         lengths = tuple(int(n) for n in (only if isinstance(only, Size) else data or (0,)))
         return Tensor.wrap(np.empty(lengths_of(lengths), numpy_type))
-    array = array_of(only, True)
-    if array.dtype.kind == "c" and numpy_type.kind in "iuf":
-        whole = numpy_type.kind in "iu"
-        raise TypeError(
-            "'complex' object cannot be interpreted as an integer" if whole else "must be real number, not complex"
-        )
-    return Tensor.wrap(array.astype(numpy_type, copy=False))
+    return Tensor.wrap(checked(array_of(only, True), numpy_type))

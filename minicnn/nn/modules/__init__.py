@@ -31,6 +31,7 @@ from minicnn.nn.modules.activation import (
     Threshold,
 )
 from minicnn.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d
+from minicnn.nn.modules.channelshuffle import ChannelShuffle
 from minicnn.nn.modules.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from minicnn.nn.modules.conv import (
     Conv1d,
@@ -45,6 +46,7 @@ from minicnn.nn.modules.dropout import (
     Dropout2d,
 )
 from minicnn.nn.modules.flatten import Flatten, Unflatten
+from minicnn.nn.modules.fold import Fold, Unfold
 from minicnn.nn.modules.instancenorm import (
     InstanceNorm1d,
     InstanceNorm2d,
@@ -75,6 +77,7 @@ from minicnn.nn.modules.padding import (
     ZeroPad1d,
     ZeroPad2d,
 )
+from minicnn.nn.modules.pixelshuffle import PixelShuffle, PixelUnshuffle
 from minicnn.nn.modules.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -89,7 +92,6 @@ from minicnn.nn.modules.pooling import (
     MaxUnpool1d,
     MaxUnpool2d,
 )
-from minicnn.nn.modules.shuffling import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from minicnn.nn.modules.sparse import Embedding
 from minicnn.nn.modules.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
