@@ -258,6 +258,7 @@ def test_tensors_in_lists_are_numbers(nested):
     "kind", ["uint8", "int8", "int16", "int32", "int64", "bool", "float16", "float32", "complex64"]
 )
 def test_a_number_that_its_type_does_not_hold_is_refused(kind):
+    """An array of integers wraps; what becomes of its other numbers the processor decides."""
     values = [
         -1,
         -255,
@@ -281,7 +282,7 @@ def test_a_number_that_its_type_does_not_hold_is_refused(kind):
         of = getattr(lib, kind)
         makers = (
             lambda v: lib.tensor([v], dtype=of), lambda v: lib.tensor(v, dtype=of), lambda v: lib.as_tensor([[v], [1]], dtype=of),
-            lambda v: lib.zeros(1, dtype=of).new_tensor([v]), lambda v: lib.tensor(np.array([v if isinstance(v, int) else 1]), dtype=of),  # integers wrap; of others the processor decides
+            lambda v: lib.zeros(1, dtype=of).new_tensor([v]), lambda v: lib.tensor(np.array([v if isinstance(v, int) else 1]), dtype=of),
         )  # fmt: skip
         return [[attempt(make, value) for make in makers] for value in values]
 

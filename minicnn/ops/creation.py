@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn import _memory
 from minicnn import random as _random
+from minicnn._mirror import since
 from minicnn._tensor import Tensor, _drawn, _numbers
 from minicnn._types import (
     Size,
@@ -470,7 +471,10 @@ def checked(array: np.ndarray, kind: np.dtype) -> np.ndarray:
     if kind.kind in "iu" and array.dtype.kind in "iuf":
         most = np.iinfo(kind).max
         least = -most if kind.kind == "u" and array.dtype.kind in "iu" else np.iinfo(kind).min
-        if not ((array >= least) & (array <= most)).all():
+        fits = (array >= least) & (array <= most)
+        if array.dtype.kind == "f" and since(2, 14):  # 255.9 is 255, and 2 ** 63 too much
+            fits = (array >= least) & (array < most + 1.0)
+        if not fits.all():
             raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
     with np.errstate(invalid="ignore", over="ignore"):
         return array.astype(kind, copy=False)
