@@ -486,7 +486,7 @@ assert eight > 5 * two and careless > 50 * usual
 # %% [markdown]
 # ## What the library does
 #
-# It plans by the shape, and `kernels.explain` says how.
+# It plans by the shape, and `kernels.explain` says how. All cores take part, if allowed.
 #
 # - `winograd` is for small kernels at stride 1, where there are enough channels and tiles for it to pay. It is used in float32 only:
 #   whoever asks for float64 wants the digits.
@@ -494,8 +494,6 @@ assert eight > 5 * two and careless > 50 * usual
 #   whose sums stay in the processor's registers. So each number that is fetched is used several times, as in BLAS, and nothing is copied
 #   into columns.
 # - `im2col` is taken only where a layer has a few input maps and their gradient is wanted, a few megabytes at a time.
-#
-# All cores take part, if allowed.
 
 # %%
 LAYERS = {
@@ -515,11 +513,9 @@ for name, (x_shape, w_shape, stride, padding) in LAYERS.items():
 # %% [markdown]
 # ## Exercises
 #
-# Put your answer in the place of the three dots. The check says whether it is right, or gives a hint. The solutions are in
-# `lessons/solutions/08_three_ways_to_convolve.py`.
+# Put your answer in the place of the three dots. The check gives a hint. Solutions: `lessons/solutions/08_three_ways_to_convolve.py`.
 #
-# **1.** 16 maps, with the border of zeros on, are convolved with kernels of 3 x 3 to maps of 10 x 10. Which shape has im2col's
-# matrix of columns?
+# **1.** 16 maps, with their border of zeros, are convolved with 3 x 3 kernels to maps of 10 x 10. Which shape has im2col's matrix?
 
 # %%
 from lessons.exercises import check
@@ -528,12 +524,7 @@ answer = ...  # (rows, columns)
 
 windows = sliding_window_view(np.zeros((16, 12, 12)), (3, 3), axis=(1, 2))
 columns = windows.transpose(0, 3, 4, 1, 2).reshape(16 * 9, -1)
-check(
-    1,
-    answer,
-    columns.shape,
-    "A column for each output pixel; in it a row for each channel and each place of the kernel.",
-)
+check(1, answer, columns.shape, "A column for each output pixel; in it a row for each channel and place of the kernel.")
 
 # %% [markdown]
 # **2.** How many products does Winograd's F(6 x 6, 3 x 3) take for each output pixel (and pair of channel and filter)?
@@ -542,13 +533,8 @@ check(
 answer = ...
 
 A, G, B = transforms([0, 1, -1, 2, -2, 0.5, -0.5])
-check(
-    2,
-    answer,
-    B.shape[0] ** 2 / A.shape[0] ** 2,
-    "A tile of (6 + 2) x (6 + 2) products gives 6 x 6 outputs.",
-    tolerance=0.01,
-)
+tile, outputs = B.shape[0] ** 2, A.shape[0] ** 2
+check(2, answer, tile / outputs, "A tile of (6 + 2) x (6 + 2) products gives 6 x 6 outputs.", tolerance=0.01)
 
 # %%
 print("Next lesson: lessons/09_filters_as_evidence.py")

@@ -210,7 +210,7 @@ def is_comparable(name: str, target: str) -> bool:
         "fill_",
         "zero_",
     ]
-    filling += ["tril_", "triu_", "baddbmm_", "fill_diagonal_"]
+    filling += ["tril_", "triu_", "baddbmm_"]
     filling += ["bitwise_not_", "bitwise_and_", "bitwise_or_", "bitwise_xor_"]
     name = name.removesuffix(" by what was made of it")
     return not (target == "expanded" and name in filling) and (name, target) not in NAMED_OTHERWISE

@@ -185,7 +185,7 @@ def test_a_tar_file_among_others_and_one_that_is_cut_off(folder, tar):
     found = search_of(folder)
     names = {s.name.rsplit("/", 1)[1]: s.reason for s in found.skipped}
     assert found.images > 28 + 10
-    assert names["z.tar"].startswith("cannot be listed: ReadError") or names.keys() & {"z.tar"} == set()
+    assert names["z.tar"].startswith("cannot be listed: ReadError")
     assert names["zz.tar"].startswith("cannot be listed: ReadError")
     assert names["zzz.tar.gz"] == "a compressed tar file cannot be read in parts: decompress it to .tar"
     assert sources.count_known(folder) is None and sources.count_known([tar]) is None
