@@ -128,7 +128,9 @@ def resize(node: Node) -> Any:
             if (m, factor) == (n, 1.0) and region == (0.0, 1.0):
                 continue
             places = _places(how, factor, n, m, region)
-            x = _mixed(x, d, *_taps(places, n, mode, near, a, inside, min(factor, 1.0) if smooth else 1.0))
+            # before opset 11 the standard names no rounding: runtimes take the next pixel where the image shrinks
+            rounding = "ceil" if old and factor < 1 else near
+            x = _mixed(x, d, *_taps(places, n, mode, rounding, a, inside, min(factor, 1.0) if smooth else 1.0))
             if how == "tf_crop_and_resize":
                 outside = ((places < 0) | (places > n - 1)).reshape([-1 if i == d else 1 for i in range(x.dim())])
                 x = x.masked_fill(Tensor.wrap(outside), beyond)
