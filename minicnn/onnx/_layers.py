@@ -244,15 +244,13 @@ def clip(node: Node) -> Any:
         if not all(bound is not None and bound.dtype.is_floating_point for bound in bounds):
             return _clamp
         low, high = (number(bound) for bound in bounds if bound is not None)
+        if not low < high:  # a Hardtanh refuses it
+            return _clamp
     else:
         low, high = node.attr("min", -math.inf), node.attr("max", math.inf)
-    return (
-        nn.ReLU6()
-        if (low, high) == (0.0, 6.0)
-        else nn.Hardtanh(low, high)
-        if low < high
-        else lambda x: x.clamp(low, high)
-    )
+        if not low < high:
+            return lambda x: x.clamp(low, high)
+    return nn.ReLU6() if (low, high) == (0.0, 6.0) else nn.Hardtanh(low, high)
 
 
 def _clamp(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
