@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -166,14 +166,24 @@ def _spaced(space: Any, name: str, start: Any, end: Any, steps: int, kind: dtype
     common = _common.floating(_common.promote(*map(_common.number_type, ends)))
     to = common if kind is None else kind.numpy
     with np.errstate(all="ignore"):
-        return space(*(_common.fitting(end, to).item() for end in ends), operator.index(steps)).astype(to)
+        return space(*(_common.fitting(end, to) for end in ends), operator.index(steps)).astype(to)
+
+
+def _evenly(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+    """Counted from the nearer end, in steps of the ends' type (of float64 for integers), each number rounded once, as PyTorch's are."""
+    if end.dtype.kind in "iub":
+        start, end = start.astype(np.float64), end.astype(np.float64)
+    step, count = (end - start) / end.dtype.type(max(steps - 1, 1)), np.arange(steps)
+    wide = end.dtype if end.dtype == np.float16 else np.result_type(end, np.longdouble)
+    up, down = (step.astype(wide) * many.astype(end.dtype) for many in (count, steps - 1 - count))
+    return np.where(count < max(steps // 2, 1), start + up, end - down).astype(end.dtype)
 
 
 def linspace(
     start: float, end: float, steps: int, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """`steps` numbers from start to end, both included, equally far apart: (steps,)."""
-    return finished(_spaced(np.linspace, "linspace", start, end, steps, dtype), None, device, requires_grad)
+    return finished(_spaced(_evenly, "linspace", start, end, steps, dtype), None, device, requires_grad)
 
 
 def logspace(
@@ -188,9 +198,10 @@ def logspace(
 ) -> Tensor:
     """`steps` numbers from base^start to base^end, both included, each the same multiple of the one before: (steps,)."""
     base = _common.number(base, "logspace", "base")
-    return finished(
-        _spaced(partial(np.logspace, base=base), "logspace", start, end, steps, dtype), None, device, requires_grad
+    powers = _spaced(
+        lambda a, b, n: np.logspace(a.item(), b.item(), n, base=base), "logspace", start, end, steps, dtype
     )
+    return finished(powers, None, device, requires_grad)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:

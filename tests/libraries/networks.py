@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
+
+import numpy as np
 
 from tests.torchvision_record import directions, fill, image, outputs_of
 
@@ -76,3 +80,28 @@ def images(dtype: Any, size: tuple[int, int] = (28, 36)) -> Any:
     import torch
 
     return torch.from_numpy(image(size)).to(dtype)
+
+
+@contextmanager
+def default_type(dtype: Any) -> Iterator[None]:
+    """What a library makes without a type, it makes in this one."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def in_float64(*arrays: tuple[Any, str]) -> Iterator[None]:
+    """float64 where a library writes float32: in `Tensor.float`, and in arrays of its own, given as (module, name)."""
+    import torch
+
+    with default_type(torch.float64), ExitStack() as changes:
+        changes.enter_context(mock.patch.object(torch.Tensor, "float", torch.Tensor.double))
+        for module, name in arrays:
+            changes.enter_context(mock.patch.object(module, name, getattr(module, name).astype(np.float64)))
+        yield

@@ -1,22 +1,21 @@
 """grad-cam (`pytorch_grad_cam`): all of its methods, and its measures.
 
-It makes its maps in float32, whatever the network's type, so float64 shows no more than that. `RandomCAM` draws from NumPy, whose
-numbers are the same; the measure ROAD adds noise, and is given none here.
+Its maps are float32, whatever the network's type: rounded at the end (base_cam.py:204), from numbers that are the network's, or have
+PyTorch's default type (score_cam.py:54). `RandomCAM` draws from NumPy, whose numbers are the same; the measure ROAD adds noise, and is
+given none here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tests.libraries.networks import filled, images, small
+from tests.libraries.networks import default_type, filled, images, small
 
 DISTRIBUTION = "grad-cam"
-ROUNDS = {"": 8}
 METHODS = (
     "GradCAM", "HiResCAM", "GradCAMElementWise", "GradCAMPlusPlus", "XGradCAM", "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM",
     "EigenGradCAM", "SegEigenCAM", "KPCA_CAM", "FEM", "RandomCAM", "ShapleyCAM", "FinerCAM",
@@ -36,7 +35,7 @@ def maps(name: str, dtype: Any, layers: tuple[str, ...] = ("relu3",), **how: Any
     np.random.seed(0)  # noqa: NPY002  (what the library draws from)
     model, x = small(dtype), images(dtype)
     targets = [ClassifierOutputTarget(3), ClassifierOutputTarget(7)]
-    with getattr(pytorch_grad_cam, name)(model, [getattr(model, layer) for layer in layers]) as cam:
+    with default_type(dtype), getattr(pytorch_grad_cam, name)(model, [getattr(model, one) for one in layers]) as cam:
         return tensors(cam(input_tensor=x, targets=targets, **how))
 
 
@@ -81,9 +80,11 @@ def factors(dtype: Any) -> list[Any]:
     import pytorch_grad_cam
 
     model = small(dtype)
-    made = pytorch_grad_cam.DeepFeatureFactorization(
-        model, model.relu3, computation_on_concepts=deepcopy(model.fc).float()
-    )
+
+    def computed(concepts: Any) -> Any:  # which it gives in float32
+        return model.fc(concepts.to(dtype))
+
+    made = pytorch_grad_cam.DeepFeatureFactorization(model, model.relu3, computation_on_concepts=computed)
     concepts, explanations, outputs = made(images(dtype), 3)
     return tensors(concepts, *explanations, outputs)
 

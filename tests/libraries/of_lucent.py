@@ -1,22 +1,27 @@
 """lucent (`torch-lucent`): its objectives, parametrisations and transforms, and what they render in a few steps.
 
-Its images are float32, whatever the network's type. They begin with random numbers, in whose place stand numbers of ours; its transforms
-draw from NumPy, whose numbers are the same.
+Its images begin with random numbers, in whose place stand numbers of ours; its transforms draw from NumPy, whose numbers are the same.
+Its images have PyTorch's default type, but for four lines that write float32 and refuse anything else: the matrix of colours
+(optvis/param/color.py:24), the kernel that blurs (optvis/objectives.py:241), and what moves and turns images (optvis/transform.py:36, :80).
+What runs them is in FLOAT32_INSIDE.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tests.libraries.networks import filled, images, small
+from tests.libraries.networks import default_type, filled, images, in_float64, small
 
 DISTRIBUTION = "torch-lucent"
-# Where a place in the image is computed in float32, its steps are those of a number as large as the image is wide.
-ROUNDS = {"": 8, "jitter": 8 * 36, "random_rotate": 8 * 36}
+FLOAT32_INSIDE = (
+    "channel, decorrelated", "pixels, decorrelated", "blur_input_each_step", "standard transforms", "jitter", "random_rotate",
+    "random_rotate by radians",
+)  # fmt: skip
 OBJECTIVES: dict[str, Callable[[Any], Any]] = {
     "neuron": lambda o: o.neuron("net_relu3", 3),
     "neuron at a place": lambda o: o.neuron("net_conv2", 3, x=1, y=2, batch=0),
@@ -39,11 +44,19 @@ OBJECTIVES: dict[str, Callable[[Any], Any]] = {
 def weights(count: int) -> Any:
     import torch
 
-    return torch.from_numpy(np.random.RandomState(4).standard_normal(count)).float()
+    return torch.from_numpy(np.random.RandomState(4).standard_normal(count)).to(torch.get_default_dtype())
+
+
+def exact() -> AbstractContextManager[None]:
+    """float64 in the lines of FLOAT32_INSIDE, too. What these import makes its constants before, in PyTorch's usual type."""
+    from lucent.optvis import transform  # noqa: F401
+    from lucent.optvis.param import color
+
+    return in_float64((color, "color_correlation_normalized"))
 
 
 def network(dtype: Any) -> Any:
-    """The small network, which computes in its type what it gets in float32."""
+    """The small network, which computes in its type what it gets, and answers in the type that it got."""
     import torch
 
     class Widened(torch.nn.Module):
@@ -52,7 +65,7 @@ def network(dtype: Any) -> Any:
             self.net = small(dtype)
 
         def forward(self, x: Any) -> Any:
-            return self.net(x.to(dtype)).float()
+            return self.net(x.to(dtype)).to(x.dtype)
 
     return Widened().eval()
 
@@ -69,18 +82,21 @@ def painted(**how: Any) -> Any:
     return parameters, image
 
 
-def render(build: Callable[[Any], Any], dtype: Any, transforms: Any = (), steps: int = 3, **image: Any) -> list[Any]:
-    """The images after some steps."""
+def render(
+    build: Callable[[Any], Any], dtype: Any, float32: bool = False, transforms: Any = (), steps: int = 3, **image: Any
+) -> list[Any]:
+    """The images after some steps; `float32` leaves them in float32, whatever the network's type."""
     import torch
     from lucent.optvis import objectives, render, transform
 
     np.random.seed(0)  # noqa: NPY002  (what its transforms draw from)
     chosen = transform.standard_transforms if transforms == "standard" else list(transforms)
-    found = render.render_vis(
-        network(dtype), build(objectives), partial(painted, **{"batch": 2, **image}),
-        optimizer=lambda params: torch.optim.SGD(params, lr=20.0), transforms=chosen, thresholds=(1, steps), progress=False,
-        show_image=False, fixed_image_size=(32, 40),
-    )  # fmt: skip
+    with nullcontext() if float32 else default_type(dtype):
+        found = render.render_vis(
+            network(dtype), build(objectives), partial(painted, **{"batch": 2, "decorrelate": False, **image}),
+            optimizer=lambda params: torch.optim.SGD(params, lr=20.0), transforms=chosen, thresholds=(1, steps), progress=False,
+            show_image=False, fixed_image_size=(32, 40),
+        )  # fmt: skip
     return [torch.from_numpy(np.asarray(one)) for one in found]
 
 
@@ -98,19 +114,14 @@ def with_adam(dtype: Any) -> list[Any]:
 
 def parametrisation(dtype: Any) -> list[Any]:
     """A network that paints, and a coarse tensor that is resized: the images, and the gradients of their numbers."""
-    import torch
-
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        return parametrised()
-    finally:
-        torch.set_default_dtype(before)
-
-
-def parametrised() -> list[Any]:
-    import torch
     from lucent.optvis import param
+
+    with default_type(dtype):
+        return parametrised(param)
+
+
+def parametrised(param: Any) -> list[Any]:
+    import torch
 
     found = []
     for parameters, image in (
@@ -135,14 +146,14 @@ def parametrised() -> list[Any]:
 
 
 def transformed(name: str, dtype: Any, *args: Any, **how: Any) -> list[Any]:
-    """Two images, and the gradient to them."""
+    """Two images, and the gradient to them; in float32 whatever the type, where it takes nothing else."""
     import torch
     from lucent.optvis import transform
 
     np.random.seed(1)  # noqa: NPY002
-    x = images(torch.float32).requires_grad_()
+    x = images(torch.get_default_dtype() if name in FLOAT32_INSIDE else dtype).requires_grad_()
     made = getattr(transform, name)(*args, **how)(x)
-    (made * torch.linspace(0, 1, made.shape[-1])).sum().backward()
+    (made * torch.linspace(0, 1, made.shape[-1], dtype=dtype)).sum().backward()
     return [made, x.grad]
 
 
@@ -160,14 +171,18 @@ def inception(dtype: Any) -> list[Any]:
 
 
 def cases() -> dict[str, Callable]:
-    found: dict[str, Callable] = {name: partial(render, build) for name, build in OBJECTIVES.items()}
+    found: dict[str, Callable] = {
+        name: partial(render, build, float32=name in FLOAT32_INSIDE) for name, build in OBJECTIVES.items()
+    }
     channel = OBJECTIVES["channel"]
     found["pixels"] = partial(render, channel, fft=False)
-    found["as they are"] = partial(render, channel, decorrelate=False)
-    found["standard transforms"] = partial(render, OBJECTIVES["neuron at a place"], transforms="standard")
+    found["channel, decorrelated"] = partial(render, channel, float32=True, decorrelate=True)
+    found["pixels, decorrelated"] = partial(render, channel, float32=True, decorrelate=True, fft=False)
+    found["standard transforms"] = partial(
+        render, OBJECTIVES["neuron at a place"], float32=True, decorrelate=True, transforms="standard"
+    )
     found["one step of Adam"] = with_adam
     found["param"] = parametrisation
-    found["jitter"] = partial(transformed, "jitter", d=4)
     found["pad"] = lambda dtype: transformed("pad", dtype, 3)
     found["pad with a number"] = lambda dtype: transformed("pad", dtype, 3, mode="constant")
     found["random_scale"] = lambda dtype: transformed("random_scale", dtype, [0.8, 1.1, 1.3])
