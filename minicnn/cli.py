@@ -216,7 +216,8 @@ def atlas(options: argparse.Namespace) -> Result:
     try:
         built = build(
             model, options.output, title=options.title or f"Atlas of {options.network}", folder=options.images,
-            patches=options.patches, photo=options.photo, play=options.play, workers=options.scheduler or options.workers,
+            patches=options.patches, photo=options.photo, play=options.play, pages=options.pages,
+            workers=options.scheduler or options.workers,
             budget=None if options.budget is None else 60 * options.budget,
             progress=not options.quiet, say=say, **settings,
         )  # fmt: skip
@@ -264,6 +265,7 @@ def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any])
     from minicnn.atlas import Plan
     from minicnn.atlas.builder import cost_of, photograph_of
     from minicnn.atlas.cache import UnitCache
+    from minicnn.atlas.writing import advice
 
     plan = Plan(model, **settings)
     photograph_of(plan, options.photo)
@@ -273,7 +275,8 @@ def _estimate(model: Any, options: argparse.Namespace, settings: dict[str, Any])
         "bytes": round(cost.page_bytes), "measured_seconds": round(cost.measured_seconds, 1),
         "ten_minutes": cost.fits and {"units": cost.fits[0], "steps": cost.fits[1]},
     }  # fmt: skip
-    return result, f"{cost}{_advice(cost)}"
+    said = advice(options.pages, cost.units)
+    return result, "\n".join(filter(None, [f"{cost}{_advice(cost)}", said]))
 
 
 def _advice(cost: Any) -> str:
@@ -360,6 +363,7 @@ def _atlas_command(commands: Any) -> None:
         "--images photos/ --workers 4",
         "--model squeezenet1_1 --budget 20",
         "--play play.html",
+        "--model resnet18 --pages folder",
     )
     command = _command(commands, atlas, *examples, output="atlas.html")
     images = command.add_mutually_exclusive_group()
@@ -383,6 +387,8 @@ def _atlas_command(commands: Any) -> None:
     command.add_argument(
         "--play", metavar="ADDRESS", help="of a page that `minicnn play` made of this network: units link to it"
     )
+    pages = "all in the file (default); for a large network parts of it, or files in a folder beside it, that are read when they are shown"
+    command.add_argument("--pages", choices=("all", "parts", "folder"), default="all", help=pages)
     command.add_argument("--estimate", action="store_true", help="say what it would cost in time and size, and stop")
 
 

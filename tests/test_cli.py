@@ -147,6 +147,9 @@ def test_atlas_and_its_estimate(tmp_path, capsys):
     built = json.loads(capsys.readouterr().out)
     assert (built["units"], built["photographs"], len(built["skipped"])) == (3, 7, 4)
     assert built["bytes"] == target.stat().st_size
+    assert main([*command, "--json", "--pages", "folder"]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] > target.stat().st_size
+    assert len(list((tmp_path / "a.html.pages").glob("*/index.js"))) == 1
 
 
 @pytest.mark.parametrize(

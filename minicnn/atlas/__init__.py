@@ -5,7 +5,8 @@
 
 `minicnn atlas` is the same from the command line. The files are read in this order: `survey` (what the network is made of), `plan`
 (which units, by which recipe), `cache` (maximising them, resumably), `photograph`, then `contents` and the pages that show them
-(`page`, `unit_page`, `photo_pages`, `words`; `page.html`, `style.css`, `script.js`), and `builder`, which calls them all.
+(`page`, `unit_page`, `photo_pages`, `words`; `page.html`, `style.css`, `script.js`), `writing` (all in one document, or in parts that are
+read when they are shown), and `builder`, which calls them all.
 """
 
 from minicnn.atlas.builder import Built, Cost, build

@@ -1,4 +1,4 @@
-"""From a network to its atlas: the cost said beforehand, the units maximised, the folder looked through, the page written."""
+"""From a network to its atlas: the cost said beforehand, the units maximised, the folder looked through, the pages written."""
 
 import hashlib
 import os
@@ -13,12 +13,11 @@ import numpy as np
 from minicnn import Tensor
 from minicnn.atlas.cache import UnitCache, maximize_all, seconds_of_a_step
 from minicnn.atlas.contents import Contents
-from minicnn.atlas.page import page
 from minicnn.atlas.photograph import Photograph, look_at
 from minicnn.atlas.plan import Plan
 from minicnn.atlas.unit_page import photo_key
+from minicnn.atlas.writing import advice, check_form, write
 from minicnn.nn import Module
-from minicnn.serialization import atomic_write
 from minicnn.viz import TopPatches, draw_filters, draw_kernels, filter_report, sample_photo, top_patches
 from minicnn.viz import image as images
 from minicnn.viz.checkpoint import CheckpointError
@@ -75,7 +74,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Built:
-    """What `build` made: the file, and what it shows (`contents`)."""
+    """What `build` made: the file, its size with the folder of pages beside it, and what it shows (`contents`)."""
 
     path: Path
     bytes: int
@@ -100,6 +99,7 @@ def build(
     workers: Any = None,
     photo: Any = None,
     play: str | None = None,
+    pages: str = "all",
     steps: int = 48,
     budget: float | None = None,
     seed: int = 0,
@@ -109,7 +109,7 @@ def build(
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> Built:
-    """Write the atlas of a network as one HTML file that needs nothing else.
+    """Write the atlas of a network as an HTML file that needs nothing else.
 
     Args:
         model: any `Module` that takes images (N, C, H, W); `model.meta` says how they enter and what the classes are called.
@@ -123,6 +123,9 @@ def build(
         workers: processes that look and maximise, see `viz.top_patches`; by default this one.
         photo: for the page of one photograph, whatever `viz.load_image` takes; by default the one that matplotlib installs.
         play: the address, as seen from the atlas, of a page that `play.build` made of this network: each unit links to it.
+        pages: "all": they stand in the file, and work without scripts too. For large networks, whose file takes a browser long to open:
+            "parts": they lie in the file as text, and a script takes out what is shown; "folder": they lie in `output` + ".pages", which
+            goes where the file goes. The old ones stay until the new ones are there. OSError for a folder of this name that is another's.
         steps, seed: of the gradient ascent.
         budget: seconds of ascent and search, by what a batch of each layer costs now. What would take longer is cut: the first units of
             each layer, and fewer steps rather than fewer than 4 units; `say` is told. ValueError if no choice fits.
@@ -135,6 +138,7 @@ def build(
     output = Path(output)
     plan = Plan(model, layers, units, steps=steps, seed=seed, size=size, mean=mean, std=std)
     writable(output)
+    check_form(pages, output)
     photograph = photograph_of(plan, photo)
     cache = UnitCache.beside(output, plan)
     say(f"measuring what {plan.count} units of {len(plan.layers)} layers cost")
@@ -144,6 +148,8 @@ def build(
         plan = _cut(plan, cost, budget)
         cache = UnitCache.beside(output, plan)
         say(f"in {duration(budget)}: {plan.count} units, the first ones of each layer, {plan.steps} steps")
+    if said := advice(pages, plan.count):
+        say(said)
     pictures = maximize_all(plan, cache, progress, workers)
     name = stated(model, "architecture") or type(model).__name__
     contents = Contents(plan, title or f"Atlas of {name}", pictures, photograph=photograph, play=play)
@@ -152,16 +158,14 @@ def build(
         contents.folder = os.fspath(folder)
         contents.patches = _remembered(plan, cache, folder, patches, workers, progress, say)
         _add_photographs(contents, contents.patches)
-    say("measuring filters, writing the page")
+    say("measuring filters, writing the pages")
     _add_filters(contents)
     _add_notes(contents)
-    text = page(contents).encode("utf-8")
-    with atomic_write(output) as file:
-        file.write(text)
+    size = write(contents, output, pages)
     not_risen = sum(not picture.rose for picture in contents.units.values())
     seen, skipped = (contents.patches.images, contents.patches.skipped) if contents.patches else (0, [])
     seconds = time.perf_counter() - started
-    return Built(output, len(text), seconds, plan.count, not_risen, seen, list(skipped), cost, contents)
+    return Built(output, size, seconds, plan.count, not_risen, seen, list(skipped), cost, contents)
 
 
 def _add_notes(contents: Contents) -> None:

@@ -53,12 +53,8 @@ class UnitCache:
 
     @classmethod
     def beside(cls, output: str | os.PathLike[str], plan: Plan) -> "UnitCache":
-        """In `output` + ".units"; where that is longer than names can be (255 bytes), a hash takes the place of the end."""
-        output = Path(output)
-        name = f"{output.name}.units"
-        if len(os.fsencode(name)) > 255:
-            name = f"{output.name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.units"
-        return cls(output.with_name(name), plan)
+        """In `output` + ".units", see `beside`."""
+        return cls(beside(output, ".units"), plan)
 
     def path(self, layer: Layer, unit: int) -> Path:
         """The file of a unit, whether it is there or not."""
@@ -85,6 +81,15 @@ class UnitCache:
     def missing(self, layer: Layer) -> list[int]:
         """The units of a layer that are not finished."""
         return [unit for unit in layer.units if self.get(layer, unit) is None]
+
+
+def beside(output: str | os.PathLike[str], suffix: str) -> Path:
+    """`output` + suffix; where that is longer than names can be (255 bytes), a hash takes the place of the end."""
+    output = Path(output)
+    name = f"{output.name}{suffix}"
+    if len(os.fsencode(name)) > 255:
+        name = f"{output.name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}{suffix}"
+    return output.with_name(name)
 
 
 def seconds_of_a_step(plan: Plan, missing: dict[str, list[int]], progress: bool = True) -> dict[str, float]:

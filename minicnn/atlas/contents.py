@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from minicnn.atlas.cache import Picture
@@ -38,6 +38,20 @@ class Contents:
     filters_at: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     play: str | None = None
+
+
+class Page(NamedTuple):
+    """A page and how search finds it.
+
+    name: its heading. find: more words that lead to it. about: the same, and search shows them. picture: which of `Pictures` stands for it.
+    """
+
+    id: str
+    name: str
+    markup: Markup
+    find: str = ""
+    about: str = ""
+    picture: int | None = None
 
 
 def layer_id(layer: str) -> str:

@@ -1,12 +1,23 @@
-"""The atlas as one HTML file: an overview, a page for each layer, each unit, the photograph and the folder."""
+"""The pages of an atlas, an overview and one for each layer, each unit, the photograph and the folder; and the HTML file around them."""
 
 import base64
 import hashlib
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from string import Template
 
 import minicnn
-from minicnn.atlas.contents import Contents, figure_element, layer_id, layer_link, sees, shape_of, unit_key, unit_list
+from minicnn.atlas.contents import (
+    Contents,
+    Page,
+    figure_element,
+    layer_id,
+    layer_link,
+    sees,
+    shape_of,
+    unit_key,
+    unit_list,
+)
 from minicnn.atlas.markup import Markup, el, html
 from minicnn.atlas.photo_pages import add_photograph, folder_page, photograph_page
 from minicnn.atlas.plan import Layer
@@ -19,30 +30,49 @@ from minicnn.viz.network import stated
 STRIP = 12  # units of each layer that the overview shows
 
 
-def page(contents: Contents) -> str:
-    """The whole file."""
+def pages(contents: Contents) -> Iterator[Page]:
+    """All pages in their order, the overview first; their pictures are in `contents.pictures` from then on."""
     plan = contents.plan
     for (name, unit), picture in contents.units.items():
         contents.pictures.add(unit_key(name, unit), picture.image)
     if contents.photograph:
         add_photograph(contents, contents.photograph)
-    pages = [overview_page(contents)]
+    yield overview_page(contents)
     for layer in plan.layers:
-        pages.append(layer_page(contents, layer))
-        pages += [unit_page(contents, layer, unit) for unit in layer.units]
-    pages += [photograph_page(contents, contents.photograph)] if contents.photograph else []
-    pages += [folder_page(contents, contents.patches)] if contents.patches else []
-    pages += [words_page()]
+        yield layer_page(contents, layer)
+        yield from (unit_page(contents, layer, unit) for unit in layer.units)
+    if contents.photograph:
+        yield photograph_page(contents, contents.photograph)
+    if contents.patches:
+        yield folder_page(contents, contents.patches)
+    yield words_page()
+
+
+def document(
+    contents: Contents,
+    shown: Iterable[str],
+    rules: Iterable[str] = (),
+    inert: Iterable[str] = (),
+    folder: str | None = None,
+) -> str:
+    """The HTML file.
+
+    shown: the pages that stand in it. rules: of the pictures that do. inert: what the script reads when it needs it. folder: the address
+    of one in which it finds the rest.
+    """
     script = _file("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return Template(_file("page.html")).substitute(
         title=html(contents.title), version=html(minicnn.__version__), script=script, script_hash=f"sha256-{digest}",
-        style=_file("style.css") + contents.pictures.style(), navigation=_navigation(contents),
-        pages="\n".join(pages), footer=_footer(contents),
+        # by 'strict-dynamic' this script may bring in others, and nothing else may
+        more=" 'strict-dynamic'" if folder else "",
+        folder=el("meta", name_="minicnn-pages", content=folder) if folder else "",
+        style=_file("style.css") + "\n".join(rules), navigation=_navigation(contents),
+        pages="\n".join(shown), footer=_footer(contents, folder), inert="\n".join(inert),
     )  # fmt: skip
 
 
-def overview_page(contents: Contents) -> Markup:
+def overview_page(contents: Contents) -> Page:
     """What the network is, its layers as a table, and the first units of each."""
     plan = contents.plan
     parameters = sum(parameter.numel() for parameter in plan.model.parameters())
@@ -50,7 +80,7 @@ def overview_page(contents: Contents) -> Markup:
     facts = [f"{parameters:,} parameters", f"images of {plan.side} × {plan.side} pixels"]
     facts += [f"{len(categories)} classes"] if categories else []
     facts += [f"{accuracy:.1%} right on validation images"] if accuracy is not None else []
-    return el(
+    markup = el(
         "section",
         el("h1", contents.title),
         el("p", " · ".join(facts), class_="lead"),
@@ -77,8 +107,8 @@ def overview_page(contents: Contents) -> Markup:
         [_strip(contents, layer) for layer in plan.layers],
         id="overview",
         class_="page",
-        data_find="overview architecture",
     )  # fmt: skip
+    return Page("overview", contents.title, markup, "overview architecture")
 
 
 def _architecture(contents: Contents) -> Markup:
@@ -106,12 +136,12 @@ def _strip(contents: Contents, layer: Layer) -> Markup:
     return html([heading, unit_list(contents, layer, layer.units[:STRIP], rest)])
 
 
-def layer_page(contents: Contents, layer: Layer) -> Markup:
+def layer_page(contents: Contents, layer: Layer) -> Page:
     """All units of a layer, how they were maximised, and its filters."""
     call, recipe = layer.call, layer.recipe
     where = "at one position" if recipe.position else "anywhere in its map" if layer.has_maps else "in the output"
     shown = len(layer.units)
-    return el(
+    markup = el(
         "section",
         el("h2", layer.name),
         el(
@@ -135,9 +165,8 @@ def layer_page(contents: Contents, layer: Layer) -> Markup:
         _filters(contents, layer),
         id=layer_id(layer.name),
         class_="page",
-        data_find=f"layer {call.kind}",
-        data_about=layer.place,
     )
+    return Page(layer_id(layer.name), layer.name, markup, f"layer {call.kind}", layer.place)
 
 
 def _filters(contents: Contents, layer: Layer) -> Markup:
@@ -159,14 +188,15 @@ def _navigation(contents: Contents) -> Markup:
     return html([el("a", name, href=f"#{target}"), "\n"] for target, name in entries)
 
 
-def _footer(contents: Contents) -> Markup:
+def _footer(contents: Contents, folder: str | None) -> Markup:
     plan = contents.plan
+    asks = "This file and the folder beside it ask" if folder else "This file asks"
     return html(
         [
             el("p", "Keys: ", el("kbd", "/"), " search, ", el("kbd", "←"), " ", el("kbd", "→"), " the neighbouring unit, ",
                el("kbd", "Esc"), " close. Click a picture to enlarge it; it can be saved from there."),
             el("p", f"Made by minicnn {minicnn.__version__}: {plan.count} units, seed {plan.seed}, "
-                    f"weights {fingerprint(plan.model)[:12]}. This file asks nothing of any network."),
+                    f"weights {fingerprint(plan.model)[:12]}. {asks} nothing of any network."),
         ]
     )  # fmt: skip
 

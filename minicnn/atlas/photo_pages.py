@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from minicnn.atlas.contents import Contents, inside, unit_id
+from minicnn.atlas.contents import Contents, Page, inside, unit_id
 from minicnn.atlas.markup import Markup, beside, el, enlargeable, html, panel, soft
 from minicnn.atlas.photograph import Photograph
 from minicnn.atlas.plan import Layer
@@ -22,13 +22,14 @@ def add_photograph(contents: Contents, photo: Photograph) -> None:
         contents.pictures.add_sheet(f"maps {layer}", np.stack([coloured(values, maps.min() < 0) for values in maps]))
 
 
-def photograph_page(contents: Contents, photo: Photograph) -> Markup:
+def photograph_page(contents: Contents, photo: Photograph) -> Page:
     """The photograph, the answer, why, and the maps of each layer."""
     height, width = photo.image.shape[:2]
     shown = contents.pictures.show("photograph", f"photograph {photo.name}")
-    return el(
+    name = "One photograph, layer by layer"
+    markup = el(
         "section",
-        el("h2", "One photograph, layer by layer"),
+        el("h2", name),
         beside(
             enlargeable(shown, f"{photo.name}, as the network sees it: {height} × {width} pixels", class_="photo"),
             _answer(contents, photo),
@@ -37,8 +38,8 @@ def photograph_page(contents: Contents, photo: Photograph) -> Markup:
         [_maps(contents, layer, photo.maps[layer.name]) for layer in contents.plan.layers if layer.name in photo.maps],
         id="photograph",
         class_="page",
-        data_find=f"photograph {photo.name} maps prediction",
     )
+    return Page("photograph", name, markup, f"photograph {photo.name} maps prediction")
 
 
 def _answer(contents: Contents, photo: Photograph) -> Markup | None:
@@ -104,7 +105,7 @@ def _map(contents: Contents, layer: Layer, unit: int, count: int) -> Markup:
     return contents.pictures.tile(f"maps {layer.name}", unit, count, f"map of {contents.plan.label(layer.name, unit)}")
 
 
-def folder_page(contents: Contents, patches: TopPatches) -> Markup:
+def folder_page(contents: Contents, patches: TopPatches) -> Page:
     """What was seen of the folder, and what was skipped and why."""
     named = os.path.basename(contents.folder.rstrip("/")) or contents.folder
     skipped = [
@@ -113,14 +114,15 @@ def folder_page(contents: Contents, patches: TopPatches) -> Markup:
     ]
     more = patches.skipped_count - len(patches.skipped)
     size = "each resized and cut to {} × {} pixels".format(*patches.size)
-    return el(
+    name = "The folder of photographs"
+    markup = el(
         "section",
-        el("h2", "The folder of photographs"),
+        el("h2", name),
         el("p", f"{patches.images:,} photographs of {named} were shown to the network, {size}."),
         el("h3", f"{patches.skipped_count:,} files were skipped"),
         el("div", el("table", el("tbody", skipped)), class_="scroll", tabindex="0") if skipped else el("p", "None."),
         el("p", f"and {more:,} more") if more else None,
         id="folder",
         class_="page",
-        data_find="folder photographs skipped files",
     )  # fmt: skip
+    return Page("folder", name, markup, "folder photographs skipped files")

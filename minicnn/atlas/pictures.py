@@ -1,6 +1,7 @@
-"""Pictures inside of the page: each is stored once, as the background of a class, and shown as often as one likes.
+"""Pictures of the pages: each is stored once, as the background of a class, and shown as often as one likes.
 
-A background is decoded when its element is shown, so a page with thousands of pictures opens at once. How large an element
+A background is decoded when its element is shown, so a page with thousands of pictures opens at once. The class is i and the
+picture's number. How large an element
 is follows from where it stands (`style.css`). A picture that says something has the role of an image and a name for
 those who do not see it; one beside a link that names the same thing is decoration and has none.
 """
@@ -32,11 +33,11 @@ def _webp(image: np.ndarray, lossless: bool) -> bytes:
 
 
 class Pictures:
-    """The pictures of a page by key, and the rules of style that hold them."""
+    """The pictures of an atlas by key, and the rules of style that hold them, by number."""
 
     def __init__(self) -> None:
-        self._rules: list[str] = []
-        self._names: dict[str, str] = {}
+        self.rules: list[str] = []
+        self._numbers: dict[str, int] = {}
 
     def add(self, key: str, image: np.ndarray) -> None:
         """Store a picture, uint8 (H, W, 3)."""
@@ -55,22 +56,22 @@ class Pictures:
         self._store(key, sheet, True, f"{size};image-rendering:pixelated")
 
     def _store(self, key: str, image: np.ndarray, lossless: bool, more: str) -> None:
-        if key not in self._names:
-            self._names[key] = name = f"i{len(self._names)}"
-            self._rules.append(f".{name}{{background-image:url({encoded(image, lossless)});{more}}}")
+        if key not in self._numbers:
+            self._numbers[key] = number = len(self.rules)
+            self.rules.append(f".i{number}{{background-image:url({encoded(image, lossless)});{more}}}")
 
     def __contains__(self, key: str) -> bool:
-        return key in self._names
+        return key in self._numbers
 
-    def style(self) -> Markup:
-        """The rules for all pictures."""
-        return Markup("\n".join(self._rules))
+    def number(self, key: str) -> int:
+        """By which the scripts know a picture."""
+        return self._numbers[key]
 
     def show(
         self, key: str, alt: str | None = None, *content: Markup, kind: str = "", style: str | None = None
     ) -> Markup:
         """An element that shows a picture. alt: its name, None for decoration. kind: more classes."""
-        classes = " ".join(filter(None, ("i", self._names[key], kind)))
+        classes = " ".join(filter(None, ("i", f"i{self._numbers[key]}", kind)))
         return el("span", *content, role=alt and "img", aria_label=alt, class_=classes, style=style)
 
     def tile(self, key: str, number: int, count: int, alt: str | None = None) -> Markup:

@@ -1,78 +1,164 @@
 "use strict";
-// Without this script the atlas is one long page on which every link works. The script shows one page at a time, searches, zooms,
-// and shows the picture of a unit that a link leads to.
-(() => {
-  const root = document.documentElement;
-  const pages = new Map([...document.querySelectorAll(".page")].map((page) => [page.id, page]));
-  const first = pages.keys().next().value;
+// The script shows one page at a time, searches, zooms, and shows the picture of a unit that a link leads to. The pages either all stand
+// in the document, and without this script it is one long page on which every link works; or the document has the first one only, and
+// the others lie beside it in parts (writing.py), which are taken out when they are shown.
+(async () => {
+  const root = document.documentElement, main = document.querySelector("main");
+  const first = document.querySelector(".page");
   const byId = (id) => document.getElementById(id);
   const title = document.title;
+  const make = (name, ...content) => { const element = document.createElement(name); element.append(...content); return element; };
+
+  // ---- parts: inert text in the document, or files of a folder, each of which calls part(its name, what is in it)
+  const folder = document.querySelector('meta[name="minicnn-pages"]')?.content;
+  const expected = new Map();
+  window.part = (name, content) => expected.get(name)?.(content);
+  async function take(name) {
+    if (!folder) return JSON.parse(byId(name).textContent);
+    const script = make("script");
+    script.src = `${folder}/${name}.js`;
+    try {
+      return await new Promise((resolve, reject) => {
+        expected.set(name, resolve);
+        script.onerror = script.onload = () => reject(new Error(`${decodeURIComponent(folder)}/${name}.js`)); // it is there, and is no part
+        document.head.append(script);
+      });
+    } finally {
+      script.remove();
+      expected.delete(name);
+    }
+  }
+  const lost = (error) => make("section", make("h2", "This page could not be read"), make("p", `There is no ${error.message}. The folder goes where this file goes; if the atlas was made anew meanwhile, reload it.`));
+
+  // ---- index: what is known of each page, a line for each
+  let index;
+  try { index = await take("index"); } catch (error) { main.append(lost(error)); return; }
+  const column = (name) => index[name].split("\n");
+  const ids = column("id"), names = column("name"), find = column("find"), about = column("about"), pictures = column("picture");
+  const order = new Map(ids.map((id, at) => [id, at]));
+  function holding(starts, at) { // the number of the part in which something is, by where the parts start
+    let low = 0, high = starts.length - 1;
+    while (high - low > 1) { const middle = (low + high) >> 1; if (starts[middle] <= at) low = middle; else high = middle; }
+    return low;
+  }
+
+  // ---- pictures: a part of them is a style sheet, which is there while it is looked at, and a while longer
+  const KEPT = 100;
+  const sheets = new Map();
+  const numbers = (element) => [...element.querySelectorAll(".i")].map((picture) => +picture.className.match(/\bi(\d+)/)[1]);
+  async function sheet(number) {
+    const style = make("style");
+    try { style.append((await take(`styles${number}`)).join("\n")); } catch { /* its frames stay empty */ }
+    if (sheets.has(number)) document.head.append(style);
+    return style;
+  }
+  function dress(...numbers) {
+    const parts = index.styles ? new Set(numbers.map((number) => holding(index.styles, number))) : [];
+    return Promise.all([...parts].map((part) => sheets.get(part) ?? sheets.set(part, sheet(part)).get(part)));
+  }
+  function undress(page) {
+    const worn = new Set(numbers(page).map((number) => holding(index.styles, number)));
+    for (const [part, style] of sheets) {
+      if (sheets.size <= KEPT) return;
+      if (!worn.has(part) && sheets.delete(part)) style.then((sheet) => sheet.remove());
+    }
+  }
+  const near = new IntersectionObserver((entries) => {
+    const seen = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+    for (const picture of seen) near.unobserve(picture);
+    dress(...seen.map((picture) => +picture.className.match(/\bi(\d+)/)[1]));
+  }, { rootMargin: "3000px" });
+  function decoration(number) { // a picture beside words that name it; how large it is follows from where it stands
+    const picture = make("span");
+    picture.className = `i i${number}`;
+    dress(+number);
+    return picture;
+  }
 
   // ---- pages: the part of the address behind # names the one that is shown, or something on it
-  function target() {
+  let part = {}; // the one that was taken out last
+  async function pageOf(id) {
+    if (id === first.id) return first;
+    if (!index.pages) return byId(id);
+    const at = order.get(id), number = holding(index.pages, at);
+    if (part.number !== number) part = { number, pages: take(`pages${number}`) };
+    const holder = make("template");
+    try { holder.innerHTML = (await part.pages)[at - index.pages[number]]; } catch (error) { part = {}; throw error; }
+    return holder.content.firstElementChild;
+  }
+  function wanted() { // the id of a page and that of the place on it
     let id = location.hash.slice(1);
     try { id = decodeURIComponent(id); } catch { /* not an address of ours */ }
-    return byId(id)?.closest(".page") ? byId(id) : pages.get(first);
+    return order.has(id) ? [id, id] : id.startsWith("word-") ? ["words", id] : [first.id, first.id];
   }
-  const wanted = () => target().closest(".page").id;
-  function show(moved) {
-    const id = wanted();
-    for (const [name, page] of pages) page.classList.toggle("current", name === id);
-    const page = pages.get(id);
-    const heading = page.querySelector("h1, h2");
-    document.title = `${heading.textContent} · ${title}`;
+  const current = () => document.querySelector(".page.current");
+  const heading = () => current().querySelector("h1, h2");
+  let turn = 0;
+  async function show(moved) {
+    const [id, place] = wanted(), mine = ++turn;
+    const page = await pageOf(id).catch(lost);
+    if (mine !== turn) return; // another one has been asked for meanwhile
+    current()?.classList.remove("current");
+    if (!page.isConnected) main.replaceChildren(page);
+    page.classList.add("page", "current");
+    document.title = `${heading().textContent} · ${title}`;
     for (const link of document.querySelectorAll("body > header nav a")) {
       const here = [id, page.dataset.layer].includes(decodeURIComponent(link.hash.slice(1)));
       if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     }
     hide();
+    if (index.styles) {
+      near.disconnect();
+      for (const picture of page.querySelectorAll(".i")) near.observe(picture);
+      undress(page);
+    }
     moveTo();
-    const place = target() === page ? heading : target();
-    if (moved) place.focus({ preventScroll: true });
+    const target = (place !== id && byId(place)) || heading();
+    target.tabIndex = -1;
+    if (moved) target.focus({ preventScroll: true });
   }
   function moveTo() {
-    if (pages.has(target().id)) window.scrollTo(0, 0); else target().scrollIntoView();
+    const [id, place] = wanted();
+    if (place === id || !byId(place)) window.scrollTo(0, 0); else byId(place).scrollIntoView();
   }
-  for (const page of pages.values()) page.querySelector("h1, h2").tabIndex = -1;
-  for (const entry of document.querySelectorAll("#words section")) entry.tabIndex = -1;
   root.classList.add("paged");
   addEventListener("hashchange", () => show(true));
-  byId("skip").addEventListener("click", (event) => { event.preventDefault(); pages.get(wanted()).querySelector("h1, h2").focus(); });
-
-  // a copy of a picture beside words that name it; how large it is follows from where it stands
-  function decoration(picture) {
-    const copy = picture.cloneNode(true);
-    copy.removeAttribute("role");
-    copy.removeAttribute("aria-label");
-    return copy;
-  }
+  byId("skip").addEventListener("click", (event) => { event.preventDefault(); heading().focus(); });
+  addEventListener("beforeprint", () => dress(...numbers(current())));
 
   // ---- search: every word must occur in what a page is found by; an exact name comes first
+  const MOST = 30;
   const box = byId("search"), found = byId("found"), status = byId("status");
-  const index = [...pages.values()].map((page) => ({ page, name: page.querySelector("h1, h2").textContent, text: page.querySelector("h1, h2").textContent + " " + [page.dataset.find, page.dataset.about].join(" ") }));
-  for (const entry of index) entry.text = entry.text.toLowerCase();
+  let lower, texts; // made when somebody is about to search
+  function prepare() {
+    lower ??= names.map((name) => name.toLowerCase());
+    texts ??= lower.map((name, at) => ` ${name} ${find[at].toLowerCase()} ${about[at].toLowerCase()} `);
+  }
   function search() {
     const query = box.value.trim().toLowerCase(), words = query.split(/\s+/).filter(Boolean);
     found.replaceChildren();
     if (!words.length) { status.textContent = ""; return; }
-    const rank = ({ name, text }) => [name.toLowerCase() === query, ` ${text} `.includes(` ${query} `), name.toLowerCase().includes(query)].map((yes) => (yes ? 0 : 1)).join("");
-    const hits = index.filter(({ text }) => words.every((word) => text.includes(word))).map((entry) => [rank(entry), entry]);
-    hits.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
-    for (const [, { page, name }] of hits.slice(0, 30)) {
-      const item = document.createElement("li"), link = document.createElement("a"), words = document.createElement("span");
-      const picture = page.querySelector(".maximised .i");
-      if (picture) link.append(decoration(picture));
-      words.append(name);
-      if (page.dataset.about) { const small = document.createElement("small"); small.append(page.dataset.about); words.append(small); }
-      link.href = `#${encodeURIComponent(page.id)}`;
+    prepare();
+    const whole = ` ${query} `, ranked = Array.from({ length: 8 }, () => []);
+    let count = 0;
+    texts.forEach((text, at) => {
+      if (!words.every((word) => text.includes(word))) return;
+      ranked[(lower[at] === query ? 0 : 4) + (text.includes(whole) ? 0 : 2) + (lower[at].includes(query) ? 0 : 1)].push(at);
+      count += 1;
+    });
+    for (const at of ranked.flat().slice(0, MOST)) {
+      const link = make("a"), words = make("span", names[at]);
+      if (pictures[at]) link.append(decoration(pictures[at]));
+      if (about[at]) words.append(make("small", about[at]));
+      link.href = `#${encodeURIComponent(ids[at])}`;
       link.append(words);
-      item.append(link);
-      found.append(item);
+      found.append(make("li", link));
     }
-    status.textContent = hits.length === 1 ? "1 page found" : `${hits.length} pages found` + (hits.length > 30 ? ", the first 30 are listed" : "");
-    if (!hits.length) { const item = document.createElement("li"); item.textContent = "nothing found"; found.append(item); }
+    status.textContent = count === 1 ? "1 page found" : `${count} pages found` + (count > MOST ? `, the first ${MOST} are listed` : "");
+    if (!count) found.append(make("li", "nothing found"));
   }
   const close = () => { found.replaceChildren(); status.textContent = ""; };
+  box.addEventListener("focus", prepare);
   box.addEventListener("input", search);
   box.form.addEventListener("submit", (event) => { event.preventDefault(); found.querySelector("a")?.click(); });
   found.addEventListener("click", (event) => { if (event.target.closest("a")) { close(); box.value = ""; } });
@@ -91,17 +177,14 @@
   function hide() { card.hidden = true; }
   function hover(event) {
     const link = event.target.closest?.("a.unit");
-    const page = link && pages.get(decodeURIComponent(link.hash.slice(1)));
-    const picture = page?.querySelector(".maximised .i");
-    if (!picture) return hide();
-    const name = document.createElement("div");
-    name.append(page.querySelector("h2").textContent);
-    card.replaceChildren(decoration(picture), name);
+    const at = link && order.get(decodeURIComponent(link.hash.slice(1)));
+    if (!pictures[at]) return hide();
+    card.replaceChildren(decoration(pictures[at]), make("div", names[at]));
     card.hidden = false;
-    const at = link.getBoundingClientRect(), size = card.getBoundingClientRect();
-    const below = at.bottom + 8 + size.height < innerHeight;
-    card.style.left = `${Math.max(4, Math.min(at.left, innerWidth - size.width - 4))}px`;
-    card.style.top = `${below ? at.bottom + 8 : Math.max(4, at.top - size.height - 8)}px`;
+    const place = link.getBoundingClientRect(), size = card.getBoundingClientRect();
+    const below = place.bottom + 8 + size.height < innerHeight;
+    card.style.left = `${Math.max(4, Math.min(place.left, innerWidth - size.width - 4))}px`;
+    card.style.top = `${below ? place.bottom + 8 : Math.max(4, place.top - size.height - 8)}px`;
   }
   document.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") hover(event); });
   document.addEventListener("focusin", (event) => (event.target.matches?.("a.unit:focus-visible") ? hover(event) : hide()));
@@ -109,9 +192,10 @@
 
   // ---- zoom: a picture as large as the window, whose file can be saved from there
   const dialog = byId("zoom");
-  document.addEventListener("click", (event) => {
+  document.addEventListener("click", async (event) => {
     const button = event.target.closest("button.zoom");
     if (!button) return;
+    await dress(...numbers(button));
     const source = [...button.querySelectorAll("img, .i")].at(-1), image = new Image(); // of a patch and its photograph the second
     image.src = source.matches("img") ? source.src : getComputedStyle(source).backgroundImage.slice(5, -2);
     image.alt = source.alt || source.getAttribute("aria-label");
@@ -129,14 +213,20 @@
   });
   dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.closest("button")) dialog.close(); });
 
-  // ---- keys: / searches, the arrows go to the neighbours
+  // ---- keys: / searches, the arrows go to the neighbours; the pictures that are further down are there when a page is printed
   document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "p" && index.styles) {
+      event.preventDefault();
+      dress(...numbers(current())).then(() => print());
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, dialog")) return;
     if (event.key === "/") { event.preventDefault(); box.focus(); box.select(); }
     const to = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
-    if (to && !box.form.contains(event.target)) pages.get(wanted()).querySelector(`a[rel="${to}"]`)?.click();
+    if (to && !box.form.contains(event.target)) current().querySelector(`a[rel="${to}"]`)?.click();
   });
 
-  show(false);
+  await show(false);
+  performance.mark("ready");
+  if (box.value) search(); // typed before this was ready
   addEventListener("load", () => { if (location.hash) moveTo(); }); // the browser has gone to the place that # names
 })();

@@ -1,6 +1,17 @@
 """The page of one unit: what it responds to, and where that comes from."""
 
-from minicnn.atlas.contents import Contents, inside, layer_id, layer_link, play_link, sees, unit_id, unit_key, unit_link
+from minicnn.atlas.contents import (
+    Contents,
+    Page,
+    inside,
+    layer_id,
+    layer_link,
+    play_link,
+    sees,
+    unit_id,
+    unit_key,
+    unit_link,
+)
 from minicnn.atlas.histogram_svg import draw_histogram
 from minicnn.atlas.markup import Markup, beside, el, enlargeable, html, panel, soft
 from minicnn.atlas.photo_pages import map_of_unit
@@ -14,7 +25,7 @@ LINKS = 6  # connections on each side
 MOST = 0.7  # of a photograph from which on a patch is not shown beside it
 
 
-def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
+def unit_page(contents: Contents, layer: Layer, unit: int) -> Page:
     """What maximises a unit, what excites it in photographs, its connections, how often it answers how strongly."""
     plan = contents.plan
     before, after = plan.survey.before(layer.name, unit, LINKS), plan.survey.after(layer.name, unit, LINKS)
@@ -22,8 +33,9 @@ def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
     about = f"unit {unit} of {layer.name}, {layer.place}"
     driven = _classes(contents, after)
     found = contents.patches[f"{layer.name}:{unit}"] if contents.patches else None
-    more = f"{layer.name}:{unit} {classes[unit]}" if classes else None  # than its heading and what it is about
-    return el(
+    more = f"{layer.name}:{unit} {classes[unit]}" if classes else ""  # than its heading and what it is about
+    about = ", ".join([about, *(["feeds " + ", ".join(driven)] if driven else [])])
+    markup = el(
         "article",
         _steps(contents, layer, unit),
         el("h2", label),
@@ -37,9 +49,9 @@ def unit_page(contents: Contents, layer: Layer, unit: int) -> Markup:
         id=unit_id(layer.name, unit),
         class_="page",
         data_layer=layer_id(layer.name),
-        data_find=more,
-        data_about=", ".join(filter(None, [about, "feeds " + ", ".join(driven) if driven else ""])),
     )
+    picture = contents.pictures.number(unit_key(layer.name, unit))
+    return Page(unit_id(layer.name, unit), label, markup, more, about, picture)
 
 
 def _steps(contents: Contents, layer: Layer, unit: int) -> Markup:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from minicnn.atlas.contents import Page
 from minicnn.atlas.markup import Markup, el, html
 
 PIECES = re.compile(r"(`[^`]+`|\*\*.+?\*\*|\*[^*`]+\*|\[[^\]]+\]\([^)]+\))")  # code, bold, italic, links
@@ -14,20 +15,20 @@ def word(entry: str, text: str) -> Markup:
     return el("a", text, href=f"#word-{entry}", class_="word")
 
 
-def words_page() -> Markup:
+def words_page() -> Page:
     """The glossary as a page. In a wheel it lies inside the package, in a clone in `lessons/` beside it."""
     path = PACKAGE / "lessons" / "glossary.md"
     path = path if path.is_file() else PACKAGE.parent / "lessons" / "glossary.md"
     _, *entries = path.read_text(encoding="utf-8").split("\n## ")
     names = [entry.partition("\n")[0] for entry in entries]
-    return el(
+    markup = el(
         "section",
         el("h2", "Words"),
         [_entry(name, entry.partition("\n")[2].strip()) for name, entry in zip(names, entries, strict=True)],
         id="words",
         class_="page",
-        data_find="glossary words " + " ".join(names),
     )
+    return Page("words", "Words", markup, "glossary words " + " ".join(names))
 
 
 def _entry(name: str, text: str) -> Markup:
