@@ -25,9 +25,9 @@ SETTINGS = {
 }
 
 
-def network(lib: Any, name: str) -> Any:
+def network(lib: Any, name: str, size: int = 64) -> Any:
     """A network by its name in `minicnn.models`, in eval mode, with the same numbers in both libraries: TinyNet's are the bundled ones,
-    the others' are drawn from He's normal distribution."""
+    the others' are drawn from He's normal distribution, with batch norms that fit them (`_settle`)."""
     if name == "tinynet":
         model = _definitions(lib)["TinyNet"]()
         from safetensors.numpy import load_file
@@ -46,7 +46,28 @@ def network(lib: Any, name: str) -> Any:
         for module in model.modules():
             if isinstance(module, (lib.nn.Conv2d, lib.nn.Linear)) and module.bias is not None:
                 module.bias.fill_(0.01)
-    return model.eval()
+    _settle(lib, model.eval(), size)
+    return model
+
+
+def _settle(lib: Any, model: Any, size: int) -> None:
+    """Give each batch norm the size that its input has, as training does. With a variance of 1 everywhere the numbers of
+    efficientnet_v2_s grew from block to block until rounding turned its gates, and float32's results were not those of float64.
+
+    It is measured with an image of `size` pixels, since padding has its part in it, and rounded to a power of 4, so that both libraries
+    set the same number."""
+
+    def measure(norm: Any, inputs: tuple[Any, ...]) -> None:
+        numbers = inputs[0].numpy().ravel()
+        square = np.dot(numbers, numbers) / numbers.size
+        norm.running_var.fill_(4.0 ** round(np.log2(square) / 2))
+
+    norms = [module for module in model.modules() if isinstance(module, lib.nn.BatchNorm2d)]
+    handles = [norm.register_forward_pre_hook(measure) for norm in norms]
+    with lib.no_grad():
+        model(lib.from_numpy(np.random.default_rng(1).standard_normal((1, 3, size, size), np.float32)))
+    for handle in handles:
+        handle.remove()
 
 
 @cache

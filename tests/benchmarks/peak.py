@@ -3,14 +3,16 @@
     python -m tests.benchmarks.peak [--threads 2]
 
 Prints the speed of the register tile on numbers that lie in the first cache, that is the speed of the multipliers, beside
-PyTorch's matrix product; and how fast numbers come from memory. A convolution of F multiply-adds that reads and writes B bytes
-takes at least 2 F / (the first) and at least B / (the second); Winograd's algorithm needs 4 (3x3) or 2.8 (5x5) times fewer F.
+PyTorch's matrix product; and how fast numbers come from memory. With --json FILE it leaves the first and the last there, from which
+`limits.py` says what a row takes at least.
 """
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +33,9 @@ def fastest(work: Callable[[], object], rounds: int = 7) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    threads = parser.parse_args().threads
+    parser.add_argument("--json", type=Path, help="also write the speeds of multipliers and memory to this file")
+    options = parser.parse_args()
+    threads = options.threads
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(threads)
 
@@ -59,15 +63,18 @@ def main() -> None:
     weight, pixels = np.ones(TERMS * ROWS, np.float32), np.ones(TERMS * width // 8 + width, np.float32)
     taps, places = np.arange(TERMS) * ROWS, np.arange(TERMS) % 32 * width
     seconds = fastest(lambda: run(tiles, TILES * threads, 10**9, weight, pixels, taps, places))
-    print(
-        f"register tile:             {2 * TILES * threads * TERMS * ROWS * width / seconds / 1e9:8.0f} GFLOP/s, {threads} threads"
-    )
+    operations = 2 * TILES * threads * TERMS * ROWS * width / seconds
+    print(f"register tile:             {operations / 1e9:8.0f} GFLOP/s, {threads} threads")
     a = torch.ones(2048, 2048)
     seconds = fastest(lambda: a @ a)
     print(f"PyTorch's matrix product:  {2 * 2048**3 / seconds / 1e9:8.0f} GFLOP/s, 2048 x 2048")
     numbers, found = np.ones(SIZE, np.float32), np.zeros(threads, np.float32)
     seconds = fastest(lambda: run(read, SIZE, SIZE, numbers, found))
-    print(f"reading from memory:       {4 * SIZE / seconds / 1e9:8.1f} GB/s, {4 * SIZE / 1e6:.0f} MB")
+    print(f"reading from memory:       {4 * SIZE / seconds / 1e9:8.1f} GB/s, {4 * SIZE / 1e6:.0f} MB", flush=True)
+    if options.json:
+        options.json.write_text(
+            json.dumps({"operations_per_second": operations, "bytes_per_second": 4 * SIZE / seconds})
+        )
 
 
 if __name__ == "__main__":

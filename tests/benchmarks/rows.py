@@ -1,20 +1,36 @@
-"""What is timed, written once for both libraries: `row.make(lib)` returns a function that does the work once and returns
-its result as arrays, so that the two libraries' results can be compared as well as their times."""
+"""What is timed, written once for both libraries. `row.build(lib)` gives the network with its numbers and the image;
+`row.step(lib, network, image)` a function that does the work once and returns its result as arrays, so that results can be compared
+as well as times. Between the two a peer may lay both out in another way, compile the network, or export it (`peers.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tests.benchmarks.networks import network
 
+Work = Callable[[], list[np.ndarray]]
+FORWARD = ("torch", "channels_last", "onnxruntime", "openvino")  # the peers of a network forward,
+ASCENT = ("torch", "channels_last", "compile")  # of a step of gradient ascent,
+TRAINING = ("torch", "channels_last")  # and of a training step
+
 
 class Row(NamedTuple):
     group: str
     name: str
-    make: Callable[[Any], Callable[[], list[np.ndarray]]]
+    build: Callable[[Any], tuple[Any, Any]]
+    step: Callable[[Any, Any, Any], Work]
+    peers: tuple[str, ...] = ("torch",)
+    target: int = 0  # the number in `targets.py`
+
+    @property
+    def tolerance(self) -> float:
+        """How far results may be apart. Outputs by rounding; gradients by a whole term wherever rounding moves the input of a ReLU
+        across 0: one of millions is enough for thousandths (`python -m tests.kinks` counts them). A wrong gradient is off by 1."""
+        return 1e-4 if self.step is forward else 0.1
 
 
 def numbers(lib: Any, *shape: int, seed: int = 0) -> Any:
@@ -67,43 +83,52 @@ LAYERS = {
 }
 
 
-def convolution(name: str, batch: int, wanted: str) -> Callable[[Any], Callable]:
-    """Forward alone, or forward and backward with the gradients that are wanted: "input", "all"."""
+def convolution(name: str, batch: int) -> Callable[[Any], tuple[Any, Any]]:
     C, H, O, K, stride, padding = LAYERS[name]
 
-    def make(lib: Any) -> Callable:
+    def build(lib: Any) -> tuple[Any, Any]:
         layer = lib.nn.Conv2d(C, O, K, stride, padding)
         with lib.no_grad():
             layer.weight.copy_(numbers(lib, O, C, K, K, seed=1) * (C * K * K) ** -0.5)
             layer.bias.copy_(numbers(lib, O, seed=2))
-        return forward_and_backward(lib, layer, numbers(lib, batch, C, H, H), wanted)
+        return layer, numbers(lib, batch, C, H, H)
 
-    return make
+    return build
 
 
-def forward_and_backward(lib: Any, layer: Any, x: Any, wanted: str) -> Callable:
-    """The work of one layer. The results: its output, and the gradients to the input and to the parameters."""
-    for parameter in layer.parameters():
-        parameter.requires_grad_(wanted == "all")
-    if wanted == "forward":
+def forward(lib: Any, model: Any, x: Any) -> Work:
+    """The output, without a graph."""
+    model.requires_grad_(False)
 
-        def forward() -> list[np.ndarray]:
-            with lib.no_grad():
-                return [layer(x).numpy()]
+    def work() -> list[np.ndarray]:
+        with lib.no_grad():
+            return [model(x).numpy()]
 
-        return forward
+    return work
+
+
+def backward(lib: Any, model: Any, x: Any, parameters: bool) -> Work:
+    """The output, and the gradients to the input and, if wanted, to the parameters."""
+    model.requires_grad_(parameters)
     x.requires_grad_()
-    grad = numbers(lib, *layer(x).shape, seed=3)
-    leaves = [x, *layer.parameters()] if wanted == "all" else [x]
+    grad = numbers(lib, *model(x).shape, seed=3)
+    leaves = [x, *model.parameters()] if parameters else [x]
 
-    def both() -> list[np.ndarray]:
+    def work() -> list[np.ndarray]:
         for leaf in leaves:
             leaf.grad = None
-        y = layer(x)
+        y = model(x)
         y.backward(grad)
         return [y.detach().numpy(), *[leaf.grad.numpy() for leaf in leaves]]
 
-    return both
+    return work
+
+
+WANTED = {
+    "forward": forward,
+    "forward, gradient to input": partial(backward, parameters=False),
+    "forward, all gradients": partial(backward, parameters=True),
+}
 
 
 # ------------------------------------------------------------------------------------------- b: max-pooling and ReLU
@@ -121,64 +146,46 @@ SIMPLE = {
 }
 
 
-def simple(name: str, wanted: str) -> Callable[[Any], Callable]:
+def simple(name: str) -> Callable[[Any], tuple[Any, Any]]:
     build, N, C, H = SIMPLE[name]
-    return lambda lib: forward_and_backward(lib, build(lib.nn), numbers(lib, N, C, H, H), wanted)
+    return lambda lib: (build(lib.nn), numbers(lib, N, C, H, H))
 
 
-# ---------------------------------------------------------------------------- c, d, e: networks, ascent, training
+# ------------------------------------------------------------------------- c, d, e, h, i: networks, ascent, training
 
 
-def forward(name: str, batch: int, size: int) -> Callable[[Any], Callable]:
-    def make(lib: Any) -> Callable:
-        return forward_and_backward(lib, network(lib, name), numbers(lib, batch, 3, size, size), "forward")
-
-    return make
+def whole(name: str, batch: int, size: int) -> Callable[[Any], tuple[Any, Any]]:
+    return lambda lib: (network(lib, name, size), numbers(lib, batch, 3, size, size))
 
 
-def ascent(name: str, layer: int, batch: int, size: int) -> Callable[[Any], Callable]:
-    """One step of gradient ascent: forward to `features.<layer>`, the gradient to the image alone, Adam on the image."""
+def part(name: str, last: str, batch: int, size: int) -> Callable[[Any], tuple[Any, Any]]:
+    """A network's children, or those of its `features`, up to the one of this name."""
 
-    def make(lib: Any) -> Callable:
-        model = lib.nn.Sequential(*list(network(lib, name).features)[: layer + 1])
-        for parameter in model.parameters():
-            parameter.requires_grad_(False)
-        x = numbers(lib, batch, 3, size, size).requires_grad_()
-        optimizer = lib.optim.Adam([x], lr=0.05)
+    def build(lib: Any) -> tuple[Any, Any]:
+        model = network(lib, name, size)
+        children = dict(getattr(model, "features", model).named_children())
+        kept = list(children)[: list(children).index(last) + 1]
+        return lib.nn.Sequential(*[children[child] for child in kept]), numbers(lib, batch, 3, size, size)
 
-        def step() -> list[np.ndarray]:
-            optimizer.zero_grad()
-            (-model(x)[:, 12].mean()).backward()
-            optimizer.step()
-            return [x.grad.numpy()]
-
-        return step
-
-    return make
+    return build
 
 
-def logit_ascent(name: str, size: int) -> Callable[[Any], Callable]:
-    """One step of gradient ascent on a class: forward to the logits, the gradient to the image alone, Adam on the image."""
+def ascent(lib: Any, model: Any, x: Any) -> Work:
+    """One step of gradient ascent on channel 12, or on class 12: the gradient to the image alone, Adam on the image."""
+    model.requires_grad_(False)
+    optimizer = lib.optim.Adam([x.requires_grad_()], lr=0.05)
 
-    def make(lib: Any) -> Callable:
-        model = network(lib, name).requires_grad_(False)
-        x = numbers(lib, 1, 3, size, size).requires_grad_()
-        optimizer = lib.optim.Adam([x], lr=0.05)
+    def step() -> list[np.ndarray]:
+        optimizer.zero_grad()
+        (-model(x)[:, 12].mean()).backward()
+        optimizer.step()
+        return [x.grad.numpy()]
 
-        def step() -> list[np.ndarray]:
-            optimizer.zero_grad()
-            (-model(x)[:, 12].sum()).backward()
-            optimizer.step()
-            return [x.grad.numpy()]
-
-        return step
-
-    return make
+    return step
 
 
-def maximize(lib: Any) -> Callable:
+def maximize(lib: Any, model: Any, x: Any) -> Work:
     """A whole picture with default settings. The result: the activation at the end."""
-    model = network(lib, "tinynet")
     if lib.__name__ == "minicnn":
         from minicnn.viz import maximize
 
@@ -189,11 +196,10 @@ def maximize(lib: Any) -> Callable:
     return lambda: [maximize_with_torch(model, 10, [12])]
 
 
-def training(lib: Any) -> Callable:
-    """One step on 64 images: forward, all gradients, SGD with momentum."""
-    model = network(lib, "tinynet").train()
-    x = numbers(lib, 64, 3, 64, 64)
-    labels = lib.from_numpy(np.arange(64))
+def training(lib: Any, model: Any, x: Any) -> Work:
+    """One step: forward, all gradients, SGD with momentum. The rate is too small to change anything."""
+    model.train()
+    labels = lib.from_numpy(np.arange(len(x)))
     optimizer = lib.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
 
     def step() -> list[np.ndarray]:
@@ -206,37 +212,53 @@ def training(lib: Any) -> Callable:
 
 
 NETWORKS = [
-    ("tinynet", 1, 64), ("tinynet", 64, 64), ("alexnet", 1, 224), ("alexnet", 8, 224), ("squeezenet1_1", 1, 224),
-    ("resnet18", 1, 224), ("vgg16", 1, 224),
+    ("alexnet", 1, 224), ("alexnet", 8, 224), ("squeezenet1_1", 1, 224), ("resnet18", 1, 224), ("resnet18", 8, 224), ("vgg16", 1, 224),
+    ("tinynet", 1, 64), ("tinynet", 64, 64),
+]  # fmt: skip
+ASCENTS = [  # network, the last child, pixels, batch
+    ("alexnet", "10", 224, 1), ("vgg16", "24", 224, 1), ("resnet18", "layer3", 224, 1), ("squeezenet1_1", "12", 224, 1),
+    ("googlenet", "inception4e", 224, 1), ("tinynet", "10", 96, 8),
 ]  # fmt: skip
 FAMILIES = {  # one network of each; the pixels of its images
     "convnext_tiny": 224, "densenet121": 224, "efficientnet_b0": 224, "efficientnet_v2_s": 384, "googlenet": 224, "inception_v3": 299,
     "mnasnet1_0": 224, "mobilenet_v2": 224, "mobilenet_v3_large": 224, "mobilenet_v3_small": 224, "regnet_x_400mf": 224,
     "regnet_y_400mf": 224, "resnet50": 224, "resnext50_32x4d": 224, "shufflenet_v2_x1_0": 224, "wide_resnet50_2": 224,
 }  # fmt: skip
-WANTED = {"forward": "forward", "input": "forward, gradient to input", "all": "forward, all gradients"}
+FORWARD_TARGETS = ("densenet121", "efficientnet_b0", "googlenet", "mobilenet_v2")  # of the families
+
+
+def family(name: str, size: int) -> list[Row]:
+    wanted, climbed = name in FORWARD_TARGETS, name == "mobilenet_v2"
+    return [
+        Row("i", f"{name}, batch 1", whole(name, 1, size), forward, *((FORWARD, 1) if wanted else ())),
+        Row("i", f"{name}, batch 8", whole(name, 8, size), forward),
+        Row("i", f"{name}, ascent step", whole(name, 1, size), ascent, *((ASCENT, 2) if climbed else ())),
+    ]
+
 
 ROWS = [
     *[
-        Row("a", f"{name}, batch {batch}: {text}", convolution(name, batch, wanted))
-        for wanted, text in WANTED.items() for batch in (1, 8) for name in LAYERS
+        Row("a", f"{name}, batch {batch}: {text}", convolution(name, batch), step, target=5)
+        for text, step in WANTED.items() for batch in (1, 8) for name in LAYERS
     ],
-    *[Row("b", f"{name}: {WANTED[wanted]}", simple(name, wanted)) for wanted in ("forward", "input") for name in SIMPLE],
-    *[Row("c", f"{name}, batch {batch}", forward(name, batch, size)) for name, batch, size in NETWORKS],
     *[
-        Row("i", f"{name}: {what}", make)
-        for name, size in FAMILIES.items()
-        for what, make in (
-            ("batch 1", forward(name, 1, size)), ("batch 8", forward(name, 8, size)), ("ascent step", logit_ascent(name, size)),
-        )
+        Row("b", f"{name}: {text}", simple(name), WANTED[text], target=5)
+        for text in ("forward", "forward, gradient to input") for name in SIMPLE
     ],
-    Row("d", "ascent step: vgg16 conv5_1 at 224", ascent("vgg16", 24, 1, 224)),
-    Row("d", "ascent step: vgg16 conv3_3 at 128, batch 4", ascent("vgg16", 14, 4, 128)),
-    Row("d", "ascent step: tinynet features.10 at 96, batch 8", ascent("tinynet", 10, 8, 96)),
-    Row("d", "maximize: tinynet features.10, all defaults", maximize),
-    Row("e", "training step: tinynet, batch 64", training),
+    *[Row("c", f"{name}, batch {batch}", whole(name, batch, size), forward, FORWARD, 1) for name, batch, size in NETWORKS],
+    *[row for name, size in FAMILIES.items() for row in family(name, size)],
     *[
-        Row("h", f"{size} px, batch {batch}", ascent("tinynet", 10, batch, size))
+        Row("d", f"ascent step: {name} {last} at {size}, batch {batch}", part(name, last, batch, size), ascent, ASCENT, 2)
+        for name, last, size, batch in ASCENTS
+    ],
+    Row("d", "ascent step: vgg16 14 at 128, batch 4", part("vgg16", "14", 4, 128), ascent),
+    Row("d", "maximize: tinynet features.10, all defaults", whole("tinynet", 1, 96), maximize),
+    *[
+        Row("e", f"training step: {name} at {size}, batch {batch}", whole(name, batch, size), training, TRAINING, 3)
+        for name, size, batch in (("tinynet", 64, 64), ("resnet18", 64, 32), ("mobilenet_v2", 64, 32))
+    ],
+    *[
+        Row("h", f"{size} px, batch {batch}", part("tinynet", "10", batch, size), ascent)
         for batch, sizes in ((1, (64, 96, 128, 192, 256, 320, 448)), (4, (64, 128)), (16, (64, 96, 128, 192)))
         for size in sizes
     ],
