@@ -42,9 +42,14 @@ def conv2d(
 def conv2d_grad_input(
     grad: np.ndarray, weight: np.ndarray, input_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
+    """The zeros around `grad` meet kernel elements that no output has used there, which an infinite or NaN one gives away: it
+    reaches the first pixels of its channel, and then the columns of im2col, which have no such zeros, are taken."""
     geometry = Geometry(tuple(input_shape), weight.shape, stride, padding, dilation, groups, grad.dtype)
-    algorithm = GRAD_INPUT[plan(geometry, "grad_input", choice.get())]
-    return algorithm(geometry, np.require(grad, None, ["C", "W"]), weight)
+    grad, algorithm = np.require(grad, None, ["C", "W"]), plan(geometry, "grad_input", choice.get())
+    out = GRAD_INPUT[algorithm](geometry, grad, weight)
+    if algorithm == "im2col" or np.isfinite(out[:1, :, : stride[0], : stride[1]]).all():
+        return out
+    return im2col.conv2d_grad_input(geometry, grad, weight)
 
 
 def conv2d_grad_weight(
@@ -63,9 +68,11 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
     |-------------|------------------------------------------------------------------------|-----------|
     | all         | one input and one output channel in each group                         | depthwise |
     | grad_weight | everywhere else                                                        | direct    |
-    | others      | 3x3, 5x5 at stride 1 in float32; from 32 tiles on with 32 channels,    | winograd  |
-    |             | from 16 tiles on with 192 channels (a tile: 4x4 or 2x2 outputs)        |           |
-    | grad_input  | fewer input channels than a tile has rows, in one group                | im2col    |
+    | others      | 3x3 at stride 1 in float32, a tile 4x4 outputs: from 32 tiles on with  | winograd  |
+    |             | 32 channels, from 16 tiles on with 192 channels                        |           |
+    | others      | 5x5 at stride 1 in float32, a tile 2x2 outputs: from 64 channels on,   | winograd  |
+    |             | where channels times tiles are at least 13,000                         |           |
+    | grad_input  | fewer input channels than a tile has rows, in one group, unless 1x1    | im2col    |
     | others      | 1x1 kernels on images of one pixel: a matrix product as they are       | im2col    |
     | others      | everywhere else                                                        | direct    |
 
@@ -84,6 +91,8 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
         return kernels
     if winograd.suits(geometry) and (kernels == "winograd" or winograd.pays(geometry)):
         return "winograd"
-    if kernels == "fast" and operation == "grad_input" and geometry.weight_shape[1] < ROWS and geometry.groups == 1:
-        return "im2col"
-    return "direct"
+    (_, C, KH, KW), few = (
+        geometry.weight_shape,
+        kernels == "fast" and operation == "grad_input" and geometry.groups == 1,
+    )
+    return "im2col" if few and C < ROWS and KH * KW > 1 else "direct"

@@ -14,7 +14,7 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair
 
-from . import direct, im2col
+from . import direct
 from .parallel import jit, run
 from .strip import (
     LENGTHS,
@@ -68,14 +68,13 @@ def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarr
 
 
 def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Of an infinite or NaN kernel element see `direct.conv2d_grad_input`."""
     (SH, SW), (_, _, KH, KW) = geometry.stride, weight.shape
     out = np.empty(geometry.input_shape, grad.dtype)
     taps = direct.backward_taps(KH, KW, geometry.dilation, geometry.padding, geometry.stride)
     if len(taps.phases) < SH * SW:
         out[:] = 0
     _correlate(grad, weight, taps, (1, 1), None, out, geometry.stride)
-    return out if np.isfinite(out[:1, :, :SH, :SW]).all() else im2col.conv2d_grad_input(geometry, grad, weight)
+    return out
 
 
 def conv2d_grad_weight(geometry: Geometry, grad: np.ndarray, x: np.ndarray) -> np.ndarray:

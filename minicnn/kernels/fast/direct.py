@@ -20,7 +20,6 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair, Shape
 
-from . import im2col
 from .parallel import jit, pick, run, scratch
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
@@ -86,15 +85,14 @@ def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarr
 
 
 def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The zeros around `grad` meet kernel elements that no output has used there, which an infinite or NaN one gives away: it
-    reaches the first pixels of its channel, and then the columns of im2col, which have no such zeros, are taken."""
+    """The zeros around `grad` meet kernel elements that no output has used there (see `convolution.conv2d_grad_input`)."""
     (SH, SW), (_, C, KH, KW) = geometry.stride, weight.shape
     out = np.empty(geometry.input_shape, grad.dtype)
     taps = backward_taps(KH, KW, geometry.dilation, geometry.padding, geometry.stride)
     if len(taps.phases) < SH * SW:
         out[:] = 0
     correlate(grad, weight, (KH * KW, C * KH * KW), taps, (1, 1), geometry.groups, None, out, geometry.stride)
-    return out if np.isfinite(out[:1, :, :SH, :SW]).all() else im2col.conv2d_grad_input(geometry, grad, weight)
+    return out
 
 
 @lru_cache

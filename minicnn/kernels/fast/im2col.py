@@ -1,11 +1,14 @@
 """Convolution as a matrix product: the pixels under the kernel at each output position are copied into a column, and the
-convolution becomes weight (O, C*KH*KW) @ columns (C*KH*KW, OH*OW), computed in `product.py`.
+convolution becomes weight (O, C*KH*KW) @ columns (C*KH*KW, OH*OW), computed in `product.py`. Backwards the gradients of the
+columns, weight^T @ grad, are themselves a convolution, with 1x1 kernels: `direct` computes it, whose loops the layers before and
+after have compiled already.
 
 Nothing larger than a few megabytes of columns exists at a time, whatever the size of the batch.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -13,8 +16,9 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair
 
+from . import direct
 from .parallel import jit, pick, run, scratch
-from .product import matmul, product
+from .product import matmul
 
 COLUMNS = 2**20  # numbers in one block of columns: it should stay in the processor's cache until it has been used
 
@@ -38,18 +42,15 @@ def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarr
 
 
 def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    groups, O = geometry.groups, weight.shape[0]
-    N, C, H, _ = geometry.input_shape
+    (N, C, H, _), (O, _, KH, KW) = geometry.input_shape, weight.shape
     if geometry.is_product:
         return matmul(grad.reshape(N, -1), weight.reshape(O, -1)).reshape(geometry.input_shape)
-    _, _, KH, KW = weight.shape
     result = np.zeros(geometry.input_shape, grad.dtype)
-    matrix = weight.reshape(groups, O // groups, -1).swapaxes(1, 2)
+    turned, taps = (1, math.prod(weight.shape[1:])), direct.forward_taps(1, 1, (1, 1), (0, 0))
     for images, rows in _blocks(geometry, grad.shape[2:]):
-        part = np.ascontiguousarray(grad[images, :, rows].swapaxes(0, 1))  # O, n, r, OW
-        columns = scratch("columns", (C * KH * KW, *part.shape[1:]), grad.dtype)
-        for factors in zip(matrix, part.reshape(groups, O // groups, -1), _by_group(columns, groups), strict=True):
-            product(*factors)
+        part = np.ascontiguousarray(grad[images, :, rows])  # n, O, r, OW
+        columns = scratch("columns", (len(part), C * KH * KW, *part.shape[2:]), grad.dtype)
+        direct.correlate(part, weight, turned, taps, (1, 1), geometry.groups, None, columns)
         target = result[images]
         steps = (*geometry.stride, *geometry.padding, *geometry.dilation)
         run(_fold, target.shape[0] * C * H, columns.size, columns, target, KH, KW, rows.start, *steps)
@@ -130,7 +131,7 @@ def _fold(columns, grad, KH, KW, first, SH, SW, PH, PW, DH, DW, start, stop):
     Unit: one row (n, c, h) of the gradient, which collects from all output rows that saw it.
     """
     _, C, H, W = grad.shape
-    _, _, R, OW = columns.shape
+    _, _, R, OW = columns.shape  # n, (c, kh, kw), r, OW
     width = max((W + 2 * PW + SW - 1) // SW, (KW - 1) * DW // SW + OW)
     phases = np.zeros((SW, width), grad.dtype)
     for unit in range(start, stop):
@@ -141,7 +142,7 @@ def _fold(columns, grad, KH, KW, first, SH, SW, PH, PW, DH, DW, start, stop):
             r = y // SH - first
             if y % SH == 0 and 0 <= r < R:
                 for kw in range(KW):
-                    source = columns[(c * KH + kh) * KW + kw, n, r]
+                    source = columns[n, (c * KH + kh) * KW + kw, r]
                     target = phases[kw * DW % SW, kw * DW // SW :]
                     for ow in range(OW):
                         target[ow] += source[ow]
