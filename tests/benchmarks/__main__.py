@@ -25,6 +25,7 @@ i a network of each family, forward and an ascent step, with each family's geome
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -42,6 +43,7 @@ from tests.benchmarks.limits import Cost
 from tests.benchmarks.peers import NET, ON_FILES, PEERS, REST
 from tests.benchmarks.rows import ROWS, Row
 
+FEWEST, LONG = 5, 30.0  # so many turns are enough for a row that has taken so many seconds
 TITLES = {
     "a": "convolution layers (ms)", "b": "max-pooling and ReLU (ms)", "c": "networks, forward (ms)", "d": "gradient ascent (ms)",
     "e": "training (ms)", "f": "start (s)", "i": "families (ms)", "g": "peak memory (MB)", "h": "growth of an ascent step (ms)",
@@ -74,8 +76,10 @@ class Worker:
 
     def turn(self, seconds: float) -> float:
         found = self.ask(seconds=seconds)
+        if "error" in found:
+            raise RuntimeError(f"{self.side}: {found['error']}")
         self.between.append(found["between"])
-        time.sleep(REST.get(self.side, 0.02))
+        time.sleep(REST.get(self.side, REST["others"]))
         return found["seconds"]
 
     def close(self) -> None:
@@ -96,7 +100,7 @@ def time_rows(
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in chosen:
-            row = ROWS[number]
+            row, started = ROWS[number], time.perf_counter()
             if not found or found[-1]["group"] != row.group:
                 columns = [
                     peer for peer in PEERS if any(peer in ROWS[i].peers for i in chosen if ROWS[i].group == row.group)
@@ -106,12 +110,15 @@ def time_rows(
             taking_part, cost, words = make_ready(number, taking_part, folder)
             turns: dict[str, list[float]] = {worker.side: [] for worker in taking_part}
             for i in range(rounds):
+                if i >= FEWEST and time.perf_counter() - started > LONG:
+                    break
                 k = i % len(taking_part)
                 for worker in taking_part[k:] + taking_part[:k]:
                     turns[worker.side].append(worker.turn(seconds))
             times = {side: 1000 * targets.quartile(taken) for side, taken in turns.items()}
             limit = 1000 * cost.seconds(**peak) if cost else None
             found.append(entry(row, times, differences(folder, list(times)), limit))
+            found[-1]["took"] = time.perf_counter() - started
             show(found[-1], columns)
             for word in words:
                 print(f"      {word}")
@@ -156,7 +163,8 @@ def start_up(rounds: int, environment: dict[str, str]) -> list[dict[str, Any]]:
         return time.perf_counter() - started
 
     head("f", ["torch"])
-    imports: dict[str, list[float]] = {"minicnn": [], "torch": []}
+    begun = time.perf_counter()
+    imports: dict[str, list[float]] = {side: [] for side in installed()}
     for _ in range(rounds + 1):
         for library, times in imports.items():
             times.append(seconds("-c", f"import {library}"))
@@ -174,6 +182,7 @@ def start_up(rounds: int, environment: dict[str, str]) -> list[dict[str, Any]]:
     for name, taken in zip(targets.START, (cold, warm), strict=True):
         found.append(entry(Row("f", name, None, None, target=6), {"minicnn": taken}))
         show(found[-1], [])
+    found[-1]["took"] = time.perf_counter() - begun
     return found
 
 
@@ -182,17 +191,22 @@ def peaks(chosen: list[int], environment: dict[str, str]) -> list[dict[str, Any]
     head("g", ["torch"])
     found = []
     for number in chosen:
-        row, command = ROWS[number], [sys.executable, "-m", "tests.benchmarks.worker"]
+        started, row, command = time.perf_counter(), ROWS[number], [sys.executable, "-m", "tests.benchmarks.worker"]
         used = {
             side: int(
                 subprocess.run([*command, side, str(number)], env=environment, capture_output=True, check=True).stdout
             )
             / 1e6
-            for side in ("minicnn", "torch")
+            for side in installed()
         }
         found.append(entry(row._replace(group="g", target=4 if row.target in (2, 3) else 0), used))
+        found[-1]["took"] = time.perf_counter() - started
         show(found[-1], ["torch"])
     return found
+
+
+def installed() -> list[str]:
+    return ["minicnn", *(["torch"] if importlib.util.find_spec("torch") else [])]
 
 
 def head(group: str, columns: Sequence[str]) -> None:
@@ -211,7 +225,14 @@ def entry(
                 "time": theirs, "ratio": theirs / times["minicnn"], "difference": error,
                 "wrong": error is not None and not error <= row.tolerance,
             }  # fmt: skip
-    found = {"group": row.group, "name": row.name, "target": row.target, "minicnn": times["minicnn"], "limit": limit}
+    found = {
+        "group": row.group,
+        "name": row.name,
+        "target": row.target,
+        "minicnn": times["minicnn"],
+        "limit": limit,
+        "took": 0.0,
+    }
     return {**found, "peers": peers}
 
 
@@ -231,7 +252,9 @@ def show(found: dict[str, Any], columns: Sequence[str]) -> None:
 def summarise(found: list[dict[str, Any]]) -> dict[str, Any]:
     """The groups beside PyTorch; the families; the targets; wrong results."""
     summary: dict[str, Any] = {"groups": {}, "families": families(found)}
-    print(f"\n{'group, beside PyTorch':36}{'geometric mean':>16}{'worst':>8}   the worst row; rows under 0.7")
+    print(
+        f"\n{'group, beside PyTorch':36}{'geometric mean':>16}{'worst':>8}   the worst row; rows under 0.7; seconds taken"
+    )
     for group, title in TITLES.items():
         ratios = {
             row["name"]: value for row in found if row["group"] == group and (value := targets.ratio(row, ["torch"]))
@@ -240,7 +263,8 @@ def summarise(found: list[dict[str, Any]]) -> dict[str, Any]:
             continue
         mean, worst = targets.geometric_mean(ratios.values()), min(ratios, key=lambda name: ratios[name])
         slow = sum(value < 0.7 for value in ratios.values())
-        print(f"{group}: {title:33}{mean:16.2f}{ratios[worst]:8.2f}   {worst}; {slow} of {len(ratios)}")
+        took = sum(row["took"] for row in found if row["group"] == group)
+        print(f"{group}: {title:33}{mean:16.2f}{ratios[worst]:8.2f}   {worst}; {slow} of {len(ratios)}; {took:.0f}")
         summary["groups"][group] = {"mean": mean, "worst": ratios[worst], "worst row": worst, "under 0.7": slow}
     for name, mean in sorted(summary["families"].items(), key=lambda item: item[1]):
         print(f"   {name:33}{mean:16.2f}")
@@ -318,8 +342,13 @@ def main() -> None:
         "--targets", action="store_true", help="only the rows of targets 1 to 4 and 6: c to g and some of i"
     )
     parser.add_argument("--quick", action="store_true", help="every third row of a, two rounds")
-    parser.add_argument("--rounds", type=int, default=None, help="turns of each library, 10 by default")
-    parser.add_argument("--seconds", type=float, default=None, help="length of a turn; 0.04 by default")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=None,
+        help="turns of each library, 10 by default (5 for a row that takes half a minute)",
+    )
+    parser.add_argument("--seconds", type=float, default=None, help="length of a turn; 0.03 by default")
     parser.add_argument("--threads", type=int, default=2, help="of every library")
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
     parser.add_argument("--plot", type=Path, help="draw group h into this file (.png)")
@@ -328,7 +357,7 @@ def main() -> None:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, threads)}
     rounds = options.rounds or (2 if options.quick else 10)
-    seconds = options.seconds or (0.02 if options.quick else 0.04)
+    seconds = options.seconds or (0.02 if options.quick else 0.03)
 
     def wanted(row: Row) -> bool:
         return options.match in row.name and (not options.targets or 0 < row.target < 5)

@@ -26,9 +26,7 @@ PEERS = {
 }  # fmt: skip
 ON_FILES = ("onnxruntime", "openvino")  # they take an .onnx file
 NET, IMAGE = "net.onnx", "image.npy"  # in the folder where one process leaves them for another
-REST = {
-    "onnxruntime": 0.06
-}  # seconds that its threads look for work after a turn before they sleep; of the others 0.02
+REST = {"onnxruntime": 0.06, "others": 0.01}  # seconds after a turn until its threads, which look for more work, sleep
 Session = Callable[[], list[np.ndarray]]
 
 
