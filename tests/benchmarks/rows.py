@@ -28,8 +28,9 @@ class Row(NamedTuple):
 
     @property
     def tolerance(self) -> float:
-        """How far results may be apart. Outputs by rounding; gradients by a whole term wherever rounding moves the input of a ReLU
-        across 0: one of millions is enough for thousandths (`python -m tests.kinks` counts them). A wrong gradient is off by 1."""
+        """How far results may be apart. Outputs by rounding. Gradients by whole terms: where the input of a ReLU is so near 0, or the two
+        largest numbers of a max-pooling window so near each other, that rounding decides. One of millions is enough for thousandths
+        (`python -m tests.kinks` counts the ReLUs). A wrong gradient is off by about 1."""
         return 1e-4 if self.step is forward else 0.1
 
 
