@@ -188,7 +188,8 @@ figure
 #
 # `minicnn atlas -o atlas.html` makes it for the bundled network and these photographs. `--images FOLDER` takes photographs of yours;
 # `--model NAME --weights FILE` or `--model mynet.py:MyNet` takes another network. With `--estimate` it says what that would cost, and
-# stops.
+# stops. A network of thousands of units opens at once with `--pages folder`: then the pages lie in a folder beside the file, and are
+# read when they are shown.
 #
 # A unit in the atlas is finished. In `minicnn play --open` the same network runs: switch the unit off, and see what becomes of the
 # answer.

@@ -31,7 +31,7 @@ SIZES = (
     (125, 400, 8),
 )  # layers, units of each, pixels of each picture: 2,000 units for the paint, 50,000 for the search
 QUERIES = ("unit", "conv7:12", "class 31", "layer conv2d", "feeds class 7", "zebra", "1")
-TURNS = 7
+TURNS = 5
 
 
 def network(layers: int, width: int) -> nn.Module:

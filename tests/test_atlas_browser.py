@@ -296,6 +296,7 @@ def test_search_finds_the_same_in_every_form(page, built):
         assert told.startswith(f"{len(expected)} page")
         pictures = [index["picture"][index["id"].index(name)] for name in expected[:30]]
         assert len(page.find_elements(By.CSS_SELECTOR, "#found .i")) == sum(map(bool, pictures))
+        assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth"), "the list hangs over"
 
 
 def test_a_printed_page_has_its_pictures(page, form):

@@ -105,6 +105,7 @@
     for (const link of document.querySelectorAll("body > header nav a")) {
       const here = [id, page.dataset.layer].includes(decodeURIComponent(link.hash.slice(1)));
       if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+      if (here) link.parentElement.scrollTop = link.offsetTop - link.parentElement.offsetTop - link.offsetHeight; // of many layers
     }
     hide();
     if (index.styles) {
