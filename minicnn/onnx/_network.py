@@ -72,6 +72,13 @@ class Step(NamedTuple):
     done: list[str]
 
 
+class Scope(Module):
+    """A scope of the exporter: the nodes in it, and what they give, which passes through it if it is one value."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
 class Network(Module):
     """What `minicnn.onnx.load` returns. inputs: {name: shape, None for what is not fixed}; outputs: their names."""
 
@@ -297,6 +304,7 @@ class _Reader:
             buffer = f"constant_{len(network._constants)}"
             network.register_buffer(buffer, self.constants[name])
             network._constants[name] = buffer
+        self._call_scopes(ends)
         seen = ends | set(network.inputs) | {BATCH}
         for i in reversed(range(len(network._steps))):
             step = network._steps[i]
@@ -304,12 +312,31 @@ class _Reader:
             network._steps[i] = step._replace(done=done)
             seen.update(done)
 
+    def _call_scopes(self, ends: set[str]) -> None:
+        """A scope of which one value is used outside, after its last node, is called with this value there, so that hooks see it."""
+        steps = self.network._steps
+        for path, module in sorted(
+            self.network.named_modules(), key=lambda found: -found[0].count(".")
+        ):  # from the inside
+            inside = [
+                i for i, step in enumerate(steps) if isinstance(module, Scope) and step.module.startswith(f"{path}.")
+            ]
+            if not inside:
+                continue
+            given = {name for i in inside for name in steps[i].outputs if name}
+            others = [
+                (i, name) for i, step in enumerate(steps) for name in step.inputs if i not in inside and name in given
+            ]
+            used = {name for _, name in others} | (given & ends)
+            if len(used) == 1 and all(i > inside[-1] for i, _ in others):
+                steps.insert(inside[-1] + 1, Step(path, [*used], [*used], []))
+
 
 def _scope(network: Module, path: str) -> Module:
     """The container of this dotted name, made if it is not there."""
     for part in filter(None, path.split(".")):
         if part not in network._modules:
-            network.add_module(part, Module())
+            network.add_module(part, Scope())
         network = network._modules[part]  # type: ignore[assignment]
     return network
 
