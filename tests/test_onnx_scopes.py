@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")
 
-from onnx_made import loaded, node, weights  # noqa: E402
+from onnx_made import loaded, node, weights
 
-import minicnn  # noqa: E402
-from minicnn import viz  # noqa: E402
+import minicnn
+from minicnn import viz
 
 
 def test_a_scope_of_one_value_is_called_with_it(tmp_path):
