@@ -39,7 +39,7 @@ from minicnn._types import (
 from minicnn._warnings import warn_once, warn_user
 from minicnn.autograd import creation, grad_mode, inplace
 from minicnn.autograd.handles import RemovableHandle, warn_if_has_hooks
-from minicnn.autograd.node import AccumulateGrad, Node, shared, type_name
+from minicnn.autograd.node import AccumulateGrad, Node, SavedTensor, shared, type_name
 from minicnn.storage import TypedStorage, UntypedStorage
 
 # Imports go one way, and operations are made of tensors: so these two enter themselves here when they are imported.
@@ -65,18 +65,14 @@ Number = (bool, int, float, complex, np.number, np.bool_)
 class VersionCounter:
     """Counts the writes to a piece of memory. A tensor and its views share one."""
 
-    __slots__ = ("value", "writer")
     inference = False
-
-    def __init__(self) -> None:
-        self.value = 0
-        self.writer: str | None = None  # the last operation that wrote as a part of the graph, for error texts
+    value = 0
+    writer: str | None = None  # the last operation that wrote as a part of the graph, for error texts
 
 
 class _InferenceCounter(VersionCounter):
     """Of a tensor made under `inference_mode`: nothing may rely on it."""
 
-    __slots__ = ()
     inference = True
 
 
@@ -328,17 +324,19 @@ class Tensor:
     def grad_fn(self) -> Node | None:
         """The node that made this tensor; None for a leaf. That of a view follows writes to its base."""
         base = self._base
-        if (
-            base is not None
-            and self._view_version != self._version_counter.value
-            and (self._grad_fn is not None or base.requires_grad)
-        ):
-            if self._view_origin is not None:
-                inplace.refuse(self, "its base or another view of its base has been")
-            with shared:
-                if self._view_version != self._version_counter.value:
-                    inplace.refresh_view(self)
+        if base is not None and self._view_version != self._version_counter.value:
+            self._follow(base)
         return self._grad_fn
+
+    def _follow(self, base: Tensor) -> None:
+        """Bring the node of a view up to date with what has been written to its base, if that is a part of a graph."""
+        if self._grad_fn is None and not base.requires_grad:
+            return
+        if self._view_origin is not None:
+            inplace.refuse(self, "its base or another view of its base has been")
+        with shared:
+            if self._view_version != self._version_counter.value:
+                inplace.refresh_view(self)
 
     @property
     def is_leaf(self) -> _bool:
@@ -2007,7 +2005,7 @@ class Tensor:
 
     def index_put_(self, indices: tuple, values: Any, accumulate: _bool = False) -> Tensor:
         """self[indices] = values, or +=; None stands for all of a dimension. TypeError unless `values` is a tensor."""
-        ops._common.need_tensor(values, "index_put_", "values", 2)
+        need_tensor(values, "index_put_", "values", 2)
         key = tuple(slice(None) if index is None else index for index in indices)
         return ops.index_put_(self, key, values, accumulate)
 
@@ -2095,11 +2093,9 @@ def _copied(array: np.ndarray, memo: dict) -> tuple[np.ndarray, VersionCounter]:
 
 def _operator(function: Callable, a: Tensor, b: Any) -> Any:
     """An operator with something that is neither tensor nor number: Python asks the other side."""
-    if isinstance(b, np.ndarray):
-        b = a.wrap(b)
-    if not isinstance(b, (Tensor, *Number)):
-        return NotImplemented
-    return function(a, b)
+    if isinstance(b, (Tensor, *Number)):
+        return function(a, b)
+    return function(a, a.wrap(b)) if isinstance(b, np.ndarray) else NotImplemented
 
 
 def _floats(function: str, **numbers: Any) -> list[float]:
@@ -2149,6 +2145,14 @@ def conversion_asked(*args: Any, **kwargs: Any) -> tuple[dtype | None, memory_fo
     return kind if other is None else other.dtype, format, kwargs.get("copy", flags[1:] == [True])
 
 
+def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
+    """TypeError unless `value` is a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+        )
+
+
 def typename(obj: Any) -> str:
     """The name of an object's type as error messages give it: 'torch.FloatTensor', 'int', 'package.module.Class'."""
     if isinstance(obj, Tensor):
@@ -2157,3 +2161,6 @@ def typename(obj: Any) -> str:
     if hasattr(obj, "__qualname__"):
         module, name = getattr(obj, "__module__", ""), obj.__qualname__
     return name if module in (None, "", "builtins") else f"{module}.{name}"
+
+
+SavedTensor.wrap = staticmethod(Tensor.wrap)

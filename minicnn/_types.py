@@ -14,6 +14,8 @@ __all__ = [
     "memory_format", "preserve_format", "set_default_device", "set_default_dtype", "uint8",
 ]  # fmt: skip
 
+Size2 = int | tuple[int, ...]  # an argument for height and width: one number for both, or two
+
 
 class dtype:
     """An element type. `minicnn.float32.numpy` is the NumPy type behind it; prints `torch.float32` as in PyTorch."""

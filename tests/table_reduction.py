@@ -22,6 +22,7 @@ SUMS = [
     ]
 ] + [
     Row("sum of 0-d", fn("sum"), [()]),
+    Row("sum of all dims, which are kept", fn("sum", None, True), [(2, 3, 4)]),
     Row("sum dims in another order", method("sum", (2, 0)), [(2, 3, 4)]),
     Row("sum of empty", fn("sum"), [EMPTY]),
     Row("sum of empty dim 0", fn("sum", 0), [EMPTY]),

@@ -8,12 +8,12 @@ from tests import path
 
 # (lines, files, frames below the caller at the multiply-add or, with the fast kernels, at the deepest)
 BOUNDS = {
-    "conv": (125, 10, 6),
-    "fast": (130, 12, 9),
-    "example": (355, 14, 7),
-    "network": (360, 16, 9),
-    "hook": (95, 10, None),
-    "maximize": (1140, 42, None),
+    "conv": (118, 9, 6),
+    "fast": (124, 11, 9),
+    "example": (345, 13, 7),
+    "network": (350, 15, 9),
+    "hook": (86, 10, None),
+    "maximize": (1100, 42, None),
 }
 
 

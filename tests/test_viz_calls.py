@@ -361,6 +361,8 @@ def test_capture_names_calls_and_forgets_those_of_earlier_passes():
     with viz.capture(model, "one#*") as maps:
         model(x, 1)
     assert list(maps) == ["one"]
+    with pytest.raises(KeyError, match="'one#\\*' is every call of 'one'"):
+        maps["one#*"]
     with viz.capture(model, "one#2") as maps:
         model(x, 2)
     with pytest.raises(KeyError, match="'one' is not among the watched"):

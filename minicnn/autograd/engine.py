@@ -40,7 +40,15 @@ Start = tuple[Any, int, Any]  # the same of a root, with the gradient that it st
 Roots = Tensor | GradientEdge | Sequence[Tensor | GradientEdge]  # what gradients are taken of
 Inputs = Roots | dict[str, Tensor]  # what gradients are asked for
 
-_running = threading.local()
+
+class _Running(threading.local):
+    """The backward passes that are running in this thread, the innermost last."""
+
+    def __init__(self) -> None:
+        self.stack: list[Task] = []
+
+
+_running = _Running()
 _task_ids = itertools.count()
 # One inside the other, before the next gets a thread of its own: each takes some 10 Python frames.
 PASSES_IN_A_THREAD = 20
@@ -48,19 +56,17 @@ PASSES_IN_A_THREAD = 20
 
 def current_task() -> Task | None:
     """The backward pass that is running in this thread, the innermost of several; None if there is none."""
-    stack = getattr(_running, "stack", None)
-    return stack[-1] if stack else None
+    return _running.stack[-1] if _running.stack else None
 
 
 def current_task_id() -> int | None:
     """The number of the backward pass that is running in this thread; None if there is none."""
-    stack = getattr(_running, "stack", None)
-    return stack[-1].id if stack else None
+    return _running.stack[-1].id if _running.stack else None
 
 
 def is_selective() -> bool:
     """Whether a backward pass that is running in this thread goes to some inputs only."""
-    return any(task.selective for task in getattr(_running, "stack", ()))
+    return any(task.selective for task in _running.stack)
 
 
 def backward(
@@ -284,19 +290,18 @@ class Task:
         self._discover([node for node, _, _ in starts])
         if edges is not None:
             self._select(starts, edges, capture)
-        stack = _running.__dict__.setdefault("stack", [])
-        stack.append(self)
+        _running.stack.append(self)
         previous, grad_mode.mode.enabled = grad_mode.mode.enabled, self.create_graph
         try:
             for i, (node, nr, seed) in enumerate(starts):
                 self._deliver(node, nr, seed, i)
-            if len(stack) % PASSES_IN_A_THREAD:
+            if len(_running.stack) % PASSES_IN_A_THREAD:
                 self._walk()
             else:
                 _in_new_thread(self._walk)
         finally:
             grad_mode.mode.enabled = previous
-            stack.pop()
+            _running.stack.pop()
         return self.captured
 
     def _walk(self) -> None:

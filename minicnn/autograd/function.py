@@ -163,6 +163,11 @@ class OpCtx(FunctionCtx):
             return saved.value_of(self, what)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
+    def _keep(self) -> None:
+        """Save what `save_for_backward` was given. Done when the outputs have their places in the graph."""
+        self._saved = tuple([t if t is None else SavedTensor(t, t._grad_fn is self) for t in self._to_save])
+        self._to_save = ()  # tensors held by the node itself would make a cycle
+
     def __dir__(self) -> list[str]:
         raw = [f"_raw_saved_{name}" for name in self.function.saved_names if name]
         return [*super().__dir__(), *raw, *(f"_saved_{name}" for name in saved.names_of(self))]
@@ -490,10 +495,8 @@ class Op(Function):
     def apply(cls, *args: Any) -> Any:
         """Compute forward; if a gradient may be wanted, leave a node behind: the outputs' `grad_fn`."""
         ctx = cls._node_class()
-        recorded, ctx.needs_input_grad = grad_mode.mode.enabled, (False,) * len(args)
-        if recorded:
-            ctx.needs_input_grad = tuple([isinstance(arg, Tensor) and arg.requires_grad for arg in args])
-            recorded = True in ctx.needs_input_grad
+        ctx.needs_input_grad = (False,) * len(args)
+        recorded = grad_mode.mode.enabled and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
         if recorded:  # before `forward`, which saves what the gradients that have an edge need
             edges = [arg.gradient_edge() if isinstance(arg, Tensor) else (None, 0) for arg in args]
             ctx.needs_input_grad = tuple([node is not None for node, _ in edges])  # None: a view made under no_grad
@@ -542,12 +545,12 @@ def _as_view(view: Tensor, source: Tensor, one_of_several: bool) -> None:
         return
     view._base = source._base if source._base is not None else source
     view._view_version = view._version_counter.value
-    origin = "multi" if one_of_several else None
     if not grad_mode.mode.enabled:
-        origin = "inference_mode" if grad_mode.mode.inference else "no_grad"
-    if source._view_origin is not None and (origin is None or source._view_origin == "inference_mode"):
-        origin = source._view_origin
-    view._view_origin = origin
+        view._view_origin = "inference_mode" if grad_mode.mode.inference else "no_grad"
+    elif one_of_several:
+        view._view_origin = "multi"
+    if source._view_origin is not None and (view._view_origin is None or source._view_origin == "inference_mode"):
+        view._view_origin = source._view_origin
 
 
 class DelayedError(Op, node_name="Error"):

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from sys import getrefcount
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -335,16 +335,15 @@ class SavedTensor:
         "_version",
         "_view",
         "_view_to_refuse",
-        "_wrap",
         "is_output",
     )
     _made_by: weakref.ref | None
     _unpack: Callable | None
+    wrap: ClassVar[Any]  # `Tensor.wrap`, which stands above this file
 
     def __init__(self, tensor: Tensor, is_output: bool) -> None:
         self.is_output = is_output
         self._unpack = self._made_by = None
-        self._wrap = tensor.wrap
         self._output_nr = tensor._output_nr
         self._counter = tensor._version_counter
         self._version = self._counter.value
@@ -359,10 +358,11 @@ class SavedTensor:
         self._view = tensor._base is not None
         self._view_to_refuse = tensor if not is_output and tensor._view_origin is not None else None
         self._array = tensor.array
-        if is_output and saved_hooks.held is not None:
-            saved_hooks.held.append((self, tensor))
-        elif saved_hooks.stack:
-            self.pack(tensor)
+        if saved_hooks.stack:
+            if is_output and saved_hooks.held is not None:
+                saved_hooks.held.append((self, tensor))
+            else:
+                self.pack(tensor)
 
     def pack(self, tensor: Tensor) -> None:
         """Keep what the innermost `saved_tensors_hooks` make of the tensor."""
@@ -376,7 +376,7 @@ class SavedTensor:
                 "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is "
                 "allowed at a time."
             )
-        tensor = self._wrap(self._array)
+        tensor = self.wrap(self._array)
         tensor._version_counter = self._counter
         self._pack(pack, tensor)
         self._unpack = unpack
@@ -439,7 +439,7 @@ class SavedTensor:
             raise RuntimeError(self._modified(node))
         if self._leaf is not None:
             return self._leaf
-        tensor = self._wrap(self._array)
+        tensor = self.wrap(self._array)
         tensor._version_counter = self._counter
         tensor._grad_fn = self._edge if not self.is_output else (self._made_by and self._made_by()) or node
         tensor._output_nr = self._output_nr
@@ -450,7 +450,7 @@ class SavedTensor:
         maker = ((self._made_by and self._made_by()) or node) if self.is_output else self._edge
         if maker is None and not self._requires_grad and not tensor.requires_grad:
             return tensor
-        placed = self._wrap(tensor.array)
+        placed = self.wrap(tensor.array)
         placed._version_counter = tensor._version_counter
         if maker is not None:
             placed._grad_fn, placed._output_nr = maker, self._output_nr

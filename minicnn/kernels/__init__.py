@@ -33,7 +33,7 @@ from minicnn.kernels.shapes import adaptive_average_windows, average_windows, ou
 
 __all__ = [
     "adaptive_average_windows", "add_up", "average_windows", "current", "exact", "explain", "get", "get_num_threads",
-    "output_size", "set_num_threads", "transposed_size", "use",
+    "in_rows", "output_size", "set_num_threads", "transposed_size", "use",
 ]  # fmt: skip
 
 TABLE: dict[str, tuple[Callable, Callable]] = {  # operation: (the loops that define it, its fast twin)
@@ -91,6 +91,11 @@ def exact() -> use:
     """For a block: convolutions as they are defined, so that what an output does not see has no part in it and a gradient is
     exactly 0 outside of its field. Winograd's algorithm, which mixes neighbours in the last digits, is left out."""
     return use("direct" if current() in ("fast", "winograd") else current())
+
+
+def in_rows(image: np.ndarray) -> bool:
+    """Whether it is (N, C, H, W) and its channels surely do not lie last; most images are done with this question."""
+    return image.ndim == 4 and (image.strides[3], 1) < (image.strides[1], image.shape[1])
 
 
 _SINGLE = np.dtype(np.float32)

@@ -15,9 +15,6 @@ from minicnn._mirror import since
 from minicnn._tensor import Number, Tensor
 from minicnn._types import CATEGORY, dtype, get_default_dtype, short_name, type_name
 
-Pair = Any  # an argument for height and width: an int, or two of them
-Two = tuple[int, int]  # the same, worked out
-
 
 def default_dtype() -> np.dtype:
     """NumPy's type for new tensors of Python floats."""
@@ -230,19 +227,6 @@ def wrap_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
         duplicate = next(d for d in dims if dims.count(d) > 1)
         raise RuntimeError(f"dim {duplicate} appears multiple times in the list of dims")
     return dims if ndim else ()
-
-
-def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
-    """TypeError unless `value` is a tensor."""
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
-        )
-
-
-def in_rows(image: np.ndarray) -> bool:
-    """Whether it is (N, C, H, W) and its channels surely do not lie last; most images are done with this question."""
-    return image.ndim == 4 and (image.strides[3], 1) < (image.strides[1], image.shape[1])
 
 
 def pair(value: Any, dims: int = 2) -> tuple:

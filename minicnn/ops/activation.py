@@ -641,15 +641,15 @@ class LogSoftmaxBackwardData(RowOp):
 # Element by element ---------------------------------------------------------------------------------------------------
 
 
-def _apply(name: str, op: type[Op], inplace: bool, input: Tensor, **numbers: Any) -> Tensor:
+def _apply(name: str, op: type[Op], inplace: bool, input: Tensor, *flags: bool, **numbers: Any) -> Tensor:
     """The operation's result; or `input` itself with the result written into it, with `Tensor.relu_`'s errors.
 
-    The numbers are the arguments of `name` behind the input. RuntimeError if the input's type does not hold one.
+    The operation gets the flags, then the numbers. These are the arguments of `name` behind the input; RuntimeError if the
+    input's type does not hold one.
     """
     kind, name = computed(input.array.dtype), f"{name}_" if inplace else name
     args = [fitting(number(n, name, key, i), kind).item() for i, (key, n) in enumerate(numbers.items(), 2)]
-    args = [inplace, *args] if issubclass(op, _OnePass) else args
-    return input._inplace(op.apply, *args) if inplace else op.apply(input, *args)
+    return input._inplace(op.apply, *flags, *args) if inplace else op.apply(input, *flags, *args)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -764,7 +764,7 @@ def tanhshrink(input: Tensor) -> Tensor:
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x sigmoid(x), also called swish."""
     implemented("silu_cpu", input.array.dtype)
-    return _apply("silu", Silu, inplace, input)
+    return _apply("silu", Silu, inplace, input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -792,7 +792,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         raise unordered("Bool inputs not supported for hardtanh", input)
     if input.array.dtype.kind == "u" and min_val < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return _apply("hardtanh", Hardtanh, inplace, input, min_val=min_val, max_val=max_val)
+    return _apply("hardtanh", Hardtanh, inplace, input, inplace, min_val=min_val, max_val=max_val)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -804,7 +804,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x hardsigmoid(x)."""
     implemented("hardswish_cpu", input.array.dtype, "f")
-    return _apply("hardswish", Hardswish, inplace, input)
+    return _apply("hardswish", Hardswish, inplace, input, inplace)
 
 
 def erf(input: Tensor) -> Tensor:

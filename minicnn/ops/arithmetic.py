@@ -116,9 +116,7 @@ class Div(Op):
 
     @staticmethod
     def forward(ctx, a, b, kind):
-        keep_a = a if ctx.needs_input_grad[1] else None
-        keep_b = b if isinstance(b, Tensor) and any(ctx.needs_input_grad[:2]) else None
-        ctx.save_for_backward(keep_a, keep_b)
+        ctx.save_for_backward(a if ctx.needs_input_grad[1] else None, b if isinstance(b, Tensor) else None)
         ctx.number = None if isinstance(b, Tensor) else _plain(b)
         x, y = operands(a, b, kind) if isinstance(b, Tensor) else _factors(a, b, kind)
         return (x / y).astype(kind, copy=False)

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn._types import dtype
 from minicnn._warnings import warn_user
 from minicnn.ops import activation, linear
-from minicnn.ops._common import need_tensor
 from minicnn.ops.copying import cat
 from minicnn.ops.creation import IN_C
 from minicnn.ops.dropout import dropout

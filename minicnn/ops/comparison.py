@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn._mirror import since
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn._types import short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
@@ -18,7 +18,6 @@ from minicnn.ops._common import (
     broadcast_shapes,
     fitting,
     implemented,
-    need_tensor,
     number,
     operand,
     operands,

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from minicnn import _memory, kernels
-from minicnn._tensor import Tensor
-from minicnn._types import dtype, short_name
+from minicnn._tensor import Tensor, need_tensor
+from minicnn._types import Size2, dtype, short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
-from minicnn.ops._common import Pair, Two, in_rows, need_tensor, pair
+from minicnn.kernels.shapes import Pair
+from minicnn.ops._common import pair
 from minicnn.ops.padding import pad
 
 Single = Any  # an argument for a series: an int, or a sequence of one
@@ -39,7 +40,7 @@ class Convolution(Op):
     def forward(ctx, x, weight, bias, stride, padding, dilation, groups):
         ctx.save_for_backward(x, weight)
         ctx.geometry = stride, padding, dilation, groups
-        usual = in_rows(x.array) and in_rows(weight.array) and x.array.shape[1]
+        usual = kernels.in_rows(x.array) and kernels.in_rows(weight.array) and x.array.shape[1]
         compute = kernels.get("conv2d", x.array.dtype) if usual else Convolution.value
         return compute(x.array, weight.array, None if bias is None else bias.array, *ctx.geometry)
 
@@ -155,9 +156,9 @@ def conv2d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Pair = 1,
-    padding: Pair | str = 0,
-    dilation: Pair = 1,
+    stride: Size2 = 1,
+    padding: Size2 | str = 0,
+    dilation: Size2 = 1,
     groups: int = 1,
 ) -> Tensor:
     """The cross-correlation of an image with each filter.
@@ -224,11 +225,11 @@ def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    output_padding: Pair = 0,
+    stride: Size2 = 1,
+    padding: Size2 = 0,
+    output_padding: Size2 = 0,
     groups: int = 1,
-    dilation: Pair = 1,
+    dilation: Size2 = 1,
 ) -> Tensor:
     """The transpose of a convolution: what `conv2d` does to a gradient on the way back.
 
@@ -304,7 +305,7 @@ def conv_transpose1d(
     return ConvTranspose.apply(input, weight, bias, shape, (1, *stride), (0, *padding), (1, *dilation), groups)
 
 
-def _check_output_padding(output_padding: Two, stride: Two, dilation: Two) -> None:
+def _check_output_padding(output_padding: Numbers, stride: Numbers, dilation: Numbers) -> None:
     if any(extra >= step and extra >= gap for extra, step, gap in zip(output_padding, stride, dilation, strict=True)):
         raise RuntimeError(
             "output padding must be smaller than either stride or dilation, but got "
@@ -330,7 +331,7 @@ def _check(
     kind: np.dtype,
     weight_kind: np.dtype,
     bias_kind: np.dtype | None,
-    stride: Two,
+    stride: Pair,
     groups: int,
     transposed: bool = False,
 ) -> None:
@@ -397,8 +398,9 @@ def _check_room(size: Numbers, kernel: Numbers, stride: Numbers, padding: Number
 
 def _numbers(name: str, value: Any, least: int = 0, dims: int = 2) -> Numbers:
     """A convolution's stride, padding ... as (height, width) or (width,): integers, none of them below `least`."""
-    if type(value) is tuple and len(value) == dims and type(value[0]) is type(value[-1]) is int and min(value) >= least:
-        return value  # a layer's: most calls end here
+    axes = (value,) * dims if type(value) is int else value
+    if type(axes) is tuple and len(axes) == dims and type(axes[0]) is type(axes[-1]) is int and min(axes) >= least:
+        return axes  # most calls end here
     values = pair(value, dims)
     if len(values) != dims:
         if len(values) == 1:
@@ -465,11 +467,11 @@ class Col2Im(Op):
         return Im2Col.of(grad, *ctx.geometry)
 
 
-def _padded(x: np.ndarray, padding: Two) -> np.ndarray:
+def _padded(x: np.ndarray, padding: Pair) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
 
 
-def _windows(padded: np.ndarray, kernel: Two, stride: Two, padding: Two, dilation: Two) -> np.ndarray:
+def _windows(padded: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> np.ndarray:
     """A view (N, C, KH, KW, OH, OW) of all windows of the padded input."""
     N, C, H, W = padded.shape
     OH, OW = map(kernels.output_size, (H, W), kernel, stride, (0, 0), dilation)
@@ -479,7 +481,7 @@ def _windows(padded: np.ndarray, kernel: Two, stride: Two, padding: Two, dilatio
 
 
 def _col2im(
-    columns: np.ndarray, shape: tuple[int, ...], kernel: Two, stride: Two, padding: Two, dilation: Two
+    columns: np.ndarray, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> np.ndarray:
     N, C, H, W = shape
     out = np.zeros((N, C, H + 2 * padding[0], W + 2 * padding[1]), columns.dtype)
@@ -491,7 +493,7 @@ def _col2im(
     return out[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W]
 
 
-def unfold(input: Tensor, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Tensor:
+def unfold(input: Tensor, kernel_size: Size2, dilation: Size2 = 1, padding: Size2 = 0, stride: Size2 = 1) -> Tensor:
     """The windows of an image as columns: (N, C, H, W) -> (N, C KH KW, OH OW), also without N.
 
     Raises:
@@ -511,7 +513,7 @@ def unfold(input: Tensor, kernel_size: Pair, dilation: Pair = 1, padding: Pair =
 
 
 def fold(
-    input: Tensor, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
+    input: Tensor, output_size: Size2, kernel_size: Size2, dilation: Size2 = 1, padding: Size2 = 0, stride: Size2 = 1
 ) -> Tensor:
     """Columns added up at the places of their windows: (N, C KH KW, OH OW) -> (N, C, *output_size), also without N.
 

@@ -438,10 +438,10 @@ def finished(array: np.ndarray, kind: dtype | None, where: Any, requires_grad: b
 def array_of(data: Any, exact: bool = False) -> np.ndarray:
     """Numbers, nested lists, arrays or tensors as an array; Python floats become the default type, unless they shall stay `exact`
     since the caller has a type for them."""
-    if isinstance(data, Tensor):
-        return data.array
     if isinstance(data, (np.ndarray, np.generic)):
         return np.asarray(data)
+    if isinstance(data, Tensor):
+        return data.array
     if isinstance(data, (list, tuple)) and _holds_tensor(data):
         numbers = [item for item in _leaves(data) if not isinstance(item, Tensor)]
         kinds = {item.array.dtype for item in _leaves(data) if isinstance(item, Tensor)}

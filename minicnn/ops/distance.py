@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn.autograd.grad_mode import no_grad
-from minicnn.ops._common import broadcast_shapes, fitting, need_tensor, number
+from minicnn.ops._common import broadcast_shapes, fitting, number
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from minicnn._mirror import since
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn._types import contiguous_format, short_name, type_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import both, grad_mode, inplace
 from minicnn.autograd.function import Op, RowOp
 from minicnn.ops import arithmetic, comparison, elementwise, shape
-from minicnn.ops._common import broadcast_shapes, fitting, implemented, need_tensor, number, wrap_dim
+from minicnn.ops._common import broadcast_shapes, fitting, implemented, number, wrap_dim
 from minicnn.ops.copying import Copy, cat, clone
 from minicnn.ops.shape import Alias, Slice, SliceBackward
 

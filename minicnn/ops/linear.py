@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn._types import short_name
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.ops import arithmetic, copying, shape
-from minicnn.ops._common import broadcast_shapes, check_expand, implemented, need_tensor, wrap_dim
+from minicnn.ops._common import broadcast_shapes, check_expand, implemented, wrap_dim
 
 __all__ = [
     "addmm", "addmv", "baddbmm", "bmm", "cdist", "cross", "dot", "inner", "inverse", "kron", "matmul", "mm", "mv", "outer", "tensordot",

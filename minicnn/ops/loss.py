@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn._types import CATEGORY, dtype, short_name
 from minicnn._warnings import warn_user
 from minicnn.autograd import both, grad_mode
 from minicnn.autograd.function import Op
 from minicnn.ops import activation, arithmetic
-from minicnn.ops._common import broadcast_shapes, implemented, mean_of, need_tensor, number, result_type
+from minicnn.ops._common import broadcast_shapes, implemented, mean_of, number, result_type
 
 
 def _reduced(values: np.ndarray, how: str) -> np.ndarray:

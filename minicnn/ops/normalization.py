@@ -10,11 +10,11 @@ import numpy as np
 
 from minicnn import _memory, kernels
 from minicnn._mirror import since
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.autograd.grad_mode import no_grad
-from minicnn.ops._common import implemented, mean_of, need_tensor, number
+from minicnn.ops._common import implemented, mean_of, number
 from minicnn.ops.copying import contiguous
 from minicnn.ops.padding import pad
 from minicnn.ops.pooling import avg_pool2d

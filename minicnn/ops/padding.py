@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from minicnn import _memory
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
-from minicnn.ops._common import fitting, need_tensor, number
+from minicnn.ops._common import fitting, number
 
 
 class ConstantPadNd(Op):

@@ -12,11 +12,12 @@ import numpy as np
 
 from minicnn import _memory, kernels
 from minicnn._mirror import since
-from minicnn._tensor import Tensor
-from minicnn._types import short_name
+from minicnn._tensor import Tensor, need_tensor
+from minicnn._types import Size2, short_name
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
-from minicnn.ops._common import Pair, Two, implemented, in_rows, need_tensor, pair
+from minicnn.kernels.shapes import Pair
+from minicnn.ops._common import implemented, pair
 from minicnn.ops.activation import relu
 from minicnn.ops.elementwise import sign
 from minicnn.ops.reduction import mean
@@ -45,7 +46,7 @@ class MaxPool2DWithIndices(Op):
 
 def _laid_as(image: np.ndarray, out: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A pooling's two results in the image's order in memory."""
-    if in_rows(image):
+    if kernels.in_rows(image):
         return out, indices
     return _memory.follow(out, image), _memory.follow(indices, image)
 
@@ -164,10 +165,10 @@ class AdaptiveAvgPool2DBackward(Op):
 
 def max_pool2d(
     input: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    dilation: Pair = 1,
+    kernel_size: Size2,
+    stride: Size2 | None = None,
+    padding: Size2 = 0,
+    dilation: Size2 = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
@@ -187,10 +188,10 @@ def max_pool2d(
 
 def max_pool2d_with_indices(
     input: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    dilation: Pair = 1,
+    kernel_size: Size2,
+    stride: Size2 | None = None,
+    padding: Size2 = 0,
+    dilation: Size2 = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
@@ -200,9 +201,9 @@ def max_pool2d_with_indices(
 
 def avg_pool2d(
     input: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
+    kernel_size: Size2,
+    stride: Size2 | None = None,
+    padding: Size2 = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -225,8 +226,14 @@ def avg_pool2d(
 
 
 def _window(
-    function: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> tuple[Two, Two, Two, Two]:
+    function: str,
+    input: Tensor,
+    kernel_size: Size2,
+    stride: Size2 | None,
+    padding: Size2,
+    dilation: Size2,
+    ceil_mode: bool,
+) -> tuple[Pair, Pair, Pair, Pair]:
     """Kernel size, stride, padding, dilation as pairs. RuntimeError unless (N, C, H, W) or (C, H, W) has such a window."""
     kernel = _two(function, "kernel_size", kernel_size)
     omitted = stride is None or (isinstance(stride, (tuple, list)) and not stride)
@@ -238,7 +245,7 @@ def _window(
 
 @lru_cache(maxsize=512)  # the same for each call of a layer
 def _check_window(
-    shape: tuple[int, ...], kernel: Two, stride: Two, padding: Two, dilation: Two, ceil_mode: bool
+    shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> None:
     if len(shape) not in (3, 4):
         raise RuntimeError("non-empty 3D or 4D (batch mode) tensor expected for input")
@@ -278,7 +285,7 @@ _ONE_OR_TWO = {  # in PyTorch's words
 }
 
 
-def _two(function: str, name: str, value: Any) -> Two:
+def _two(function: str, name: str, value: Any) -> Pair:
     values = tuple(map(operator.index, pair(value)))
     if len(values) not in (1, 2):
         raise RuntimeError(f"{function}: {name} {_ONE_OR_TWO[name]}")
@@ -293,7 +300,7 @@ def _apply(pooling: type[Op], input: Tensor, *args: Any) -> Any:
     return tuple(out.squeeze(0) for out in result) if isinstance(result, tuple) else result.squeeze(0)
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
+def adaptive_avg_pool2d(input: Tensor, output_size: Size2) -> Tensor:
     """The means of windows laid out so that the result has `output_size`; None keeps the input's size.
 
     Args:
@@ -316,7 +323,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
     return _apply(AdaptiveAvgPool2D, input, size)
 
 
-def adaptive_max_pool2d(input: Tensor, output_size: Pair, return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(input: Tensor, output_size: Size2, return_indices: bool = False) -> Any:
     """The maxima of windows laid out so that the result has `output_size`; None keeps the input's size.
 
     Args:
@@ -449,7 +456,7 @@ def _one_of(function: str, name: str, value: Any) -> Any:
 
 
 def lp_pool2d(
-    input: Tensor, norm_type: float, kernel_size: Pair, stride: Pair | None = None, ceil_mode: bool = False
+    input: Tensor, norm_type: float, kernel_size: Size2, stride: Size2 | None = None, ceil_mode: bool = False
 ) -> Tensor:
     """The p-norm of each window of (N, C, H, W) or (C, H, W), p = `norm_type`: (sum of x^p)^(1/p), 0 if that sum is 0.
 
@@ -481,7 +488,7 @@ def check_norm(norm_type: float) -> None:
         raise ValueError(f"norm_type must be a non-zero value, but got {norm_type}")
 
 
-def _adaptive_size(output_size: Pair, input: Tensor) -> tuple[int, ...]:
+def _adaptive_size(output_size: Size2, input: Tensor) -> tuple[int, ...]:
     sizes = pair(output_size)
     return tuple(input.shape[i - len(sizes)] if size is None else operator.index(size) for i, size in enumerate(sizes))
 
@@ -521,9 +528,9 @@ class MaxUnpool2D(Op, node_name="MaxUnpool2DBackward0"):
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
+    kernel_size: Size2,
+    stride: Size2 | None = None,
+    padding: Size2 = 0,
     output_size: Iterable[int] | None = None,
 ) -> Tensor:
     """Each number back at the place that `max_pool2d(..., return_indices=True)` took it from, zeros elsewhere.
@@ -589,7 +596,7 @@ def max_unpool1d(
     return whole.squeeze(-1)
 
 
-def _unpooled_size(input: Tensor, kernel: Two, stride: Two, padding: Two, output_size: Iterable[int] | None) -> Two:
+def _unpooled_size(input: Tensor, kernel: Pair, stride: Pair, padding: Pair, output_size: Iterable[int] | None) -> Pair:
     """Height and width of what was pooled."""
     least = [(n - 1) * s + k - 2 * p for n, k, s, p in zip(input.shape[-2:], kernel, stride, padding, strict=True)]
     if output_size is None:

@@ -91,7 +91,7 @@ def _shares(ctx: Any, grad: both.Both, shape: tuple[int, ...], count: int) -> bo
     """The gradient of a mean, for each of its numbers."""
     if isinstance(grad, Tensor):  # in PyTorch's order
         return both.expand(_spread(grad, ctx), shape) / (count or 1)
-    return both.expand(_spread(both.cast(grad / np.float64(count or 1), grad), ctx), shape)
+    return both.expand(_spread((grad / np.float64(count or 1)).astype(grad.dtype, copy=False), ctx), shape)
 
 
 class MeanAll(Mean, node_name="MeanBackward0"):
@@ -429,8 +429,9 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
     """Sum over the dimensions `dim`, or over all: input's shape without them, or with 1 for `keepdim`. Integers: in int64."""
     if dtype is not None:
         input = elementwise.to_dtype(input, dtype.numpy)
-    dims = wrap_dims(dim, input.array.ndim)
-    return (SumAll if dim is None else Sum).apply(input, dims, keepdim)
+    if dim is None and not keepdim:
+        return SumAll.apply(input, None, False)
+    return Sum.apply(input, wrap_dims(dim, input.array.ndim), keepdim)
 
 
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:

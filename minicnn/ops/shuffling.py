@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn.autograd.function import Op
-from minicnn.ops._common import need_tensor
 
 
 class PixelShuffle(Op):

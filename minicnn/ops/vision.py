@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from minicnn import _memory, kernels
-from minicnn._tensor import Tensor
+from minicnn._tensor import Tensor, need_tensor
 from minicnn._warnings import warn_user
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.kernels.shapes import grid_fractions, grid_taps
 from minicnn.ops import pooling
-from minicnn.ops._common import need_tensor, number
+from minicnn.ops._common import number
 from minicnn.ops.resizing import OPERATIONS, resized
 
 

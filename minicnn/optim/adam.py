@@ -75,13 +75,13 @@ class Adam(Optimizer):
             state["step"] = scalar(0.0)
             state["exp_avg"] = zeros_like(param)
             state["exp_avg_sq"] = zeros_like(param)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_like(param)
         lr, beta1, beta2 = (number(value, param) for value in (group["lr"], *group["betas"]))
         grad = with_decay(param, grad, group)
 
         mean, square = moments(param, grad, state, beta1, beta2)
         if group["amsgrad"]:
+            if "max_exp_avg_sq" not in state:
+                state["max_exp_avg_sq"] = zeros_like(param)
             largest = held(state, "max_exp_avg_sq", param)
             if isinstance(largest, Tensor):
                 square = largest.copy_(largest.clone().maximum(square.clone()))

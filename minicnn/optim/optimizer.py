@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from minicnn._tensor import Tensor, typename
+from minicnn._types import float64, get_default_dtype
 from minicnn._warnings import warn_user
 from minicnn.autograd.grad_mode import enable_grad, need_writable, no_grad
 from minicnn.autograd.handles import Hooks, RemovableHandle, add_hook
 from minicnn.nn.parameter import zero_gradients
-from minicnn.ops import default_dtype
 
 Both = Any  # an array; or a tensor, in a step that is recorded
 
@@ -331,24 +331,21 @@ _AT_LEAST_ZERO = {
 
 
 def given(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a method out of its `locals()`, when they are all that it has."""
-    return {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+    """The settings among the arguments of a formula's `__init__`: its `locals()`, when they are all that it has."""
+    return {name: value for name, value in arguments.items() if name not in ("self", "__class__", "params")}
 
 
 def checked(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The settings among the arguments of a formula's `__init__` (its `locals()`); ValueError if one is out of its range."""
+    """The same; ValueError if one is out of its range."""
     settings = given(arguments)
-    del settings["params"]
     if isinstance(settings["lr"], Tensor) and settings["lr"].numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
     for name, text in _AT_LEAST_ZERO.items():
         if not settings.get(name, 0.0) >= 0.0:
             raise ValueError(f"Invalid {text}: {settings[name]}")
-    if "betas" in settings:
-        settings["betas"] = tuple(settings["betas"])
-        for i, beta in enumerate(settings["betas"]):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+    for i, beta in enumerate(settings.get("betas", ())):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
     return settings
 
 
@@ -406,7 +403,7 @@ def zeros_like(param: Both) -> Tensor:
 
 def scalar(value: float) -> Tensor:
     """A number that a formula remembers: a 0-d tensor of float32, or of float64 if that is the default type."""
-    return Tensor.wrap(np.array(value, np.float64 if default_dtype() == np.float64 else np.float32))
+    return Tensor.wrap(np.array(value, np.float64 if get_default_dtype() is float64 else np.float32))
 
 
 def count_step(state: dict[str, Any]) -> float:

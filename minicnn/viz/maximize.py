@@ -294,8 +294,7 @@ def _warn_if_not_risen(result: Maximized) -> None:
 
 def _generators(labels: list[str], seed: int) -> list[np.random.Generator]:
     """One for each image, from the seed and from how often the label came before: repeated targets start differently."""
-    repeats = [labels[:i].count(label) for i, label in enumerate(labels)]
-    return [np.random.default_rng([seed, repeat]) for repeat in repeats]
+    return [np.random.default_rng([seed, labels[:i].count(label)]) for i, label in enumerate(labels)]
 
 
 def _size(model: Module, score: Any, channels: int, size: int | tuple[int, int] | None) -> tuple[int, int]:

@@ -42,7 +42,7 @@ def find_calls(model: Module, patterns: str | Iterable[str]) -> dict[str, tuple[
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         name, number = split_call(pattern, order)
         for module in [name] if name in order else find_modules(model, name):
-            found[module + pattern[len(name) :]] = module, 1 if number is None else number
+            found[module + pattern[len(name) :]] = module, number
     return dict(sorted(found.items(), key=lambda item: (order.index(item[1][0]), item[1][1])))
 
 
@@ -52,7 +52,7 @@ def find_call(model: Module, name: str) -> tuple[str, int]:
     module, number = split_call(name, modules)
     if module not in modules or number == EVERY:
         raise KeyError(f"{type(model).__name__} has no module {name!r}. {near(module, modules)}")
-    return module, number or 1
+    return module, number
 
 
 def find_module(model: Module, name: str) -> Module:
@@ -60,14 +60,14 @@ def find_module(model: Module, name: str) -> Module:
     return dict(model.named_modules(remove_duplicate=False))[find_call(model, name)[0]]
 
 
-def split_call(name: str, known: Iterable[str]) -> tuple[str, int | None]:
-    """ "pool#2" -> ("pool", 2), "pool#*" -> ("pool", EVERY), "pool" -> ("pool", None). A module may be called "pool#2", too."""
+def split_call(name: str, known: Iterable[str]) -> tuple[str, int]:
+    """ "pool#2" -> ("pool", 2), "pool#*" -> ("pool", EVERY), "pool" -> ("pool", 1). A module may be called "pool#2", too."""
     if "#" not in name or name in known:
-        return name, None
+        return name, 1
     module, _, number = name.rpartition("#")
     if number == "*":
         return module, EVERY
-    return (module, int(number)) if number.isdecimal() and int(number) > 0 else (name, None)
+    return (module, int(number)) if number.isdecimal() and int(number) > 0 else (name, 1)
 
 
 # --- what it is ------------------------------------------------------------------------------------------------------
@@ -394,11 +394,12 @@ class capture(Mapping):
 
     def __getitem__(self, name: str) -> Any:
         module, number = split_call(name, self._known)
-        number = number or 1
         if (module, number) in self._latest:
             return self._latest[module, number]
         if module not in self._known:
             raise KeyError(f"the model has no module {name!r}. {near(name, self._known)}")
+        if number == EVERY:
+            raise KeyError(f"{name!r} is every call of {module!r}: ask for one of them, or for `calls({module!r})`")
         if not self._is_wanted(module, number):
             raise KeyError(f"{name!r} is not among the watched modules. {near(name, self._watched)}")
         if module not in self._counts:
@@ -449,8 +450,7 @@ class capture(Mapping):
         number = self._counts[name] = self._running[name]
         if number == 1:
             self._latest = {call: kept for call, kept in self._latest.items() if call[0] != name}
-        wanted = self._watched.values()
-        last = self._stop and all(times != EVERY and self._running[called] >= times for called, times in wanted)
+        last = self._stop and all(n != EVERY and self._running[called] >= n for called, n in self._watched.values())
         if self._is_wanted(name, number):
             copy = not last if self._copy is None else self._copy
             kept = self._keep(f"{name}#{number}", output) if self._keep else _kept(output, copy, self._detach)

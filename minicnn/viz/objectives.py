@@ -41,10 +41,8 @@ class Unit:
             raise ValueError(f"a position is (y, x) or 'centre', got {self.position!r}")
 
     def __str__(self) -> str:
-        if self.name:
-            return self.name
-        unit = f"{self.layer or 'output'}:{self.channel}"
-        if self.position is None:
+        unit = self.name or f"{self.layer or 'output'}:{self.channel}"
+        if self.name or self.position is None:
             return unit
         return f"{unit}@{self.position if isinstance(self.position, str) else '{},{}'.format(*self.position)}"
 

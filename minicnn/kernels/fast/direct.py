@@ -53,15 +53,13 @@ class Layout(NamedTuple):
 
 
 class Product(NamedTuple):
-    """The outputs of one phase in one block: one call of `_multiply`."""
+    """The outputs of one phase in one block: one call of `_multiply`, and what it is told beside the arrays."""
 
     units: int
     work: int
     weight_taps: np.ndarray
     pixel_taps: np.ndarray
-    chunk: int
-    size: Pair  # OH, OW
-    start: Pair
+    settings: tuple  # from `groups` to `SX`
 
 
 class Block(NamedTuple):
@@ -141,11 +139,8 @@ def correlate(
             planes = pixels[:size].reshape(block.planes)
             run(_lay_out, block.planes[0], size, image, planes, block.layout.phases, *stride, *block.corner)
         for product in block.products:
-            run(
-                _multiply, product.units, product.work, weight, weight_steps[0], product.weight_taps, pixels, block.group_step,
-                product.pixel_taps, out[block.images], bias, groups, product.chunk, block.layout.pitch, *product.size,
-                block.planes is None, *product.start, *step,
-            )  # fmt: skip
+            factors = weight, weight_steps[0], product.weight_taps, pixels, block.group_step, product.pixel_taps
+            run(_multiply, product.units, product.work, *factors, out[block.images], bias, *product.settings)
 
 
 @lru_cache(maxsize=512)  # it takes as long as a small convolution
@@ -183,7 +178,8 @@ def _blocks(
                 chunk = -(-total // (-(-total * C_group * len(layout.phases) // CHUNK) * lane)) * lane
                 units = count * groups * -(-total // chunk) * -(-R_group // ROWS)
                 work = count * total * out[1] * len(pixel_taps) // 16
-                products.append(Product(units, work, weight_taps, pixel_taps, chunk, (OH, OW), (y0, x0)))
+                settings = groups, chunk, layout.pitch, OH, OW, as_it_is, y0, x0, *step
+                products.append(Product(units, work, weight_taps, pixel_taps, settings))
             corner = taps.above - y * stride[0], taps.left
             beyond = layout.pitch + VECTORS * lane
             blocks.append(Block(slice(n, n + count), layout, planes, beyond, corner, C_group * channel, products))

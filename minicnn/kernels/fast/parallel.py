@@ -105,11 +105,9 @@ def run(kernel: Callable, units: int, elements: int, *arguments: object) -> None
         try:
             kernel(*arguments, 0, edges[1])
         finally:
-            for helper in helpers:
-                helper.finish()
-        for helper in helpers:
-            if helper.error is not None:
-                raise helper.error
+            errors = [helper.finish() for helper in helpers]
+        if any(errors):
+            raise next(filter(None, errors))
     finally:
         _team.release()
 
@@ -118,23 +116,26 @@ class _Helper:
     """A thread that does one part of the work after the other."""
 
     def __init__(self) -> None:
-        self.begun, self.done = np.zeros(1, np.int64), np.zeros(1, np.int64)  # numbers of jobs
+        self.number = 0  # of the job that was begun last
+        # The same where both threads see it, and the number of the last one that is done.
+        self.begun, self.done = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.awake = threading.Event()
         self.job: Any = None  # number, kernel, arguments
         self.error: BaseException | None = None
         threading.Thread(target=self._work, name="minicnn", daemon=True).start()
 
     def begin(self, kernel: Callable, arguments: tuple) -> None:
-        number = int(self.begun[0]) + 1
-        self.job = number, kernel, arguments
-        _set_and_look(self.begun, number, self.done, number, LOOKS_AT_BEGIN)
+        self.number += 1
+        self.job = self.number, kernel, arguments
+        _set_and_look(self.begun, self.number, self.done, self.number, LOOKS_AT_BEGIN)
         if not self.awake.is_set():
             self.awake.set()
 
-    def finish(self) -> None:
-        number = int(self.begun[0])
-        while not _set_and_look(self.begun, number, self.done, number, LOOKS):
+    def finish(self) -> BaseException | None:
+        """Wait until the job is done. Returns the error that it ended with."""
+        while not _set_and_look(self.begun, self.number, self.done, self.number, LOOKS):
             time.sleep(1e-4)
+        return self.error
 
     def _work(self) -> None:
         last = 0

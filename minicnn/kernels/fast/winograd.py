@@ -116,21 +116,15 @@ def pays(geometry: Geometry) -> bool:
 
 def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     """Its sums would carry a large, infinite or NaN pixel to outputs that do not see it; such data takes the exact path."""
-    if is_even(x):
-        out, finite = convolve(x, weight, geometry.padding, bias)
-        if finite:
-            return out
-    return direct.conv2d(geometry, x, weight, bias)
+    out = convolve(x, weight, geometry.padding, bias) if is_even(x) else None
+    return direct.conv2d(geometry, x, weight, bias) if out is None else out
 
 
 def conv2d_grad_input(geometry: Geometry, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient is a convolution of `grad` with the kernels turned by 180 degrees, inputs and outputs exchanged."""
-    if is_even(grad):
-        PH, PW = (weight.shape[2] - 1 - p for p in geometry.padding)
-        out, finite = convolve(grad, weight, (PH, PW), None, turned=True)
-        if finite:
-            return out
-    return direct.conv2d_grad_input(geometry, grad, weight)
+    PH, PW = (weight.shape[2] - 1 - p for p in geometry.padding)
+    out = convolve(grad, weight, (PH, PW), None, turned=True) if is_even(grad) else None
+    return direct.conv2d_grad_input(geometry, grad, weight) if out is None else out
 
 
 def is_even(x: np.ndarray) -> bool:
@@ -163,8 +157,8 @@ def _is_even(x, x_bits, largest, largest_number):
 
 def convolve(
     x: np.ndarray, weight: np.ndarray, padding: tuple[int, int], bias: np.ndarray | None, turned: bool = False
-) -> tuple[np.ndarray, bool]:
-    """Convolve x (N, C, H, W) at stride 1 with weight (O, C, K, K): (N, O, OH, OW), and whether all of it is finite.
+) -> np.ndarray | None:
+    """Convolve x (N, C, H, W) at stride 1 with weight (O, C, K, K): (N, O, OH, OW), or None if not all of it is finite.
 
     `turned`: with the kernels turned by 180 degrees, inputs and outputs exchanged: x (N, O, ..) -> (N, C, ..). All float32.
     """
@@ -180,7 +174,7 @@ def convolve(
         run(_evaluate_tiles, C, values.size, x, values, plan.m, *padding, first, count, plan.down, plan.across)
         arguments = values, weight, turned, rows, out, bias, nonfinite, first, count, plan.down, plan.across
         run(_multiply, -(-O // rows), values.size // C * O, *arguments)
-    return out, not nonfinite.any()
+    return None if nonfinite.any() else out
 
 
 class Plan(NamedTuple):

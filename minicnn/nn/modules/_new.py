@@ -10,7 +10,6 @@ from minicnn.nn.modules.module import Module
 from minicnn.nn.parameter import Parameter
 from minicnn.ops import creation
 
-Pair = int | tuple[int, int]  # for height and width: one number for both, or two
 Single = int | tuple[int]  # for a series: one number, also in a tuple
 
 

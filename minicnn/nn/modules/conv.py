@@ -8,7 +8,8 @@ from typing import Any
 import minicnn.nn.functional as F
 from minicnn import kernels
 from minicnn._tensor import Tensor
-from minicnn.nn.modules._new import Pair, Single, _Weighted
+from minicnn._types import Size2
+from minicnn.nn.modules._new import Single, _Weighted
 from minicnn.ops._common import pair
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
@@ -27,12 +28,12 @@ class _ConvNd(_Weighted):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Pair | Single,
-        stride: Pair | Single,
-        padding: Pair | Single | str,
-        dilation: Pair | Single,
+        kernel_size: Size2 | Single,
+        stride: Size2 | Single,
+        padding: Size2 | Single | str,
+        dilation: Size2 | Single,
         transposed: bool,
-        output_padding: Pair | Single,
+        output_padding: Size2 | Single,
         groups: int,
         bias: bool,
         padding_mode: str,
@@ -153,10 +154,10 @@ class Conv2d(_Conv):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Pair,
-        stride: Pair = 1,
-        padding: Pair | str = 0,
-        dilation: Pair = 1,
+        kernel_size: Size2,
+        stride: Size2 = 1,
+        padding: Size2 | str = 0,
+        dilation: Size2 = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
@@ -274,13 +275,13 @@ class ConvTranspose2d(_ConvTranspose):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Pair,
-        stride: Pair = 1,
-        padding: Pair = 0,
-        output_padding: Pair = 0,
+        kernel_size: Size2,
+        stride: Size2 = 1,
+        padding: Size2 = 0,
+        output_padding: Size2 = 0,
         groups: int = 1,
         bias: bool = True,
-        dilation: Pair = 1,
+        dilation: Size2 = 1,
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,

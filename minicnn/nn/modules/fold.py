@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from minicnn._tensor import Tensor
+from minicnn._types import Size2
 from minicnn.nn import functional as F
 from minicnn.nn.modules.module import Module
 
 __all__ = ["Fold", "Unfold"]
-
-Pair = int | tuple[int, int]
 
 
 class Unfold(Module):
@@ -16,7 +15,7 @@ class Unfold(Module):
 
     _extra_repr_names = ("kernel_size", "dilation", "padding", "stride")
 
-    def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> None:
+    def __init__(self, kernel_size: Size2, dilation: Size2 = 1, padding: Size2 = 0, stride: Size2 = 1) -> None:
         super().__init__()
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
@@ -30,7 +29,7 @@ class Fold(Module):
     _extra_repr_names = ("output_size", "kernel_size", "dilation", "padding", "stride")
 
     def __init__(
-        self, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
+        self, output_size: Size2, kernel_size: Size2, dilation: Size2 = 1, padding: Size2 = 0, stride: Size2 = 1
     ) -> None:
         super().__init__()
         self.output_size, self.kernel_size = output_size, kernel_size

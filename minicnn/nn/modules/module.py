@@ -128,22 +128,17 @@ def register_module_parameter_registration_hook(hook: Callable) -> RemovableHand
 class _HookedCall:
     """One call of a module that has hooks. `args`, `kwargs`, `result` are what the hooks have made of them so far."""
 
-    __slots__ = (
-        "module", "forward", "args", "kwargs", "result", "started", "backward_pre_hooks", "full_hooks", "legacy_hooks", "edges"
-    )  # fmt: skip
     # The backward hooks, global before own, are copied when the call begins: for this call's graph they are final.
-    backward_pre_hooks: Sequence[Callable]
-    full_hooks: Sequence[Callable]
-    legacy_hooks: Sequence[Callable]
-    started: tuple[int, ...]  # the always_call hooks that have been called, even if they raised
-    result: Any
-    edges: BackwardHook | None  # for full backward hooks and backward pre-hooks
+    backward_pre_hooks: Sequence[Callable] = ()
+    full_hooks: Sequence[Callable] = ()
+    legacy_hooks: Sequence[Callable] = ()
+    started: tuple[int, ...] = ()  # the always_call hooks that have been called, even if they raised
+    result: Any = None
+    edges: BackwardHook | None = None  # for full backward hooks and backward pre-hooks
 
     def __init__(self, module: Module, args: tuple, kwargs: dict[str, Any]) -> None:
         """Remember the call as it came in, so that hooks can change it and, after an error, be told of it."""
         self.module, self.args, self.kwargs = module, args, kwargs
-        self.result = self.edges = None
-        self.backward_pre_hooks = self.full_hooks = self.legacy_hooks = self.started = ()
         self.forward = module.forward  # looked up now: a pre-hook that replaces it changes the next call
 
     def run(self) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 import minicnn.nn.functional as F
 from minicnn._tensor import Tensor
-from minicnn.nn.modules._new import Pair, Single
+from minicnn._types import Size2
+from minicnn.nn.modules._new import Single
 from minicnn.nn.modules.module import Module
 from minicnn.ops._common import pair
 from minicnn.ops.pooling import check_norm
@@ -46,10 +47,10 @@ class MaxPool2d(_Window):
 
     def __init__(
         self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        dilation: Pair = 1,
+        kernel_size: Size2,
+        stride: Size2 | None = None,
+        padding: Size2 = 0,
+        dilation: Size2 = 1,
         return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
@@ -121,9 +122,9 @@ class AvgPool2d(_Window):
 
     def __init__(
         self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
+        kernel_size: Size2,
+        stride: Size2 | None = None,
+        padding: Size2 = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
@@ -150,7 +151,7 @@ class LPPool2d(Module):
     _extra_repr_names = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     def __init__(
-        self, norm_type: float, kernel_size: Pair, stride: Pair | None = None, ceil_mode: bool = False
+        self, norm_type: float, kernel_size: Size2, stride: Size2 | None = None, ceil_mode: bool = False
     ) -> None:
         super().__init__()
         check_norm(norm_type)
@@ -179,7 +180,7 @@ class AdaptiveAvgPool2d(Module):
 
     _extra_repr_names = ("output_size",)
 
-    def __init__(self, output_size: Pair) -> None:
+    def __init__(self, output_size: Size2) -> None:
         super().__init__()
         self.output_size = output_size
 
@@ -227,7 +228,7 @@ class AdaptiveMaxPool2d(Module):
 
     _extra_repr_names = ("output_size",)
 
-    def __init__(self, output_size: Pair, return_indices: bool = False) -> None:
+    def __init__(self, output_size: Size2, return_indices: bool = False) -> None:
         super().__init__()
         self.output_size = output_size
         self.return_indices = return_indices
@@ -243,7 +244,7 @@ class MaxUnpool2d(Module):
         kernel_size, stride, padding: those of the pooling.
     """
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
+    def __init__(self, kernel_size: Size2, stride: Size2 | None = None, padding: Size2 = 0) -> None:
         super().__init__()
         self.kernel_size, self.padding = pair(kernel_size), pair(padding)
         self.stride = self.kernel_size if stride is None else pair(stride)
