@@ -1,4 +1,4 @@
-"""Compile a loop (`jit`), share its work among threads (`run`), and keep the arrays that it works in (`scratch`, `pick`).
+"""Compile a loop (`jit`), share its work among threads (`run`), and keep the memory that it works in (`scratch`, `keep_memory`).
 
 How the fast kernels use the cores, and why
 -------------------------------------------
@@ -20,6 +20,7 @@ The number of threads is Numba's (``NUMBA_NUM_THREADS``, by default the cores th
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import math
 import os
@@ -41,7 +42,7 @@ THREADS = 1 if numba.config.DISABLE_JIT else numba.config.NUMBA_NUM_THREADS
 WORTH_A_THREAD = 20_000  # elements: below this, telling a thread and waiting for it costs more than it saves
 LOOKS = 1_000_000  # at a counter, before a thread goes to sleep: some 0.3 milliseconds
 LOOKS_BEFORE_GIVING_WAY = 262_144  # to another thread that waits for this core, perhaps the one that is waited for
-KEPT = 2**25  # bytes: larger scratch arrays are not kept
+KEPT = 2**25  # bytes: larger arrays are not kept, neither those of `scratch` nor those that were freed
 LOOKS_AT_BEGIN = 4_000  # so long another thread needs the interpreter's lock to begin a kernel: some 4 microseconds
 
 
@@ -205,6 +206,28 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype | type) -> np.nda
         if size <= KEPT:
             setattr(_buffers, name, buffer)
     return buffer[:size].view(dtype).reshape(shape)
+
+
+def keep_memory() -> bool:
+    """Let the C library keep what is freed for the next array; whether it has been told so.
+
+    The fresh pages of `scratch` are as slow in every result of an operation. glibc gives freed arrays back to the system from
+    128 kB on, until a larger one has been freed: then that size is the limit, up to 32 MB, and up to twice as much is kept.
+    Here it begins with these limits. So they are no others than a program with large arrays reaches by itself, but one with
+    small arrays gets there too: up to 64 MB stay with the process. Who has set the limits (mallopt(3)) keeps them.
+    """
+    named = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
+    try:
+        if any(name in os.environ for name in named) or not os.confstr("CS_GNU_LIBC_VERSION"):
+            return False
+    except (AttributeError, ValueError):  # other systems have no confstr, or not this name
+        return False
+    mmap_threshold, trim_threshold = -3, -1  # their numbers in malloc.h
+    mallopt = ctypes.CDLL(None).mallopt
+    return mallopt(mmap_threshold, KEPT) == mallopt(trim_threshold, 2 * KEPT) == 1
+
+
+keep_memory()
 
 
 @jit
