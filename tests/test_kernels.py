@@ -135,6 +135,10 @@ def test_the_planner_chooses_by_shape():
     assert kernels.explain((2, 64, 24, 24), (128, 64, 5, 5), padding=(2, 2)) == "winograd"
     assert kernels.explain((1, 128, 24, 24), (128, 128, 5, 5), padding=(2, 2)) == "winograd"
     assert kernels.explain((64, 32, 24, 24), (64, 32, 5, 5), padding=(2, 2)) == "direct"
+    assert kernels.explain((8, 256, 14, 14), (256, 256, 3, 3), padding=(1, 1)) == "winograd"
+    assert kernels.explain((1, 128, 28, 28), (128, 128, 3, 3), padding=(1, 1)) == "winograd"
+    assert kernels.explain((1, 24, 112, 112), (24, 24, 3, 3), padding=(1, 1)) == "direct"
+    assert kernels.explain((1, 256, 14, 14), (256, 256, 3, 3), padding=(1, 1)) == "direct"
     for operation in ("forward", "grad_input", "grad_weight"):
         assert (
             kernels.explain((1, 64, 56, 56), (64, 1, 3, 3), padding=(1, 1), groups=64, operation=operation)

@@ -30,7 +30,7 @@ def normal(*shape, seed=0):
 
 @pytest.mark.parametrize("operation", ["forward", "grad_input"])
 def test_one_large_pixel_stays_in_its_field(operation):
-    x, weight = normal(1, 64, 24, 24), normal(64, 64, 3, 3, seed=1)
+    x, weight = normal(1, 64, 40, 40), normal(64, 64, 3, 3, seed=1)
     assert kernels.explain(x.shape, weight.shape, padding=(1, 1), operation=operation) == "winograd"
 
     def compute(array):
@@ -49,7 +49,7 @@ def test_one_large_pixel_stays_in_its_field(operation):
 
 def test_the_gradient_of_one_unit_is_zero_outside_of_its_field():
     conv = minicnn.nn.Conv2d(64, 64, 3, padding=1)
-    x = minicnn.from_numpy(normal(1, 64, 24, 24)).requires_grad_()
+    x = minicnn.from_numpy(normal(1, 64, 40, 40)).requires_grad_()
     conv(x)[0, 3, 10, 10].backward()
     outside = x.grad.numpy().copy()
     outside[:, :, 9:12, 9:12] = 0
@@ -59,10 +59,10 @@ def test_the_gradient_of_one_unit_is_zero_outside_of_its_field():
 @pytest.mark.parametrize("depth", [2, 3])
 def test_exact_leaves_winograd_out(depth):
     """Behind the first layer the gradient is spread too evenly to be noticed."""
-    net = minicnn.nn.Sequential(*(minicnn.nn.Conv2d(64, 64, 3, padding=1) for _ in range(depth)))
+    net = minicnn.nn.Sequential(*(minicnn.nn.Conv2d(128, 128, 3, padding=1) for _ in range(depth)))
     found = {}
     for name, context in (("fast", contextlib.nullcontext), ("exact", kernels.exact)):
-        x = minicnn.from_numpy(normal(1, 64, 24, 24)).requires_grad_()
+        x = minicnn.from_numpy(normal(1, 128, 28, 28)).requires_grad_()
         with context():
             net(x)[0, :, 12, 12].sum().backward()
         outside = x.grad.numpy().copy()

@@ -126,6 +126,8 @@ def overlaps(array: np.ndarray) -> bool:
 def result_for(tensor: Tensor, function: Callable, *args: Any, **kwargs: Any) -> Tensor:
     """`function(tensor, ...)`, which is about to be written into `tensor`: into a view, as a part of `CopySlices`."""
     given = before_write(tensor)
+    if not saved_hooks.stack and (tensor._base is None or not creation.watchers.hooks):
+        return function(given, *args, **kwargs)
     with contextlib.ExitStack() as stack:
         nodes = stack.enter_context(creation.held()) if tensor._base is not None and creation.watchers.hooks else ()
         saved = stack.enter_context(_held()) if saved_hooks.stack else ()

@@ -68,10 +68,8 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
     |-------------|------------------------------------------------------------------------|-----------|
     | all         | one input and one output channel in each group                         | depthwise |
     | grad_weight | everywhere else                                                        | direct    |
-    | others      | 3x3 at stride 1 in float32, a tile 4x4 outputs: from 32 tiles on with  | winograd  |
-    |             | 32 channels, from 16 tiles on with 192 channels                        |           |
-    | others      | 5x5 at stride 1 in float32, a tile 2x2 outputs: from 64 channels on,   | winograd  |
-    |             | where channels times tiles are at least 13,000                         |           |
+    | others      | 3x3, 5x5 at stride 1 in float32, with so many tiles (of 4x4 or 2x2     | winograd  |
+    |             | outputs) and channels that `winograd.pays`: 64 at 56x56, 128 at 28x28  |           |
     | grad_input  | fewer input channels than a tile has rows, in one group, unless 1x1    | im2col    |
     | others      | 1x1 kernels on images of one pixel: a matrix product as they are       | im2col    |
     | others      | everywhere else                                                        | direct    |

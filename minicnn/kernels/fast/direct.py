@@ -20,7 +20,8 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair, Shape
 
-from .parallel import jit, pick, run, scratch
+from .parallel import inside, jit, pick, run, scratch
+from .strip import part_1, part_2
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
@@ -212,11 +213,36 @@ def _layout(
 
 @jit
 def _lay_out(x, planes, phases, SH, SW, above, left, start, stop):
-    """planes[(n, c), phase, i, j] = padded x[n, c, i * SH + row of the phase, j * SW + its column]. Unit: (n, c)."""
-    C = x.shape[1]
+    """planes[(n, c), phase, i, j] = padded x[n, c, i * SH + row of the phase, j * SW + its column]. Unit: (n, c).
+
+    Whole vectors are written, whose ends are zeros: on the padding behind a row, and on what comes next. But what comes after the
+    last plane may be another thread's, so `pick` fills that.
+    """
+    _, C, H, W = x.shape
+    _, _, rows, pitch = planes.shape
+    pixels, flat = x.reshape(-1), planes.reshape(-1)
     for unit in range(start, stop):
         for phase in range(len(phases)):
-            pick(x[unit // C, unit % C], phases[phase, 0] - above, phases[phase, 1] - left, SH, SW, planes[unit, phase])
+            y0, x0 = phases[phase, 0] - above, phases[phase, 1] - left
+            if SW > 2 or unit == stop - 1:
+                pick(x[unit // C, unit % C], y0, x0, SH, SW, planes[unit, phase])
+                continue
+            (top, bottom), (first, end) = inside(H, y0, SH, rows), inside(W, x0, SW, pitch)
+            plane = (unit * len(phases) + phase) * rows * pitch
+            for i in range(top * pitch):
+                flat[plane + i] = 0
+            source, target = (unit * H + y0 + top * SH) * W + x0 + first * SW, plane + top * pitch + first
+            if SW == 1:
+                part_1(pixels, source, SH * W, flat, target, pitch, bottom - top, end - first)
+            else:
+                part_2(pixels, source, SH * W, flat, target, pitch, bottom - top, end - first)
+            for i in range(plane + top * pitch, plane + bottom * pitch, pitch):
+                for j in range(i, i + first):
+                    flat[j] = 0
+                for j in range(i + end, i + pitch):
+                    flat[j] = 0
+            for i in range(plane + bottom * pitch, plane + rows * pitch):
+                flat[i] = 0
 
 
 @jit

@@ -231,14 +231,18 @@ keep_memory()
 
 
 @jit
+def inside(size, begin, step, count):
+    """The first of the places begin, begin + step ... that is one of `size` pixels, and the end of those that are: of `count` places."""
+    first = min(count, max(0, (step - 1 - begin) // step))
+    return first, max(first, min(count, (size - 1 - begin) // step + 1))
+
+
+@jit
 def pick(x, y0, x0, SH, SW, out):
     """out[i, j] = x[y0 + i * SH, x0 + j * SW], or 0 where x has no such pixel."""
-    H, W = x.shape
     rows, pitch = out.shape
-    left = min(pitch, max(0, (SW - 1 - x0) // SW))  # the first column that is in x, and the end of those that are
-    right = max(left, min(pitch, (W - 1 - x0) // SW + 1))
-    top = min(rows, max(0, (SH - 1 - y0) // SH))
-    bottom = max(top, min(rows, (H - 1 - y0) // SH + 1)) if right > left else top
+    left, right = inside(x.shape[1], x0, SW, pitch)
+    top, bottom = inside(x.shape[0], y0, SH, rows)
     out[:top] = 0
     out[bottom:] = 0
     for i in range(top, bottom):
