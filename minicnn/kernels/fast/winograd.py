@@ -98,7 +98,7 @@ def suits(geometry: Geometry) -> bool:
     KH, KW = geometry.weight_shape[2:]
     return (
         geometry.dtype == np.float32 and geometry.groups == 1 and KH == KW and KH in OUTPUTS
-        and geometry.stride == (1, 1) == geometry.dilation and max(geometry.padding) < KH and geometry.input_shape[0] > 0
+        and geometry.stride == (1, 1) == geometry.dilation and max(geometry.padding) < KH and 0 not in geometry.input_shape
     )  # fmt: skip
 
 
