@@ -175,8 +175,8 @@ BUDGET = {
     "distributions": 310,  # normal, uniform, categorical
     "inspect": 820,
     "interop": 720,  # minicnn in PyTorch's place: the mechanism, and PyTorch's names that mean little here
-    # Depthwise kernels, activations in vectors; how a convolution is cut into blocks is worked out once for each shape; planes that are laid
-    # out in vectors, freed memory that is used again.
+    # Depthwise kernels, activations in vectors; how a convolution is cut into blocks is worked out once for each shape; planes that are
+    # laid out in vectors, freed memory that is used again.
     "kernels": 2880,
     "models": 2050,  # 69 networks, weights in installed packages; from_spec opens .onnx files, and lists what a file of one's own has
     "nn": 2960,  # attention; the smaller activations; channels and windows that change places
