@@ -1,6 +1,7 @@
 """The shape of the code: imports go one way, PyTorch stays out, rooms keep to their budgets."""
 
 import ast
+import importlib
 import inspect
 import subprocess
 import sys
@@ -224,9 +225,23 @@ def test_no_long_file(folder, most):
     assert {name: lines for name, lines in lengths.items() if lines > most} == {}
 
 
+ROOMS = [
+    importlib.import_module(f"minicnn.{name}")
+    for name in (
+        "atlas",
+        "autograd",
+        "distributions",
+        "inspect",
+        "models",
+        "optim",
+        "viz",
+    )
+]
+
+
 @pytest.mark.parametrize(
     "room",
-    [minicnn, Tensor, ops, nn.functional, minicnn.fft, minicnn.linalg, nn],
+    [minicnn, Tensor, ops, nn.functional, minicnn.fft, minicnn.linalg, nn, *ROOMS],
     ids=lambda room: room.__name__,
 )
 def test_every_public_name_says_what_it_is(room):

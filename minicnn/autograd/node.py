@@ -11,7 +11,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from sys import getrefcount
 from typing import Any, ClassVar, NamedTuple
@@ -295,7 +295,7 @@ class saved_tensors_hooks:
 
 
 @contextmanager
-def disable_saved_tensors_hooks(error_message: str):
+def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
     """Inside, entering `saved_tensors_hooks` raises RuntimeError with this message."""
     if saved_hooks.stack:
         raise RuntimeError(error_message)

@@ -107,4 +107,5 @@ _GOOGLES = Weights(
 EfficientNet_Lite0_Weights = enumeration(
     "EfficientNet_Lite0_Weights", {"IMAGENET1K_V1": _GOOGLES, "pip": _GOOGLES, "DEFAULT": _GOOGLES}
 )
+EfficientNet_Lite0_Weights.__doc__ = "Google's weights of `efficientnet_lite0`."
 efficientnet_lite0, _ = network("EfficientNet_Lite0", EfficientNetLite, "_fc", weights=EfficientNet_Lite0_Weights)
