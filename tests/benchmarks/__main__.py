@@ -21,7 +21,8 @@ Groups: a convolution layers; b max-pooling and ReLU; c whole networks forward; 
 f importing and the first picture in a fresh process; g peak memory of c, d and e; h growth of an ascent step with the image;
 i a network of each family, forward and an ascent step, with each family's geometric mean.
 
-`python -m tests.benchmarks.peak` prints what the machine can do at most.
+`python -m tests.benchmarks.peak` prints what the machine can do at most, `python -m tests.benchmarks.start` where the seconds of the
+first picture go.
 """
 
 import argparse

@@ -133,7 +133,7 @@ def _fold(columns, grad, KH, KW, first, SH, SW, PH, PW, DH, DW, start, stop):
     _, C, H, W = grad.shape
     _, _, R, OW = columns.shape  # n, (c, kh, kw), r, OW
     width = max((W + 2 * PW + SW - 1) // SW, (KW - 1) * DW // SW + OW)
-    phases = np.zeros((SW, width), grad.dtype)
+    phases = np.empty((SW, width), grad.dtype)
     for unit in range(start, stop):
         n, c, h = unit // (C * H), unit // H % C, unit % H
         phases[:] = 0

@@ -83,9 +83,9 @@ def _largest(x, out, indices, kernel, stride, padding, dilation, start, stop):
     lines = np.empty((SW, height, pitch), x.dtype)
     best = np.empty((height, pitch), x.dtype)
     taken = np.empty((height, pitch), np.int32)  # where the best is, from the window's corner, which may be padding
-    left = np.empty(pitch, np.int32)
+    left, one = np.empty(pitch, np.int32), np.int64(1)  # for a literal `_until_inside` would be compiled again
     for j in range(pitch):
-        left[j] = _until_inside(j * SW - PW, DW, W, 1)
+        left[j] = _until_inside(j * SW - PW, DW, W, one)
     flat_lines, flat_best, flat_taken = lines.reshape(SW, -1), best.reshape(-1), taken.reshape(-1)
     for plane in range(start, stop):
         for first in range(0, OH, height):
