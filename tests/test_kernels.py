@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from minicnn import kernels
+from minicnn.kernels.fast import parallel
 
 TOLERANCE = {
     np.float32: 3e-5,
@@ -480,3 +483,26 @@ def test_everything_runs_without_the_compiler():
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["(1,", "2,", "2,", "2)", "50.0"], done.stderr
+
+
+def test_the_collector_rests_only_while_kernels_are_compiled():
+    def told(function):
+        return SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=function)})
+
+    listener, ours = parallel._Compiling(), told(parallel.run)
+    listener.on_start(told(np.sum))
+    assert gc.isenabled()
+    listener.on_end(told(np.sum))
+    listener.on_start(ours)
+    listener.on_start(told(np.sum))  # what a kernel calls
+    listener.on_end(told(np.sum))
+    assert not gc.isenabled()
+    listener.on_end(ours)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        listener.on_start(ours)
+        listener.on_end(ours)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

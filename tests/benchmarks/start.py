@@ -108,12 +108,12 @@ def main() -> None:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment["PYTHONPYCACHEPREFIX"] = f"{folder}/bytecode"
         subprocess.run([sys.executable, "-c", IMPORTS], env=environment, check=True)  # for the bytecode
-        runs = []
+        runs: list[dict[str, Any]] = []
         for _ in range(2):
             inside = [sys.executable, "-m", "tests.benchmarks.start", "--inside", "--", *options.command]
             inside += ["--output", str(Path(folder, "picture.png"))]
             done = subprocess.run(inside, env=environment, capture_output=True, text=True, check=False)
-            found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"status": done.returncode}
+            found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"status": 1}
             if found["status"]:
                 sys.exit(done.stderr)
             runs.append(found)

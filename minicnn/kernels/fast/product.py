@@ -37,9 +37,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
         M < ROWS and b.T.flags.c_contiguous
     ):  # bound by the reading of b, which is read once, in the order in which it lies
         run(_dots, N, M * N * K, np.ascontiguousarray(a), b.T, out)
-    elif (
-        M < ROWS and K > ROWS
-    ):  # (of few rows with few, as those that mix colours, tiles are not much slower, and there already)
+    elif M < ROWS and K > ROWS:  # (of few rows with few terms, tiles are not much slower)
         run(_sums, -(-N // COLUMNS), M * N * K, np.ascontiguousarray(a), np.ascontiguousarray(b), out)
     elif b.flags.c_contiguous or M >= N:
         _in_tiles(a, b, out)
