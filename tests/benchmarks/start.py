@@ -3,9 +3,11 @@
     python -m tests.benchmarks.start                                  # `minicnn maximize features.8:12`
     python -m tests.benchmarks.start --kernels                        # and each function that is compiled
     python -m tests.benchmarks.start -- maximize logit:lighthouse     # another command
+    python -m tests.benchmarks.start --threads 2                      # for the clock, on two quiet cores
 
-Seconds of the processor, all threads together, which say the same on a busy machine, and of the clock, which do not. Each run is a
-process of its own. The bytecode of Python's files is kept in both, as it is where minicnn is installed.
+Seconds of the processor, which on a busy machine say much the same, and of the clock, which do not. With several threads those count
+that wait for one another, too. Each run is a process of its own. The bytecode of Python's files is kept in both, as it is where
+minicnn is installed.
 """
 
 import argparse
@@ -91,7 +93,7 @@ def measure(arguments: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernels", action="store_true", help="also each function that is compiled")
-    parser.add_argument("--threads", type=int, default=2, help="of the kernels")
+    parser.add_argument("--threads", type=int, default=1, help="of the kernels")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("command", nargs="*", default=COMMAND, help="of minicnn; it is given a file for its picture")
     options = parser.parse_args()
