@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
+from quick import one_of_each
 
 import minicnn
 
@@ -231,7 +231,11 @@ def cases(rows: Sequence[Row]) -> list[Any]:
     """pytest parameters (row, dtype) of a table; names must be unique, for they seed the numbers."""
     names = [row.name for row in rows]
     assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
-    return [pytest.param(row, dtype, id=f"{row.name}-{dtype}") for row in rows for dtype in row.dtypes]
+    return one_of_each(
+        [(row, dtype) for row in rows for dtype in row.dtypes],
+        of=lambda row, dtype: row.name,
+        name=lambda row, dtype: f"{row.name}-{dtype}",
+    )
 
 
 def error_of(function: Callable[..., Any], *args: Any) -> tuple[str, str]:

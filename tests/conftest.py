@@ -18,6 +18,9 @@ except ImportError:
 else:
     minicnn.utils.hooks.mirror(judge)
 
+# The collector looks for cycles after so many new objects, not after 700: it took more time than many a test.
+gc.set_threshold(20_000)
+
 settings.register_profile("minicnn", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("minicnn")
 
@@ -26,6 +29,14 @@ def pytest_collection_finish() -> None:
     """The thousands of tests are not looked through again each time that one of them collects garbage."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Nor is what a file of tests has left behind for good: modules that it imported, and the reports of its tests."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

@@ -14,11 +14,9 @@ from __future__ import annotations
 import argparse
 import ast
 import functools
-import io
 import re
 import sys
-import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -72,7 +70,7 @@ def definitions(file: str) -> list[tuple[int, int, str, str]]:
             else:
                 visit(child, prefix, inherited)
 
-    visit(ast.parse((PACKAGE / file).read_text(encoding="utf-8")), "", "")
+    visit(parsed(PACKAGE / file), "", "")
     return found
 
 
@@ -84,7 +82,7 @@ def _first_sentence(node: ast.FunctionDef | ast.ClassDef) -> str:
 @functools.cache
 def multiply_adds() -> set[int]:
     """The lines of `kernels/reference.py` in which `conv2d` adds a product."""
-    tree = ast.parse((PACKAGE / "kernels" / "reference.py").read_text(encoding="utf-8"))
+    tree = parsed(PACKAGE / "kernels" / "reference.py")
     function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "conv2d")
     return {node.lineno for node in ast.walk(function) if isinstance(node, ast.AugAssign)}
 
@@ -210,20 +208,37 @@ JOBS: dict[str, Callable[[], Walk]] = {f.__name__: f for f in (conv, fast, examp
 
 # --- the size of the rooms --------------------------------------------------------------------------------------------
 
-_NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file, which is made once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node, without the expressions in them, of which there are ten times as many."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield child
+            yield from statements(child)
 
 
 def code_lines(path: Path) -> int:
     """How many lines of a file hold code: neither blank, nor comment, nor docstring."""
-    text = path.read_text(encoding="utf-8")
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in _NO_CODE:
-            lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            lines.difference_update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
-    return len(lines)
+    tree, text = parsed(path), path.read_text(encoding="utf-8").splitlines()
+    with_body = [
+        node for node in (tree, *statements(tree)) if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+    ]
+    docstrings = _lines_of(node.body[0] for node in with_body if ast.get_docstring(node) is not None)
+    code = {k for k, line in enumerate(text, 1) if line.strip() and not line.lstrip().startswith("#")} - docstrings
+    if any('"""' in text[k - 1] for k in code):  # a long text, whose blank lines are code as well
+        strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        code |= _lines_of(node for node in strings if "\n" in node.value) - docstrings
+    return len(code)
+
+
+def _lines_of(nodes: Iterable[ast.stmt | ast.expr]) -> set[int]:
+    return {line for node in nodes for line in range(node.lineno, (node.end_lineno or 0) + 1)}
 
 
 def rooms() -> dict[str, int]:

@@ -49,7 +49,7 @@ def test_all_are_registered():
 
 
 @pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[pytest.mark.slow] * (case["parameters"] > 2e7)) for name, case in CASES.items()
+    pytest.param(name, marks=[pytest.mark.slow] * (case["parameters"] > 6e6)) for name, case in CASES.items()
 ])  # fmt: skip
 def test_keys_shapes_settings_and_number_of_parameters(name):
     case = CASES[name]
@@ -60,7 +60,9 @@ def test_keys_shapes_settings_and_number_of_parameters(name):
 
 
 @pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name, case in CASES.items() if "computed" in case
+    pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK or case["parameters"] > 3e6))
+    for name, case in CASES.items()
+    if "computed" in case
 ])  # fmt: skip
 def test_outputs_and_input_gradients(name):
     """Of torchvision, in float64: a number that holds all of them, and a few of them."""

@@ -55,6 +55,7 @@ def test_imports_in_the_block_give_minicnn(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_version_is_the_mirrored_one(tmp_path):
     run(
         """
@@ -108,6 +109,7 @@ def test_undo_takes_out_what_was_put_there(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_it_is_undone_after_an_error_and_by_the_last_of_several(tmp_path):
     run(
         """
@@ -140,6 +142,7 @@ def test_pytorch_itself_refuses():
     assert sys.meta_path == before
 
 
+@pytest.mark.slow
 def test_an_absent_name_stops_no_import(tmp_path):
     """In an annotation, as a default argument, a base class, in isinstance, as an exception to be caught."""
     run(
@@ -196,6 +199,7 @@ def test_an_absent_name_stops_no_import(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_pytorch_has_not_is_not_there(tmp_path):
     """Scripts ask with hasattr and try: a name is there if PyTorch has it."""
     run(
@@ -221,6 +225,7 @@ def test_what_pytorch_has_not_is_not_there(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_names_are_those_of_pytorch():
     """`names.txt` is what PyTorch 2.13.0 has."""
     torch = pytest.importorskip("torch")
@@ -233,6 +238,7 @@ def test_the_names_are_those_of_pytorch():
         assert torch_names_record.NAMES.read_text(encoding="utf-8") == torch_names_record.text()
 
 
+@pytest.mark.slow
 def test_every_name_is_found(tmp_path):
     """No listed name raises when it is asked for, and no listed module when it is imported."""
     out = run(
@@ -267,6 +273,7 @@ def test_every_file_of_the_extra_tree_is_used():
         assert module.__doc__
 
 
+@pytest.mark.slow
 def test_inert_modules(tmp_path):
     run(
         """
@@ -376,6 +383,7 @@ def test_overlapping_boxes():
     assert ops.torchvision.nms.default(minicnn.zeros(0, 4), minicnn.zeros(0), 0.5).shape == (0,)
 
 
+@pytest.mark.slow
 def test_a_script_runs_as_it_is(tmp_path):
     (tmp_path / "beside.py").write_text("import torch\nvalue = torch.ones(2).sum()\n")
     (tmp_path / "script.py").write_text(

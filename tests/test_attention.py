@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from compare import assert_close, same_error
+from quick import one_of_each
 
 import minicnn
 
@@ -48,9 +49,15 @@ def masks(rng: np.random.Generator, source: int) -> list[dict]:
     ]
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=str)
-@pytest.mark.parametrize("kind", ["itself", "another", "other sizes"])
-def test_every_setting(settings, kind):
+@pytest.mark.parametrize(
+    "kind, settings",
+    one_of_each(
+        itertools.product(["itself", "another", "other sizes"], SETTINGS),
+        of=lambda kind, settings: (kind, frozenset(settings.values())),  # all on, all off, and not all the same
+        name=lambda kind, settings: f"{kind}-{settings}",
+    ),
+)
+def test_every_setting(kind, settings):
     rng = np.random.default_rng(0)
     source, sizes = (LENGTH if kind == "itself" else 5), ((5, 6) if kind == "other sizes" else (8, 8))
     if kind == "other sizes":

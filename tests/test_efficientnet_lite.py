@@ -126,6 +126,7 @@ def test_without_the_package_the_error_has_the_command(monkeypatch, capsys):
         models.efficientnet_lite0(weights="conda")
 
 
+@pytest.mark.slow
 def test_without_the_package_the_lesson_is_passed_over(tmp_path):
     (lesson,) = (ROOT / "lessons").glob("*_a_network_that_knows_imagenet.py")
     code = (

@@ -14,6 +14,7 @@ from lessons import exercises
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
+LONG = ("04_feature_maps",)  # whose exercises need much of the lesson
 
 
 def parts(path: Path) -> tuple[str, list[str]]:
@@ -57,7 +58,9 @@ def what_is_needed(lesson: str, cells: str) -> ast.Module:
     return ast.Module(kept, [])
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in LONG), id=path.stem) for path in LESSONS]
+)
 def test_exercises(path, tmp_path, monkeypatch, capsys):
     """In the lesson's own names, made by those of its lines that the exercises need: all of a lesson takes long."""
     monkeypatch.setenv("LESSON_OUT", str(tmp_path))

@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from quick import one_of_each
 
 from minicnn import kernels
 from minicnn.kernels.fast import depthwise, parallel, strip
 from minicnn.kernels.fast.parallel import jit
 from minicnn.kernels.fast.tile import ROWS, VECTORS, lanes, plain, tile, width_for
 
-KINDS = pytest.mark.parametrize("kind", [np.float32, np.float64], ids=lambda kind: kind.__name__)
+KINDS = pytest.mark.parametrize(
+    "kind", one_of_each([np.float32, np.float64], of=lambda kind: "float", name=lambda kind: kind.__name__)
+)
 
 
 @KINDS

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from quick import one_of_each
 
 from minicnn import kernels
 from minicnn.kernels.fast import parallel
@@ -21,6 +22,9 @@ TOLERANCE = {
     np.float32: 3e-5,
     np.float64: 1e-12,
 }  # times the largest magnitude; Winograd's sums round more than torch's
+KINDS = pytest.mark.parametrize(
+    "kind", one_of_each(TOLERANCE, of=lambda kind: "float", name=lambda kind: kind.__name__)
+)
 
 # N, C, H, W, O, kernel, stride, padding, dilation, groups
 CONVOLUTIONS = {
@@ -80,7 +84,7 @@ def leaf(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(array.copy()).requires_grad_()
 
 
-@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@KINDS
 @pytest.mark.parametrize("name", [*CONVOLUTIONS, *SMALL_MAPS])
 def test_convolution(name, kind):
     N, C, H, W, O, kernel, stride, padding, dilation, groups = {**CONVOLUTIONS, **SMALL_MAPS}[name]
@@ -178,7 +182,7 @@ def test_the_number_of_threads_changes_nothing_but_rounding(name, stride, monkey
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])
-@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@KINDS
 def test_relu(kind, which):
     x = np.random.default_rng(0).standard_normal((2, 3, 5)).astype(kind)
     x[0, 0] = [0, -0.0, np.nan, np.inf, -np.inf]
@@ -196,7 +200,7 @@ def test_relu(kind, which):
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])
-@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@KINDS
 @pytest.mark.parametrize("shape", [(2, 3), (3, 5, 7), (2, 4, 33, 2), (0, 3, 2, 2), (2, 3, 0, 4)], ids=str)
 def test_scale_channels(shape, kind, which):
     rng = np.random.default_rng(0)
@@ -220,7 +224,7 @@ SMOOTH = {
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])
-@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@KINDS
 @pytest.mark.parametrize("name", SMOOTH)
 def test_activations(name, kind, which):
     """Against torch in float64, each number by itself: to 4 units in the last place of what it is made of."""
@@ -245,7 +249,7 @@ def test_activations(name, kind, which):
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])
-@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@KINDS
 @pytest.mark.parametrize("shape", [(6, 1), (5, 37), (0, 4)], ids=str)
 def test_layer_norm(shape, kind, which):
     rng = np.random.default_rng(0)
@@ -300,7 +304,7 @@ POOLINGS = [
 
 
 @pytest.mark.parametrize("which", ["fast", "reference"])
-@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@KINDS
 @pytest.mark.parametrize("geometry", POOLINGS, ids=str)
 def test_max_pooling_with_ties_and_nan(geometry, kind, which):
     rng = np.random.default_rng(0)
@@ -322,7 +326,7 @@ def test_max_pooling_with_ties_and_nan(geometry, kind, which):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda kind: kind.__name__)
+@KINDS
 @pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 3), (3, 4)], ids=str)
 @pytest.mark.parametrize("size", [(6, 5), (70, 6), (9, 67), (64, 64)], ids=str)  # widths below and above a vector's
 @pytest.mark.parametrize(

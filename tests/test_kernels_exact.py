@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from quick import one_of_each
 
 import minicnn
 from minicnn import kernels, viz
@@ -147,7 +148,7 @@ def test_occlusion_far_from_a_unit_changes_nothing():
 @pytest.mark.parametrize("kernel", ["reference", "fast", "direct", "winograd", "im2col"])
 @pytest.mark.parametrize("geometry", [(1, 1, 1, 1), (2, 1, 1, 1), (1, 2, 2, 1), (2, 1, 2, 2)])
 @pytest.mark.parametrize("which", ["x", "weight", "grad"])
-@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("value", one_of_each([np.inf, np.nan], of=lambda value: "not finite"))
 def test_infinity_and_nan_are_where_pytorch_has_them(kernel, geometry, which, value):
     """In float64, which PyTorch computes without oneDNN: the padding counts as zeros, and infinity times zero is NaN."""
     stride, padding, dilation, groups = geometry

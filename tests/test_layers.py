@@ -13,7 +13,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, nn, ops
-from tests.path import rooms
+from tests.path import parsed, rooms, statements
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = sorted((ROOT / "minicnn").rglob("*.py"))
@@ -47,18 +47,13 @@ def is_module(name: str) -> bool:
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
 def imports(path: Path) -> list[tuple[str, str]]:
     """(full name of an imported module, name taken from it or ""), of every kind of import."""
     return list(_imports(path))
 
 
 def _imports(path: Path) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(tree(path)):
+    for node in statements(parsed(path)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -206,7 +201,7 @@ def test_no_function_of_more_than_60_lines():
     """Of code: its docstring is not counted."""
     long = []
     for path in LIBRARY:
-        for node in ast.walk(tree(path)):
+        for node in statements(parsed(path)):
             if isinstance(node, ast.FunctionDef):
                 first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
                 lines = node.body[0].lineno - node.lineno + (node.end_lineno or 0) - first.lineno + 1

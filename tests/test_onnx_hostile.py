@@ -145,6 +145,7 @@ def test_a_file_that_is_cut_short_anywhere(tmp_path):
             minicnn.onnx.load(path)
 
 
+@pytest.mark.slow
 def test_a_file_with_wrong_bytes_is_read_or_refused(tmp_path):
     """Nothing but a WeightsError comes out of 1,500 files with some bytes changed."""
     whole = np.frombuffer(model_of(*classifier()).SerializeToString(), np.uint8)

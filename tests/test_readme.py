@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,21 @@ def test_the_files_that_are_named_exist():
         assert (ROOT / target).exists(), target
     for lesson in (ROOT / "lessons").glob("[0-9][0-9]_*.py"):
         assert lesson.name in README
+
+
+def test_files_with_slow_tests_are_named_with_what_they_are_about():
+    """In CONTRIBUTING.md's table of what to run whole."""
+    table = re.findall(r"^\| .* \| (`.*`) \|$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = {name for row in table for name in re.findall(r"`([^`]+)`", row)}
+    folder = ROOT / "tests"
+    assert [name for name in named if not [*folder.glob(f"{name}.py"), *folder.glob(f"{name}/test_*.py")]] == []
+    slow = {
+        path.relative_to(folder).with_suffix("")
+        for path in folder.rglob("test_*.py")
+        if re.search(r"mark\.slow|one_of_each|from browser", path.read_text(encoding="utf-8"))
+    }
+    assert len(slow) > 40
+    assert [str(path) for path in sorted(slow) if not any(fnmatch(path.parts[0], name) for name in named)] == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from quick import one_of_each
 
 import minicnn
 from minicnn import nn, viz
@@ -67,7 +68,7 @@ def folder(tmp_path):
 # ---- a merge without an order
 
 
-@pytest.mark.parametrize("batches", [1, 2, 3, 100])
+@pytest.mark.parametrize("batches", one_of_each([2, 1, 3, 100], of=lambda batches: "some"))
 def test_the_result_is_the_same_however_the_folder_was_cut(folder, monkeypatch, batches):
     whole = search_of(folder)
     monkeypatch.setattr(top_patches, "CHUNK", batches)
@@ -75,7 +76,7 @@ def test_the_result_is_the_same_however_the_folder_was_cut(folder, monkeypatch, 
     assert whole.images == 28 and whole.skipped_count == 2  # 07.png is written beside the 29
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", one_of_each(range(5), of=lambda seed: "some"))
 def test_parts_are_merged_in_any_order_and_in_any_groups(folder, seed):
     draw = np.random.default_rng(seed)
     search = caught(folder)
@@ -287,7 +288,7 @@ def interrupted(folder, path, after: int, monkeypatch) -> None:
             search_of(folder, checkpoint=path)
 
 
-@pytest.mark.parametrize("after", [0, 5, 13, 29])
+@pytest.mark.parametrize("after", one_of_each([13, 0, 5, 29], of=lambda after: "some"))
 def test_an_interrupted_search_goes_on_where_it_was(folder, tmp_path, monkeypatch, after):
     monkeypatch.setattr(top_patches, "CHUNK", 2)
     path, whole = tmp_path / "search.npz", search_of(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from quick import one_of_each
 
 import minicnn
 from minicnn import kernels
@@ -119,9 +120,10 @@ def test_running_statistics(kind):
     no_worse(results[0][1], results[1][1], 0.9 + 0.1 * wide.var(axis, ddof=1), "running variance")
 
 
-@pytest.mark.parametrize(
-    "shape, k", [((16, 1, 224, 224), 1), ((2, 1, 512, 2048), 3), ((1, 1, 3, 60000), 3), ((3000, 2, 7, 7), 3)]
-)
+SHAPES = [((16, 1, 224, 224), 1), ((2, 1, 512, 2048), 3), ((1, 1, 3, 60000), 3), ((3000, 2, 7, 7), 3)]
+
+
+@pytest.mark.parametrize("shape, k", one_of_each(SHAPES, of=lambda shape, k: "shape"))
 @pytest.mark.parametrize("kernel", ["fast", "im2col"])
 def test_gradients_of_weight_and_bias(shape, k, kernel):
     x, g, p = positive(*shape), positive(*shape, seed=1), k // 2
@@ -156,7 +158,7 @@ def test_gradients_of_linear_layers_and_of_broadcasting():
         no_worse(ours, theirs, exact)
 
 
-@pytest.mark.parametrize("m, n", [(1, 1), (1, 40), (3, 2), (20, 3), (20, 70)])
+@pytest.mark.parametrize("m, n", one_of_each([(1, 1), (1, 40), (3, 2), (20, 3), (20, 70)], of=lambda m, n: m > 1))
 def test_products_of_many_terms(m, n):
     a, b = positive(m, 200_000), positive(200_000, n, seed=1)
     exact = a.astype(np.float64) @ b.astype(np.float64)
@@ -176,7 +178,7 @@ def test_products_of_many_terms(m, n):
         "nll_loss",
     ],
 )
-@pytest.mark.parametrize("how", ["mean", "sum"])
+@pytest.mark.parametrize("how", one_of_each(["mean", "sum"], of=lambda how: "reduction"))
 def test_losses(name, how):
     a, b = positive(N, 1), positive(N, 1, seed=1)
     results = []

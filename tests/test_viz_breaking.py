@@ -148,6 +148,7 @@ def test_an_adversarial_photograph_is_a_photograph_and_its_change_is_bounded(att
     assert result.after[result.label] < results[1].after[result.label]
 
 
+@pytest.mark.slow
 def test_the_change_of_a_layer_is_what_it_says(attacked):
     model, results = attacked
     result = results[4]

@@ -127,6 +127,7 @@ def test_expanded_weights_say_what_was_made_linear(net):
     assert ["maxima averaged" in title for title in titles] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_the_caption_of_a_report_of_single_weights():
     weight = np.random.default_rng(0).standard_normal((6, 4, 1, 1)).astype(np.float32)
     text = caption(viz.filter_report(weight).figure())
