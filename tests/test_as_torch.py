@@ -79,6 +79,7 @@ def test_the_version_compares_as_a_version():
     assert version.split(".") == ["2", "13", "0"] and {version: 1}["2.13.0"] == 1
 
 
+@pytest.mark.slow
 def test_undo_takes_out_what_was_put_there(tmp_path):
     (tmp_path / "library.py").write_text(
         "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n"

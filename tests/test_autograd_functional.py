@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from quick import one_of_each
 
 import minicnn
 
@@ -99,7 +100,7 @@ def outcome(lib: Any, name: str, function: Callable, shapes: list, create_graph:
         return str(error)
 
 
-@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("strict", one_of_each([False, True], of=lambda strict: "settings"))
 @pytest.mark.parametrize("create_graph", [False, True])
 @pytest.mark.parametrize("name, function, shapes", CASES, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_products_and_matrices(name, function, shapes, create_graph, strict):

@@ -305,7 +305,12 @@ def line_of(code: str) -> int:
         ("Own", "raise Mine", "Mine: my own error"),
         ("Exit", "raise SystemExit", "SystemExit: 3"),
         ("Shape", "self.fc(self.conv(x))", "RuntimeError: mat1 and mat2"),
-        ("Recursion", "self.forward(x)", "(RuntimeError|RecursionError): maximum recursion depth"),
+        pytest.param(
+            "Recursion",
+            "self.forward(x)",
+            "(RuntimeError|RecursionError): maximum recursion depth",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_a_forward_raises_is_one_paragraph_with_file_and_line(name, code, words, command, own, photo, capsys):

@@ -325,6 +325,7 @@ def test_the_kernels_use_these_threads(threads, monkeypatch):
     assert sorted(parts)[0][0] == 0 and sorted(parts)[-1][1] == 10
 
 
+@pytest.mark.slow
 def test_threads_while_a_debugger_steps_through_the_loops():
     code = "import minicnn as m; m.set_num_threads(2); m.set_num_threads(4); x = m.ones(1, 2, 90, 90)\n"
     code += "print(m.relu(x).sum().item(), m.get_num_threads())"

@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from quick import one_of_each
 
 import minicnn
 
@@ -102,7 +103,7 @@ def check(call, dtype, what):
             np.testing.assert_allclose(a, b, TOLERANCE[dtype], TOLERANCE[dtype], err_msg=str(what))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", one_of_each(["float32", "float16"], of=lambda dtype: "float"))
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name, dtype):
     def call(lib, shape):

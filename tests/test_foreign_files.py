@@ -346,6 +346,7 @@ def test_the_way_out(tmp_path, content, way):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_an_exported_program(tmp_path):
     """A real .pt2 is recognised, and the way out is one."""
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval()

@@ -102,6 +102,7 @@ def test_its_hooks_see_the_same_maps(lesson):
         assert close(lesson.maps[place], maps[name][0].numpy()), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride, padding, kernel", [(1, 0, 1), (1, 1, 3), (2, 3, 7), (3, 0, 2)])
 def test_its_convolution_and_pooling(lesson, stride, padding, kernel):
     rng = np.random.default_rng(stride)

@@ -454,6 +454,7 @@ def test_the_command_takes_it(file, tmp_path, capsys):
         minicnn.load(file)
 
 
+@pytest.mark.slow
 def test_without_the_package_a_word_says_so(file):
     code = f"import sys; sys.modules['onnx'] = None; import minicnn; minicnn.onnx.load({str(file)!r})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

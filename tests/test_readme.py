@@ -54,9 +54,8 @@ def test_files_with_slow_tests_are_named_with_what_they_are_about():
     assert [str(path) for path in sorted(slow) if not any(fnmatch(path.parts[0], name) for name in named)] == []
 
 
-@pytest.mark.parametrize(
-    "file", ["README.md", pytest.param("lessons/03_convolution_by_hand.py", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["README.md", "lessons/03_convolution_by_hand.py"])
 def test_the_breakpoint_at_one_multiply_add_stops_there(file, tmp_path):
     """What README and lesson 3 tell a debugger: the line is the multiply-add, and the condition stops at its products."""
     (command,) = re.findall(

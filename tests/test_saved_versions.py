@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from both import assert_same, attempt, scenarios
+from quick import one_of_each, operation
 
 import minicnn
 
@@ -317,7 +318,7 @@ def cases() -> list[tuple[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "which"), cases())
+@pytest.mark.parametrize(("name", "which"), one_of_each(cases(), of=lambda name, which: (operation(name), which)))
 def test_written_between_forward_and_backward(name, which):
     shape, build = TABLE[name]
     assert_same(written(build, shape, which))

@@ -46,7 +46,7 @@ def positive(*shape, seed=0):
 
 @pytest.mark.parametrize("layout", ["leading", "trailing", "strided"])
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("sum", "var"))) for name in REDUCTIONS]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "sum")) for name in REDUCTIONS]
 )
 def test_reductions(name, layout):
     array = positive(N, 3) if layout != "trailing" else positive(3, N)
@@ -144,6 +144,7 @@ def test_gradients_of_weight_and_bias(shape, k, kernel):
         assert error <= max(other, 3e-7)
 
 
+@pytest.mark.slow
 def test_gradients_of_linear_layers_and_of_broadcasting():
     x, g = positive(N, 3), positive(N, 2, seed=1)
     results = []

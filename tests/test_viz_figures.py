@@ -50,7 +50,7 @@ def test_pictures_and_lines_of_units_are_named(model):
         of=lambda name: "name",
     ),
 )
-@pytest.mark.parametrize("count", [4, 40])
+@pytest.mark.parametrize("count", one_of_each([4, 40], of=lambda count: "strip"))
 def test_headings_of_a_strip_do_not_touch(name, count):
     maps = {f"{name}.{i}": np.random.default_rng(i).random((1, 512, 7, 7)) for i in range(count)}
     figure = viz.draw_strip(maps, np.zeros((56, 56, 3), np.uint8))

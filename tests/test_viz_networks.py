@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from quick import one_of_each
 
 import minicnn
 from minicnn import atlas, nn, viz
@@ -261,7 +262,7 @@ def test_the_default_size_is_half_as_much_again_for_what_has_maps():
 # --- outputs ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("form", "key"), [("tuple", 0), ("dict", "maps")])
+@pytest.mark.parametrize(("form", "key"), one_of_each([("tuple", 0), ("dict", "maps")], of=lambda form, key: "form"))
 def test_an_output_that_is_no_tensor_is_named_with_the_remedy(form, key, tmp_path):
     model, x = Net(form=form).eval(), viz.preprocess(PHOTO, size=16)
     for call in (
