@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from quick import one_of_each
+from quick import one_of_each, operation
 
 import minicnn
 
@@ -233,8 +233,9 @@ def cases(rows: Sequence[Row]) -> list[Any]:
     assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
     return one_of_each(
         [(row, dtype) for row in rows for dtype in row.dtypes],
-        of=lambda row, dtype: row.name,
+        of=lambda row, dtype: operation(row),
         name=lambda row, dtype: f"{row.name}-{dtype}",
+        first=4,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -15,15 +16,18 @@ def operation(case: Any) -> str:
 
 
 def one_of_each(
-    values: Iterable[Any], of: Callable[..., Hashable] = operation, name: Callable[..., str] | None = None
+    values: Iterable[Any],
+    of: Callable[..., Hashable] = operation,
+    name: Callable[..., str] | None = None,
+    first: int = 1,
 ) -> list[Any]:
-    """pytest parameters: of the values with one `of(value)` the first is quick; the others, which repeat its rule, are slow.
+    """pytest parameters: of the values with one `of(value)` the `first` are quick; the others, which repeat its rule, are slow.
     A value that is a tuple stands for several arguments, of the test, of `of`, and of `name`, which makes the test's name."""
-    met: set[Hashable] = set()
+    met: Counter[Hashable] = Counter()
     made = []
     for value in values:
         arguments = value if isinstance(value, tuple) else (value,)
-        marks = [pytest.mark.slow] * (of(*arguments) in met)
-        met.add(of(*arguments))
+        marks = [pytest.mark.slow] * (met[of(*arguments)] >= first)
+        met[of(*arguments)] += 1
         made.append(pytest.param(*arguments, marks=marks, id=name and name(*arguments)))
     return made

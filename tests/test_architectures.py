@@ -189,6 +189,7 @@ def file_of(name: str, folder: Path, renamed: str = "", **without: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_file_of_an_official_name_is_taken_for_it(tmp_path):
     meta = models.get_model("efficientnet_b0", weights=file_of("efficientnet_b0", tmp_path)).meta
     assert (meta.resize_size, meta.interpolation, meta.accuracy) == (256, "bicubic", 0.77692)
@@ -259,6 +260,7 @@ def test_a_gradient_in_float32_is_off_by_rounding_and_by_signs_of_relus():
     assert free < 1e-5 or 0 < turned < 100
 
 
+@pytest.mark.slow
 def test_the_benchmarks_build_every_network_from_the_same_files_in_torch():
     for lib in (torch, minicnn):
         built = networks.network(lib, "mobilenet_v3_small")

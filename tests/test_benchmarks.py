@@ -89,6 +89,7 @@ def cost(model: torch.nn.Module, x: torch.Tensor, step) -> limits.Cost:
     return limits.cost(torch, model, x, step(torch, model, x))
 
 
+@pytest.mark.slow
 def test_what_a_convolution_costs_at_least():
     x, layer = torch.ones(2, 8, 10, 12), torch.nn.Conv2d(8, 16, 3, padding=1)
     operations = 2 * (2 * 16 * 10 * 12) * 8 * 9

@@ -75,6 +75,7 @@ def test_maps(photo, tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore:the activation did not rise")  # in so few steps
+@pytest.mark.slow
 def test_mistakes(tmp_path, capsys):
     photos, target = tmp_path / "photos", tmp_path / "m.png"
     for name, kind in (
@@ -369,6 +370,7 @@ def test_a_terminal_without_the_letters_gets_escapes(own, photo):
     assert b"caf\\xe9" in done.stdout
 
 
+@pytest.mark.slow
 def test_json_has_neither_nan_nor_infinity(own, photo, capsys):
     assert main(["maps", photo, "--json", *own("Infinite")]) == 0
     found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(name))

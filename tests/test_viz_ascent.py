@@ -154,6 +154,7 @@ def test_rungs_of_your_own(net):
 # --- diversity ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_diverse_images_are_less_alike(net):
     found = viz.diverse(net, "3:0", 3, strength=20.0, transforms="none", **{**QUICK, "steps": 40})
     assert found.diverse_similarity < found.plain_similarity - 0.05
@@ -200,6 +201,7 @@ def test_a_dream_of_one_unit(alexnet_shaped):
     assert found.activation_end > found.activation_start
 
 
+@pytest.mark.slow
 def test_an_inversion_finds_the_photograph_again(net):
     found = viz.invert(net, viz.sample_photo(), ["1", "4"], size=32, steps=120, progress=False)
     assert found.images.shape == (2, 32, 32, 3)

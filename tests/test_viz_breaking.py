@@ -168,6 +168,7 @@ def test_the_change_of_a_layer_is_what_it_says(attacked):
     assert "at most 4 of 255" in words(result.figure())
 
 
+@pytest.mark.slow
 def test_the_names_of_many_layers_stand_apart_and_inside_of_the_figure():
     minicnn.manual_seed(0)
     body = nn.Sequential(*(nn.Identity() for _ in range(90)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -240,6 +241,7 @@ def test_what_each_change_keeps():
         viz.shuffled(9)(picture[:8], rng)
 
 
+@pytest.mark.slow
 def test_cues_are_answers_to_changed_pictures():
     model, images = network(), photographs(6)
     labels = [i % 4 for i in range(6)]

@@ -89,6 +89,7 @@ def test_the_caption_of_a_ladder(net):
     assert "short: 1 step of Adam at rate 0.05" in text and "long: 2 steps of Adam at rate 0.01" in text
 
 
+@pytest.mark.slow
 def test_the_caption_of_an_overview(net):
     options = {"layers": ["3"], "size": 16, "across": 2}
     made = viz.maximize(net, "3:1", parametrization=viz.Pixels(initial=PHOTO / 255), rate=0.25, **QUICK)
@@ -111,6 +112,7 @@ def test_the_caption_of_maps_names_the_colours_that_are_there(values, style, sai
     assert said in text and not_said not in text
 
 
+@pytest.mark.slow
 def test_the_caption_of_a_sanity_check_says_in_which_order(net):
     net.append(nn.AdaptiveAvgPool2d(1)), net.append(nn.Flatten())
     x = viz.preprocess(PHOTO)

@@ -78,6 +78,7 @@ def test_a_map_is_drawn_by_the_one_rule_that_is_stated(values, styles, rule):
     assert [each for each in rules if each in text] == [rule]
 
 
+@pytest.mark.slow
 def test_a_report_has_no_empty_panels(model):
     report = viz.filter_report(model, "features.10")
     assert not report.oriented.any()
