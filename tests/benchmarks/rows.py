@@ -198,8 +198,12 @@ def maximize(lib: Any, model: Any, x: Any) -> Work:
 
 
 def training(lib: Any, model: Any, x: Any) -> Work:
-    """One step: forward, all gradients, SGD with momentum. The rate is too small to change anything."""
+    """One step: forward, all gradients, SGD with momentum. The rate is too small to change anything. Nothing is dropped out, since the
+    two libraries draw other masks."""
     model.train()
+    for module in model.modules():
+        if isinstance(module, lib.nn.Dropout):
+            module.eval()
     labels = lib.from_numpy(np.arange(len(x)))
     optimizer = lib.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
 
