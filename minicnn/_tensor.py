@@ -58,6 +58,11 @@ _OUT_OF_THE_GRAPH = (
     "Consider using tensor.detach() first."
 )
 
+COPIED = (
+    "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+    "sourceTensor.detach().clone().requires_grad_(True), rather than {}(sourceTensor)."
+)
+
 Dims = int | Sequence[int] | None
 Number = (bool, int, float, complex, np.number, np.bool_)
 
@@ -182,13 +187,13 @@ class Tensor:
         return self._only()
 
     def __float__(self) -> _float:
-        return float(self._scalar())
+        return float(_real(self._scalar(), "double"))
 
     def __complex__(self) -> complex:
         return complex(self._scalar())
 
     def __int__(self) -> _int:
-        return int(self._only())
+        return int(_real(self._only(), "int64_t"))
 
     def __index__(self) -> _int:
         if self.array.size != 1 or self.array.dtype.kind not in "biu":
@@ -695,10 +700,7 @@ class Tensor:
     ) -> Tensor:
         """A copy of the data, in this tensor's type unless `dtype` says otherwise. A warning if the data are a tensor."""
         if isinstance(data, Tensor):
-            warn_user(
-                "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
-                "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor)."
-            )
+            warn_user(COPIED.format("tensor.new_tensor"))
         array = ops.creation.array_of(data, True)
         if not isinstance(data, (Tensor, np.ndarray)):
             array = ops.creation.checked(array, (dtype or self.dtype).numpy)
@@ -2065,6 +2067,13 @@ class Tensor:
     def t_(self) -> Tensor:
         """This very tensor (n, m) becomes (m, n); returns it. RuntimeError for more dimensions."""
         return self._reseat(ops.t)
+
+
+def _real(number: Any, kind: str) -> Any:
+    """The number without its imaginary part, which must be 0."""
+    if number.dtype.kind == "c" and number.imag != 0:
+        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+    return number.real
 
 
 def _numbers(args: tuple) -> tuple:

@@ -123,6 +123,18 @@ def test_a_network_of_blue_green_red_is_the_other_one_with_its_channels_turned()
         made.append(model)
     images = [viz.maximize(model, ["logit:1"], steps=4, size=16, progress=False).images for model in made]
     np.testing.assert_allclose(images[0], images[1], atol=1e-5)
+    photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    drawn = []
+    for model in made:
+        order = model.meta.channels_order
+        maps = {"saliency": viz.gradient(model, viz.preprocess(photo, model), 1)}
+        figures = [
+            viz.draw_attribution(photo, maps, styles="colour", order=order),
+            viz.expanded_weights(model, "2", size=16).figure(),
+        ]
+        drawn.append([np.asarray(axes.images[0].get_array()) for f in figures for axes in f.axes if axes.images])
+    for one, other in zip(*drawn, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_who_says_how_images_enter(own, tmp_path, capsys):

@@ -93,6 +93,21 @@ def test_what_is_in_the_page(tmp_path, bits):
     assert not re.search(r'(src|href)="(?!#|data:)', text), "it needs no other file"
 
 
+def test_a_network_of_blue_green_red_has_the_page_of_the_one_with_its_channels_turned(tmp_path):
+    """The page feeds red, green, blue; the network itself stays as it was."""
+    model, pages = Net(), []
+    photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    for order in ("rgb", "bgr"):
+        turn = slice(None, None, -1 if order == "bgr" else 1)
+        model.meta = ModelMeta("net", (0.1, 0.2, 0.3)[turn], (0.5, 0.6, 0.7)[turn], (3, 16, 16), channels_order=order)
+        if order == "bgr":
+            model.body[0].weight.data.copy_(model.body[0].weight.data.flip(1))
+        before = model.body[0].weight.detach().numpy().copy()
+        pages.append(play.build(model, tmp_path / "page.html", photographs=[photo]).path.read_bytes())
+        assert np.array_equal(model.body[0].weight.detach().numpy(), before)
+    assert pages[0] == pages[1]
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [

@@ -15,7 +15,7 @@ import numpy as np
 from minicnn import _memory
 from minicnn import random as _random
 from minicnn._mirror import since
-from minicnn._tensor import Tensor, _drawn, _numbers
+from minicnn._tensor import COPIED, Tensor, _drawn, _numbers
 from minicnn._types import (
     Size,
     bool_,
@@ -49,7 +49,9 @@ __all__ = [
 
 
 def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A copy of numbers, nested lists, an array or a tensor, of their shape. ValueError for lists of different lengths."""
+    """A copy of numbers, nested lists or an array, of their shape; of a tensor, with a warning. ValueError for ragged lists."""
+    if isinstance(data, Tensor):
+        warn_user(COPIED.format("torch.tensor"))
     return finished(np.array(_numbers_in(data, dtype)), dtype, device, requires_grad)
 
 

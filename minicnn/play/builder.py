@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 import minicnn
+from minicnn import no_grad
 from minicnn.atlas.markup import Markup, el, html
 from minicnn.nn import Module
 from minicnn.play.chain import Layer, chain
@@ -24,7 +26,7 @@ from minicnn.serialization import atomic_write
 from minicnn.viz import fit, load_image, sample_folder, statistics
 from minicnn.viz.figures.plot import writable
 from minicnn.viz.image import as_input, input_size
-from minicnn.viz.network import class_names, input_channels, stated
+from minicnn.viz.network import Statistics, class_names, first_convolution, input_channels, stated
 
 SCRIPTS = ("engine", "picture", "view", "maps", "explain", "changes", "sandbox", "answer", "sources", "main")
 PHOTOGRAPHS = (  # of `viz.sample_folder()`: some that the bundled network knows, some that it does not
@@ -77,8 +79,8 @@ def build(
     if not sources:
         raise ValueError("the page needs at least one photograph")
     side, stats = input_size(model), statistics(model)
-    if stats.order != "rgb":
-        raise ValueError("the page feeds red, green, blue, and this network takes them the other way round")
+    if stats.order == "bgr":  # the page feeds red, green, blue
+        model, stats = _turned(model), Statistics(stats.mean[::-1], stats.std[::-1])
     pictures = {_name(source, number): fit(load_image(source), side) for number, source in enumerate(sources)}
     layers = chain(model, as_input(next(iter(pictures.values()))[None], model, stats))
     if layers[0].kind != "conv":
@@ -93,6 +95,16 @@ def build(
     with atomic_write(output) as file:
         file.write(text)
     return Built(output, len(text), bits, len(layers), list(pictures))
+
+
+def _turned(model: Module) -> Module:
+    """The network for red, green, blue that answers as this one does with blue, green, red: its first weights turned."""
+    model = deepcopy(model)
+    first = first_convolution(model)
+    assert first is not None  # who takes three channels has one
+    with no_grad():
+        first[1].weight.copy_(first[1].weight.flip(1))
+    return model
 
 
 def _name(source: Any, number: int) -> str:

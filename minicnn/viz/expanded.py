@@ -25,7 +25,7 @@ from minicnn.nn import functional as F
 from minicnn.viz.figures.filters import draw_filters
 from minicnn.viz.figures.plot import Figure
 from minicnn.viz.geometry import receptive_fields
-from minicnn.viz.network import dtype_of, find_module, input_channels, outputs_of
+from minicnn.viz.network import dtype_of, find_module, input_channels, outputs_of, statistics
 
 GATES = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish)
 BATCH = 16  # units whose weights are computed at once
@@ -43,13 +43,16 @@ class ExpandedWeights:
     layer: str
     channels: np.ndarray
     replaced: tuple[str, ...] = ()
+    order: str = "rgb"
+    """Of three input channels, as the network takes them."""
 
     def figure(self, columns: int | None = None, title: str | None = None) -> Figure:
         """The weights as pictures, in colour for three input channels, each on its own scale about zero."""
         height, width = self.weights.shape[2:]
         how = f", {' and '.join(self.replaced)}" if self.replaced else ""
         title = title or f"{self.layer}: weights over {height} × {width} pixels{how}"
-        return draw_filters(self.weights, columns=columns, title=title, labels=[str(c) for c in self.channels])
+        weights = self.weights[:, ::-1] if self.order == "bgr" else self.weights
+        return draw_filters(weights, columns=columns, title=title, labels=[str(c) for c in self.channels])
 
 
 @contextmanager
@@ -111,7 +114,8 @@ def expanded_weights(
     expected = constant[chosen] + np.tensordot(weights, probe[0], 3)
     if not np.allclose(answer, expected, rtol=1e-3, atol=1e-3 * (np.abs(answer - constant[chosen]).max() + 1e-12)):
         raise ValueError(f"up to {layer!r} the network is not linear: something on the way has no rule, such as F.relu")
-    return ExpandedWeights(weights[:, :, top:, left:], layer, chosen, tuple(sorted(met)))
+    order = statistics(model, channels=planes).order
+    return ExpandedWeights(weights[:, :, top:, left:], layer, chosen, tuple(sorted(met)), order)
 
 
 def _derivative(respond: Any, channels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -40,6 +40,7 @@ def draw_attribution(
     n: int = 0,
     columns: int = 4,
     title: str = "Why this answer?",
+    order: str = "rgb",
 ) -> Figure:
     """The photograph and the maps of several methods beside it.
 
@@ -49,8 +50,13 @@ def draw_attribution(
         styles: of all maps, or {caption: style}. "sum": the channels added up, red speaks for the target and blue against it (the
             default for maps with channels). "max": the largest magnitude over the channels, black is none (the default for maps
             without). "colour": the three channels as a picture about grey. "overlay": laid over the grey photograph.
+        order: of three channels, in which the network takes them: "rgb", or "bgr" as `model.meta.channels_order` states it.
     """
+    if order not in ("rgb", "bgr"):
+        raise ValueError(f"the order of the channels is 'rgb' or 'bgr', not {order!r}")
     shown = {caption: np.asarray(values)[n] for caption, values in maps.items()}
+    if order == "bgr":
+        shown = {caption: values[::-1] if values.ndim == 3 else values for caption, values in shown.items()}
     if not shown:
         raise ValueError("no maps")
     size = max((values.shape[-2:] for values in shown.values()), key=lambda shape: shape[0] * shape[1])
