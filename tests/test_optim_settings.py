@@ -17,6 +17,7 @@ SETTINGS = [
     ("AdamW", {}),
     ("AdamW", {"weight_decay": 0.3, "amsgrad": True, "lr": 0.1}),
     ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.3, "lr": 0.1}),
+    ("Adam", {"betas": [0.8, 0.9]}),
     ("NAdam", {}),
     ("NAdam", {"lr": 0.1, "momentum_decay": 0.1, "weight_decay": 0.1}),
     ("NAdam", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),

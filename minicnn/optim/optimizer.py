@@ -343,9 +343,11 @@ def checked(arguments: dict[str, Any]) -> dict[str, Any]:
     for name, text in _AT_LEAST_ZERO.items():
         if not settings.get(name, 0.0) >= 0.0:
             raise ValueError(f"Invalid {text}: {settings[name]}")
-    for i, beta in enumerate(settings.get("betas", ())):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+    if "betas" in settings:
+        settings["betas"] = tuple(settings["betas"])
+        for i, beta in enumerate(settings["betas"]):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
     return settings
 
 
