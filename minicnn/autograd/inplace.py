@@ -135,9 +135,8 @@ def result_for(tensor: Tensor, function: Callable, *args: Any, **kwargs: Any) ->
     for node in nodes:
         if node is not result._grad_fn:
             creation.announce(node)
-    own = getattr(result._grad_fn, "_saved", None) or ()
     for kept, output in saved:
-        if not any(kept is other for other in own):
+        if not any(kept is other for other in getattr(result._grad_fn, "_saved", None) or ()):
             kept.pack(output)
     return result
 
