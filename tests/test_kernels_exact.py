@@ -339,3 +339,19 @@ def test_an_input_that_is_larger_than_what_its_windows_cover(name):
     assert out.shape == (1, 2, 8, 9)
     assert np.allclose(out.numpy(), exact.numpy(), rtol=1e-5, atol=1e-5)
     assert not out.numpy()[:, :, 7:].any() and not out.numpy()[:, :, :, 7:].any()
+
+
+@pytest.mark.skipif(not kernels.parallel.keep_memory(), reason="the limits are glibc's, or the caller's")
+@pytest.mark.parametrize("own", [{}, {"MALLOC_TRIM_THRESHOLD_": "131072"}], ids=["kept", "the caller's limits"])
+def test_freed_memory_is_used_again(own):
+    """40 arrays of 2 MB are 20480 pages of 4 kB, unless each takes the pages of the one before."""
+    code = (
+        "import resource, numpy as np, minicnn\n"
+        "def work():\n"
+        "    for _ in range(20): a, b = np.ones(2**19, np.float32), np.ones(2**19, np.float32); del a, b\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "first = work(); print(work() - first)"
+    )
+    environment = {**os.environ, **own}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 500 if not own else int(done.stdout) > 5000
