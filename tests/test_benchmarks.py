@@ -127,7 +127,8 @@ def test_random_networks_have_the_same_numbers_in_both_libraries_and_each_batch_
     assert len(squares) == 34 and min(squares) > 0.49 and max(squares) < 2.01  # 1, but for rounding to a power of 4
 
 
-def test_a_row_goes_through_the_sides_of_minicnn_and_pytorch_with_one_result(tmp_path):
+def test_a_row_goes_through_the_sides_of_minicnn_and_pytorch_with_one_result(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the command sets it for each side's process
     number = next(i for i, row in enumerate(rows.ROWS) if row.name == "tinynet, batch 1")
     for side in ("minicnn", "torch", "channels_last"):
         found = Side(side)

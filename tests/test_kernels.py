@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -468,7 +469,7 @@ def test_everything_runs_without_the_compiler():
         "x = np.ones((1, 2, 5, 5), np.float32)\n"
         "print(K.get('max_pool2d')(x, (2, 2), (2, 2), (0, 0), (1, 1), False)[0].shape, K.get('relu')(x).sum())"
     )
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["(1,", "2,", "2,", "2)", "50.0"], done.stderr
 

@@ -314,22 +314,24 @@ class _Reader:
 
     def _call_scopes(self, ends: set[str]) -> None:
         """A scope of which one value is used outside, after its last node, is called with this value there, so that hooks see it."""
-        steps = self.network._steps
-        for path, module in sorted(
-            self.network.named_modules(), key=lambda found: -found[0].count(".")
-        ):  # from the inside
-            inside = [
-                i for i, step in enumerate(steps) if isinstance(module, Scope) and step.module.startswith(f"{path}.")
-            ]
-            if not inside:
-                continue
-            given = {name for i in inside for name in steps[i].outputs if name}
-            others = [
-                (i, name) for i, step in enumerate(steps) for name in step.inputs if i not in inside and name in given
-            ]
-            used = {name for _, name in others} | (given & ends)
-            if len(used) == 1 and all(i > inside[-1] for i, _ in others):
-                steps.insert(inside[-1] + 1, Step(path, [*used], [*used], []))
+        network, steps = self.network, self.network._steps
+        scopes: dict[str, list[int]] = {}  # by name, the steps inside
+        readers: dict[str, list[int]] = {}  # by value, the steps that take it
+        for i, step in enumerate(steps):
+            for name in step.inputs:
+                readers.setdefault(name, []).append(i)
+            for end in [at for at, letter in enumerate(step.module) if letter == "."]:
+                scopes.setdefault(step.module[:end], []).append(i)
+        calls: dict[int, list[Step]] = {}  # after which step
+        for path in sorted(scopes, key=lambda path: -path.count(".")):  # from the inside
+            inside = set(scopes[path])
+            last = max(inside)
+            given = dict.fromkeys(name for i in scopes[path] for name in steps[i].outputs if name)
+            outside = {name: [i for i in readers.get(name, ()) if i not in inside] for name in given}
+            used = [name for name, users in outside.items() if users or name in ends]
+            if len(used) == 1 and all(i > last for i in outside[used[0]]) and isinstance(_scope(network, path), Scope):
+                calls.setdefault(last, []).append(Step(path, used, used, []))
+        network._steps = [each for i, step in enumerate(steps) for each in (step, *calls.get(i, ()))]
 
 
 def _scope(network: Module, path: str) -> Module:
