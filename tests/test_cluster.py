@@ -53,6 +53,43 @@ def test_each_chunk_once_and_no_more_ahead_than_the_workers_need():
     assert numbers(found) == (list(range(30)), list(range(0, 60, 2)))
 
 
+def long(shared, chunk, latest):
+    time.sleep(1)
+
+
+def test_who_waits_for_the_workers_leaves_the_processor_to_them(monkeypatch):
+    """Counted: the client looks after the workers about once a second."""
+    looked, look = [], dask_._Hand._workers
+
+    def counting(hand):
+        looked.append(hand)
+        return look(hand)
+
+    monkeypatch.setattr(dask_._Hand, "_workers", counting)
+    with cluster(1) as client:
+        assert len(list(in_chunks(long, None, range(3), lambda: None, client))) == 3
+    assert len(looked) < 30
+
+
+def memory(shared, chunk, latest):
+    """How many pages of a fresh array had to be brought, when one of its size has just been freed."""
+    import resource
+
+    np.ones(1 << 18)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(1 << 18)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(not minicnn.kernels.keep_memory(), reason="the limits are glibc's, or the caller's")
+def test_a_worker_uses_freed_memory_again():
+    """Dask gives each of its processes a limit of its own."""
+    with cluster(1) as client:
+        assert client.submit(os.environ.get, "MALLOC_TRIM_THRESHOLD_").result() == "65536"
+        ((_, faults),) = in_chunks(memory, None, [0], lambda: None, client)
+    assert faults < 100  # of 512
+
+
 def fails(shared, chunk, latest):
     if chunk == 3:
         raise ZeroDivisionError("chunk 3")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from typing import Any
@@ -127,7 +128,9 @@ class _Hand:
         """Wait until something is finished, and give it; what was lost, or had a fault that another worker may not have, goes out again."""
         while not any(future.status != "pending" for future in self.pending):
             self._workers()
-            with suppress(Exception):  # the time is over, or a future was lost: its status tells
+            with suppress(
+                CancelledError, OSError, RuntimeError, TimeoutError
+            ):  # too early, or it was lost: its status tells
                 self._wait()
         for future in [future for future in self.pending if future.status != "pending"]:
             chunk, faults = self.pending.pop(future)
@@ -140,7 +143,8 @@ class _Hand:
     def _wait(self) -> None:
         from distributed import wait
 
-        wait(list(self.pending), timeout=1, return_when="FIRST_COMPLETED")
+        with self.client.as_current():  # `wait` asks for no client
+            wait(list(self.pending), timeout=1, return_when="FIRST_COMPLETED")
 
     def _result(self, future: Any) -> tuple[str | None, Any]:
         """(None, what work returned), or (a worker, the fault that it had), or (LOST, why). Raises what work raised."""
@@ -168,9 +172,10 @@ def _counted(faults: tuple[str, ...], last: Exception) -> tuple[str, ...]:
 
 def _work(work: Callable[..., Any], shared: Any, chunk: Any, latest: Any) -> tuple[str | None, Any]:
     """On the worker. Each of its threads computes alone."""
-    import minicnn
+    from minicnn import kernels
 
-    minicnn.set_num_threads(1)
+    kernels.set_num_threads(1)
+    kernels.keep_memory(anyway=True)  # Dask has its processes give back all from 64 kB on
     try:
         return None, work(shared, chunk, latest)
     except Exception as error:

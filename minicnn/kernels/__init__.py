@@ -29,6 +29,7 @@ from minicnn.kernels.fast import (
     smooth,
     sums,
 )
+from minicnn.kernels.fast.parallel import keep_memory
 from minicnn.kernels.shapes import adaptive_average_windows, average_windows, output_size, transposed_size
 
 __all__ = [

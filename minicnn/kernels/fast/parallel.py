@@ -210,17 +210,17 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype | type) -> np.nda
     return buffer[:size].view(dtype).reshape(shape)
 
 
-def keep_memory() -> bool:
+def keep_memory(anyway: bool = False) -> bool:
     """Let the C library keep what is freed for the next array; whether it has been told so.
 
     The fresh pages of `scratch` are as slow in every result of an operation. glibc gives freed arrays back to the system from
     128 kB on, until a larger one has been freed: then that size is the limit, up to 32 MB, and up to twice as much is kept.
     Here it begins with these limits. So they are no others than a program with large arrays reaches by itself, but one with
-    small arrays gets there too: up to 64 MB stay with the process. Who has set the limits (mallopt(3)) keeps them.
+    small arrays gets there too: up to 64 MB stay with the process. Who has set the limits (mallopt(3)) keeps them, but `anyway`.
     """
     named = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
     try:
-        if any(name in os.environ for name in named) or not os.confstr("CS_GNU_LIBC_VERSION"):
+        if (any(name in os.environ for name in named) and not anyway) or not os.confstr("CS_GNU_LIBC_VERSION"):
             return False
     except (AttributeError, ValueError):  # other systems have no confstr, or not this name
         return False
