@@ -34,7 +34,7 @@ from minicnn.kernels.shapes import adaptive_average_windows, average_windows, ou
 
 __all__ = [
     "adaptive_average_windows", "add_up", "average_windows", "current", "exact", "explain", "get", "get_num_threads",
-    "in_rows", "output_size", "set_num_threads", "transposed_size", "use",
+    "in_rows", "keep_memory", "output_size", "set_num_threads", "transposed_size", "use",
 ]  # fmt: skip
 
 TABLE: dict[str, tuple[Callable, Callable]] = {  # operation: (the loops that define it, its fast twin)
