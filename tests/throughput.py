@@ -1,6 +1,6 @@
 """Photographs per second through a search of all units (`viz.top_patches`), in this process and on worker processes.
 
-    python -m tests.throughput [--photographs 512]          # a table of three networks
+    python -m tests.throughput [--photographs 4096]         # a table of three networks; the larger ones see a quarter and an eighth
     python -m tests.throughput --million FOLDER             # 1,000,000 photographs: those of a folder, again and again, under other names
 
 Needs `pip install -e ".[cluster]"`. Times mean something on a quiet machine only.
@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from minicnn.viz.ranking import Chunk, Found, Search, look
 from minicnn.viz.sources import MAX_PIXELS, Reader, sources
 from minicnn.viz.top_patches import _fields
 
-NETWORKS = ("tinynet", "resnet18", "efficientnet_lite0")
+NETWORKS = {"tinynet": 1, "resnet18": 4, "efficientnet_lite0": 8}  # and by how much fewer photographs each sees
 IMAGENET, CLUSTER = 1_281_167, 100  # photographs, and workers, to which the figures are extrapolated
 
 
@@ -69,39 +70,53 @@ def parts_of(search: Search, photographs: list[str]) -> dict[str, float]:
     return {"decode": decoding / n, "look": looking / n, "there": there, "back": back, "merge": merging, "size": n}
 
 
-def table(count: int) -> None:
+@contextmanager
+def clients(workers: int) -> Iterator[Any]:
+    """A client of so many new processes of one thread each."""
     import distributed
 
-    photographs = list(itertools.islice(itertools.cycle(sources(viz.sample_folder())), count))
-    print(f"{count} photographs; rates are photographs a second; one thread a worker")
+    cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", env=ONE_THREAD)
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+def peak() -> float:
+    """The most memory that this process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def on_each(client: Any) -> list[float]:
+    """The same of each worker."""
+    return list(client.run(peak).values())
+
+
+def table(count: int) -> None:
+    print("rates are photographs a second; one thread a worker; decoding is a share of the time")
     print(
-        "network              here 1 thread   1 worker  2 workers  efficiency  decoding  MB a worker  kB a chunk (there, back)  merge ms"
+        "network            photographs   here  1 worker  2 workers  efficiency  decoding  MB a worker  kB a chunk there, back  merge ms"
     )
-    for name in NETWORKS:
+    for name, fewer in NETWORKS.items():
+        photographs = list(itertools.islice(itertools.cycle(sources(viz.sample_folder())), count // fewer))
         minicnn.set_num_threads(1)
         search = search_of(name)
         look(search, Chunk(0, photographs[:32]), {})  # compiles
         parts, rates, memory = parts_of(search, photographs), [], 0.0
         seconds, expected = found_on(None, search, photographs)
-        rates.append(count / seconds)
+        rates.append(len(photographs) / seconds)
         for workers in (1, 2):
-            cluster = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=":0", env=ONE_THREAD
-            )
-            with cluster, distributed.Client(cluster, set_as_default=False) as client:
+            with clients(workers) as client:
                 found_on(client, search, photographs[:64])  # imports, and loads the kernels
                 seconds, found = found_on(client, search, photographs)
-                memory = max(client.run(lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss).values()) / 1e3
-            rates.append(count / seconds)
+                memory = max(on_each(client))
+            rates.append(len(photographs) / seconds)
             same = [p.value for u in found.units for p in u.patches] == [
                 p.value for u in expected.units for p in u.patches
             ]
             assert same, "the workers found something else"
         share = parts["decode"] / parts["look"]
-        print(
-            f"{name:<20} {rates[0]:13.1f} {rates[1]:10.1f} {rates[2]:10.1f} {rates[2] / rates[1] / 2:11.2f} {share:8.0%} {memory:12.0f} "
-            f"{parts['there'] / 1e3:11.0f}, {parts['back'] / 1e3:8.0f} {parts['merge'] * 1e3:12.1f}"
-        )
+        speeds = f"{rates[0]:7.1f} {rates[1]:9.1f} {rates[2]:10.1f} {rates[2] / rates[1] / 2:11.2f}"
+        sent = f"{parts['there'] / 1e3:14.0f}, {parts['back'] / 1e3:6.0f} {parts['merge'] * 1e3:9.1f}"
+        print(f"{name:<20} {len(photographs):9} {speeds} {share:9.0%} {memory:12.0f} {sent}", flush=True)
         hours = IMAGENET / CLUSTER / rates[1] / 3600
         client_side = IMAGENET / parts["size"] * (parts["merge"] + (parts["there"] + parts["back"]) / 1.25e8) / 3600
         print(
@@ -119,23 +134,21 @@ def million(folder: str, total: int, workers: int) -> None:
                 yield os.path.join(os.path.dirname(source), *["."] * turn, os.path.basename(source))
 
     search, started = search_of("tinynet"), time.perf_counter()
-    count = 0
 
-    def told() -> Iterator[str]:
-        nonlocal count
-        for source in itertools.islice(again(), total):
-            count += 1
+    def told(client: Any) -> Iterator[str]:
+        for count, source in enumerate(itertools.islice(again(), total), 1):
             if count % (total // 10) == 0:
-                used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+                seconds, used = time.perf_counter() - started, ", ".join(f"{mb:,.0f}" for mb in on_each(client))
                 print(
-                    f"{count:,} handed out after {time.perf_counter() - started:,.0f} s; {used:,.0f} MB at most here",
+                    f"{count:,} handed out after {seconds:,.0f} s; MB at most here {peak():,.0f}, on each worker {used}",
                     flush=True,
                 )
             yield source
 
-    result = viz.top_patches(
-        search.model, list(search.units), told(), units=search.units, k=5, crop_size=1, workers=workers, progress=False,
-    )  # fmt: skip
+    with clients(workers) as client:
+        result = viz.top_patches(
+            search.model, list(search.units), told(client), units=search.units, k=5, crop_size=1, workers=client, progress=False,
+        )  # fmt: skip
     print(
         f"{result.images:,} photographs in {result.seconds:,.0f} s with {workers} workers: {result.images / result.seconds:,.0f} a second"
     )
@@ -143,7 +156,7 @@ def million(folder: str, total: int, workers: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", type=int, default=512, metavar="N")
+    parser.add_argument("--photographs", type=int, default=4096, metavar="N")
     parser.add_argument("--million", metavar="FOLDER")
     parser.add_argument("--total", type=int, default=1_000_000, metavar="N")
     parser.add_argument("--workers", type=int, default=2, metavar="N")
