@@ -37,7 +37,7 @@ SMALLEST = 2.0**-100  # the largest |pixel| of an image, unless it is 0
 EVEN = 512  # times the mean |pixel|: the most that the largest |pixel| of an image may be
 TILES = 2**21  # numbers in the values of one block of tiles, which should stay in the processor's cache
 MOST_TILES = 256  # in a block
-PER_KERNEL, PER_TILE = 2700, 2300  # products in the time of a kernel's transform and of a tile's, measured on Zen 5
+COST = {3: (1400, 3000), 5: (2700, 2300)}  # products in the time of a kernel's transform and of a tile's, measured on Zen 5
 LANE = VECTOR // 4  # float32 in a vector register
 PANEL = VECTORS * LANE  # tiles side by side in one tile of the matrix product
 # Numbers side by side in a transform: a constant, so that the compiler knows which rows do not overlap.
@@ -111,7 +111,8 @@ def pays(geometry: Geometry) -> bool:
     tiles = N * -(-OH // m) * -(-OW // m)
     # of a tile, for each pair of channels; the tiles at the edge are not full
     saved = N * OH * OW * K * K / tiles - POINTS
-    return saved > PER_KERNEL / tiles + PER_TILE * (1 / C + 1 / O)
+    per_kernel, per_tile = COST[K]
+    return saved > per_kernel / tiles + per_tile * (1 / C + 1 / O)
 
 
 def conv2d(geometry: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
