@@ -122,7 +122,7 @@ def check(
     module: Any, name: str, case: Callable, theirs: dict[str, Any], float32: bool
 ) -> tuple[float, list[float], list[float]]:
     """(the largest difference in float64; with float32 inside the library, each tensor's as a multiple of PyTorch's own error by
-    that; in float32, the error of each tensor as a multiple of PyTorch's).
+    that; in float32, the error of each tensor as a multiple of PyTorch's). float32: whether to compute the last two.
     """
     import torch
 
@@ -130,7 +130,7 @@ def check(
     shapes = [list(a.shape) for a in exact]
     assert shapes == theirs["shapes"], f"shapes {shapes}, PyTorch's are {theirs['shapes']}"
     inside, rough = [], []
-    if "as installed" in theirs:
+    if float32 and "as installed" in theirs:
         differences = difference(numbers(case(torch.float64)), theirs["as installed"])
         inside = [ours / other for ours, other in zip(differences, theirs["rounding inside"], strict=True)]
     if float32 and "float32" in theirs:
@@ -186,7 +186,9 @@ def main() -> int:
         "--record", action="store_true", help="write down what PyTorch computes, in an environment with PyTorch"
     )
     parser.add_argument("--packages", action="store_true", help="print what pip shall install")
-    parser.add_argument("--no-float32", action="store_true", help="compare in float64 only")
+    parser.add_argument(
+        "--no-float32", action="store_true", help="compare in float64 only, in which the processor matters least"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="each case")
     options = parser.parse_args()
     if options.packages:
