@@ -37,6 +37,11 @@ for images in (1, 3, 5):
     print(f"LRN of 5 channels, {images} images: channels that the evaluator has right: {right}")
     assert np.allclose(computed, lrn(x, **settings), atol=1e-5) and right == [c < images for c in range(5)]
     assert np.allclose(evaluated[:, images:], x[:, images:] / 2**0.75, atol=1e-5)
+try:
+    both("LRN", rng.standard_normal((6, 5, 2, 2)).astype(np.float32), **settings)
+    raise SystemExit("6 images of 5 channels were computed")
+except IndexError as error:
+    print("LRN of 5 channels, 6 images: IndexError:", error)
 x = np.array([[3, -1, 2]], np.float32)
 evaluated, computed = both("LpNormalization", x, p=1, axis=1)
 print("LpNormalization of 3, -1, 2 with p = 1: evaluator", evaluated.tolist(), "runtime", computed.tolist())

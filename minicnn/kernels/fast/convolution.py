@@ -89,8 +89,8 @@ def plan(geometry: Geometry, operation: str, kernels: str = "fast") -> str:
         return kernels
     if winograd.suits(geometry) and (kernels == "winograd" or winograd.pays(geometry)):
         return "winograd"
-    (_, C, KH, KW), few = (
-        geometry.weight_shape,
-        kernels == "fast" and operation == "grad_input" and geometry.groups == 1,
-    )
-    return "im2col" if few and C < ROWS and KH * KW > 1 else "direct"
+    _, C, KH, KW = geometry.weight_shape
+    few = C < ROWS and geometry.groups == 1 and KH * KW > 1
+    if few and kernels == "fast" and operation == "grad_input":
+        return "im2col"
+    return "direct"
