@@ -16,6 +16,7 @@ from minicnn import nn, viz
 from minicnn.cluster import in_chunks
 
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 dask_ = pytest.importorskip("minicnn.cluster.dask")
 
 
@@ -94,6 +95,19 @@ def fails(shared, chunk, latest):
     if chunk == 3:
         raise ZeroDivisionError("chunk 3")
     return chunk
+
+
+def test_processes_of_our_own_keep_no_diary():
+    """Dask's profiles of 1000 seconds, and its last 1000 messages with all that they carried, would make each worker grow."""
+
+    def kept(dask_worker):
+        log, profiles = dask_worker.state.stimulus_log, dask_worker.profile_history
+        return log.maxlen, profiles.maxlen, len(profiles), "profile" in dask_worker.periodic_callbacks
+
+    with dask_.local_cluster(1) as cluster, distributed.Client(cluster, set_as_default=False) as client:
+        assert list(client.run(kept).values()) == [(10, 10, 0, False)]
+        assert cluster.scheduler.transition_log.maxlen == 10
+    assert dask.config.get("distributed.admin.low-level-log-length") == 1000  # what else is begun here keeps its own
 
 
 def test_an_error_of_the_work_is_raised_as_it_is():

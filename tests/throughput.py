@@ -22,7 +22,7 @@ import numpy as np
 import minicnn
 from minicnn import models, viz
 from minicnn.atlas import Plan
-from minicnn.cluster.dask import ONE_THREAD
+from minicnn.cluster.dask import local_cluster
 from minicnn.viz.ranking import Chunk, Found, Search, look
 from minicnn.viz.sources import MAX_PIXELS, Reader, sources
 from minicnn.viz.top_patches import _fields
@@ -75,8 +75,7 @@ def clients(workers: int) -> Iterator[Any]:
     """A client of so many new processes of one thread each."""
     import distributed
 
-    cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", env=ONE_THREAD)
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+    with local_cluster(workers) as cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
 
 
