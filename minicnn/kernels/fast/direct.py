@@ -13,6 +13,7 @@ and outputs exchanged. At a stride each phase of the input has its own taps. (`c
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from minicnn.kernels.shapes import Geometry, Pair, Shape
 
+from . import panel
 from .parallel import inside, jit, pick, run, scratch
 from .strip import part_1, part_2
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
@@ -54,13 +56,14 @@ class Layout(NamedTuple):
 
 
 class Product(NamedTuple):
-    """The outputs of one phase in one block: one call of `_multiply`, and what it is told beside the arrays."""
+    """The outputs of one phase in one block: one call of `multiply`, and what it is told beside the arrays."""
 
+    multiply: Callable  # `_multiply`, or `panel.multiply` for many small maps
     units: int
     work: int
     weight_taps: np.ndarray
     pixel_taps: np.ndarray
-    settings: tuple  # from `groups` to `SX`
+    settings: tuple  # from `groups` to the last step
 
 
 class Block(NamedTuple):
@@ -141,7 +144,7 @@ def correlate(
             run(_lay_out, block.planes[0], size, image, planes, block.layout.phases, *stride, *block.corner)
         for product in block.products:
             factors = weight, weight_steps[0], product.weight_taps, pixels, block.group_step, product.pixel_taps
-            run(_multiply, product.units, product.work, *factors, out[block.images], bias, *product.settings)
+            run(product.multiply, product.units, product.work, *factors, out[block.images], bias, *product.settings)
 
 
 @lru_cache(maxsize=512)  # it takes as long as a small convolution
@@ -176,11 +179,19 @@ def _blocks(
                 if OH <= 0 or OW <= 0:
                     continue
                 total = (OH - 1) * layout.pitch + OW  # pixels, those between the rows included
+                row_blocks, place = -(-R_group // ROWS), (layout.pitch, OH, OW)
+                if panel.pays(count, OH, OW, total, row_blocks, lane):
+                    panels = groups * -(-count * OH * OW // (VECTORS * lane))
+                    parts = panel.parts(panels, row_blocks)
+                    work = count * OH * OW * out[1] * len(pixel_taps) // 16
+                    settings = groups, len(phase.taps), parts, *place, y0, x0, *step
+                    products.append(Product(panel.multiply, panels * parts, work, weight_taps, pixel_taps, settings))
+                    continue
                 chunk = -(-total // (-(-total * C_group * len(layout.phases) // CHUNK) * lane)) * lane
-                units = count * groups * -(-total // chunk) * -(-R_group // ROWS)
+                units = count * groups * -(-total // chunk) * row_blocks
                 work = count * total * out[1] * len(pixel_taps) // 16
-                settings = groups, chunk, layout.pitch, OH, OW, as_it_is, y0, x0, *step
-                products.append(Product(units, work, weight_taps, pixel_taps, settings))
+                settings = groups, chunk, *place, as_it_is, y0, x0, *step
+                products.append(Product(_multiply, units, work, weight_taps, pixel_taps, settings))
             corner = taps.above - y * stride[0], taps.left
             beyond = layout.pitch + VECTORS * lane
             blocks.append(Block(slice(n, n + count), layout, planes, beyond, corner, C_group * channel, products))
