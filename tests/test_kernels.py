@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from quick import one_of_each
 
 from minicnn import kernels
-from minicnn.kernels.fast import parallel
+from minicnn.kernels.fast import direct, panel, parallel
 
 TOLERANCE = {
     np.float32: 3e-5,
@@ -53,6 +53,10 @@ CONVOLUTIONS = {
     "pointwise, strided, groups": (2, 6, 6, 7, 4, (1, 1), (2, 2), (0, 0), (1, 1), 2),
     "padding larger than the kernel": (4, 2, 5, 5, 3, (3, 3), (3, 3), (4, 4), (1, 1), 1),
     "padding much larger than the kernel": (1, 9, 3, 22, 9, (2, 2), (1, 1), (5, 6), (1, 1), 3),
+    "many small maps": (16, 40, 3, 3, 72, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "many small maps, strided, groups": (26, 12, 5, 4, 84, (3, 3), (2, 2), (1, 1), (1, 1), 2),
+    "many small maps, pointwise": (30, 100, 2, 2, 24, (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "many small maps, odd strides and dilation": (14, 17, 7, 6, 67, (3, 2), (2, 1), (1, 0), (1, 2), 1),
     "no images": (0, 3, 8, 8, 4, (3, 3), (1, 1), (1, 1), (1, 1), 1),
 }
 # Unpadded maps about as large as a tile: what it reads must end where the array does.
@@ -106,6 +110,31 @@ def test_convolution(name, kind):
             close(kernels.get("conv2d")(x, weight, bias, *geometry), expected, kind)
             close(kernels.get("conv2d_grad_input")(grad, weight, x.shape, *geometry), tx.grad, kind)
             close(kernels.get("conv2d_grad_weight")(grad, x, weight.shape, *geometry) / 3, tw.grad / 3, kind)
+
+
+@KINDS
+@pytest.mark.parametrize("name", [name for name in CONVOLUTIONS if name.startswith("many small maps")])
+def test_panels_of_many_images_have_the_bits_of_single_maps(name, kind, monkeypatch):
+    N, C, H, W, O, kernel, *geometry = CONVOLUTIONS[name]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N, C, H, W)).astype(kind)
+    weight = rng.standard_normal((O, C // geometry[-1], *kernel)).astype(kind)
+
+    def results():
+        out = kernels.get("conv2d")(x, weight, None, *geometry)
+        return out, kernels.get("conv2d_grad_input")(out, weight, x.shape, *geometry)
+
+    called = []
+    direct._blocks.cache_clear()
+    with kernels.use("direct"):
+        monkeypatch.setattr(direct, "run", lambda kernel, *rest: (called.append(kernel), parallel.run(kernel, *rest)))
+        together = results()
+        assert panel.multiply in called
+        monkeypatch.setattr(panel, "pays", lambda *shapes: False)
+        direct._blocks.cache_clear()
+        for one, other in zip(together, results(), strict=True):
+            np.testing.assert_array_equal(one, other)
+    direct._blocks.cache_clear()
 
 
 # The root mean square of the error, relative to the result, of each algorithm over C K K products: 16 times that of torch
@@ -264,6 +293,31 @@ def test_layer_norm(shape, kind, which):
         assert (mean.shape, inverse_std.shape) == ((shape[0],), (shape[0],))
         close(out, expected.to(tx.dtype), kind)
         close(kernels.get("layer_norm_grad")(grad, x, weight, mean, inverse_std), tx.grad, kind)
+
+
+@pytest.mark.parametrize("which", ["fast", "reference"])
+@pytest.mark.parametrize("training", [True, False])
+@KINDS
+@pytest.mark.parametrize("shape", [(3, 4, 5, 7), (6, 3), (1, 5, 300), (2, 3, 2, 3, 4)], ids=str)
+def test_batch_norm(shape, kind, training, which):
+    rng = np.random.default_rng(0)
+    x, grad = (rng.standard_normal(shape).astype(kind) + kind(mean) for mean in (10, 0))
+    weight = rng.standard_normal(shape[1]).astype(kind)
+    tx, tw, tb = (leaf(array.astype(np.float64)) for array in (x, weight, weight))
+    tmean, tvar = (leaf(array).detach() for array in (np.full(shape[1], 9.5), np.full(shape[1], 1.25)))
+    F.batch_norm(tx, tmean.clone(), tvar.clone(), tw, tb, training, eps=0.01).backward(
+        torch.from_numpy(grad.astype(np.float64))
+    )
+    with kernels.use(which):
+        mean, var = kernels.get("channel_moments")(x) if training else (tmean.numpy(), tvar.numpy())
+        if training:
+            channels = torch.from_numpy(x).double().transpose(0, 1).flatten(1)
+            np.testing.assert_allclose(mean, channels.mean(1).numpy(), rtol=1e-13)
+            np.testing.assert_allclose(var, channels.var(1, correction=0).numpy(), rtol=1e-10)
+        mean, inverse_std = mean.astype(kind), (1 / np.sqrt(var + 0.01)).astype(kind)
+        ours = kernels.get("batch_norm_grad")(grad, x, inverse_std * weight, mean, inverse_std, training)
+    for one, theirs in zip(ours, (tx, tw, tb), strict=True):
+        close(one, theirs.grad.to(torch.from_numpy(x).dtype), kind)
 
 
 def test_views_with_other_strides():

@@ -47,6 +47,8 @@ TABLE: dict[str, tuple[Callable, Callable]] = {  # operation: (the loops that de
     "scale_channels": (reference.scale_channels, activation.scale_channels),
     "layer_norm": (reference.layer_norm, normalization.layer_norm),
     "layer_norm_grad": (reference.layer_norm_grad, normalization.layer_norm_grad),
+    "channel_moments": (reference.channel_moments, normalization.channel_moments),
+    "batch_norm_grad": (reference.batch_norm_grad, normalization.batch_norm_grad),
     "max_pool2d": (reference.max_pool2d, pooling.max_pool2d),
     "adaptive_max_pool2d": (reference.adaptive_max_pool2d, pooling.adaptive_max_pool2d),
     "max_pool2d_grad": (reference.max_pool2d_grad, pooling.max_pool2d_grad),

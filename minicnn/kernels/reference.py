@@ -346,3 +346,22 @@ def layer_norm_grad(
         normalized, g = (row - mean[r]) * inverse_std[r], grad[r] * weight.astype(np.float64)
         out[r] = (g - g.mean() - normalized * (g * normalized).mean()) * inverse_std[r]
     return out
+
+
+def channel_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance, divided by the count, of each channel: (N, C, *) -> float64 (C,), (C,)."""
+    channels = np.moveaxis(x, 1, 0).reshape(x.shape[1], -1).astype(np.float64)
+    return channels.mean(axis=1), channels.var(axis=1)
+
+
+def batch_norm_grad(
+    grad: np.ndarray, x: np.ndarray, scale: np.ndarray, mean: np.ndarray, inverse_std: np.ndarray, training: bool
+) -> tuple[np.ndarray, ...]:
+    """The gradients of z * weight + bias, z = (x - mean) * inverse_std, for each channel of (N, C, *): of x, weight and bias.
+    scale: inverse_std * weight, (C,). In training mean and inverse_std follow x: what they undo is taken out of `grad`."""
+    to_x, to_weight, to_bias = np.empty_like(x), np.empty_like(scale), np.empty_like(scale)
+    for c in range(x.shape[1]):
+        g, z = grad[:, c].astype(np.float64), (x[:, c].astype(np.float64) - mean[c]) * inverse_std[c]
+        to_weight[c], to_bias[c] = (g * z).sum(), g.sum()
+        to_x[:, c] = (g - g.mean() - z * (g * z).mean() if training else g) * scale[c]
+    return to_x, to_weight, to_bias

@@ -14,7 +14,7 @@ from minicnn._tensor import Tensor, need_tensor
 from minicnn.autograd import both
 from minicnn.autograd.function import Op
 from minicnn.autograd.grad_mode import no_grad
-from minicnn.ops._common import implemented, mean_of, number
+from minicnn.ops._common import implemented, number
 from minicnn.ops.copying import contiguous
 from minicnn.ops.padding import pad
 from minicnn.ops.pooling import avg_pool2d
@@ -51,19 +51,11 @@ class NativeBatchNormBackward(Op):
 
     @staticmethod
     def value(grad, x, weight, mean, inverse_std, wanted, training, eps):
-        axes = (0, *range(2, grad.ndim))
         scale = inverse_std if weight is None else inverse_std * weight
-        to_bias = kernels.add_up(grad, axes) if training or wanted[1] else None
-        to_weight = None
-        if training or wanted[0]:
-            normalized = (x - _by_channel(mean, x)) * _by_channel(inverse_std, x)
-            to_weight = kernels.add_up(grad * normalized, axes)
-        if not training:
-            to_x = kernels.get("scale_channels", grad.dtype)(grad, scale, np.zeros_like(scale))
-            return to_x, to_weight, to_bias
-        # The batch's mean and variance follow x: take out of grad what they undo.
-        n = grad.dtype.type(grad.shape[0] * math.prod(grad.shape[2:]))
-        to_x = _by_channel(scale, x) * (grad - _by_channel(to_bias / n, x) - normalized * _by_channel(to_weight / n, x))
+        if not training and True not in wanted:
+            return kernels.get("scale_channels", grad.dtype)(grad, scale, np.zeros_like(scale)), None, None
+        compute = kernels.get("batch_norm_grad", grad.dtype)
+        to_x, to_weight, to_bias = compute(grad, x, scale, mean, inverse_std, training)
         return to_x, to_weight if wanted[0] else None, to_bias if wanted[1] else None
 
     @classmethod
@@ -152,10 +144,7 @@ def batch_norm(
             raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
     with np.errstate(all="ignore"):
         if training:
-            axes = (0, *range(2, x.ndim))
-            mean = mean_of(x, axes, False)
-            near = mean.astype(x.dtype)
-            var = mean_of(np.square(x - _by_channel(near, x)), axes, False) - np.square(mean - near)
+            mean, var = kernels.get("channel_moments", x.dtype)(x)
             for running, new in ((running_mean, mean), (running_var, var * (n / max(n - 1, 1)))):
                 if running is not None:
                     running.array[...] = (1 - momentum) * running.array + momentum * new
