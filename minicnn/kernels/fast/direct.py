@@ -226,8 +226,7 @@ def _layout(
 def _lay_out(x, planes, phases, SH, SW, above, left, start, stop):
     """planes[(n, c), phase, i, j] = padded x[n, c, i * SH + row of the phase, j * SW + its column]. Unit: (n, c).
 
-    Whole vectors are written, whose ends are zeros: on the padding behind a row, and on what comes next. But what comes after the
-    last plane may be another thread's, so `pick` fills that.
+    What comes after the last plane may be another thread's, so `pick` fills that: `lay_out` writes whole vectors.
     """
     _, C, H, W = x.shape
     _, _, rows, pitch = planes.shape
@@ -237,23 +236,36 @@ def _lay_out(x, planes, phases, SH, SW, above, left, start, stop):
             y0, x0 = phases[phase, 0] - above, phases[phase, 1] - left
             if SW > 2 or unit == stop - 1:
                 pick(x[unit // C, unit % C], y0, x0, SH, SW, planes[unit, phase])
-                continue
-            (top, bottom), (first, end) = inside(H, y0, SH, rows), inside(W, x0, SW, pitch)
-            plane = (unit * len(phases) + phase) * rows * pitch
-            for i in range(top * pitch):
-                flat[plane + i] = 0
-            source, target = (unit * H + y0 + top * SH) * W + x0 + first * SW, plane + top * pitch + first
-            if SW == 1:
-                part_1(pixels, source, SH * W, flat, target, pitch, bottom - top, end - first)
             else:
-                part_2(pixels, source, SH * W, flat, target, pitch, bottom - top, end - first)
-            for i in range(plane + top * pitch, plane + bottom * pitch, pitch):
-                for j in range(i, i + first):
-                    flat[j] = 0
-                for j in range(i + end, i + pitch):
-                    flat[j] = 0
-            for i in range(plane + bottom * pitch, plane + rows * pitch):
-                flat[i] = 0
+                to = (unit * len(phases) + phase) * rows * pitch
+                lay_out(pixels, unit * H * W, H, W, y0, x0, SH, SW, flat, to, rows, pitch, x.dtype.type(0))
+
+
+@jit
+def lay_out(x, origin, H, W, y0, x0, SH, SW, flat, plane, rows, pitch, outside):
+    """flat[plane + i * pitch + j] = x[origin + (y0 + i * SH) * W + x0 + j * SW], or `outside` where the image has no such pixel.
+
+    Up to a vector behind the plane is overwritten.
+    """
+    (top, bottom), (first, end) = inside(H, y0, SH, rows), inside(W, x0, SW, pitch)
+    for i in range(plane, plane + top * pitch):
+        flat[i] = outside
+    source, target = origin + (y0 + top * SH) * W + x0 + first * SW, plane + top * pitch + first
+    if SW == 1:
+        part_1(x, source, SH * W, flat, target, pitch, bottom - top, end - first)
+    elif SW == 2:
+        part_2(x, source, SH * W, flat, target, pitch, bottom - top, end - first)
+    else:
+        for i in range(bottom - top):
+            for j in range(end - first):
+                flat[target + i * pitch + j] = x[source + i * SH * W + j * SW]
+    for i in range(plane + top * pitch, plane + bottom * pitch, pitch):
+        for j in range(i, i + first):
+            flat[j] = outside
+        for j in range(i + end, i + pitch):
+            flat[j] = outside
+    for i in range(plane + bottom * pitch, plane + rows * pitch):
+        flat[i] = outside
 
 
 @jit

@@ -20,13 +20,16 @@ BLOCKS = 8  # times ROWS output channels at least use a panel that one thread ha
 
 
 def pays(images: int, OH: int, OW: int, total: int, blocks: int, lane: int) -> bool:
-    """Whether the cycles of a tap are fewer by a tenth than those of tiles that end with their map, of `total` pixels with those
-    between its rows; `blocks` times ROWS output channels. From a model that is within a tenth of what was measured."""
-    left = total % (VECTORS * lane)
-    rest = max(LEAST, -(-left // lane) * 4.0) if left else 0.0
-    each = total // (VECTORS * lane) * 4.0 * VECTORS + rest
+    """Whether a tap takes a tenth less than in tiles that end with their map, of `total` pixels with those between its rows;
+    `blocks` times ROWS output channels. From a model that is within a tenth of what was measured."""
     copied = images * OH * -(-OW // lane) * COPY / min(blocks, 2 * BLOCKS)
-    return images * OH * OW / lane * 4.0 + copied < 0.9 * images * each
+    return _cycles(images * OH * OW, lane) + copied < 0.9 * images * _cycles(total, lane)
+
+
+def _cycles(pixels: int, lane: int) -> float:
+    """That a tap takes in tiles of so many neighbouring pixels."""
+    left = pixels % (VECTORS * lane)
+    return pixels // (VECTORS * lane) * 4.0 * VECTORS + (max(LEAST, -(-left // lane) * 4.0) if left else 0.0)
 
 
 def parts(panels: int, blocks: int) -> int:

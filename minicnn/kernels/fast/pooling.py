@@ -1,8 +1,7 @@
 """Pooling, fast: compiled loops for maxima and for sums, and their adjoints. The definitions are in `reference.py`.
 
-Where the largest of a window is, is a matter of chance: a branch on it is guessed wrong every other time, and that costs more
-than all the rest. `_largest` has none: it goes through the windows of many rows at once, tap by tap, and keeps for each the
-largest so far with a select, which the compiler turns into vector instructions.
+For maxima the pixels are laid out as for a convolution (`direct.lay_out`), minus infinity around them: so a tap of neighbouring
+windows is a run of neighbouring pixels, which `maximum.py` takes by the vector.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ import numpy as np
 
 from minicnn.kernels.shapes import Pair, Shape, Windows, adaptive_windows, output_size
 
+from .direct import lay_out
+from .maximum import NOWHERE, largest
 from .parallel import jit, run
+from .tile import VECTOR
 
-NOWHERE = np.int32(-(2**31))  # the first pixel of a window of nothing but padding
-BAND = 2**11  # windows whose maxima are found together: what is kept of them stays in the core's cache
+BAND = 2**12  # windows whose maxima are found together: what is kept of them stays in the core's cache
 
 
 def max_pool2d(
@@ -24,7 +25,15 @@ def max_pool2d(
 ) -> tuple[np.ndarray, np.ndarray]:
     axes = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     size = [output_size(*axis, ceil_mode) for axis in axes]
-    return _maxima(_largest, x, size, kernel, stride, padding, dilation)
+    taps, SH, SW = [(kh * dilation[0], kw * dilation[1]) for kh in range(kernel[0]) for kw in range(kernel[1])], *stride
+    phases = sorted({(dy % SH, dx % SW) for dy, dx in taps})
+    pitch = size[1] + taps[-1][1] // SW
+    height = min(size[0], max(1, BAND // max(1, pitch)))
+    rows = height + taps[-1][0] // SH
+    places = [phases.index((dy % SH, dx % SW)) * rows * pitch + dy // SH * pitch + dx // SW for dy, dx in taps]
+    distances = np.array([dy * x.shape[3] + dx for dy, dx in taps], np.int32)
+    settings = np.array(phases), height, rows, pitch, np.array(places), distances, stride, padding, kernel, dilation
+    return _maxima(_largest, x, size, *settings)
 
 
 def adaptive_max_pool2d(x: np.ndarray, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -68,89 +77,48 @@ def _maxima(kernel: Callable, x: np.ndarray, size: Sequence[int], *windows: obje
 
 
 @jit
-def _largest(x, out, indices, kernel, stride, padding, dilation, start, stop):
-    """Tap (kh, kw) of the windows of a row lies in the line of its phase, kw * DW modulo the stride, kw * DW // SW places
-    further. The lines of a band of rows lie one after the other, so that a tap of all its windows is one run of memory."""
-    (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel, stride, padding, dilation
-    _, OH, OW = out.shape
-    H, W = x.shape[1:]
-    pitch = OW + (KW - 1) * DW // SW
-    height = min(OH, BAND // pitch + 1)
-    padded = np.empty(pitch * SW, x.dtype)  # one row
-    for j in range(len(padded)):  # (`np.full` takes 0.4 s to compile)
-        padded[j] = -np.inf
-    inside = padded[PW : PW + W]
-    lines = np.empty((SW, height, pitch), x.dtype)
-    best = np.empty((height, pitch), x.dtype)
-    taken = np.empty((height, pitch), np.int32)  # where the best is, from the window's corner, which may be padding
-    left, one = np.empty(pitch, np.int32), np.int64(1)  # for a literal `_until_inside` would be compiled again
-    for j in range(pitch):
-        left[j] = _until_inside(j * SW - PW, DW, W, one)
-    flat_lines, flat_best, flat_taken = lines.reshape(SW, -1), best.reshape(-1), taken.reshape(-1)
+def _largest(
+    x, out, indices, phases, height, rows, pitch, places, distances, stride, padding, kernel, dilation, start, stop
+):  # fmt: skip
+    """A plane is done in bands of `height` rows of windows, each from `rows` rows of pixels of every phase of the stride."""
+    (SH, SW), (PH, PW), (H, W), (_, OH, OW) = stride, padding, x.shape[1:], out.shape
+    slack = VECTOR // x.itemsize
+    pixels = x.reshape(-1)
+    lines, low = np.empty(len(phases) * rows * pitch + 2 * slack, x.dtype), x.dtype.type(-np.inf)
+    for i in range(len(lines)):
+        lines[i] = low
+    best, taken = np.empty(height * pitch + slack, x.dtype), np.empty(height * pitch + slack, np.int32)
     for plane in range(start, stop):
         for first in range(0, OH, height):
-            rows = min(height, OH - first)
-            for i in range(rows):
-                above = _until_inside((first + i) * SH - PH, DH, H, W)
-                for j in range(pitch):  # a window of nothing more than minus infinity names its first pixel
-                    best[i, j] = -np.inf
-                    taken[i, j] = NOWHERE if above == NOWHERE or left[j] == NOWHERE else above + left[j]
-            for kh in range(KH):
-                for i in range(rows):
-                    h = (first + i) * SH + kh * DH - PH
-                    if 0 <= h < H:
-                        for w in range(len(inside)):
-                            inside[w] = x[plane, h, w]
-                    else:
-                        for w in range(len(inside)):
-                            inside[w] = -np.inf
-                    _deal(padded, lines, i)
-                total = (rows - 1) * pitch + OW
-                for kw in range(KW):
-                    line = flat_lines[kw * DW % SW, kw * DW // SW :]
-                    _keep_larger(line, kh * DH * W + kw * DW, flat_best[:total], flat_taken[:total])
-            for i in range(rows):
-                corner = ((first + i) * SH - PH) * W - PW
+            for k in range(len(phases)):
+                y0, x0 = first * SH + phases[k, 0] - PH, phases[k, 1] - PW
+                lay_out(pixels, plane * H * W, H, W, y0, x0, SH, SW, lines, k * rows * pitch, rows, pitch, low)
+            count = min(height, OH - first)
+            largest(lines, 0, places, distances, (count - 1) * pitch + OW, best, taken)
+            for i in range(count):
+                oh = first + i
+                corner, least = (oh * SH - PH) * W - PW, np.int32(0)
                 for ow in range(OW):
-                    out[plane, first + i, ow] = best[i, ow]
-                    place = taken[i, ow]
-                    indices[plane, first + i, ow] = -1 if place == NOWHERE else corner + ow * SW + place
+                    place = taken[i * pitch + ow]
+                    out[plane, oh, ow] = best[i * pitch + ow]
+                    indices[plane, oh, ow] = corner + ow * SW + place
+                    least = min(least, place)
+                if least == NOWHERE:  # a window of nothing more than minus infinity names its first pixel
+                    above = _until_inside(oh * SH - PH, dilation[0], H, W)
+                    for ow in range(OW):
+                        left = _until_inside(ow * SW - PW, dilation[1], W, 1)
+                        if taken[i * pitch + ow] == NOWHERE:
+                            nowhere = above == NOWHERE or left == NOWHERE
+                            indices[plane, oh, ow] = -1 if nowhere else corner + ow * SW + above + left
 
 
 @jit
 def _until_inside(place, step, end, pitch):
-    """How far a window that starts at `place` goes to its first pixel that is not padding, times the pitch; or NOWHERE.
+    """How far a window that starts at `place` goes to its first pixel that is not padding, times the pitch; or NOWHERE, if all of it is.
 
     (A window that starts at 0 or later starts inside.)"""
     first = place % step if place < 0 else place
     return np.int32((first - place) * pitch) if first < end else NOWHERE
-
-
-@jit
-def _deal(row, lines, i):
-    """lines[q, i, j] = row[j * SW + q]. A stride that the compiler knows, and all phases in one loop, make vectors."""
-    SW, _, pitch = lines.shape
-    if SW == 1:
-        for j in range(pitch):
-            lines[0, i, j] = row[j]
-    elif SW == 2:
-        for j in range(pitch):
-            lines[0, i, j] = row[2 * j]
-            lines[1, i, j] = row[2 * j + 1]
-    else:
-        for j in range(pitch):
-            for q in range(SW):
-                lines[q, i, j] = row[j * SW + q]
-
-
-@jit
-def _keep_larger(line, place, best, taken):
-    place = np.int32(place)
-    for i in range(len(best)):
-        value = line[i]
-        larger = (value > best[i]) | (value != value)  # NaN is unequal to itself: it wins
-        best[i] = value if larger else best[i]
-        taken[i] = place if larger else taken[i]
 
 
 @jit
