@@ -157,6 +157,25 @@ def test_accuracy_beside_torch(name, factor, channels, K):
     assert error <= factor * theirs
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(
+    "H, W, rows, pitch", [(2, 2, 4, 4), (5, 5, 7, 6), (3, 40, 5, 41), (17, 16, 19, 18), (1, 1, 1, 1), (9, 9, 4, 4)]
+)
+def test_a_plane_is_laid_out_within_itself(H, W, rows, pitch, stride):
+    """What lies behind it is another thread's."""
+    x = np.arange(1, H * W + 1, dtype=np.float32)
+    flat = np.full(2 * rows * pitch + 64, 7, np.float32)
+    plane = rows * pitch
+    direct.lay_out(x, 0, H, W, -1, -1, stride, stride, flat, plane, rows, pitch, np.float32(-5))
+    expected = np.full((rows, pitch), -5, np.float32)
+    for i, j in np.ndindex(rows, pitch):
+        y, z = i * stride - 1, j * stride - 1
+        if 0 <= y < H and 0 <= z < W:
+            expected[i, j] = x[y * W + z]
+    np.testing.assert_array_equal(flat[plane : 2 * plane].reshape(rows, pitch), expected)
+    assert (flat[:plane] == 7).all() and (flat[2 * plane :] == 7).all()
+
+
 def test_the_planner_chooses_by_shape():
     assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1)) == "winograd"
     assert kernels.explain((1, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), dtype=np.float64) == "direct"

@@ -22,7 +22,7 @@ import numpy as np
 from minicnn.kernels.shapes import Geometry, Pair, Shape
 
 from . import panel
-from .parallel import inside, jit, pick, run, scratch
+from .parallel import inside, jit, run, scratch
 from .strip import part_1, part_2
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
@@ -224,41 +224,40 @@ def _layout(
 
 @jit
 def _lay_out(x, planes, phases, SH, SW, above, left, start, stop):
-    """planes[(n, c), phase, i, j] = padded x[n, c, i * SH + row of the phase, j * SW + its column]. Unit: (n, c).
-
-    What comes after the last plane may be another thread's, so `pick` fills that: `lay_out` writes whole vectors.
-    """
-    _, C, H, W = x.shape
+    """planes[(n, c), phase, i, j] = padded x[n, c, i * SH + row of the phase, j * SW + its column]. Unit: (n, c)."""
+    _, _, H, W = x.shape
     _, _, rows, pitch = planes.shape
     pixels, flat = x.reshape(-1), planes.reshape(-1)
     for unit in range(start, stop):
         for phase in range(len(phases)):
             y0, x0 = phases[phase, 0] - above, phases[phase, 1] - left
-            if SW > 2 or unit == stop - 1:
-                pick(x[unit // C, unit % C], y0, x0, SH, SW, planes[unit, phase])
-            else:
-                to = (unit * len(phases) + phase) * rows * pitch
-                lay_out(pixels, unit * H * W, H, W, y0, x0, SH, SW, flat, to, rows, pitch, x.dtype.type(0))
+            to = (unit * len(phases) + phase) * rows * pitch
+            lay_out(pixels, unit * H * W, H, W, y0, x0, SH, SW, flat, to, rows, pitch, x.dtype.type(0))
 
 
 @jit
 def lay_out(x, origin, H, W, y0, x0, SH, SW, flat, plane, rows, pitch, outside):
     """flat[plane + i * pitch + j] = x[origin + (y0 + i * SH) * W + x0 + j * SW], or `outside` where the image has no such pixel.
 
-    Up to a vector behind the plane is overwritten.
+    Whole vectors are written, whose ends are zeros: on the next rows, then on what belongs there. What comes after the plane may be
+    another thread's, so rows from which they reach so far are written number by number.
     """
     (top, bottom), (first, end) = inside(H, y0, SH, rows), inside(W, x0, SW, pitch)
     for i in range(plane, plane + top * pitch):
         flat[i] = outside
     source, target = origin + (y0 + top * SH) * W + x0 + first * SW, plane + top * pitch + first
+    count, lane = end - first, VECTOR // x.itemsize
+    reach = (
+        rows * pitch + plane - target - (count + lane - 1) // lane * lane
+    )  # from the end of the first row's vectors to the plane's
+    whole = max(0, min(bottom - top, reach // pitch + 1)) if SW <= 2 else 0
     if SW == 1:
-        part_1(x, source, SH * W, flat, target, pitch, bottom - top, end - first)
+        part_1(x, source, SH * W, flat, target, pitch, whole, count)
     elif SW == 2:
-        part_2(x, source, SH * W, flat, target, pitch, bottom - top, end - first)
-    else:
-        for i in range(bottom - top):
-            for j in range(end - first):
-                flat[target + i * pitch + j] = x[source + i * SH * W + j * SW]
+        part_2(x, source, SH * W, flat, target, pitch, whole, count)
+    for i in range(whole, bottom - top):
+        for j in range(count):
+            flat[target + i * pitch + j] = x[source + i * SH * W + j * SW]
     for i in range(plane + top * pitch, plane + bottom * pitch, pitch):
         for j in range(i, i + first):
             flat[j] = outside

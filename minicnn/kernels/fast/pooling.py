@@ -84,7 +84,7 @@ def _largest(
     (SH, SW), (PH, PW), (H, W), (_, OH, OW) = stride, padding, x.shape[1:], out.shape
     slack = VECTOR // x.itemsize
     pixels = x.reshape(-1)
-    lines, low = np.empty(len(phases) * rows * pitch + 2 * slack, x.dtype), x.dtype.type(-np.inf)
+    lines, low = np.empty(len(phases) * rows * pitch + slack, x.dtype), x.dtype.type(-np.inf)
     for i in range(len(lines)):
         lines[i] = low
     best, taken = np.empty(height * pitch + slack, x.dtype), np.empty(height * pitch + slack, np.int32)
