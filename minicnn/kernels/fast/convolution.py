@@ -1,6 +1,7 @@
 """Convolution, fast: four algorithms that give the results of the loops in `reference.py`, and the rule that chooses (`plan`).
 
-* ``direct``: the definition in register tiles, for any geometry (`direct.py`, `weight_gradient.py`, `tile.py`).
+* ``direct``: the definition in register tiles, for any geometry (`direct.py`, `panel.py` for many small maps,
+  `weight_gradient.py`, `tile.py`).
 * ``depthwise``: the same where each map is convolved by itself (`depthwise.py`).
 * ``winograd``: 3x3 and 5x5 kernels at stride 1 in float32, with 4 and 2.8 times fewer multiplications (`winograd.py`).
 * ``im2col``: a matrix product over columns of pixels (`im2col.py`).

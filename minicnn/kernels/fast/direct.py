@@ -4,7 +4,7 @@ Two steps. `_lay_out` copies the input into planes with the padding around them,
 the pixels that a window visits are neighbours, and the next window is one pixel further. In such a plane the tap (c, kh, kw)
 of every output pixel lies at one and the same distance from it, so that a run of neighbouring outputs needs a run of
 neighbouring pixels for each tap: that is the product `tile` computes. The outputs of a row run on into the padding and into
-the next row; what falls into the padding is computed and thrown away.
+the next row; what falls into the padding is computed and thrown away. (Many small maps would be mostly that: `panel.py`.)
 
 The gradient to the input is such a convolution too: of the output's gradient, with the kernel turned by 180 degrees, inputs
 and outputs exchanged. At a stride each phase of the input has its own taps. (`correlate` takes taps as they come.)
