@@ -155,8 +155,10 @@ def _blocks(
     (N, C, H, W), lane = shape, lanes(dtype)
     C_group, R_group = C // groups, out[1] // groups
     rows, columns = (-(-n // s) for n, s in zip(out[2:], step, strict=True))  # of the largest phase
-    # Without padding, on any side, the tiles can read the input itself, if the last of them can end at the last pixel.
-    as_it_is = stride == step == (1, 1) and taps.above == taps.left == 0 and (rows - 1) * W + columns >= VECTORS * lane
+    # Without padding, on any side, the input itself can be read, if the last tile can end at the last pixel or panels are copied.
+    narrow, row_blocks = (rows - 1) * W + columns < VECTORS * lane, -(-R_group // ROWS)
+    as_it_is = stride == step == (1, 1) and taps.above == taps.left == 0
+    as_it_is = as_it_is and (not narrow or panel.pays(N, rows, columns, W, row_blocks, lane))
     as_it_is = as_it_is and all(rows + dy <= H and columns + dx <= W for dy, dx, _ in taps.phases[0].taps)
     whole = taps, stride, C_group, W, columns, channel_step, as_it_is
     layout = _layout(rows, *whole)
@@ -179,8 +181,8 @@ def _blocks(
                 if OH <= 0 or OW <= 0:
                     continue
                 total = (OH - 1) * layout.pitch + OW  # pixels, those between the rows included
-                row_blocks, place = -(-R_group // ROWS), (layout.pitch, OH, OW)
-                if panel.pays(count, OH, OW, total, row_blocks, lane):
+                place = layout.pitch, OH, OW
+                if (as_it_is and narrow) or panel.pays(count, OH, OW, layout.pitch, row_blocks, lane):
                     panels = groups * -(-count * OH * OW // (VECTORS * lane))
                     parts = panel.parts(panels, row_blocks)
                     work = count * OH * OW * out[1] * len(pixel_taps) // 16

@@ -19,11 +19,12 @@ LEAST = 5.5  # cycles of a tap of a tile, whose weights must be loaded, however 
 BLOCKS = 8  # times ROWS output channels at least use a panel that one thread has copied, if there are so many
 
 
-def pays(images: int, OH: int, OW: int, total: int, blocks: int, lane: int) -> bool:
-    """Whether a tap takes a tenth less than in tiles that end with their map, of `total` pixels with those between its rows;
-    `blocks` times ROWS output channels. From a model that is within a tenth of what was measured."""
-    copied = images * OH * -(-OW // lane) * COPY / min(blocks, 2 * BLOCKS)
-    return _cycles(images * OH * OW, lane) + copied < 0.9 * images * _cycles(total, lane)
+def pays(images: int, OH: int, OW: int, pitch: int, blocks: int, lane: int) -> bool:
+    """Whether a tap takes a tenth less than in tiles that end with their map, in rows of `pitch` pixels; `blocks` times ROWS output
+    channels. From a model that is within a tenth of what was measured."""
+    pieces = images * (-(-OH * OW // lane) if pitch == OW else OH * -(-OW // lane))
+    copied = pieces * COPY / min(blocks, 2 * BLOCKS)
+    return _cycles(images * OH * OW, lane) + copied < 0.9 * images * _cycles((OH - 1) * pitch + OW, lane)
 
 
 def _cycles(pixels: int, lane: int) -> float:
@@ -45,6 +46,8 @@ def multiply(
     """Unit: (group, panel, part of the output channels). `taps`: how many a channel has; the other settings are those of
     `direct._multiply`, and so is the order in which a sum is added up."""
     (N, _, H, W), R, C = out.shape, out.shape[1] // groups, len(weight_taps) // taps
+    if OW == pitch == W and SY == SX == 1:  # all rows are one
+        OW, OH, pitch, W, H, x0, y0 = OH * OW, 1, OH * OW, H * W, 1, y0 * OW, 0
     lane = VECTOR // pixels.itemsize
     wide, beside = VECTORS * lane, (VECTORS + 1) * lane  # a copy writes whole vectors
     some, blocks = max(1, TAPS // taps), (R + ROWS - 1) // ROWS
