@@ -26,7 +26,8 @@ import numpy as np
 from minicnn.kernels.shapes import Geometry, Pair, Shape, output_size
 
 from . import direct, parallel
-from .parallel import jit, jit_sums, pick, run, scratch
+from .parallel import jit, jit_sums, run, scratch
+from .strip import part_1
 from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
 
 POINTS = 36  # in two dimensions
@@ -204,31 +205,34 @@ def _plan(shape: Shape, O: int, K: int, padding: Pair) -> Plan:
 def _evaluate_tiles(x, values, m, PH, PW, first, count, down, across, start, stop):
     """B^T tile B for the tiles of `count` bands, from band `first` on: values (36, panels, C, PANEL). Unit: one channel.
 
-    B^T is applied to rows of pixels, which lie side by side, for all tiles of a band at once; then B to the rows of the result,
-    where a tile's pixels are m further than those of the tile before. Behind the tiles of a band this goes on over a few
-    numbers that belong to no tile: `_gather` leaves them out.
+    The i-th rows of all bands lie side by side, of several images too, so B^T is applied to six long runs of pixels; then B to the
+    rows of the result, where a tile's pixels are m further than those of the tile before. Behind the tiles of a band this goes on
+    over a few numbers that belong to no tile: `_gather` leaves them out.
     """
     segment = min(across, HALF // m - 2 * LANE)  # tiles of a band that are transformed at once
-    pitch = (segment * m + 5 + LANE - 1) // LANE * LANE  # pixels in a row
-    some = max(1, HALF // pitch)  # bands that are transformed at once
-    plane = np.zeros((some * m + 6) * pitch, x.dtype)
-    half, points = np.zeros(6 * HALF + LANE, x.dtype), np.empty(POINTS * WIDTH + LANE, x.dtype)
+    pitch = (segment * m + 5) // m * m  # pixels in a row: a tile sees 6 - m more than its own
+    some = max(1, (HALF - LANE) // pitch)  # bands that are transformed at once; a row is written in whole vectors
+    seen, half = np.zeros(6 * HALF, x.dtype), np.zeros(6 * HALF, x.dtype)
+    points = np.empty(POINTS * WIDTH + LANE, x.dtype)
     tiles = np.empty((POINTS, values.shape[1] * PANEL + LANE), x.dtype)
-    one = np.int64(1)  # for a literal `pick` would be compiled again
+    (_, C, _, _), pixels = x.shape, x.reshape(-1)
     for c in range(start, stop):
-        band = 0
-        while band < count:
-            n, top = (first + band) // down, (first + band) % down
-            bands = min(down - top, count - band, some)
-            rows = bands * m + 6 - m
+        for band in range(0, count, some):
+            bands = min(count - band, some)
             for q in range(0, across, segment):
-                pick(x[n, c], top * m - PH, q * m - PW, one, one, plane[: rows * pitch].reshape(rows, pitch))
-                for b in range(bands):
-                    _down(plane[b * m * pitch :], pitch, half[b * pitch :])
+                if across > segment:  # else what is left and right of an image is zero from the beginning
+                    for t in range(len(seen)):
+                        seen[t] = 0
+                b, n, top = 0, (first + band) // down, (first + band) % down
+                while b < bands:  # those of one image after the other
+                    rows = min(down - top, bands - b)
+                    place = n * C + c, top * m - PH, q * m - PW
+                    _fill(pixels, x.shape, *place, m, seen, b * pitch, pitch, rows)
+                    b, n, top = b + rows, n + 1, 0
+                _down(seen, half, bands * pitch)
                 for i in range(6):
                     _along(half[i * HALF :], m, points[6 * i * WIDTH :], bands * pitch // m)
                 _gather(points, pitch // m, bands, tiles, band * across + q, across, min(segment, across - q))
-            band += bands
         for k in range(POINTS):
             for panel in range(values.shape[1]):
                 for t in range(0, min(PANEL, count * across - panel * PANEL), LANE):
@@ -236,11 +240,32 @@ def _evaluate_tiles(x, values, m, PH, PW, first, count, down, across, start, sto
 
 
 @jit
-def _down(rows, pitch, half):
-    """`_input_values` down the columns of six rows of pixels; value i of column t to half[i * HALF + t]."""
-    d0, d1, d2 = rows, rows[pitch:], rows[2 * pitch :]
-    d3, d4, d5 = rows[3 * pitch :], rows[4 * pitch :], rows[5 * pitch :]
-    for t in range(pitch):
+def _fill(pixels, shape, plane, y0, x0, m, seen, to, pitch, rows):
+    """Row y0 + i + b * m of a plane (H, W), from column x0 on, to seen[i * HALF + to + b * pitch], for i < 6 and b < rows."""
+    _, _, H, W = shape
+    left = max(0, -x0)
+    count = min(pitch - left, W - x0 - left)
+    for i in range(6):
+        low, high = 0, rows
+        while low < high and y0 + i + low * m < 0:
+            low += 1
+        while low < high and y0 + i + (high - 1) * m >= H:
+            high -= 1
+        target = i * HALF + to
+        for t in range(target, target + low * pitch):
+            seen[t] = 0
+        source = (plane * H + y0 + i + low * m) * W + x0 + left
+        part_1(pixels, source, m * W, seen, target + low * pitch + left, pitch, high - low, count)
+        for t in range(target + high * pitch, target + rows * pitch):
+            seen[t] = 0
+
+
+@jit
+def _down(rows, half, count):
+    """`_input_values` down the columns: value i of rows[k * HALF + t] over k to half[i * HALF + t], t < count."""
+    d0, d1, d2 = rows, rows[HALF:], rows[2 * HALF :]
+    d3, d4, d5 = rows[3 * HALF :], rows[4 * HALF :], rows[5 * HALF :]
+    for t in range(count):
         v0, v1, v2, v3, v4, v5 = _input_values(d0[t], d1[t], d2[t], d3[t], d4[t], d5[t])
         half[t], half[HALF + t], half[2 * HALF + t] = v0, v1, v2
         half[3 * HALF + t], half[4 * HALF + t], half[5 * HALF + t] = v3, v4, v5
