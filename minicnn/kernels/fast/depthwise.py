@@ -200,9 +200,9 @@ def _fill(x, origin, planes, at, fills, band, size, pitch, step, SW):
             planes[first : first + fills[band, phase, 4]] = 0
             planes[first + fills[band, phase, 5] : first + size] = 0
         if SW == 1:
-            part_1(x, place, step, planes, first + to, pitch, height, width)
+            part_1(x, place, step, planes, first + to, pitch, height, width, 0.0)
         elif SW == 2:
-            part_2(x, place, step, planes, first + to, pitch, height, width)
+            part_2(x, place, step, planes, first + to, pitch, height, width, 0.0)
         else:
             for i in range(height):
                 for j in range(width):

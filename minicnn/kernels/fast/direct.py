@@ -241,31 +241,32 @@ def _lay_out(x, planes, phases, SH, SW, above, left, start, stop):
 def lay_out(x, origin, H, W, y0, x0, SH, SW, flat, plane, rows, pitch, outside):
     """flat[plane + i * pitch + j] = x[origin + (y0 + i * SH) * W + x0 + j * SW], or `outside` where the image has no such pixel.
 
-    Whole vectors are written, whose ends are zeros: on the next rows, then on what belongs there. What comes after the plane may be
+    Whole vectors are written, whose ends are `outside`: on the next rows, then on what belongs there. What comes after the plane may be
     another thread's, so rows from which they reach so far are written number by number.
     """
     (top, bottom), (first, end) = inside(H, y0, SH, rows), inside(W, x0, SW, pitch)
-    for i in range(plane, plane + top * pitch):
+    source, target, behind = (
+        origin + (y0 + top * SH) * W + x0 + first * SW,
+        plane + top * pitch + first,
+        plane + rows * pitch,
+    )
+    for i in range(plane, min(target, behind)):
         flat[i] = outside
-    source, target = origin + (y0 + top * SH) * W + x0 + first * SW, plane + top * pitch + first
     count, lane = end - first, VECTOR // x.itemsize
-    reach = (
-        rows * pitch + plane - target - (count + lane - 1) // lane * lane
-    )  # from the end of the first row's vectors to the plane's
-    whole = max(0, min(bottom - top, reach // pitch + 1)) if SW <= 2 else 0
+    vectors = (count + lane - 1) // lane * lane
+    whole = max(0, min(bottom - top, (behind - target - vectors) // pitch + 1)) if SW <= 2 else 0
     if SW == 1:
-        part_1(x, source, SH * W, flat, target, pitch, whole, count)
+        part_1(x, source, SH * W, flat, target, pitch, whole, count, outside)
     elif SW == 2:
-        part_2(x, source, SH * W, flat, target, pitch, whole, count)
+        part_2(x, source, SH * W, flat, target, pitch, whole, count, outside)
     for i in range(whole, bottom - top):
         for j in range(count):
             flat[target + i * pitch + j] = x[source + i * SH * W + j * SW]
-    for i in range(plane + top * pitch, plane + bottom * pitch, pitch):
-        for j in range(i, i + first):
+    for i in range(bottom - top):  # between the vectors of a row and the next row
+        row = target + i * pitch
+        for j in range(row + (vectors if i < whole else count), min(row + pitch, behind)):
             flat[j] = outside
-        for j in range(i + end, i + pitch):
-            flat[j] = outside
-    for i in range(plane + bottom * pitch, plane + rows * pitch):
+    for i in range(plane + bottom * pitch, behind):
         flat[i] = outside
 
 

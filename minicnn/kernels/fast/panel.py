@@ -81,7 +81,7 @@ def multiply(
                 for i in range(pieces):
                     part_1(
                         pixels, piece[i, 0] + pixel_taps[t] + c * channel, channel, copy, t * beside + piece[i, 1], taps * beside,
-                        several, piece[i, 2],
+                        several, piece[i, 2], 0.0,
                     )  # fmt: skip
             seen = weight_taps[c * taps : (c + several) * taps]
             for block in range(begin, end):

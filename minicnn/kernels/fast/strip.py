@@ -161,13 +161,13 @@ class _Vectors:
         function = cgutils.get_or_insert_function(self.build.module, kind, name)
         return self.build.call(function, [start, value], fastmath=("reassoc",))
 
-    def load(self, pointer: Any, mask: Any = None) -> Any:
-        """From memory; lanes that the mask leaves out are zero, and not read."""
+    def load(self, pointer: Any, mask: Any = None, beyond: Any = None) -> Any:
+        """From memory; lanes that the mask leaves out are those of `beyond`, or zero, and not read."""
         pointer = self.build.bitcast(pointer, self.kind.as_pointer())
         if mask is None:
             return self.build.load(pointer, align=4)
-        zeros = ir.Constant(self.kind, [0.0] * self.lane)
-        return self._call(f"llvm.masked.load.{self._suffix}", self.kind, pointer, small(4), mask, zeros)
+        beyond = ir.Constant(self.kind, [0.0] * self.lane) if beyond is None else beyond
+        return self._call(f"llvm.masked.load.{self._suffix}", self.kind, pointer, small(4), mask, beyond)
 
     def store(self, value: Any, pointer: Any, mask: Any = None) -> None:
         pointer = self.build.bitcast(pointer, self.kind.as_pointer())
@@ -246,11 +246,13 @@ dots, half_dots = (
 )
 
 
-def plain_part(source, place, step, target, to, pitch, rows, count, S):
-    """target[to + r * pitch + j] = source[place + r * step + j * S] for r < rows and j < count. Flat arrays. The compiled one writes whole
-    vectors: behind a row stand zeros, then the next row, so what is behind the last one must be free."""
+def plain_part(source, place, step, target, to, pitch, rows, count, outside, S):
+    """target[to + r * pitch + j] = source[place + r * step + j * S] for r < rows and j < count. Flat arrays. Whole vectors are
+    written: behind a row stands `outside`, then the next row, so what is behind the last one must be free."""
+    lane = lanes(source.dtype)
     for r in range(rows if count > 0 else 0):
         begin, first = place + r * step, to + r * pitch
+        target[first : first + -(-count // lane) * lane] = outside
         target[first : first + count] = source[begin : begin + (count - 1) * S + 1 : S]
 
 
@@ -258,11 +260,12 @@ def compiled_part(S: int) -> Callable:
     """It for compiled kernels, at a stride of 1 or 2: what short loops do not get compiled to."""
 
     @intrinsic
-    def part(typing, source, place, step, target, to, pitch, rows, count):
+    def part(typing, source, place, step, target, to, pitch, rows, count, outside):
         def write(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
             arrays = [context.make_array(signature.args[i])(context, build, arguments[i]) for i in (0, 3)]
-            _, place, step, _, to, pitch, rows, count = arguments
+            _, place, step, _, to, pitch, rows, count, outside = arguments
             wide, narrow = (_Vectors(context, build, signature.args[0].dtype, width) for width in (S, 1))
+            beyond = wide.spread(outside)
             chosen = ir.Constant(ir.VectorType(small, narrow.lane), list(range(0, S * narrow.lane, S)))
             with cgutils.for_range(build, rows) as row:
                 first, last = (
@@ -272,14 +275,14 @@ def compiled_part(S: int) -> Callable:
                     left = build.mul(build.sub(count, j), index(S))
                     source_place = build.add(first, build.mul(j, index(S)))
                     values = wide.load(
-                        build.gep(arrays[0].data, [source_place]), wide.below(build.sub(left, index(S - 1)))
+                        build.gep(arrays[0].data, [source_place]), wide.below(build.sub(left, index(S - 1))), beyond
                     )
                     every = build.shuffle_vector(values, values, chosen)
                     narrow.store(every, build.gep(arrays[1].data, [build.add(last, j)]))
             return context.get_dummy_value()
 
         n = types.int64
-        return types.void(source, n, n, target, n, n, n, n), write
+        return types.void(source, n, n, target, n, n, n, n, source.dtype), write
 
     return part
 

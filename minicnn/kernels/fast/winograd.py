@@ -255,7 +255,7 @@ def _fill(pixels, shape, plane, y0, x0, m, seen, to, pitch, rows):
         for t in range(target, target + low * pitch):
             seen[t] = 0
         source = (plane * H + y0 + i + low * m) * W + x0 + left
-        part_1(pixels, source, m * W, seen, target + low * pitch + left, pitch, high - low, count)
+        part_1(pixels, source, m * W, seen, target + low * pitch + left, pitch, high - low, count, 0.0)
         for t in range(target + high * pitch, target + rows * pitch):
             seen[t] = 0
 
