@@ -23,7 +23,7 @@ from minicnn.kernels.shapes import Geometry, Pair, Shape
 
 from . import panel
 from .parallel import inside, jit, run, scratch
-from .strip import part_1, part_2
+from .strip import finish, part_1, part_2
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
@@ -276,12 +276,12 @@ def _multiply(
     SY, SX, start, stop,
 ):  # fmt: skip
     """All tiles. Unit: (image, group, chunk of pixels, ROWS output channels), so that threads share neither rows nor pixels."""
-    R = out.shape[1] // groups
+    (_, O, H, W), flat, R = out.shape, out.reshape(-1), out.shape[1] // groups
     blocks = (R + ROWS - 1) // ROWS
     total = (OH - 1) * pitch + OW
     chunks = (total + chunk - 1) // chunk
-    if OW == pitch == out.shape[3] and SY == SX == 1:  # nothing to throw away: all rows are one
-        out, x0, y0, OW, pitch = out.reshape(out.shape[0], out.shape[1], 1, -1), y0 * OW, 0, total, total
+    if OW == pitch == W and SY == SX == 1:  # nothing to throw away: all rows are one
+        H, W, x0, y0, OW, pitch = 1, H * W, y0 * W, 0, total, total
     lane = VECTOR // pixels.itemsize
     target = np.empty((ROWS, VECTORS * lane), pixels.dtype)
     for unit in range(start, stop):
@@ -289,7 +289,7 @@ def _multiply(
         begin, rest = rest % chunks * chunk, rest // chunks
         g, n = rest % groups, rest // groups
         rows = min(ROWS, R - row)
-        origin = (n * groups + g) * group_step
+        origin, own = (n * groups + g) * group_step, (n * O + g * R + row) * H * W
         w = g * (weight.size // groups) + row * row_step
         p, end = begin, min(total, begin + chunk)
         while p < end:
@@ -303,15 +303,13 @@ def _multiply(
             oh, ow, done = p // pitch, p % pitch, 0
             while done < count:
                 length = min(pitch - ow, count - done)
-                for r in range(rows):
-                    o = g * R + row + r
-                    source, b = target[r, moved + done :], bias[o]
-                    line = out[n, o, y0 + oh * SY, x0 + ow * SX :]
-                    if SX == 1:
-                        for j in range(min(length, OW - ow)):
-                            line[j] = source[j] + b
-                    else:
-                        for j in range(min(length, OW - ow)):
-                            line[j * SX] = source[j] + b
+                used, place = min(length, OW - ow), own + (y0 + oh * SY) * W + x0 + ow * SX
+                if SX == 1:
+                    finish(target, moved + done, bias, g * R + row, rows, flat, place, H * W, used)
+                else:
+                    for r in range(rows):
+                        b = bias[g * R + row + r]
+                        for j in range(used):
+                            flat[place + r * H * W + j * SX] = target[r, moved + done + j] + b
                 oh, ow, done = oh + 1, 0, done + length
             p += width

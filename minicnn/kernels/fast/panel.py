@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .parallel import jit
-from .strip import part_1
+from .strip import finish, part_1
 from .tile import ROWS, VECTOR, VECTORS, tile, width_of
 
 TAPS = 96  # of a panel that are copied at a time: 24 kB
@@ -90,13 +90,15 @@ def multiply(
                     width, weight, g * kernels + row * row_step, row_step, min(ROWS, R - row) - 1, seen, copy, 0,
                     places[: several * taps], target[block - begin], c > 0,
                 )  # fmt: skip
-        for row in range(begin * ROWS, min(R, end * ROWS)):
-            b, sums = bias[g * R + row], target[row // ROWS - begin, row % ROWS]
+        for block in range(begin, end):
+            row, sums = block * ROWS, target[block - begin]
+            rows = min(ROWS, R - row)
             for i in range(pieces):
-                source, line = sums[piece[i, 1] :], flat[piece[i, 3] + row * H * W :]
+                at, length, place = piece[i, 1], piece[i, 2], piece[i, 3] + row * H * W
                 if SX == 1:
-                    for j in range(piece[i, 2]):
-                        line[j] = source[j] + b
+                    finish(sums, at, bias, g * R + row, rows, flat, place, H * W, length)
                 else:
-                    for j in range(piece[i, 2]):
-                        line[j * SX] = source[j] + b
+                    for r in range(rows):
+                        b = bias[g * R + row + r]
+                        for j in range(length):
+                            flat[place + r * H * W + j * SX] = sums[r, at + j] + b

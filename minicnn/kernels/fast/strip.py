@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .tile import VECTOR, lanes
+from .tile import VECTOR, VECTORS, lanes
 
 ROWS = 8
 LENGTHS = (1, 2, 3, 5, 7)  # of runs of taps
@@ -288,3 +288,42 @@ def compiled_part(S: int) -> Callable:
 
 
 part_1, part_2 = (partial(plain_part, S=S) if numba.config.DISABLE_JIT else compiled_part(S) for S in (1, 2))
+
+
+def plain_finish(sums, at, bias, first, rows, out, place, plane, count):
+    """out[place + r * plane + j] = sums[r, at + j] + bias[first + r] for r < rows and j < count: what tiles summed up, to its place."""
+    for r in range(rows):
+        begin = place + r * plane
+        out[begin : begin + count] = sums[r, at : at + count] + bias[first + r]
+
+
+@intrinsic
+def compiled_finish(typing, sums, at, bias, first, rows, out, place, plane, count):
+    """It for compiled kernels; a row of sums is VECTORS registers long."""
+
+    def write(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        _, at, _, first, rows, _, place, plane, count = arguments
+        summed, biases, to = _memory(context, build, signature, arguments)
+        vectors = _Vectors(context, build, signature.args[0].dtype)
+        lane = index(vectors.lane)
+        with cgutils.for_range(build, rows) as row:
+            r = row.index
+            own = vectors.spread(build.load(build.gep(biases, [build.add(first, r)])))
+            source = build.gep(summed, [build.add(at, build.mul(r, index(VECTORS * vectors.lane)))])
+            target = build.gep(to, [build.add(place, build.mul(r, plane))])
+            with cgutils.for_range_slice(build, index(0), count, lane) as (j, _):
+                left, pointer = build.sub(count, j), build.gep(target, [j])
+                with build.if_else(build.icmp_signed(">=", left, lane)) as (whole, part):
+                    with whole:
+                        vectors.store(build.fadd(vectors.load(build.gep(source, [j])), own), pointer)
+                    with part:
+                        inside = vectors.below(left)
+                        value = build.fadd(vectors.load(build.gep(source, [j]), inside), own)
+                        vectors.store(value, pointer, inside)
+        return context.get_dummy_value()
+
+    n = types.int64
+    return types.void(sums, n, bias, n, n, out, n, n, n), write
+
+
+finish = plain_finish if numba.config.DISABLE_JIT else compiled_finish
