@@ -220,6 +220,27 @@ def _part(S, *given):
 
 
 @jit
+def _finish(*given):
+    strip.finish(*given)
+
+
+@KINDS
+@pytest.mark.parametrize("rows, count, at", [(1, 1, 0), (8, 3, 5), (3, 8, 1), (8, 24, 0), (5, 19, 2)])
+def test_sums_go_to_their_place(rows, count, at, kind):
+    """And nothing else is written."""
+    sums = np.arange(8 * 3 * lanes(kind), dtype=kind).reshape(8, -1)
+    bias, plane = np.arange(10, dtype=kind) / 8, count + 3
+    ours, theirs = np.full((2, 20 + 8 * plane), 7, kind)
+    given = sums, at, bias, 2, rows
+    _finish(*given, ours, 9, plane, count)
+    strip.plain_finish(*given, theirs, 9, plane, count)
+    np.testing.assert_array_equal(ours, theirs)
+    expected = (sums[:rows, at : at + count] + bias[2 : 2 + rows, None]).ravel()
+    np.testing.assert_array_equal(ours[9 : 9 + rows * plane].reshape(rows, plane)[:, :count].ravel(), expected)
+    assert (ours == 7).sum() >= ours.size - rows * count
+
+
+@jit
 def _dots(half, *given):
     if half:
         strip.half_dots(*given)

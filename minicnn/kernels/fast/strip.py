@@ -291,15 +291,17 @@ part_1, part_2 = (partial(plain_part, S=S) if numba.config.DISABLE_JIT else comp
 
 
 def plain_finish(sums, at, bias, first, rows, out, place, plane, count):
-    """out[place + r * plane + j] = sums[r, at + j] + bias[first + r] for r < rows and j < count: what tiles summed up, to its place."""
+    """out[place + r * plane + j] = sums[r, at + j] + bias[first + r] for r < rows and j < count: what tiles summed up, to its place.
+    A row of sums is that of the widest tile."""
+    row = VECTORS * lanes(sums.dtype)
     for r in range(rows):
-        begin = place + r * plane
-        out[begin : begin + count] = sums[r, at : at + count] + bias[first + r]
+        begin, source = place + r * plane, sums.reshape(-1)[r * row + at :]
+        out[begin : begin + count] = source[:count] + bias[first + r]
 
 
 @intrinsic
 def compiled_finish(typing, sums, at, bias, first, rows, out, place, plane, count):
-    """It for compiled kernels; a row of sums is VECTORS registers long."""
+    """It for compiled kernels."""
 
     def write(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
         _, at, _, first, rows, _, place, plane, count = arguments

@@ -27,7 +27,7 @@ from minicnn.kernels.shapes import Geometry, Pair, Shape, output_size
 
 from . import direct, parallel
 from .parallel import jit, jit_sums, run, scratch
-from .strip import part_1
+from .strip import finish, part_1
 from .tile import ROWS, VECTOR, VECTORS, move, tile, width_of
 
 POINTS = 36  # in two dimensions
@@ -39,7 +39,7 @@ EVEN = 512  # times the mean |pixel|: the most that the largest |pixel| of an im
 TILES = 2**21  # numbers in the values of one block of tiles, which should stay in the processor's cache
 MOST_TILES = 256  # in a block
 # Products in the time of a kernel's transform and of a tile's, by the kernel's side; measured on Zen 5.
-COST = {3: (1600, 2600), 5: (2700, 2300)}
+COST = {3: (1200, 2200), 5: (2700, 1500)}
 LANE = VECTOR // 4  # float32 in a vector register
 PANEL = VECTORS * LANE  # tiles side by side in one tile of the matrix product
 # Numbers side by side in a transform: a constant, so that the compiler knows which rows do not overlap.
@@ -318,7 +318,7 @@ def _multiply(values, weight, turned, most, out, bias, nonfinite, first, count, 
     products = np.zeros((most // ROWS, panels, POINTS, ROWS, PANEL), out.dtype)
     taps, half = np.zeros(25 * WIDTH, out.dtype), np.empty(30 * WIDTH, out.dtype)
     patches = np.empty(16 * WIDTH, out.dtype)
-    line = np.empty(PANEL * m, out.dtype)
+    line, places = np.empty(PANEL * m, out.dtype), np.empty((PANEL, 4), np.int64)
     flat = values.reshape(-1)
     for unit in range(start, stop):
         rows = min(most, O - unit * most)
@@ -342,11 +342,11 @@ def _multiply(values, weight, turned, most, out, bias, nonfinite, first, count, 
         for block in range(blocks):
             for panel in range(panels):
                 _interpolate(products[block, panel].reshape(-1), half, patches, m)
-                place = panel * PANEL, min(PANEL, tiles - panel * PANEL)
+                some = min(PANEL, tiles - panel * PANEL)
+                bands = places[: _places(first, panel * PANEL, some, m, out, down, across, places)]
                 for r in range(min(ROWS, rows - block * ROWS)):
                     o = unit * most + block * ROWS + r
-                    mine = patches[r * PANEL :]
-                    nonfinite[o] += _put_together(mine, line, out, o, bias[o], m, first, *place, down, across)
+                    nonfinite[o] += _put_together(patches[r * PANEL :], m, some, line, bands, bias, o, out)
 
 
 @jit
@@ -417,30 +417,39 @@ def _output_pass(source, step, m, target):
 
 
 @jit
-def _put_together(patches, line, out, o, bias, m, first, t, some, down, across):
-    """Tiles of m x m outputs, `some` from number t on, side by side into channel o of out (N, O, OH, OW).
-
-    Returns how many of them are infinite or NaN.
-    """
-    OH = out.shape[2]
-    done = nonfinite = 0
+def _places(first, t, some, m, out, down, across, places):
+    """Where `some` tiles from number t on go, those of a band after each other: numbers before them in a row of the panel's outputs,
+    numbers, place of the first in channel 0 of out (N, O, OH, OW), rows. Returns how many bands there are."""
+    _, O, OH, OW = out.shape
+    done = count = 0
     while done < some:
         band, q = (t + done) // across, (t + done) % across
         length = min(across - q, some - done)
         n, top = (first + band) // down, (first + band) % down * m
-        for i in range(min(m, OH - top)):
-            p0, p1 = patches[m * i * WIDTH + done :], patches[(m * i + 1) * WIDTH + done :]
-            if m == 4:
-                p2, p3 = patches[(m * i + 2) * WIDTH + done :], patches[(m * i + 3) * WIDTH + done :]
-                for k in range(length):
-                    line[4 * k], line[4 * k + 1], line[4 * k + 2], line[4 * k + 3] = p0[k], p1[k], p2[k], p3[k]
-            else:
-                for k in range(length):
-                    line[2 * k], line[2 * k + 1] = p0[k], p1[k]
-            target = out[n, o, top + i, q * m :]
-            for w in range(min(length * m, len(target))):
-                value = line[w] + bias
-                target[w] = value
-                nonfinite += value - value != 0
-        done += length
+        places[count, 0], places[count, 1] = done * m, min(length * m, OW - q * m)
+        places[count, 2], places[count, 3] = (n * O * OH + top) * OW + q * m, min(m, OH - top)
+        done, count = done + length, count + 1
+    return count
+
+
+@jit
+def _put_together(patches, m, some, line, places, bias, o, out):
+    """Tiles of m x m outputs, `some` side by side, into channel o of out. Returns how many of them are infinite or NaN."""
+    _, _, OH, OW = out.shape
+    flat, nonfinite = out.reshape(-1), 0
+    for i in range(m):
+        p0, p1 = patches[m * i * WIDTH :], patches[(m * i + 1) * WIDTH :]
+        if m == 4:
+            p2, p3 = patches[(m * i + 2) * WIDTH :], patches[(m * i + 3) * WIDTH :]
+            for k in range(PANEL):
+                line[4 * k], line[4 * k + 1], line[4 * k + 2], line[4 * k + 3] = p0[k], p1[k], p2[k], p3[k]
+        else:
+            for k in range(PANEL):
+                line[2 * k], line[2 * k + 1] = p0[k], p1[k]
+        for w in range(some * m):
+            nonfinite += line[w] - line[w] != 0
+        for band in range(len(places)):
+            if i < places[band, 3]:
+                place = places[band, 2] + (o * OH + i) * OW
+                finish(line, places[band, 0], bias, o, 1, flat, place, 0, places[band, 1])
     return nonfinite
