@@ -188,6 +188,12 @@ def _unpack(sums, r, begin, count, out, length):
         for j in range(count):
             target[j] = source[j]
         return
+    if length == C:  # each run is a kernel element
+        for which in range(KH * KW):
+            source, target = sums[which, r], flat[begin * (KH * KW) + which :]
+            for j in range(count):
+                target[j * (KH * KW)] = source[j]
+        return
     step = length // C  # kernel elements in a run
     k, c = begin // C, begin % C
     for j in range(count):
