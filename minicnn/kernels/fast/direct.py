@@ -23,7 +23,7 @@ from minicnn.kernels.shapes import Geometry, Pair, Shape
 
 from . import panel
 from .parallel import inside, jit, run, scratch
-from .strip import finish, part_1, part_2
+from .strip import part_1, part_2, put
 from .tile import ROWS, VECTOR, VECTORS, lanes, tile, width_for
 
 PLANES = 2**22  # numbers in the planes of one block of images or rows
@@ -304,12 +304,6 @@ def _multiply(
             while done < count:
                 length = min(pitch - ow, count - done)
                 used, place = min(length, OW - ow), own + (y0 + oh * SY) * W + x0 + ow * SX
-                if SX == 1:
-                    finish(target, moved + done, bias, g * R + row, rows, flat, place, H * W, used)
-                else:
-                    for r in range(rows):
-                        b = bias[g * R + row + r]
-                        for j in range(used):
-                            flat[place + r * H * W + j * SX] = target[r, moved + done + j] + b
+                put(target, moved + done, bias, g * R + row, rows, flat, place, H * W, SX, used)
                 oh, ow, done = oh + 1, 0, done + length
             p += width

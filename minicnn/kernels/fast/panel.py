@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .parallel import jit
-from .strip import finish, part_1
+from .strip import part_1, put
 from .tile import ROWS, VECTOR, VECTORS, tile, width_of
 
 TAPS = 96  # of a panel that are copied at a time: 24 kB
@@ -94,11 +94,5 @@ def multiply(
             row, sums = block * ROWS, target[block - begin]
             rows = min(ROWS, R - row)
             for i in range(pieces):
-                at, length, place = piece[i, 1], piece[i, 2], piece[i, 3] + row * H * W
-                if SX == 1:
-                    finish(sums, at, bias, g * R + row, rows, flat, place, H * W, length)
-                else:
-                    for r in range(rows):
-                        b = bias[g * R + row + r]
-                        for j in range(length):
-                            flat[place + r * H * W + j * SX] = sums[r, at + j] + b
+                place = piece[i, 3] + row * H * W
+                put(sums, piece[i, 1], bias, g * R + row, rows, flat, place, H * W, SX, piece[i, 2])

@@ -21,6 +21,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from .parallel import jit
 from .tile import VECTOR, VECTORS, lanes
 
 ROWS = 8
@@ -329,3 +330,14 @@ def compiled_finish(typing, sums, at, bias, first, rows, out, place, plane, coun
 
 
 finish = plain_finish if numba.config.DISABLE_JIT else compiled_finish
+
+
+@jit
+def put(sums, at, bias, first, rows, out, place, plane, step, count):
+    """`finish`, at every step-th place of a row of the result."""
+    if step == 1:
+        finish(sums, at, bias, first, rows, out, place, plane, count)
+        return
+    for r in range(rows):
+        for j in range(count):
+            out[place + r * plane + j * step] = sums[r, at + j] + bias[first + r]
