@@ -2021,14 +2021,14 @@ class Tensor:
         if std < 0:
             raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
         with np.errstate(over="ignore"):
-            return self._random(rng.standard_normal(self.array.shape, _drawn(self.array.dtype)) * std + mean)
+            return self._draw(rng.standard_normal, std, mean)
 
     def uniform_(self, a: _float = 0, b: _float = 1, *, generator: Any = None) -> Tensor:
         """Filled with uniform numbers in [a, b); returns the tensor."""
         rng, (a, b) = _random.generator(generator), _floats("uniform_", **{"from": a, "to": b})
         if a > b:
             raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a:g} > to={b:g}")
-        return self._random(rng.random(self.array.shape, _drawn(self.array.dtype)) * (b - a) + a)
+        return self._draw(rng.random, b - a, a)
 
     def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
         """Filled with 1 with probability p, a number or a tensor that broadcasts, else 0; returns the tensor."""
@@ -2044,6 +2044,17 @@ class Tensor:
         """Filled with integers in [low, high), with one number in [0, low); returns the tensor."""
         first, end = (0, 2**24 if low is None else low) if high is None else (low, high)
         return self._random(_random.integers(first, end, self.array.shape, generator))
+
+    def _draw(self, numbers: Callable, factor: _float, term: _float) -> Tensor:
+        """Filled with random numbers * factor + term, some at a time: nothing else is as large as the tensor."""
+        whole, kind = self.array, _drawn(self.array.dtype)
+        if not whole.flags.c_contiguous:
+            return self._random(numbers(whole.shape, kind) * factor + term)
+        inplace.check(self)
+        for first in range(0, whole.size, _SOME):
+            some = whole.reshape(-1)[first : first + _SOME]
+            some[:] = numbers(some.shape, kind) * factor + term
+        return inplace.written(self, None)
 
     def _random(self, values: np.ndarray) -> Tensor:
         inplace.check(self)
@@ -2110,6 +2121,9 @@ def _operator(function: Callable, a: Tensor, b: Any) -> Any:
 def _floats(function: str, **numbers: Any) -> list[float]:
     """The first arguments of a function as numbers."""
     return [ops._common.number(n, function, name, i, "float") for i, (name, n) in enumerate(numbers.items(), 1)]
+
+
+_SOME = 2**16  # random numbers
 
 
 def _drawn(kind: np.dtype) -> Any:

@@ -41,8 +41,10 @@ def network(lib: Any, name: str, size: int = 64) -> Any:
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 fan_in = int(np.prod(parameter.shape[1:]))
-                numbers = rng.standard_normal(tuple(parameter.shape), np.float32) * np.float32((2 / fan_in) ** 0.5)
-                parameter.copy_(lib.from_numpy(numbers))
+                for row in range(0, len(parameter), 64):  # all at once they would be the peak of a large network's memory
+                    some = parameter[row : row + 64]
+                    numbers = rng.standard_normal(tuple(some.shape), np.float32) * np.float32((2 / fan_in) ** 0.5)
+                    some.copy_(lib.from_numpy(numbers))
         for module in model.modules():
             if isinstance(module, (lib.nn.Conv2d, lib.nn.Linear)) and module.bias is not None:
                 module.bias.fill_(0.01)
