@@ -18,6 +18,7 @@ from quick import one_of_each
 
 from minicnn import kernels
 from minicnn.kernels.fast import direct, panel, parallel
+from minicnn.kernels.fast.tile import lanes
 
 TOLERANCE = {
     np.float32: 3e-5,
@@ -124,9 +125,11 @@ def test_panels_of_many_images_have_the_bits_of_single_maps(name, kind, monkeypa
         out = kernels.get("conv2d")(x, weight, None, *geometry)
         return out, kernels.get("conv2d_grad_input")(out, weight, x.shape, *geometry)
 
+    assert panel.pays(32, 1, 1, 2, 64, lanes(kind)) and not panel.pays(1, 56, 56, 57, 64, lanes(kind))
     called = []
     direct._blocks.cache_clear()
     with kernels.use("direct"):
+        monkeypatch.setattr(panel, "pays", lambda *shapes: True)
         monkeypatch.setattr(direct, "run", lambda kernel, *rest: (called.append(kernel), parallel.run(kernel, *rest)))
         together = results()
         assert panel.multiply in called

@@ -368,3 +368,15 @@ def test_what_lies_as_its_operand_does(name):
         assert ours.stride() == theirs.stride(), layout
         if name != "randn_like":
             assert_close(numbers(ours), numbers(theirs), layout)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("weight", [True, False])
+def test_the_gradient_of_a_batch_norm_lies_as_its_input(training, weight):
+    def strides(lib):
+        norm = lib.nn.BatchNorm2d(3, affine=weight).train(training)
+        x = lib.ones(2, 3, 4, 5).to(memory_format=lib.channels_last).requires_grad_()
+        (to_x,) = lib.autograd.grad(norm(x), x, lib.ones(2, 3, 4, 5).to(memory_format=lib.channels_last))
+        return to_x.stride()
+
+    assert strides(minicnn) == strides(torch)

@@ -53,10 +53,11 @@ class NativeBatchNormBackward(Op):
     def value(grad, x, weight, mean, inverse_std, wanted, training, eps):
         scale = inverse_std if weight is None else inverse_std * weight
         if not training and True not in wanted:
-            return kernels.get("scale_channels", grad.dtype)(grad, scale, np.zeros_like(scale)), None, None
+            to_x = kernels.get("scale_channels", grad.dtype)(grad, scale, np.zeros_like(scale))
+            return _memory.follow(to_x, x), None, None
         compute = kernels.get("batch_norm_grad", grad.dtype)
         to_x, to_weight, to_bias = compute(grad, x, scale, mean, inverse_std, training)
-        return to_x, to_weight if wanted[0] else None, to_bias if wanted[1] else None
+        return _memory.follow(to_x, x), to_weight if wanted[0] else None, to_bias if wanted[1] else None
 
     @classmethod
     def forward(cls, ctx, *args):

@@ -41,7 +41,9 @@ def network(lib: Any, name: str, size: int = 64) -> Any:
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 fan_in = int(np.prod(parameter.shape[1:]))
-                for row in range(0, len(parameter), 64):  # all at once they would be the peak of a large network's memory
+                for row in range(
+                    0, len(parameter), 64
+                ):  # all at once they would be the peak of a large network's memory
                     some = parameter[row : row + 64]
                     numbers = rng.standard_normal(tuple(some.shape), np.float32) * np.float32((2 / fan_in) ** 0.5)
                     some.copy_(lib.from_numpy(numbers))
