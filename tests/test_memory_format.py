@@ -379,4 +379,4 @@ def test_the_gradient_of_a_batch_norm_lies_as_its_input(training, weight):
         (to_x,) = lib.autograd.grad(norm(x), x, lib.ones(2, 3, 4, 5).to(memory_format=lib.channels_last))
         return to_x.stride()
 
-    assert strides(minicnn) == strides(torch)
+    assert strides(minicnn) == strides(real_torch)
