@@ -162,7 +162,8 @@ def test_import_minicnn_brings_neither_torch_nor_matplotlib():
 
 # Lines of code, without comments and docstrings (`python -m tests.path --rooms`). A commit that needs more room says why.
 BUDGET = {
-    ".": 2665,  # `out=`; random numbers some at a time; methods of `Tensor` that libraries use; limits of types; the command: .onnx files, its atlas, `play`, `mistakes`;
+    ".": 2665,  # `out=`; methods of `Tensor` that libraries use; limits of types; the command: .onnx files, its atlas, `play`, `mistakes`;
+    # random numbers some at a time;
     # as_torch; how images enter (options, and who says so), names of classes from a file, what fits in ten minutes; what warns once
     "atlas": 1525,  # what an estimate measured and what would fit; workers, a search that is continued; the page of words, links to it
     # and to the page to play with; pages in parts or in a folder, written whole or not at all, and the index of the search
