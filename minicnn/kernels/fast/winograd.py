@@ -39,7 +39,7 @@ EVEN = 512  # times the mean |pixel|: the most that the largest |pixel| of an im
 TILES = 2**21  # numbers in the values of one block of tiles, which should stay in the processor's cache
 MOST_TILES = 256  # in a block
 # Products in the time of a kernel's transform and of a tile's, by the kernel's side; measured on Zen 5.
-COST = {3: (1200, 2200), 5: (2700, 1500)}
+COST = {3: (1700, 2200), 5: (2700, 2300)}
 LANE = VECTOR // 4  # float32 in a vector register
 PANEL = VECTORS * LANE  # tiles side by side in one tile of the matrix product
 # Numbers side by side in a transform: a constant, so that the compiler knows which rows do not overlap.
