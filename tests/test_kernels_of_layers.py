@@ -120,6 +120,16 @@ def test_batch_norm(shape, kind, training, which):
         close(one, theirs.grad.to(torch.from_numpy(x).dtype), kind)
 
 
+@pytest.mark.parametrize("which", ["fast", "reference"])
+def test_in_evaluation_the_gradient_of_a_batch_norm_does_not_look_at_its_input(which):
+    x = np.array([np.inf, np.nan, 1.0], np.float32).reshape(1, 1, 3)
+    grad, one = np.ones_like(x), np.ones(1, np.float32)
+    with kernels.use(which):
+        to_x, to_weight, to_bias = kernels.get("batch_norm_grad")(grad, x, one * 2, one, one * 2, False)
+    np.testing.assert_array_equal(to_x, grad * 2)
+    assert np.isnan(to_weight).all() and to_bias == 3
+
+
 POOLINGS = [
     # kernel, stride, padding, dilation, ceil_mode
     ((3, 3), (2, 2), (1, 1), (1, 1), False),

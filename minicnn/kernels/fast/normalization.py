@@ -107,9 +107,12 @@ def _batch_norm_grad(grad, x, to_x, scale, mean, inverse_std, training, to_weigh
                 total += np.float64(passed[j])
                 along += np.float64(passed[j]) * np.float64((plane[j] - center) * narrow)
         to_weight[c], to_bias[c] = along, total
-        constant = x.dtype.type(total / (N * n) if training else 0.0)
-        slope = x.dtype.type(along / (N * n) * narrow if training else 0.0)
+        constant, slope = x.dtype.type(total / (N * n)), x.dtype.type(along / (N * n) * narrow)
         for i in range(N):
             passed, plane, target = grad[i, c], x[i, c], to_x[i, c]
-            for j in range(n):
-                target[j] = factor * (passed[j] - constant - (plane[j] - center) * slope)
+            if training:
+                for j in range(n):
+                    target[j] = factor * (passed[j] - constant - (plane[j] - center) * slope)
+            else:  # whatever x is: 0 times infinity would be NaN
+                for j in range(n):
+                    target[j] = factor * passed[j]
