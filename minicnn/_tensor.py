@@ -2020,8 +2020,7 @@ class Tensor:
         rng, (mean, std) = _random.generator(generator), _floats("normal_", mean=mean, std=std)
         if std < 0:
             raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
-        with np.errstate(over="ignore"):
-            return self._draw(rng.standard_normal, std, mean)
+        return self._draw(rng.standard_normal, std, mean)
 
     def uniform_(self, a: _float = 0, b: _float = 1, *, generator: Any = None) -> Tensor:
         """Filled with uniform numbers in [a, b); returns the tensor."""
@@ -2048,12 +2047,13 @@ class Tensor:
     def _draw(self, numbers: Callable, factor: _float, term: _float) -> Tensor:
         """Filled with random numbers * factor + term, some at a time: nothing else is as large as the tensor."""
         whole, kind = self.array, _drawn(self.array.dtype)
-        if not whole.flags.c_contiguous:
-            return self._random(numbers(whole.shape, kind) * factor + term)
-        inplace.check(self)
-        for first in range(0, whole.size, _SOME):
-            some = whole.reshape(-1)[first : first + _SOME]
-            some[:] = numbers(some.shape, kind) * factor + term
+        with np.errstate(over="ignore"):
+            if not whole.flags.c_contiguous:
+                return self._random(numbers(whole.shape, kind) * factor + term)
+            inplace.check(self)
+            for first in range(0, whole.size, _SOME):
+                some = whole.reshape(-1)[first : first + _SOME]
+                some[:] = numbers(some.shape, kind) * factor + term
         return inplace.written(self, None)
 
     def _random(self, values: np.ndarray) -> Tensor:

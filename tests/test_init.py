@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -159,3 +160,26 @@ def test_the_state_of_a_generator_holds_its_seed():
     generator.set_state(state)
     assert generator.initial_seed() == 5
     assert minicnn.rand(2, generator=generator).tolist() == first
+
+
+def test_a_large_tensor_is_filled_some_at_a_time_with_the_same_numbers(monkeypatch):
+    """Building a network needs no second copy of its weights; and where the pieces end changes no number."""
+    module = sys.modules["minicnn._tensor"]
+
+    def drawn():
+        minicnn.manual_seed(3)
+        return [
+            getattr(minicnn.empty(shape, dtype=kind), fill)(1.0, 2.0).numpy()
+            for shape in ((7,), (3, 41), ()) for kind in (minicnn.float32, minicnn.float64) for fill in ("normal_", "uniform_")
+        ]  # fmt: skip
+
+    monkeypatch.setattr(module, "_SOME", 4)
+    pieces = drawn()
+    monkeypatch.setattr(module, "_SOME", 2**16)
+    for one, whole in zip(pieces, drawn(), strict=True):
+        np.testing.assert_array_equal(one, whole)
+
+
+def test_random_numbers_beyond_a_type_become_infinite_without_a_warning():
+    assert np.isinf(minicnn.empty(5, dtype=minicnn.float16).uniform_(1e6, 2e6).numpy()).all()
+    assert np.isinf(minicnn.empty(4, 5, dtype=minicnn.float16).t().uniform_(1e6, 2e6).numpy()).all()
